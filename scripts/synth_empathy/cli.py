@@ -1,0 +1,65 @@
+"""What every step script has in common: its argument parser, honest exit codes, and no access to a hub."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from .errors import UserError
+
+T = TypeVar("T")
+
+#: Set before any library that could reach a model hub is imported: a step works from local files only.
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """An argument parser that shows each flag's default and takes no abbreviated flags."""
+    return argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def run(main: Callable[[], None], online: bool = False) -> None:
+    """Run a script's ``main``; a ``UserError`` or an interrupt ends it with a sentence and a true exit status.
+
+    Exit status: 0 done, 1 an error that the user can mend, 130 interrupted. Anything else is a defect of ours
+    and keeps its traceback.
+
+    Args:
+        online: only the fetching steps may reach a hub; every other one is told not to try.
+    """
+    if not online:
+        os.environ.update(OFFLINE)
+    sys.stdout.reconfigure(line_buffering=True)
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted; the next run goes on from what is finished", file=sys.stderr)
+        sys.exit(130)
+
+
+def progress(items: Iterable[T], total: int, what: str, every_s: float = 5.0) -> Iterator[T]:
+    """Yield ``items``, printing how many of ``total`` are done and the time left, at most once in ``every_s`` seconds.
+
+    Plain lines rather than a bar: they are read in a job's log file.
+    """
+    start = last = time.monotonic()
+    done = 0
+    for item in items:
+        yield item
+        done += 1
+        now = time.monotonic()
+        if now - last >= every_s or done == total:
+            last = now
+            left = (now - start) / done * (total - done)
+            print(f"{what}: {done} of {total}, {now - start:.0f} s, about {left:.0f} s left")
