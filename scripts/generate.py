@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""Let a language model write new dialogues after ED samples, one shard of them (paper, section 3.1)."""
+
+from pathlib import Path
+
+from synth_empathy import cli, completing, prompts, provenance, seeds
+from synth_empathy.engines import Request
+from synth_empathy.records import SAMPLE, Record, read_jsonl, write_jsonl
+
+
+def main() -> None:
+    """Parse flags, generate what is not finished yet, write the shard."""
+    flags = cli.parser(__doc__)
+    flags.add_argument("--seeds", type=Path, required=True, metavar="JSONL", help="ED samples to write new dialogues after")
+    flags.add_argument("--keep", type=int, metavar="N", help="use N of them, chosen by a hash of their ids; all when not given")
+    flags.add_argument("--prompt", type=Path, required=True, metavar="YAML", help="the generation prompt (resources/prompts/)")
+    flags.add_argument("--demonstration", type=Path, metavar="YAML", help="a worked example shown before the prompt; none when not given")
+    flags.add_argument("--passes", type=int, default=1, help="outputs per sample")
+    flags.add_argument("--shard", type=int, default=0, help="which part of the rows to make, from 0")
+    flags.add_argument("--shards", type=int, default=1, help="how many parts there are")
+    completing.add_flags(flags)
+    flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="id, seed_id, pass, text, tokens, finish")
+    args = flags.parse_args()
+
+    prompt = prompts.load_prompt(args.prompt)
+    demonstration = prompts.load_yaml(args.demonstration) if args.demonstration else None
+    samples = seeds.keep_by_hash(read_jsonl(args.seeds, SAMPLE), args.keep, lambda sample: sample["id"])
+    rows = [(sample, number) for number in range(args.passes) for sample in samples][args.shard :: args.shards]
+    requests = []
+    for sample, number in rows:
+        row_id = f"{sample['id']}/{prompt['name']}/pass{number}"
+        messages = prompts.generation_messages(sample, prompt, demonstration)
+        requests.append(Request(row_id, messages, seeds.row_seed(args.seed, row_id, "generate")))
+
+    code = provenance.code(__file__, ["prompts", "engines", f"{args.engine}_engine"])
+    finished = completing.complete(requests, args, "generate", code, f"{args.shard}-of-{args.shards}")
+    write_jsonl(args.output, (output(finished.rows[request.id], sample, number) for request, (sample, number) in zip(requests, rows)))
+    finished.clear()
+
+
+def output(row: Record, sample: Record, number: int) -> Record:
+    """``records.OUTPUT``: what the model wrote, and after which sample in which pass."""
+    return {"id": row["id"], "seed_id": sample["id"], "pass": number, "text": row["text"], "tokens": row["tokens"], "finish": row["finish"]}
+
+
+if __name__ == "__main__":
+    cli.run(main)

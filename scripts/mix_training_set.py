@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Put a training set together: ED's train split, and the selected synthetic samples if any (paper, section 4.2)."""
+
+from collections import Counter
+from pathlib import Path
+
+from synth_empathy import cli
+from synth_empathy.errors import UserError
+from synth_empathy.records import SAMPLE, read_jsonl, write_jsonl
+
+
+def main() -> None:
+    """Parse flags, write all samples with their source; the trainer shuffles, by its own seed."""
+    flags = cli.parser(__doc__)
+    flags.add_argument("--ed", type=Path, required=True, metavar="JSONL", help="prepared ED samples")
+    flags.add_argument("--synthetic", type=Path, metavar="JSONL", help="selected synthetic samples; ED alone when not given")
+    flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="id, history, response, source")
+    args = flags.parse_args()
+
+    rows = [pick(sample, "ed") for sample in read_jsonl(args.ed, SAMPLE)]
+    if args.synthetic:
+        rows += [pick(sample, "synthetic") for sample in read_jsonl(args.synthetic, SAMPLE)]
+    repeated = [row_id for row_id, count in Counter(row["id"] for row in rows).items() if count > 1]
+    if repeated:
+        raise UserError(f"{len(repeated)} ids stand in both sources; the first is {repeated[0]}", "give synthetic samples of this workflow, whose ids name prompt and pass")
+    write_jsonl(args.output, rows)
+    print(", ".join(f"{count:,} {source}" for source, count in sorted(Counter(row["source"] for row in rows).items())))
+
+
+def pick(sample: dict, source: str) -> dict:
+    """The fields that training needs."""
+    return {"id": sample["id"], "history": sample["history"], "response": sample["response"], "source": source}
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+"""Let a model answer the histories of samples: the discriminator (paper, section 3.2) and every evaluated system."""
+
+from pathlib import Path
+
+from synth_empathy import cli, completing, prompts, provenance, seeds
+from synth_empathy.engines import Request
+from synth_empathy.records import SAMPLE, read_jsonl, write_jsonl
+
+
+def main() -> None:
+    """Parse flags, answer what is not answered yet, write predictions beside the samples' own responses."""
+    flags = cli.parser(__doc__)
+    flags.add_argument("--inputs", type=Path, required=True, metavar="JSONL", help="samples: id, history, response")
+    flags.add_argument("--format", choices=["flat", "chat"], default="flat", help="how a dialogue is put to the model; flat is the released way")
+    flags.add_argument("--system", default="", help="system prompt; none when empty")
+    completing.add_flags(flags)
+    flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="id, prediction, reference")
+    args = flags.parse_args()
+
+    samples = read_jsonl(args.inputs, SAMPLE)
+    requests = [
+        Request(sample["id"], prompts.dialogue_messages(sample["history"], args.format, args.system), seeds.row_seed(args.seed, sample["id"], "respond"))
+        for sample in samples
+    ]
+    code = provenance.code(__file__, ["prompts", "engines", f"{args.engine}_engine"])
+    finished = completing.complete(requests, args, "respond", code, "all")
+    write_jsonl(args.output, ({"id": s["id"], "prediction": finished.rows[s["id"]]["text"], "reference": s["response"]} for s in samples))
+    finished.clear()
+
+
+if __name__ == "__main__":
+    cli.run(main)

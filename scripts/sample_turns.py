@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""Draw one training sample from each generated dialogue: rounds as history, a context, and the response to learn."""
+
+from pathlib import Path
+
+from synth_empathy import cli, ed, rounds
+from synth_empathy.records import DIALOGUE, read_jsonl, write_jsonl
+
+
+def main() -> None:
+    """Parse flags, draw, write samples."""
+    flags = cli.parser(__doc__)
+    flags.add_argument("--dialogues", type=Path, required=True, metavar="JSONL", help="parse_rounds.py made it")
+    flags.add_argument("--mode", choices=["matched", "released"], default="matched", help="matched: the target answers the context shown last; released: the target is the last round's, as in the authors' code")
+    flags.add_argument("--min-history", type=int, default=1, help="fewest rounds of history, where the dialogue has so many")
+    flags.add_argument("--max-history", type=int, default=3, help="most rounds of history")
+    flags.add_argument("--normalise", action="store_true", help="bring the text into ED's prepared form; as released it stays as written")
+    flags.add_argument("--seed", type=int, default=0, help="the run's global seed")
+    flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="id, history, response")
+    args = flags.parse_args()
+
+    samples = [rounds.sample_turns(d, args.mode, args.seed, (args.min_history, args.max_history)) for d in read_jsonl(args.dialogues, DIALOGUE)]
+    if args.normalise:
+        samples = [s | {"history": [ed.normalise(turn) for turn in s["history"]], "response": ed.normalise(s["response"])} for s in samples]
+    write_jsonl(args.output, samples)
+    print(f"{len(samples):,} samples, turns drawn as {args.mode}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

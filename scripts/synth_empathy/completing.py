@@ -1,0 +1,67 @@
+"""Running a language model over many requests: the same flags, resuming and counting for every step that does it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import cli, provenance
+from .engines import ENGINES, Engine, Request, Sampling, open_engine
+from .models import fingerprint, open_model
+from .records import Record
+from .resumable import FinishedRows
+
+
+def add_flags(flags: argparse.ArgumentParser) -> None:
+    """The flags of every step that runs a language model."""
+    flags.add_argument("--model", type=Path, required=True, metavar="DIR", help="the model's folder (fetch_model.py or train_model.py made it)")
+    flags.add_argument("--engine", choices=ENGINES, default="transformers", help="what runs the model")
+    flags.add_argument("--dtype", default="float32", help="the weights' type: float32 or bfloat16")
+    flags.add_argument("--batch-size", type=int, default=16, help="requests in flight at once")
+    flags.add_argument("--threads", type=int, default=2, help="CPU threads; part of what repeats a run exactly")
+    flags.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
+    flags.add_argument("--top-p", type=float, default=1.0, help="draw from the likeliest tokens of this probability")
+    flags.add_argument("--max-tokens", type=int, default=128, help="the most new tokens per request")
+    flags.add_argument("--no-header", action="store_true", help="leave out the assistant's header after the prompt, as the released generation code does")
+    flags.add_argument("--seed", type=int, default=0, help="the run's global seed; each row's own follows from it and the row's id")
+    flags.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder for finished rows of unfinished runs (results/RUN/.state)")
+
+
+def complete(requests: Sequence[Request], args: argparse.Namespace, step: str, code: Record, part: str) -> FinishedRows:
+    """Complete the requests that an earlier, interrupted run did not finish, keeping each as it comes.
+
+    Args:
+        args: parsed ``add_flags``.
+        step: names the step in the state folder and the log.
+        code: hashes of the code that decides the texts.
+        part: this job's own name among the jobs of the step.
+
+    Returns:
+        All rows by id: ``id``, ``text``, ``tokens``, ``finish``. Call ``clear`` when the output is in place.
+    """
+    sampling = Sampling(args.temperature, args.top_p, args.max_tokens)
+    open_model(args.model)
+    decides = {
+        "model": fingerprint(args.model),
+        "sampling": sampling.facts(),
+        "engine": [args.engine, args.dtype, args.threads, not args.no_header],
+        "code": code,
+        "versions": provenance.versions("torch", "transformers"),
+    }
+    finished = FinishedRows(args.state, step, decides, part)
+    asked = {request.id: provenance.sha256_json([request.messages, request.seed]) for request in requests}
+    left = [request for request in requests if finished.rows.get(request.id, {}).get("asked") != asked[request.id]]
+    print(f"{step}: {len(requests)} rows, {len(requests) - len(left)} finished before")
+    if left:
+        for completion in cli.progress(load(args).complete(left, sampling), len(left), step):
+            finished.add(vars(completion) | {"asked": asked[completion.id]})
+    return finished
+
+
+def load(args: argparse.Namespace) -> Engine:
+    """The engine that the flags name, with its threads set."""
+    import torch
+
+    torch.set_num_threads(args.threads)
+    return open_engine(args.engine, args.model, args.dtype, args.batch_size, not args.no_header)

@@ -1,0 +1,85 @@
+"""From samples to chat messages: the generation prompts and the dialogue format of every trained or prompted model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from string import Formatter
+
+import yaml
+
+from .errors import UserError
+from .records import Record
+
+Message = dict[str, str]
+
+#: The family's separator of turns, as the released samples have it.
+TURN_SEPARATOR = " </s> "
+
+
+def load_prompt(path: Path) -> Record:
+    """A generation prompt from its data file.
+
+    Raises:
+        UserError: missing file, or a template without exactly the fields {context} and {response}.
+    """
+    prompt = load_yaml(path)
+    fields = {name for _, name, _, _ in Formatter().parse(prompt.get("template", "")) if name is not None}
+    if fields != {"context", "response"}:
+        raise UserError(f"{path}: the template's fields are {sorted(fields)}", "use {context} and {response}, and no other braces")
+    return prompt
+
+
+def load_yaml(path: Path) -> Record:
+    """One YAML document that is a mapping."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist", "name a file of resources/prompts/, or write one like them") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is no YAML: {error}", "compare it with the files of resources/prompts/") from None
+    if not isinstance(document, dict):
+        raise UserError(f"{path} holds no mapping", "compare it with the files of resources/prompts/")
+    return document
+
+
+def generation_messages(sample: Record, prompt: Record, demonstration: Record | None = None) -> list[Message]:
+    """The chat that asks for new dialogues after one ED sample (paper, section 3.1 and Figure 3(1)).
+
+    Args:
+        sample: ``records.SAMPLE``; its history becomes {context}, turns joined as the family joins them.
+        demonstration: a worked example given as an earlier exchange, for models that need one.
+    """
+    asked = prompt["template"].format(context=TURN_SEPARATOR.join(sample["history"]), response=sample["response"])
+    messages = [{"role": "user", "content": asked}]
+    if demonstration:
+        example = prompt["template"].format(context=demonstration["context"], response=demonstration["response"])
+        messages = [{"role": "user", "content": example}, {"role": "assistant", "content": demonstration["answer"]}] + messages
+    return messages
+
+
+def dialogue_messages(history: list[str], style: str, system: str) -> list[Message]:
+    """The chat that asks for the listener's next turn.
+
+    Args:
+        history: turns, the speaker's first and last.
+        style: ``flat``, as released: the whole dialogue as "Speaker: ..." and "Listener: ..." lines in one user
+            turn that ends in "Listener: "; or ``chat``: speaker turns as user's, listener turns as assistant's.
+        system: the system prompt; none when empty.
+    """
+    start = [{"role": "system", "content": system}] if system else []
+    if style == "chat":
+        roles = ("user", "assistant")
+        return start + [{"role": roles[i % 2], "content": turn} for i, turn in enumerate(history)]
+    return start + [{"role": "user", "content": flat_dialogue(history)}]
+
+
+def flat_dialogue(history: list[str]) -> str:
+    """A history as released: one line a turn, ending where the listener is to speak."""
+    names = ("Speaker", "Listener")
+    lines = [f"{names[i % 2]}: {turn}" for i, turn in enumerate(history)]
+    return "\n".join(lines) + "\nListener: "
+
+
+def flat_sample(sample: Record) -> str:
+    """A whole sample as one text, "instruction + output" as released: what its diversity is measured on."""
+    return flat_dialogue(sample["history"]) + sample["response"]

@@ -1,0 +1,47 @@
+"""What made a file: hashes of inputs, code and packages, for manifests and for the keys of resumable state."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+LIBRARY = Path(__file__).resolve().parent
+
+
+def sha256_file(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """SHA-256 of a JSON value, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def code(script: str | Path, modules: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of a step's script and of the library modules that decide its output, by file name.
+
+    Manifests hold it, so that an output made by older code can be told from one made by today's.
+    """
+    paths = [Path(script)] + [LIBRARY / f"{module}.py" for module in modules]
+    return {path.name: sha256_file(path) for path in paths}
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Python's version and that of each named package."""
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in packages:
+        found[package] = importlib.metadata.version(package)
+    return found
+
+
+def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and SHA-256 of every file below ``folder``, by its path in it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": sha256_file(path)} for path in files}

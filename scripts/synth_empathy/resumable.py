@@ -1,0 +1,68 @@
+"""Finished rows of a long step, kept as they come, so that an interruption costs at most the rows in flight.
+
+They live in ``results/{run}/.state/<key>/``, outside every declared output (Snakemake deletes those before it runs
+a job again). The key is a hash of everything that decides a row's content, so a row is reused only where it would
+come out the same, whatever shard it was made in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from .provenance import sha256_json
+from .records import Record
+
+
+class FinishedRows:
+    """The finished rows of one step, read from and appended to files of its state folder.
+
+    Args:
+        root: the run's ``.state`` folder.
+        step: the step's name, which opens the folder's name.
+        decides: everything that decides a row's content besides the row's own input, as a JSON value.
+        part: this job's own file in the folder; other jobs of the step write others.
+    """
+
+    def __init__(self, root: Path, step: str, decides: Record, part: str):
+        self.folder = root / f"{step}-{sha256_json(decides)[:16]}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.path = self.folder / f"{part}.jsonl"
+        self.rows: dict[str, Record] = {}
+        mend_torn_end(self.path)
+        for path in sorted(self.folder.glob("*.jsonl")):
+            for line in whole_lines(path):
+                record = json.loads(line)
+                self.rows[record["id"]] = record
+        self._file = open(self.path, "a", encoding="utf-8", newline="\n")
+
+    def add(self, record: Record) -> None:
+        """Keep one finished row; it is on the disk when this returns."""
+        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.rows[record["id"]] = record
+
+    def clear(self) -> None:
+        """Remove this job's file, once the declared output is in place."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+        try:
+            self.folder.rmdir()
+        except OSError:
+            pass  # another job of the step still has its file here
+
+
+def whole_lines(path: Path) -> list[str]:
+    """A file's lines without a last one that has no line end: that one was being written when its job was killed."""
+    return path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+
+
+def mend_torn_end(path: Path) -> None:
+    """Cut a torn last line off a file, so that what is appended next starts on a line of its own."""
+    if path.exists():
+        data = path.read_bytes()
+        if data and not data.endswith(b"\n"):
+            with open(path, "r+b") as file:
+                file.truncate(data.rfind(b"\n") + 1)

@@ -1,0 +1,115 @@
+"""Which synthetic samples are kept: close to the discriminator's answer (quality), and far from one another (diversity)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .errors import UserError
+from .records import Record
+
+QUALITY_RULES = ("greater", "released")
+
+
+def similarities(predictions: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """Cosine x 100 of corresponding rows (paper, section 3.2, steps 2 and 3), float64, of shape (rows,).
+
+    Args:
+        predictions, references: embeddings of shape (rows, dimensions), of any length but zero.
+    """
+    a, b = predictions.astype(np.float64), references.astype(np.float64)
+    return 100 * np.einsum("ij,ij->i", a, b) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+
+
+def passes_quality(similarity: float, threshold: float, rule: str) -> bool:
+    """Whether a sample is kept at a DK threshold.
+
+    Args:
+        rule: ``greater``: S > T, as the paper writes it (section 3.2, step 4). ``released``: int(S) >= T, as the
+            authors' code has it, which also keeps T <= S < T + 1 down to S = T exactly.
+    """
+    return int(similarity) >= threshold if rule == "released" else similarity > threshold
+
+
+def select_quality(scored: list[Record], threshold: float, rule: str) -> list[Record]:
+    """The samples above the DK threshold, in their order.
+
+    Raises:
+        UserError: none is; says the highest similarity seen.
+    """
+    kept = [record for record in scored if passes_quality(record["similarity"], threshold, rule)]
+    if not kept:
+        highest = max((record["similarity"] for record in scored), default=float("nan"))
+        raise UserError(
+            f"no sample of {len(scored)} passes the DK threshold {threshold:g}; the highest similarity is {highest:.2f}",
+            "lower the threshold in the configuration (systems: training_set), or raise the number of generated samples",
+        )
+    return kept
+
+
+def size_of(ratio: float, rows: int) -> int:
+    """How many rows a ratio keeps: floor(ratio x rows), as decided; rounding errors of the product do not count.
+
+    Raises:
+        UserError: the ratio is outside (0, 1], or nothing is left.
+    """
+    if not 0 < ratio <= 1:
+        raise UserError(f"the ratio {ratio} is not above 0 and at most 1", "correct selection: ratio in the configuration (the paper's code has 0.9)")
+    size = int(np.floor(ratio * rows + 1e-9))
+    if size == 0:
+        raise UserError(f"a ratio of {ratio} of {rows} rows keeps none", "lower the DK threshold, so that more samples pass the quality rule")
+    return size
+
+
+def first_row(rows: int, seed: int) -> int:
+    """The row that k-center greedy starts from: a seeded draw."""
+    return int(np.random.default_rng(seed).integers(rows))
+
+
+def k_center_greedy(embeddings: np.ndarray, size: int, seed: int) -> list[int]:
+    """Row numbers in the order of farthest-first traversal (paper, section 3.3; Sener and Savarese 2017).
+
+    From a seeded first row, included, the next row is always the one farthest from those chosen, by Euclidean
+    distance; among equals the lowest row number wins; no row is chosen twice, even when all distances are 0.
+
+    Args:
+        embeddings: shape (rows, dimensions), finite; computed with in float64.
+        size: how many rows to choose, 0 to rows.
+
+    Raises:
+        UserError: a size out of range, or an embedding that is not finite.
+    """
+    points = np.asarray(embeddings, dtype=np.float64)
+    rows = len(points)
+    if not 0 <= size <= rows:
+        raise UserError(f"{size} rows cannot be chosen of {rows}", "give a ratio above 0 and at most 1")
+    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
+    if bad.size:
+        raise UserError(f"{bad.size} embeddings are not finite; the first is row {bad[0]}", "run embed_texts.py again, with bfloat16 or float32")
+    if size == 0:
+        return []
+    chosen = [first_row(rows, seed)]
+    # Squared distances order as distances do; a chosen row's is -1, below every other.
+    nearest = np.full(rows, np.inf)
+    for _ in range(size - 1):
+        nearest = np.minimum(nearest, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
+        nearest[chosen[-1]] = -1.0
+        chosen.append(int(np.argmax(nearest)))
+    return chosen
+
+
+def random_rows(rows: int, size: int, seed: int) -> list[int]:
+    """A seeded draw without replacement: our control for k-center, of the same size."""
+    return sorted(np.random.default_rng(seed).choice(rows, size=size, replace=False).tolist())
+
+
+def select_rows(embeddings: np.ndarray, method: str, ratio: float, seed: int) -> list[int]:
+    """Row numbers kept by a diversity selection, in the order they were chosen.
+
+    Args:
+        method: ``kcenter``, the paper's; ``random``, a draw of the same size; ``none``, every row.
+    """
+    rows = len(embeddings)
+    if method == "none":
+        return list(range(rows))
+    size = size_of(ratio, rows)
+    return random_rows(rows, size, seed) if method == "random" else k_center_greedy(embeddings, size, seed)

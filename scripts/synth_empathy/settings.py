@@ -1,0 +1,136 @@
+"""The configuration, checked before anything runs: keys, types, ranges, and that every name refers to something."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from .errors import UserError
+
+Settings = dict[str, Any]
+
+SCHEMA = Path(__file__).resolve().parents[2] / "config" / "schema.yaml"
+
+#: What a model was trained on, as the paper's axes: base set, prompt, DK threshold, selection.
+TRAINING_SET = re.compile(r"ed\+(?P<prompt>[a-z0-9][a-z0-9._]*)-dk(?P<dk>[0-9]+(?:[.][0-9]+)?)-(?P<selection>kcenter|random|none)")
+
+
+def check(settings: Settings) -> None:
+    """Refuse a configuration that cannot be meant.
+
+    Raises:
+        UserError: lists every fault with its place, and the nearest valid name or the range.
+    """
+    faults = list(schema_faults(settings)) or list(reference_faults(settings))
+    if faults:
+        raise UserError("the configuration is not valid:\n  - " + "\n  - ".join(faults), "correct config.yaml or the overlay given with --configfile (config/schema.yaml says what each key may hold)")
+
+
+def schema_faults(settings: Settings) -> Iterator[str]:
+    """Unknown keys, missing keys, wrong types and impossible values."""
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    for error in sorted(Draft202012Validator(schema).iter_errors(settings), key=lambda error: list(map(str, error.absolute_path))):
+        yield explain(error)
+
+
+def explain(error: ValidationError) -> str:
+    """One schema error as a sentence that names the place and what would be right."""
+    place = ": ".join(map(str, error.absolute_path)) or "top level"
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        unknown = [key for key in error.instance if key not in known]
+        return f"{place}: unknown key " + "; ".join(f"{key!r}{nearest(key, known)}" for key in unknown)
+    if error.validator == "enum":
+        return f"{place}: {error.instance!r} is not one of {', '.join(error.validator_value)}{nearest(error.instance, error.validator_value)}"
+    if error.validator == "required":
+        lacking = [key for key in error.validator_value if key not in error.instance]
+        return f"{place}: the key {lacking[0]!r} is missing"
+    limits = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "above", "exclusiveMaximum": "below"}
+    if error.validator in limits:
+        return f"{place}: {error.instance!r} is out of range; it must be {span(error.schema, limits)}"
+    if error.validator == "type":
+        kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+        return f"{place}: {error.instance!r} is of the wrong type; it must be {' or '.join(kinds)}"
+    if error.validator == "pattern":
+        return f"{place}: {error.instance!r} does not have the form {error.validator_value}"
+    return f"{place}: {error.message}"
+
+
+def span(schema: Settings, limits: dict[str, str]) -> str:
+    """A number's range in words."""
+    return " and ".join(f"{words} {schema[key]}" for key, words in limits.items() if key in schema)
+
+
+def nearest(name: Any, known: Iterable[str]) -> str:
+    """A hint at the nearest valid name, or at all of them when none is near."""
+    known = list(known)
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else f" (valid: {', '.join(known)})"
+
+
+def reference_faults(settings: Settings) -> Iterator[str]:
+    """Names that refer to nothing, and values that contradict one another."""
+    yield from model_faults(settings)
+    yield from system_faults(settings)
+    yield from recipe_faults(settings)
+    turns = settings["turns"]
+    if turns["min_history"] > turns["max_history"]:
+        yield f"turns: min_history {turns['min_history']} is above max_history {turns['max_history']}"
+
+
+def model_faults(settings: Settings) -> Iterator[str]:
+    """Models that the catalogue lacks, and catalogue entries without a source."""
+    used = {
+        "generation: model": settings["generation"]["model"],
+        "discriminator: base": settings["discriminator"]["base"],
+        "scoring: model": settings["scoring"]["model"],
+        **{f"systems: {name}: base": system["base"] for name, system in settings["systems"].items()},
+        **{f"training: bases: {base}": base for base in settings["training"]["bases"]},
+    }
+    if settings["evaluation"]["bertscore"]["model"] is not None:
+        used["evaluation: bertscore: model"] = settings["evaluation"]["bertscore"]["model"]
+    for place, model in used.items():
+        if model not in settings["models"]:
+            yield f"{place}: there is no model {model!r}{nearest(model, settings['models'])}"
+    for name, model in settings["models"].items():
+        packaged = [key for key in ("package", "version", "path", "sha256") if key in model]
+        if ("revision" in model) == bool(packaged) or len(packaged) not in (0, 4):
+            yield f"models: {name}: give either a revision (from the hub) or package, version, path and sha256 (from a package)"
+
+
+def system_faults(settings: Settings) -> Iterator[str]:
+    """Systems, and the discriminator, that cannot be trained, and tables of systems that are not there."""
+    trained = {f"systems: {name}": system for name, system in settings["systems"].items()} | {"discriminator": settings["discriminator"]}
+    for place, system in trained.items():
+        if system["training_set"] != "none" and system["base"] not in settings["training"]["bases"]:
+            yield f"{place}: training: bases names no recipe for {system['base']!r}{nearest(system['base'], settings['training']['bases'])}"
+        parts = TRAINING_SET.fullmatch(system["training_set"])
+        if parts and parts["prompt"] not in settings["prompts"]:
+            yield f"{place}: training_set: there is no prompt {parts['prompt']!r}{nearest(parts['prompt'], settings['prompts'])}"
+        if parts and not 0 <= float(parts["dk"]) <= 100:
+            yield f"{place}: training_set: the DK threshold {parts['dk']} is out of range; it must be at least 0 and at most 100"
+    if settings["discriminator"]["training_set"] not in ("ed", "none"):
+        yield "discriminator: training_set: it selects the synthetic samples and so cannot be trained on them; use ed"
+    for table, content in settings["tables"].items():
+        for name in content["systems"]:
+            if name not in settings["systems"]:
+                yield f"tables: {table}: systems: there is no system {name!r}{nearest(name, settings['systems'])}"
+
+
+def recipe_faults(settings: Settings) -> Iterator[str]:
+    """Base models with a recipe that is not there, and LoRA recipes without LoRA's own settings."""
+    recipes = settings["training"]["recipes"]
+    for base, recipe in settings["training"]["bases"].items():
+        if recipe not in recipes:
+            yield f"training: bases: {base}: there is no recipe {recipe!r}{nearest(recipe, recipes)}"
+    for name, recipe in recipes.items():
+        lora = [key for key in ("lora_r", "lora_alpha", "lora_dropout") if key in recipe]
+        if len(lora) != (3 if recipe["method"] == "lora" else 0):
+            yield f"training: recipes: {name}: lora_r, lora_alpha and lora_dropout belong to method lora, all three, and to no other"

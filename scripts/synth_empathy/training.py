@@ -1,0 +1,168 @@
+"""Supervised fine-tuning with TRL: completion-only loss, LoRA or full, resumable, to merged safetensors.
+
+One way for the discriminator, the ED-only baselines, the ablations and our systems (paper, sections 3.2 and 4.1).
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from .errors import UserError
+from .prompts import dialogue_messages
+from .records import Record
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a base model is fine-tuned; the fields are the flags of train_model.py and the keys of a recipe in config.yaml."""
+
+    method: str
+    learning_rate: float
+    epochs: float
+    batch_size: int
+    gradient_accumulation: int
+    max_length: int
+    scheduler: str
+    warmup_ratio: float
+    weight_decay: float
+    adam_beta2: float
+    save_steps: int
+    lora_r: int
+    lora_alpha: int
+    lora_dropout: float
+
+
+def conversations(samples: list[Record], style: str, system: str) -> list[Record]:
+    """Samples as TRL's prompt and completion: the loss is on the completion alone."""
+    return [
+        {
+            "id": sample["id"],
+            "prompt": dialogue_messages(sample["history"], style, system),
+            "completion": [{"role": "assistant", "content": sample["response"]}],
+        }
+        for sample in samples
+    ]
+
+
+def set_aside_overlong(rows: list[Record], tokenizer, max_length: int) -> tuple[list[Record], list[str]]:
+    """The rows that fit into ``max_length`` tokens, and the ids of those that do not.
+
+    TRL truncates such rows, and drops those whose completion is cut away whole, without a word; here they are named.
+
+    Raises:
+        UserError: no row fits.
+    """
+    fitting, overlong = [], []
+    for row in rows:
+        text = tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=False)
+        length = len(tokenizer(text, add_special_tokens=False)["input_ids"])
+        fitting.append(row) if length <= max_length else overlong.append(row["id"])
+    if not fitting:
+        raise UserError(f"all {len(rows)} training samples are longer than {max_length} tokens", "raise max_length in the recipe (config.yaml, training: recipes)")
+    return fitting, overlong
+
+
+def whole_checkpoint(state: Path) -> Path | None:
+    """The newest checkpoint that was written to its end; torn ones, left by a kill while saving, are removed."""
+    found = sorted(state.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
+    for checkpoint in found:
+        if not (checkpoint / WHOLE).exists():
+            shutil.rmtree(checkpoint)
+    return next((checkpoint for checkpoint in found if checkpoint.exists()), None)
+
+
+WHOLE = "written-whole"
+
+
+class MarkWhole(TrainerCallback):
+    """Marks a checkpoint once all of it is written: the trainer writes its files one by one, in place."""
+
+    def on_save(self, args, state, control, **kwargs):
+        """Called by the trainer behind the last file of a checkpoint."""
+        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+
+
+class LogProgress(TrainerCallback):
+    """One plain line a logged step: step, loss, and the share done."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        """Called by the trainer after each logged step."""
+        if logs and "loss" in logs:
+            print(f"train: step {state.global_step} of {state.max_steps}, loss {logs['loss']:.4f}")
+
+
+def sft_config(recipe: Recipe, state: Path, seed: int, dtype: str, gpu: bool) -> SFTConfig:
+    """TRL's settings for a recipe; what a recipe does not name stays at TRL's default."""
+    return SFTConfig(
+        output_dir=str(state),
+        max_length=recipe.max_length,
+        learning_rate=recipe.learning_rate,
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch_size,
+        gradient_accumulation_steps=recipe.gradient_accumulation,
+        lr_scheduler_type=recipe.scheduler,
+        warmup_steps=recipe.warmup_ratio,  # below 1, transformers 5 reads it as a share of all steps
+        weight_decay=recipe.weight_decay,
+        adam_beta2=recipe.adam_beta2,
+        save_strategy="steps",
+        save_steps=recipe.save_steps,
+        save_total_limit=2,
+        logging_steps=1,
+        report_to="none",
+        disable_tqdm=True,
+        seed=seed,
+        data_seed=seed,
+        use_cpu=not gpu,
+        bf16=dtype == "bfloat16",
+        gradient_checkpointing=gpu,  # saves GPU memory; on a CPU it only costs time
+        packing=False,
+        dataloader_pin_memory=gpu,
+    )
+
+
+def lora_config(recipe: Recipe) -> LoraConfig | None:
+    """LoRA on all linear layers, or None for full fine-tuning."""
+    if recipe.method != "lora":
+        return None
+    return LoraConfig(
+        r=recipe.lora_r, lora_alpha=recipe.lora_alpha, lora_dropout=recipe.lora_dropout, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+
+
+def fine_tune(base: Path, rows: list[Record], recipe: Recipe, seed: int, dtype: str, state: Path, folder: Path) -> list[Record]:
+    """Fine-tune ``base`` on rows of ``conversations`` and save merged weights and tokenizer to ``folder``.
+
+    Args:
+        state: folder of this training's checkpoints; it is resumed from the newest whole one.
+
+    Returns:
+        Step and loss of every step, those before a resume included.
+    """
+    gpu = torch.cuda.is_available()
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    trainer = SFTTrainer(
+        # Trained in the weights' own type; LoRA's adapters are float32 either way.
+        model=AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype)),
+        args=sft_config(recipe, state, seed, dtype, gpu),
+        train_dataset=Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows]),
+        processing_class=tokenizer,
+        peft_config=lora_config(recipe),
+        callbacks=[MarkWhole(), LogProgress()],
+    )
+    checkpoint = whole_checkpoint(state)
+    print(f"train: {len(rows)} samples, {'from the start' if checkpoint is None else f'goes on from {checkpoint.name}'}")
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    model = trainer.model.merge_and_unload() if recipe.method == "lora" else trainer.model
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return [{"step": entry["step"], "loss": entry["loss"]} for entry in trainer.state.log_history if "loss" in entry]
