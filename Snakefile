@@ -1,0 +1,28 @@
+"""Synth-Empathy, reproduced: from raw EmpatheticDialogues to the paper's tables.
+
+    snakemake --cores 2 table1                                   the paper's run (config.yaml)
+    snakemake --cores 2 --configfile config/demo.yaml table1     the same rules on small models
+    snakemake -n table1                                          what would run
+
+The method, in the order data flows; each file opens with what it needs and what it makes:
+"""
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+
+
+pathvars:
+    results=RESULTS,
+    models=MODELS,
+
+
+include: "rules/data.smk"
+include: "rules/generate.smk"
+include: "rules/train.smk"
+include: "rules/respond.smk"
+include: "rules/score.smk"
+include: "rules/select.smk"
+include: "rules/evaluate.smk"
+include: "rules/tables.smk"

@@ -1,0 +1,95 @@
+"""What the rules share: the checked configuration, interpreters and images, resources, and flags from settings.
+
+Requires: config.yaml and its overlays.
+Makes: nothing; no rule stands here.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+from synth_empathy import settings
+from synth_empathy.errors import UserError
+
+try:
+    settings.check(config)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+
+#: The interpreter of each group of packages: every shell command starts with one.
+PYTHON = config["environments"]
+
+#: Where <results> and <models> point, for flags: Snakemake fills those in paths alone.
+RESULTS = f"results/{config['run']}"
+MODELS = config["models_dir"]
+
+SPLITS = ["train", "valid", "test"]
+SHARDS = range(config["generation"]["shards"])
+
+
+wildcard_constraints:
+    split="train|valid|test",
+    model="[a-z0-9][a-z0-9._-]*",
+    base="[a-z0-9][a-z0-9._-]*",
+    prompt="[a-z0-9][a-z0-9._]*",
+    dk="[0-9]+([.][0-9]+)?",
+    selection="kcenter|random|none",
+    training_set=r"none|ed(\+[a-z0-9._]+-dk[0-9.]+-(kcenter|random|none))?",
+    inputs="test|synthetic-[a-z0-9][a-z0-9._]*",
+    protocol="paper|standard",
+    seed="[0-9]+",
+    shard="[0-9]+",
+
+
+def image(group):
+    """The container image of a group of packages; none are built yet (containers/README.md)."""
+    return None
+
+
+def grows(amount):
+    """A resource that grows with each attempt, so that a retry after running out has more."""
+
+    def resource(wildcards, attempt):
+        return amount * attempt
+
+    return resource
+
+
+def flags(values):
+    """Settings as command-line flags: {"top_p": 0.9, "normalise": True} is --top-p 0.9 --normalise; null is left out."""
+    words = []
+    for name, value in values.items():
+        flag = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(flag)
+        elif value is not None and value is not False:
+            words += [flag, shlex.quote(str(value))]
+    return " ".join(words)
+
+
+def located(path):
+    """A path with <results> and <models> filled in."""
+    return path.replace("<results>", RESULTS).replace("<models>", MODELS)
+
+
+def model_of(base, training_set, seed):
+    """The manifest of a base model as fetched, or fine-tuned on a training set."""
+    if training_set == "none":
+        return f"<models>/{base}/manifest.json"
+    return f"<results>/models/{base}/{training_set}/seed{seed}/manifest.json"
+
+
+def system_path(system, kind, seed):
+    """Where a system's responses or metrics stand: {kind}/{base}/{training_set}/seed{seed}."""
+    chosen = config["systems"][system]
+    return f"<results>/{kind}/{chosen['base']}/{chosen['training_set']}/seed{seed}"
+
+
+def model_memory(model, attempt):
+    """Main memory of a step that runs a model of the catalogue, growing with each attempt."""
+    return config["models"][model]["mem_mb"] * attempt

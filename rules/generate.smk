@@ -1,0 +1,118 @@
+"""New dialogues by a language model, after ED's train samples (paper, section 3.1), and one sample of each.
+
+Requires: ED's train samples, the generation model, the prompt's data file.
+Makes:
+    <results>/synthetic/{prompt}/outputs/{shard}.jsonl    what the model wrote, one record per ED sample and pass
+    <results>/synthetic/{prompt}/dialogues.jsonl          the rounds of context and response parsed from it
+    <results>/synthetic/{prompt}/rejected.jsonl           outputs without a usable round, each with its reason
+    <results>/synthetic/{prompt}/parse_summary.json       counts
+    <results>/synthetic/{prompt}/samples.jsonl            one training sample of each dialogue
+"""
+
+
+def generation_flags(wildcards):
+    """How the generator samples and which rows it takes."""
+    chosen = config["generation"]
+    keys = ("keep", "passes", "demonstration", "engine", "batch_size", "temperature", "top_p", "max_tokens")
+    return flags(
+        {key: chosen[key] for key in keys}
+        | {"no_header": not chosen["header"], "dtype": config["models"][chosen["model"]]["dtype"], "seed": config["seed"]}
+    )
+
+
+def prompt_file(wildcards):
+    """A prompt's data file."""
+    return config["prompts"][wildcards.prompt]
+
+
+def generation_memory(wildcards, attempt):
+    """Main memory of the generator."""
+    return model_memory(config["generation"]["model"], attempt)
+
+
+rule generate:
+    input:
+        seeds="<results>/ed/train.jsonl",
+        prompt=prompt_file,
+        model=f"<models>/{config['generation']['model']}/manifest.json",
+    output:
+        "<results>/synthetic/{prompt}/outputs/{shard}.jsonl",
+    log:
+        "<results>/logs/generate/{prompt}/{shard}.log",
+    benchmark:
+        "<results>/benchmarks/generate/{prompt}/{shard}.tsv"
+    container:
+        image("llm")
+    threads: 2
+    resources:
+        gpu=config["models"][config["generation"]["model"]]["gpus"],
+        mem_mb=generation_memory,
+        runtime=grows(480),
+    params:
+        sampling=generation_flags,
+        shards=len(SHARDS),
+        state=f"{RESULTS}/.state",
+    shell:
+        "{PYTHON[llm]} scripts/generate.py"
+        " --seeds {input.seeds}"
+        " --prompt {input.prompt}"
+        " --model $(dirname {input.model})"
+        " --shard {wildcards.shard}"
+        " --shards {params.shards}"
+        " {params.sampling}"
+        " --threads {threads}"
+        " --state {params.state}"
+        " --output {output}"
+        " > {log} 2>&1"
+
+
+rule parse_rounds:
+    input:
+        outputs=expand("<results>/synthetic/{{prompt}}/outputs/{shard}.jsonl", shard=SHARDS),
+    output:
+        dialogues="<results>/synthetic/{prompt}/dialogues.jsonl",
+        rejected="<results>/synthetic/{prompt}/rejected.jsonl",
+        summary="<results>/synthetic/{prompt}/parse_summary.json",
+    log:
+        "<results>/logs/parse_rounds/{prompt}.log",
+    benchmark:
+        "<results>/benchmarks/parse_rounds/{prompt}.tsv"
+    container:
+        image("core")
+    resources:
+        mem_mb=grows(4000),
+        runtime=grows(20),
+    params:
+        max_words=config["parsing"]["max_words"],
+    shell:
+        "{PYTHON[core]} scripts/parse_rounds.py"
+        " --outputs {input.outputs}"
+        " --max-words {params.max_words}"
+        " --dialogues {output.dialogues}"
+        " --rejected {output.rejected}"
+        " --summary {output.summary}"
+        " > {log} 2>&1"
+
+
+rule sample_turns:
+    input:
+        dialogues="<results>/synthetic/{prompt}/dialogues.jsonl",
+    output:
+        "<results>/synthetic/{prompt}/samples.jsonl",
+    log:
+        "<results>/logs/sample_turns/{prompt}.log",
+    benchmark:
+        "<results>/benchmarks/sample_turns/{prompt}.tsv"
+    container:
+        image("core")
+    resources:
+        mem_mb=grows(4000),
+        runtime=grows(20),
+    params:
+        turns=flags(config["turns"] | {"seed": config["seed"]}),
+    shell:
+        "{PYTHON[core]} scripts/sample_turns.py"
+        " --dialogues {input.dialogues}"
+        " {params.turns}"
+        " --output {output}"
+        " > {log} 2>&1"

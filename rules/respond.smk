@@ -1,0 +1,69 @@
+"""Responses of a model to samples' histories, by one rule: the discriminator's to the synthetic samples (paper,
+section 3.2, step 1), and every system's to ED's test split (section 4.2).
+
+Requires: the samples, and the model: fetched (training set none, zero-shot) or fine-tuned.
+Makes, for each {inputs}: test, or synthetic-{prompt}
+    <results>/responses/{base}/{training_set}/seed{seed}/{inputs}.jsonl    the model's response beside the sample's own
+"""
+
+
+def samples_to_answer(wildcards):
+    """The samples behind a name of inputs."""
+    if wildcards.inputs == "test":
+        return "<results>/ed/test.jsonl"
+    return f"<results>/synthetic/{wildcards.inputs.removeprefix('synthetic-')}/samples.jsonl"
+
+
+def responding_model(wildcards):
+    """The manifest of the model that answers."""
+    return model_of(wildcards.base, wildcards.training_set, wildcards.seed)
+
+
+def responding_flags(wildcards):
+    """How a model answers: the test set as all systems do, synthetic samples as the discriminator does."""
+    how = config["responding"] if wildcards.inputs == "test" else config["discriminator"]
+    sampling = {key: how[key] for key in ("temperature", "top_p", "max_tokens")}
+    engine = {key: config["responding"][key] for key in ("engine", "batch_size")}
+    return flags(sampling | engine | config["dialogue"] | {"dtype": config["models"][wildcards.base]["dtype"]})
+
+
+def responding_gpus(wildcards):
+    """GPUs of a responding job."""
+    return config["models"][wildcards.base]["gpus"]
+
+
+def responding_memory(wildcards, attempt):
+    """Main memory of a responding job."""
+    return model_memory(wildcards.base, attempt)
+
+
+rule respond:
+    input:
+        samples=samples_to_answer,
+        model=responding_model,
+    output:
+        "<results>/responses/{base}/{training_set}/seed{seed}/{inputs}.jsonl",
+    log:
+        "<results>/logs/respond/{base}/{training_set}/seed{seed}/{inputs}.log",
+    benchmark:
+        "<results>/benchmarks/respond/{base}/{training_set}/seed{seed}/{inputs}.tsv"
+    container:
+        image("llm")
+    threads: 2
+    resources:
+        gpu=responding_gpus,
+        mem_mb=responding_memory,
+        runtime=grows(480),
+    params:
+        sampling=responding_flags,
+        state=f"{RESULTS}/.state",
+    shell:
+        "{PYTHON[llm]} scripts/respond.py"
+        " --inputs {input.samples}"
+        " --model $(dirname {input.model})"
+        " {params.sampling}"
+        " --seed {wildcards.seed}"
+        " --threads {threads}"
+        " --state {params.state}"
+        " --output {output}"
+        " > {log} 2>&1"

@@ -1,0 +1,83 @@
+"""How close each synthetic response is to the discriminator's answer to the same context (paper, section 3.2, steps 2, 3).
+
+Requires: the synthetic samples, the discriminator's responses to them, the embedding model.
+Makes:
+    <results>/scored/{prompt}/texts.jsonl         every distinct text with its row number
+    <results>/scored/{prompt}/embeddings.npy      its embedding, a row a text
+    <results>/scored/{prompt}/similarity.jsonl    cosine x 100 of each sample's two responses
+"""
+
+
+def discriminator_responses(wildcards):
+    """What the discriminator answers to the synthetic samples of a prompt."""
+    chosen = config["discriminator"]
+    return f"<results>/responses/{chosen['base']}/{chosen['training_set']}/seed{config['seed']}/synthetic-{wildcards.prompt}.jsonl"
+
+
+def embedding_flags(wildcards):
+    """How texts are embedded."""
+    chosen = config["scoring"]
+    return flags({"prompt_name": chosen["prompt_name"], "batch_size": chosen["batch_size"], "dtype": config["models"][chosen["model"]]["dtype"]})
+
+
+def embedding_memory(wildcards, attempt):
+    """Main memory of the embedding model."""
+    return model_memory(config["scoring"]["model"], attempt)
+
+
+rule embed_texts:
+    input:
+        samples="<results>/synthetic/{prompt}/samples.jsonl",
+        responses=discriminator_responses,
+        model=f"<models>/{config['scoring']['model']}/manifest.json",
+    output:
+        texts="<results>/scored/{prompt}/texts.jsonl",
+        embeddings="<results>/scored/{prompt}/embeddings.npy",
+    log:
+        "<results>/logs/embed_texts/{prompt}.log",
+    benchmark:
+        "<results>/benchmarks/embed_texts/{prompt}.tsv"
+    container:
+        image("embed")
+    threads: 2
+    resources:
+        gpu=config["models"][config["scoring"]["model"]]["gpus"],
+        mem_mb=embedding_memory,
+        runtime=grows(480),
+    params:
+        embedding=embedding_flags,
+    shell:
+        "{PYTHON[embed]} scripts/embed_texts.py"
+        " --samples {input.samples}"
+        " --responses {input.responses}"
+        " --model $(dirname {input.model})"
+        " {params.embedding}"
+        " --threads {threads}"
+        " --texts {output.texts}"
+        " --embeddings {output.embeddings}"
+        " > {log} 2>&1"
+
+
+rule score_similarity:
+    input:
+        responses=discriminator_responses,
+        texts="<results>/scored/{prompt}/texts.jsonl",
+        embeddings="<results>/scored/{prompt}/embeddings.npy",
+    output:
+        "<results>/scored/{prompt}/similarity.jsonl",
+    log:
+        "<results>/logs/score_similarity/{prompt}.log",
+    benchmark:
+        "<results>/benchmarks/score_similarity/{prompt}.tsv"
+    container:
+        image("core")
+    resources:
+        mem_mb=grows(16000),
+        runtime=grows(30),
+    shell:
+        "{PYTHON[core]} scripts/score_similarity.py"
+        " --responses {input.responses}"
+        " --texts {input.texts}"
+        " --embeddings {input.embeddings}"
+        " --output {output}"
+        " > {log} 2>&1"

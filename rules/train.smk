@@ -1,0 +1,98 @@
+"""Fine-tuning: the discriminator (paper, section 3.2), the ED-only baselines and our systems (section 4.2), by one rule.
+
+Requires: ED's train samples, for ed+... the selected synthetic samples, and the base model.
+Makes, for each {training_set}: ed, or ed+{prompt}-dk{dk}-{selection}
+    <results>/training/{training_set}/seed{seed}.jsonl                     all its samples with their source
+    <results>/models/{base}/{training_set}/seed{seed}/manifest.json        merged weights, tokenizer, manifest
+"""
+
+
+def synthetic_part(wildcards):
+    """The selected synthetic samples of a training set; none for ED alone."""
+    parts = settings.TRAINING_SET.fullmatch(wildcards.training_set)
+    if parts is None:
+        return []
+    return f"<results>/selected/{parts['prompt']}/dk{parts['dk']}/{parts['selection']}/seed{wildcards.seed}.jsonl"
+
+
+def synthetic_flag(wildcards, input):
+    """--synthetic FILE, where the training set has a synthetic part."""
+    return flags({"synthetic": input.get("synthetic") or None})
+
+
+def recipe_of(base):
+    """The recipe that fine-tunes a base model."""
+    return config["training"]["recipes"][config["training"]["bases"][base]]
+
+
+def training_flags(wildcards):
+    """A base model's recipe, the dialogue format and the weights' type as flags."""
+    recipe = {key: value for key, value in recipe_of(wildcards.base).items() if key != "gpus"}
+    return flags(recipe | config["dialogue"] | {"dtype": config["models"][wildcards.base]["dtype"]})
+
+
+def training_gpus(wildcards):
+    """GPUs of a training job."""
+    return recipe_of(wildcards.base)["gpus"]
+
+
+def training_memory(wildcards, attempt):
+    """Main memory of a training job: weights, their copy while merging, and the samples."""
+    return 2 * model_memory(wildcards.base, attempt)
+
+
+rule mix_training_set:
+    input:
+        ed="<results>/ed/train.jsonl",
+        synthetic=synthetic_part,
+    output:
+        "<results>/training/{training_set}/seed{seed}.jsonl",
+    log:
+        "<results>/logs/mix_training_set/{training_set}/seed{seed}.log",
+    benchmark:
+        "<results>/benchmarks/mix_training_set/{training_set}/seed{seed}.tsv"
+    container:
+        image("core")
+    resources:
+        mem_mb=grows(4000),
+        runtime=grows(20),
+    params:
+        synthetic=synthetic_flag,
+    shell:
+        "{PYTHON[core]} scripts/mix_training_set.py"
+        " --ed {input.ed}"
+        " {params.synthetic}"
+        " --output {output}"
+        " > {log} 2>&1"
+
+
+rule train_model:
+    input:
+        base="<models>/{base}/manifest.json",
+        data="<results>/training/{training_set}/seed{seed}.jsonl",
+    output:
+        "<results>/models/{base}/{training_set}/seed{seed}/manifest.json",
+    log:
+        "<results>/logs/train_model/{base}/{training_set}/seed{seed}.log",
+    benchmark:
+        "<results>/benchmarks/train_model/{base}/{training_set}/seed{seed}.tsv"
+    container:
+        image("train")
+    threads: 2
+    resources:
+        gpu=training_gpus,
+        mem_mb=training_memory,
+        runtime=grows(960),
+    params:
+        recipe=training_flags,
+        state=f"{RESULTS}/.state",
+    shell:
+        "{PYTHON[train]} scripts/train_model.py"
+        " --base $(dirname {input.base})"
+        " --data {input.data}"
+        " {params.recipe}"
+        " --seed {wildcards.seed}"
+        " --threads {threads}"
+        " --state {params.state}"
+        " --output $(dirname {output})"
+        " > {log} 2>&1"
