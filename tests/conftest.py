@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -30,3 +31,22 @@ def shared() -> Path:
         message = f"{folder} is missing: it holds ED and reference files that this project may not ship"
         pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> Path:
+    """The folder of a language model with random weights, for what does not depend on what a model says."""
+    from tiny import make_tiny_model
+
+    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def step(repository):
+    """Run one step's script as a user would; returns the finished process with its output as text."""
+
+    def run(script: str, *flags: object, **kwargs) -> subprocess.CompletedProcess:
+        command = [sys.executable, str(repository / "scripts" / script), *map(str, flags)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=600, **kwargs)
+
+    return run

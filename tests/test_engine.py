@@ -1,0 +1,130 @@
+"""The transformers engine: a row's text depends on its own seed and messages, not on its batch, shard or a resume."""
+
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from synth_empathy.engines import Request, Sampling, open_engine
+from synth_empathy.errors import UserError
+from synth_empathy.transformers_engine import RowSeededSampling
+
+SAMPLING = Sampling(temperature=0.8, top_p=0.9, max_tokens=12)
+
+
+def requests(count):
+    return [Request(f"row{i}", [{"role": "user", "content": "i am so happy today . " * (1 + i % 4)}], seed=1000 + i) for i in range(count)]
+
+
+def complete(model, rows, batch_size, sampling=SAMPLING):
+    engine = open_engine("transformers", model, "float32", batch_size)
+    return {completion.id: completion for completion in engine.complete(rows, sampling)}
+
+
+def test_texts_do_not_depend_on_the_batch(tiny_model):
+    alone, five, all_at_once = (complete(tiny_model, requests(12), size) for size in (1, 5, 12))
+    assert alone == five == all_at_once
+    assert len({completion.text for completion in alone.values()}) > 6  # they really are draws
+
+
+def test_texts_depend_on_the_seed(tiny_model):
+    message = [{"role": "user", "content": "what happened ?"}]
+    texts = complete(tiny_model, [Request(f"row{seed}", message, seed) for seed in (1, 2, 3)], 3)
+    assert len({completion.text for completion in texts.values()}) == 3
+
+
+def test_greedy_takes_the_likeliest_token_each_time(tiny_model):
+    engine = open_engine("transformers", tiny_model, "float32", 1)
+    request = requests(1)[0]
+    greedy = Sampling(temperature=0.0, top_p=1.0, max_tokens=8)
+    [completion] = engine.complete([request], greedy)
+    ids = engine.tokens(request, greedy)
+    expected = []
+    with torch.inference_mode():
+        while len(expected) < 8:
+            token = int(engine.model(torch.tensor([ids + expected])).logits[0, -1].argmax())
+            if token in engine.stops:
+                break
+            expected.append(token)
+    assert completion.text == engine.tokenizer.decode(expected).strip()
+    assert completion.tokens == len(expected)
+
+
+def test_draws_follow_the_softmax():
+    logits = torch.tensor([2.0, 1.0, 0.0, -1.0, -3.0])
+    count = 4000
+    processor = RowSeededSampling(range(count), Sampling(temperature=0.7, top_p=1.0, max_tokens=1))
+    drawn = processor(None, logits.expand(count, -1)).argmax(dim=1).bincount(minlength=5)
+    for token, probability in enumerate(torch.softmax(logits / 0.7, dim=0).tolist()):
+        spread = math.sqrt(count * probability * (1 - probability))
+        assert abs(int(drawn[token]) - count * probability) < 5 * spread
+
+
+def test_top_p_never_draws_from_the_tail():
+    logits = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
+    processor = RowSeededSampling(range(2000), Sampling(temperature=1.0, top_p=0.7, max_tokens=1))
+    drawn = processor(None, logits.expand(2000, -1)).argmax(dim=1).bincount(minlength=4)
+    assert drawn[0] > 0 and drawn[1] > 0 and drawn[2] == 0 and drawn[3] == 0
+
+
+def test_a_prompt_longer_than_the_model_reaches_is_refused(tiny_model):
+    long = Request("row", [{"role": "user", "content": "happy " * 600}], 0)
+    with pytest.raises(UserError, match="row: a prompt of .* exceed the model's 512"):
+        complete(tiny_model, [long], 1)
+
+
+@pytest.mark.parametrize(("engine", "message"), [("vllm", "not part of this release"), ("vlm", "no engine 'vlm'")])
+def test_other_engines_say_what_to_use(tiny_model, engine, message):
+    with pytest.raises(UserError, match=message):
+        open_engine(engine, tiny_model, "float32", 1)
+
+
+def generate_flags(tmp_path, repository, model, output, *more):
+    seeds = tmp_path / "seeds.jsonl"
+    if not seeds.exists():
+        rows = [{"id": f"train/c{i}/0", "history": [f"i am happy today , {i} times ."], "response": "that is wonderful ."} for i in range(10)]
+        seeds.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    prompt = repository / "resources/prompts/prompt2.yaml"
+    command = ["--seeds", seeds, "--prompt", prompt, "--model", model, "--passes", 2, "--temperature", 0.8, "--top-p", 0.9]
+    return [*command, "--max-tokens", 10, "--threads", 1, "--state", tmp_path / "state", "--output", output, *more]
+
+
+def test_shards_and_batches_change_no_output(tmp_path, repository, tiny_model, step):
+    whole = tmp_path / "whole.jsonl"
+    assert step("generate.py", *generate_flags(tmp_path, repository, tiny_model, whole, "--batch-size", 7)).returncode == 0
+    parts = []
+    for shard in range(3):
+        part = tmp_path / f"part{shard}.jsonl"
+        assert step("generate.py", *generate_flags(tmp_path, repository, tiny_model, part, "--shard", shard, "--shards", 3)).returncode == 0
+        parts += part.read_text().splitlines()
+    assert len(parts) == 20
+    assert sorted(parts) == sorted(whole.read_text().splitlines())
+    assert not any((tmp_path / "state").iterdir())  # state of finished steps is cleared
+
+
+def test_a_killed_shard_goes_on_from_its_finished_rows(tmp_path, repository, tiny_model, step):
+    whole = tmp_path / "whole.jsonl"
+    assert step("generate.py", *generate_flags(tmp_path, repository, tiny_model, whole, "--batch-size", 2)).returncode == 0
+    resumed = tmp_path / "resumed.jsonl"
+    command = [sys.executable, repository / "scripts/generate.py", *generate_flags(tmp_path, repository, tiny_model, resumed, "--batch-size", 2)]
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while rows_kept(tmp_path) < 2 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = rows_kept(tmp_path)
+    assert kept >= 2 and not resumed.exists(), "the shard was to be killed half way"
+    [state] = (tmp_path / "state").glob("*/*.jsonl")
+    state.write_text(state.read_text() + '{"id": "torn')  # as if killed inside a write
+    again = step("generate.py", *generate_flags(tmp_path, repository, tiny_model, resumed, "--batch-size", 2))
+    assert f"{kept} finished before" in again.stdout
+    assert resumed.read_bytes() == whole.read_bytes()
+
+
+def rows_kept(tmp_path):
+    return sum(path.read_text().count("\n") for path in (tmp_path / "state").glob("generate-*/*.jsonl"))
