@@ -7,6 +7,7 @@
 The method, in the order data flows; each file opens with what it needs and what it makes:
 """
 
+
 configfile: "config.yaml"
 
 

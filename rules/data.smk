@@ -27,7 +27,15 @@ def keep_flags(wildcards):
 
 def model_source_flags(wildcards):
     """Where a model of the catalogue comes from."""
-    source = ("repository", "revision", "package", "version", "path", "sha256", "license")
+    source = (
+        "repository",
+        "revision",
+        "package",
+        "version",
+        "path",
+        "sha256",
+        "license",
+    )
     return flags({key: config["models"][wildcards.model].get(key) for key in source})
 
 

@@ -16,7 +16,12 @@ def bertscore_flags(wildcards, input):
     """BERTScore's model and layer, or that it is left out."""
     if not input.get("bertscore"):
         return "--no-bertscore"
-    return flags({"bertscore_model": Path(str(input.bertscore)).parent, "bertscore_layer": config["evaluation"]["bertscore"]["layer"]})
+    return flags(
+        {
+            "bertscore_model": Path(str(input.bertscore)).parent,
+            "bertscore_layer": config["evaluation"]["bertscore"]["layer"],
+        }
+    )
 
 
 rule evaluate:

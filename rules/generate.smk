@@ -13,10 +13,23 @@ Makes:
 def generation_flags(wildcards):
     """How the generator samples and which rows it takes."""
     chosen = config["generation"]
-    keys = ("keep", "passes", "demonstration", "engine", "batch_size", "temperature", "top_p", "max_tokens")
+    keys = (
+        "keep",
+        "passes",
+        "demonstration",
+        "engine",
+        "batch_size",
+        "temperature",
+        "top_p",
+        "max_tokens",
+    )
     return flags(
         {key: chosen[key] for key in keys}
-        | {"no_header": not chosen["header"], "dtype": config["models"][chosen["model"]]["dtype"], "seed": config["seed"]}
+        | {
+            "no_header": not chosen["header"],
+            "dtype": config["models"][chosen["model"]]["dtype"],
+            "seed": config["seed"],
+        }
     )
 
 
@@ -68,7 +81,9 @@ rule generate:
 
 rule parse_rounds:
     input:
-        outputs=expand("<results>/synthetic/{{prompt}}/outputs/{shard}.jsonl", shard=SHARDS),
+        outputs=expand(
+            "<results>/synthetic/{{prompt}}/outputs/{shard}.jsonl", shard=SHARDS
+        ),
     output:
         dialogues="<results>/synthetic/{prompt}/dialogues.jsonl",
         rejected="<results>/synthetic/{prompt}/rejected.jsonl",

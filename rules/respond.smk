@@ -21,10 +21,17 @@ def responding_model(wildcards):
 
 def responding_flags(wildcards):
     """How a model answers: the test set as all systems do, synthetic samples as the discriminator does."""
-    how = config["responding"] if wildcards.inputs == "test" else config["discriminator"]
+    how = (
+        config["responding"] if wildcards.inputs == "test" else config["discriminator"]
+    )
     sampling = {key: how[key] for key in ("temperature", "top_p", "max_tokens")}
     engine = {key: config["responding"][key] for key in ("engine", "batch_size")}
-    return flags(sampling | engine | config["dialogue"] | {"dtype": config["models"][wildcards.base]["dtype"]})
+    return flags(
+        sampling
+        | engine
+        | config["dialogue"]
+        | {"dtype": config["models"][wildcards.base]["dtype"]}
+    )
 
 
 def responding_gpus(wildcards):

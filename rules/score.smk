@@ -17,7 +17,13 @@ def discriminator_responses(wildcards):
 def embedding_flags(wildcards):
     """How texts are embedded."""
     chosen = config["scoring"]
-    return flags({"prompt_name": chosen["prompt_name"], "batch_size": chosen["batch_size"], "dtype": config["models"][chosen["model"]]["dtype"]})
+    return flags(
+        {
+            "prompt_name": chosen["prompt_name"],
+            "batch_size": chosen["batch_size"],
+            "dtype": config["models"][chosen["model"]]["dtype"],
+        }
+    )
 
 
 def embedding_memory(wildcards, attempt):

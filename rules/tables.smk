@@ -12,16 +12,29 @@ TABLE1 = config["tables"]["table1"]
 
 def table1_metrics(wildcards):
     """The metrics of every system of Table 1, for every seed."""
-    return [f"{system_path(system, 'metrics', seed)}/{TABLE1['protocol']}.json" for system in TABLE1["systems"] for seed in config["seeds"]]
+    return [
+        f"{system_path(system, 'metrics', seed)}/{TABLE1['protocol']}.json"
+        for system in TABLE1["systems"]
+        for seed in config["seeds"]
+    ]
 
 
 def table1_flags(wildcards):
     """The note and each system as --system KEY TITLE PAPER_ROW METRICS..., in the table's order."""
-    words = flags({"note": TABLE1["note"]}).split(" ") if TABLE1["note"] else []
+    words = [flags({"note": TABLE1["note"]})]
     for system in TABLE1["systems"]:
         chosen = config["systems"][system]
-        metrics = [f"{system_path(system, 'metrics', seed)}/{TABLE1['protocol']}.json" for seed in config["seeds"]]
-        words += ["--system", system, shlex.quote(chosen["title"]), shlex.quote(chosen["paper_row"] or "none"), *map(located, metrics)]
+        metrics = [
+            f"{system_path(system, 'metrics', seed)}/{TABLE1['protocol']}.json"
+            for seed in config["seeds"]
+        ]
+        words += [
+            "--system",
+            system,
+            shlex.quote(chosen["title"]),
+            shlex.quote(chosen["paper_row"] or "none"),
+            *map(located, metrics),
+        ]
     return " ".join(words)
 
 

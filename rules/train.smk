@@ -27,8 +27,14 @@ def recipe_of(base):
 
 def training_flags(wildcards):
     """A base model's recipe, the dialogue format and the weights' type as flags."""
-    recipe = {key: value for key, value in recipe_of(wildcards.base).items() if key != "gpus"}
-    return flags(recipe | config["dialogue"] | {"dtype": config["models"][wildcards.base]["dtype"]})
+    recipe = {
+        key: value for key, value in recipe_of(wildcards.base).items() if key != "gpus"
+    }
+    return flags(
+        recipe
+        | config["dialogue"]
+        | {"dtype": config["models"][wildcards.base]["dtype"]}
+    )
 
 
 def training_gpus(wildcards):

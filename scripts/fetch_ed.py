@@ -56,7 +56,8 @@ def unpack(archive: Path, sha256: str, output: Path) -> None:
         raise UserError(f"{archive} does not exist", "correct ed: archive in the configuration")
     found = provenance.sha256_file(archive)
     if found != sha256:
-        raise UserError(f"the archive {archive} has sha256 {found}, not {sha256}", "fetch ED's archive again, or, for another edition of it that you trust, give its ed: sha256 in the configuration")
+        hint = "fetch ED's archive again, or, for another edition of it that you trust, give its sha256 in the configuration (ed: sha256)"
+        raise UserError(f"the archive {archive} has sha256 {found}, not {sha256}", hint)
     texts = {}
     with tarfile.open(archive) as tar:
         for member in tar:

@@ -22,7 +22,8 @@ def main() -> None:
         rows += [pick(sample, "synthetic") for sample in read_jsonl(args.synthetic, SAMPLE)]
     repeated = [row_id for row_id, count in Counter(row["id"] for row in rows).items() if count > 1]
     if repeated:
-        raise UserError(f"{len(repeated)} ids stand in both sources; the first is {repeated[0]}", "give synthetic samples of this workflow, whose ids name prompt and pass")
+        hint = "give synthetic samples of this workflow, whose ids name prompt and pass"
+        raise UserError(f"{len(repeated)} ids stand in both sources; the first is {repeated[0]}", hint)
     write_jsonl(args.output, rows)
     print(", ".join(f"{count:,} {source}" for source, count in sorted(Counter(row["source"] for row in rows).items())))
 

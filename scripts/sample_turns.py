@@ -11,7 +11,8 @@ def main() -> None:
     """Parse flags, draw, write samples."""
     flags = cli.parser(__doc__)
     flags.add_argument("--dialogues", type=Path, required=True, metavar="JSONL", help="parse_rounds.py made it")
-    flags.add_argument("--mode", choices=["matched", "released"], default="matched", help="matched: the target answers the context shown last; released: the target is the last round's, as in the authors' code")
+    modes = "matched: the target answers the context shown last; released: the target is the last round's, as in the authors' code"
+    flags.add_argument("--mode", choices=["matched", "released"], default="matched", help=modes)
     flags.add_argument("--min-history", type=int, default=1, help="fewest rounds of history, where the dialogue has so many")
     flags.add_argument("--max-history", type=int, default=3, help="most rounds of history")
     flags.add_argument("--normalise", action="store_true", help="bring the text into ED's prepared form; as released it stays as written")

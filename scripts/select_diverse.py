@@ -13,7 +13,8 @@ def main() -> None:
     flags.add_argument("--embeddings", type=Path, required=True, metavar="NPY", help="embeddings, a row a text")
     flags.add_argument("--samples", type=Path, metavar="JSONL", help="the samples to select from: id, history, response")
     flags.add_argument("--texts", type=Path, metavar="JSONL", help="row, text: which row of the embeddings is which sample's")
-    flags.add_argument("--method", choices=["kcenter", "random", "none"], default="kcenter", help="kcenter: the paper's; random: a draw of the same size; none: every row")
+    methods = "kcenter: the paper's; random: a draw of the same size; none: every row"
+    flags.add_argument("--method", choices=["kcenter", "random", "none"], default="kcenter", help=methods)
     flags.add_argument("--ratio", type=float, default=0.9, help="the share to keep, above 0 and at most 1 (0.9 is in the authors' code, not in the paper)")
     flags.add_argument("--seed", type=int, default=0, help="draws the first row of k-center, or the random rows")
     flags.add_argument("--output", type=Path, required=True, help="the selected samples with their rank (JSONL), or the row numbers in order of choice (JSON)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +51,35 @@ def step(repository):
         return subprocess.run(command, capture_output=True, text=True, timeout=600, **kwargs)
 
     return run
+
+
+BIN = Path(sys.executable).parent
+
+
+class Checkout:
+    """A copy of the repository's tracked and new files, as a fresh clone holds them, with this environment."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        for name in subprocess.run(listed, cwd=REPOSITORY, capture_output=True, check=True).stdout.decode().split("\0"):
+            if name and (REPOSITORY / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(REPOSITORY / name, folder / name)
+        (folder / ".venv").symlink_to(Path(sys.prefix))
+
+    def snakemake(self, *words: object, **kwargs) -> subprocess.CompletedProcess:
+        """Run Snakemake here to its end."""
+        command = [str(BIN / "snakemake"), *map(str, words)]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=1800, **kwargs)
+
+    def files(self) -> set[str]:
+        """Every file but Snakemake's own notes and Python's caches."""
+        found = (path.relative_to(self.folder) for path in self.folder.rglob("*") if not path.is_dir())
+        return {str(path) for path in found if path.parts[0] not in (".snakemake", ".venv") and "__pycache__" not in path.parts}
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Checkout:
+    """A fresh checkout to run Snakemake in."""
+    return Checkout(tmp_path / "checkout")

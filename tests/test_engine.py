@@ -9,6 +9,7 @@ import time
 
 import pytest
 import torch
+
 from synth_empathy.engines import Request, Sampling, open_engine
 from synth_empathy.errors import UserError
 from synth_empathy.transformers_engine import RowSeededSampling

@@ -9,9 +9,10 @@ import time
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
 from synth_empathy.errors import UserError
 from synth_empathy.training import WHOLE, set_aside_overlong, whole_checkpoint
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 SYSTEM = "You are a helpful assistant."
 
@@ -86,7 +87,8 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(method, tiny_m
     whole = step("train_model.py", *train_flags(tiny_model, data, tmp_path / "state", tmp_path / "whole", *more))
     assert whole.returncode == 0, whole.stderr
     flags = train_flags(tiny_model, data, tmp_path / "state", tmp_path / "resumed", *more)
-    process = subprocess.Popen(list(map(str, [sys.executable, repository / "scripts/train_model.py", *flags])), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, repository / "scripts/train_model.py", *flags]
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not list((tmp_path / "state").glob(f"train-*/checkpoint-[3-9]/{WHOLE}")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)

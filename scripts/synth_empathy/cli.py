@@ -35,6 +35,7 @@ def run(main: Callable[[], None], online: bool = False) -> None:
     Args:
         online: only the fetching steps may reach a hub; every other one is told not to try.
     """
+    os.environ["TQDM_DISABLE"] = "1"  # steps say their progress themselves, in lines fit for a log file
     if not online:
         os.environ.update(OFFLINE)
     sys.stdout.reconfigure(line_buffering=True)

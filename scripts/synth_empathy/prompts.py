@@ -20,12 +20,19 @@ def load_prompt(path: Path) -> Record:
     """A generation prompt from its data file.
 
     Raises:
-        UserError: missing file, or a template without exactly the fields {context} and {response}.
+        UserError: missing file, no name, or a template without exactly the plain fields {context} and {response}.
     """
     prompt = load_yaml(path)
-    fields = {name for _, name, _, _ in Formatter().parse(prompt.get("template", "")) if name is not None}
-    if fields != {"context", "response"}:
-        raise UserError(f"{path}: the template's fields are {sorted(fields)}", "use {context} and {response}, and no other braces")
+    for key in ("name", "template"):
+        if not isinstance(prompt.get(key), str):
+            raise UserError(f"{path}: the key {key!r} is missing or no text", "compare it with the files of resources/prompts/")
+    hint = "use {context} and {response}, and no other braces"
+    try:
+        fields = {(name, form, conversion) for _, name, form, conversion in Formatter().parse(prompt["template"]) if name is not None}
+    except ValueError as error:
+        raise UserError(f"{path}: the template's braces do not pair: {error}", hint) from None
+    if fields != {("context", "", None), ("response", "", None)}:
+        raise UserError(f"{path}: the template's fields are {sorted(name for name, *_ in fields)}", hint)
     return prompt
 
 
@@ -35,7 +42,7 @@ def load_yaml(path: Path) -> Record:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist", "name a file of resources/prompts/, or write one like them") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is no YAML: {error}", "compare it with the files of resources/prompts/") from None
     if not isinstance(document, dict):
         raise UserError(f"{path} holds no mapping", "compare it with the files of resources/prompts/")

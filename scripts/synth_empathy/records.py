@@ -122,8 +122,8 @@ def missing(path: str | Path) -> UserError:
 def check_record(line: str, fields: Fields, where: str) -> Record:
     """Parse one line and check its fields; ``where`` opens the error message."""
     try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
+        record = json.loads(line, parse_constant=refuse_constant)
+    except ValueError as error:
         raise UserError(f"{where}: not JSON ({error})", REMAKE) from None
     if not isinstance(record, dict):
         raise UserError(f"{where}: not a JSON object", REMAKE)
@@ -133,6 +133,11 @@ def check_record(line: str, fields: Fields, where: str) -> Record:
         if not is_a(record[name], kind):
             raise UserError(f"{where}: the field {name!r} is {type(record[name]).__name__}, not {name_of(kind)}", REMAKE)
     return record
+
+
+def refuse_constant(name: str) -> None:
+    """NaN and infinity are no JSON, and no value that a step writes: what compares with them is lost without a word."""
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def is_a(value: Any, kind: Any) -> bool:

@@ -35,7 +35,7 @@ class FinishedRows:
             for line in whole_lines(path):
                 record = json.loads(line)
                 self.rows[record["id"]] = record
-        self._file = open(self.path, "a", encoding="utf-8", newline="\n")
+        self._file = open(self.path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115 (open for the object's life)
 
     def add(self, record: Record) -> None:
         """Keep one finished row; it is on the disk when this returns."""

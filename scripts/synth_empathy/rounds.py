@@ -18,8 +18,9 @@ REASONS = {
     "runs_on": "a turn longer than the limit of words, or one that holds further speakers",
 }
 
-# "Round 2:", "**Context:**", "- Response 1:"; the label starts a line, perhaps behind markup.
-LABEL = re.compile(r"^[\s>*#_\-]*(round|context|response)[\s*_]*\d*[\s*_]*:[\s*_]*", re.IGNORECASE | re.MULTILINE)
+# "Round 2:", "**Context:**", "- Response 1:"; the label starts a line, perhaps behind markup. What follows it is taken
+# up to the line's end only: the next line's markup belongs to the next label.
+LABEL = re.compile(r"^[\s>*#_\-]*(round|context|response)[\s*_]*\d*[\s*_]*:[ \t*_]*", re.IGNORECASE | re.MULTILINE)
 BARE_ROUND = re.compile(r"^[\s>*#_\-]*round\s*\d+[\s*_.:]*$", re.IGNORECASE | re.MULTILINE)
 SPEAKER = re.compile(r"\b(context|response|speaker|listener|user|assistant)\s*:", re.IGNORECASE)
 PARAGRAPH = re.compile(r"\n\s*\n")
@@ -75,7 +76,7 @@ def labelled_turns(text: str) -> list[tuple[str, str]]:
 def clean_turn(text: str) -> str:
     """One line, without markup or a pair of quotes around the whole of it."""
     line = " ".join(text.split()).strip("*_ ")
-    if len(line) > 1 and (line[0], line[-1]) in {('"', '"'), ("“", "”")} and line.count('"') in (0, 2):
+    if len(line) > 1 and (line[0], line[-1]) in {('"', '"'), ("“", "”")} and not {line[0], line[-1]} & set(line[1:-1]):
         line = line[1:-1].strip()
     return line
 

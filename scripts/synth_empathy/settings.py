@@ -30,7 +30,8 @@ def check(settings: Settings) -> None:
     """
     faults = list(schema_faults(settings)) or list(reference_faults(settings))
     if faults:
-        raise UserError("the configuration is not valid:\n  - " + "\n  - ".join(faults), "correct config.yaml or the overlay given with --configfile (config/schema.yaml says what each key may hold)")
+        hint = "correct config.yaml or the overlay given with --configfile (config/schema.yaml says what each key may hold)"
+        raise UserError("the configuration is not valid:\n  - " + "\n  - ".join(faults), hint)
 
 
 def schema_faults(settings: Settings) -> Iterator[str]:

