@@ -53,7 +53,7 @@ def explain(error: ValidationError) -> str:
     if error.validator == "required":
         lacking = [key for key in error.validator_value if key not in error.instance]
         return f"{place}: the key {lacking[0]!r} is missing"
-    limits = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "above", "exclusiveMaximum": "below"}
+    limits = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
     if error.validator in limits:
         return f"{place}: {error.instance!r} is out of range; it must be {span(error.schema, limits)}"
     if error.validator == "type":
