@@ -19,6 +19,10 @@ pathvars:
     models=MODELS,
 
 
+onstart:
+    keep_configuration()
+
+
 include: "rules/data.smk"
 include: "rules/generate.smk"
 include: "rules/train.smk"

@@ -8,12 +8,14 @@ import shlex
 import sys
 from pathlib import Path
 
+import yaml
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from synth_empathy import settings
 from synth_empathy.errors import UserError
+from synth_empathy.records import write_text
 
 try:
     settings.check(config)
@@ -32,18 +34,38 @@ SPLITS = ["train", "valid", "test"]
 SHARDS = range(config["generation"]["shards"])
 
 
+#: A DK threshold as paths write it: 0 to 100, with decimals if any.
+DK = r"(?:100|[0-9]{1,2})(?:[.][0-9]+)?"
+
+
 wildcard_constraints:
     split="train|valid|test",
     model="[a-z0-9][a-z0-9._-]*",
     base="[a-z0-9][a-z0-9._-]*",
     prompt="[a-z0-9][a-z0-9._]*",
-    dk="[0-9]+([.][0-9]+)?",
+    dk=DK,
     selection="kcenter|random|none",
-    training_set=r"none|ed(\+[a-z0-9._]+-dk[0-9.]+-(kcenter|random|none))?",
+    training_set=rf"none|ed(\+[a-z0-9][a-z0-9._]*-dk{DK}-(kcenter|random|none))?",
     inputs="test|synthetic-[a-z0-9][a-z0-9._]*",
     protocol="paper|standard",
     seed="[0-9]+",
     shard="[0-9]+",
+
+
+def keep_configuration():
+    """Write the merged configuration beside the results that it makes."""
+    write_text(
+        f"{RESULTS}/config.yaml",
+        yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
+    )
+
+
+def code(script, *modules):
+    """A step's script and the library modules that decide its output, as inputs of steps cheap enough to rerun by themselves."""
+    return [
+        f"scripts/{script}.py",
+        *(f"scripts/synth_empathy/{module}.py" for module in modules),
+    ]
 
 
 def image(group):

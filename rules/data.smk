@@ -77,7 +77,7 @@ rule prepare_ed:
         keep=keep_flags,
     shell:
         "{PYTHON[core]} scripts/prepare_ed.py"
-        " --raw $(dirname {input.raw[0]})"
+        ' --raw "$(dirname {input.raw[0]:q})"'
         " {params.keep}"
         " --output $(dirname {output.report})"
         " > {log} 2>&1"

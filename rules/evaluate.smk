@@ -5,6 +5,9 @@ Makes, for each {protocol}: paper, or standard
     <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}.json    values x 100, signatures, counts
 """
 
+#: The catalogue's entry of BERTScore's model; empty when BERTScore is left out.
+BERTSCORE = config["models"].get(config["evaluation"]["bertscore"]["model"], {})
+
 
 def bertscore_model(wildcards):
     """The manifest of BERTScore's model; none when the configuration leaves BERTScore out."""
@@ -12,14 +15,15 @@ def bertscore_model(wildcards):
     return f"<models>/{model}/manifest.json" if model else []
 
 
-def bertscore_flags(wildcards, input):
+def bertscore_flags(wildcards):
     """BERTScore's model and layer, or that it is left out."""
-    if not input.get("bertscore"):
+    chosen = config["evaluation"]["bertscore"]
+    if chosen["model"] is None:
         return "--no-bertscore"
     return flags(
         {
-            "bertscore_model": Path(str(input.bertscore)).parent,
-            "bertscore_layer": config["evaluation"]["bertscore"]["layer"],
+            "bertscore_model": f"{MODELS}/{chosen['model']}",
+            "bertscore_layer": chosen["layer"],
         }
     )
 
@@ -28,7 +32,13 @@ rule evaluate:
     input:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
         bertscore=bertscore_model,
-        code="scripts/evaluate.py",
+        code=code(
+            "evaluate",
+            "tokens",
+            "metrics/__init__",
+            "metrics/overlap",
+            "metrics/bertscore",
+        ),
     output:
         "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}.json",
     log:
@@ -38,7 +48,8 @@ rule evaluate:
     container:
         image("core")
     resources:
-        mem_mb=grows(8000),
+        gpu=BERTSCORE.get("gpus", 0),
+        mem_mb=grows(4000 + BERTSCORE.get("mem_mb", 0)),
         runtime=grows(60),
     params:
         bertscore=bertscore_flags,

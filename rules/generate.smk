@@ -16,9 +16,7 @@ def generation_flags(wildcards):
     keys = (
         "keep",
         "passes",
-        "demonstration",
         "engine",
-        "batch_size",
         "temperature",
         "top_p",
         "max_tokens",
@@ -47,6 +45,7 @@ rule generate:
     input:
         seeds="<results>/ed/train.jsonl",
         prompt=prompt_file,
+        demonstration=config["generation"]["demonstration"] or [],
         model=f"<models>/{config['generation']['model']}/manifest.json",
     output:
         "<results>/synthetic/{prompt}/outputs/{shard}.jsonl",
@@ -61,18 +60,22 @@ rule generate:
         gpu=config["models"][config["generation"]["model"]]["gpus"],
         mem_mb=generation_memory,
         runtime=grows(480),
+        batch_size=config["generation"]["batch_size"],
     params:
         sampling=generation_flags,
+        demonstration=flags({"demonstration": config["generation"]["demonstration"]}),
         shards=len(SHARDS),
         state=f"{RESULTS}/.state",
     shell:
         "{PYTHON[llm]} scripts/generate.py"
         " --seeds {input.seeds}"
         " --prompt {input.prompt}"
+        " {params.demonstration}"
         " --model $(dirname {input.model})"
         " --shard {wildcards.shard}"
         " --shards {params.shards}"
         " {params.sampling}"
+        " --batch-size {resources.batch_size}"
         " --threads {threads}"
         " --state {params.state}"
         " --output {output}"

@@ -25,7 +25,7 @@ def responding_flags(wildcards):
         config["responding"] if wildcards.inputs == "test" else config["discriminator"]
     )
     sampling = {key: how[key] for key in ("temperature", "top_p", "max_tokens")}
-    engine = {key: config["responding"][key] for key in ("engine", "batch_size")}
+    engine = {"engine": config["responding"]["engine"]}
     return flags(
         sampling
         | engine
@@ -61,6 +61,7 @@ rule respond:
         gpu=responding_gpus,
         mem_mb=responding_memory,
         runtime=grows(480),
+        batch_size=config["responding"]["batch_size"],
     params:
         sampling=responding_flags,
         state=f"{RESULTS}/.state",
@@ -69,6 +70,7 @@ rule respond:
         " --inputs {input.samples}"
         " --model $(dirname {input.model})"
         " {params.sampling}"
+        " --batch-size {resources.batch_size}"
         " --seed {wildcards.seed}"
         " --threads {threads}"
         " --state {params.state}"

@@ -20,7 +20,6 @@ def embedding_flags(wildcards):
     return flags(
         {
             "prompt_name": chosen["prompt_name"],
-            "batch_size": chosen["batch_size"],
             "dtype": config["models"][chosen["model"]]["dtype"],
         }
     )
@@ -50,6 +49,7 @@ rule embed_texts:
         gpu=config["models"][config["scoring"]["model"]]["gpus"],
         mem_mb=embedding_memory,
         runtime=grows(480),
+        batch_size=config["scoring"]["batch_size"],
     params:
         embedding=embedding_flags,
     shell:
@@ -58,6 +58,7 @@ rule embed_texts:
         " --responses {input.responses}"
         " --model $(dirname {input.model})"
         " {params.embedding}"
+        " --batch-size {resources.batch_size}"
         " --threads {threads}"
         " --texts {output.texts}"
         " --embeddings {output.embeddings}"

@@ -52,7 +52,7 @@ rule make_table1:
     input:
         metrics=table1_metrics,
         paper="resources/paper/table1.csv",
-        code="scripts/make_table.py",
+        code=code("make_table", "tables"),
     output:
         csv="<results>/tables/table1.csv",
         markdown="<results>/tables/table1.md",

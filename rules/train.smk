@@ -9,9 +9,9 @@ Makes, for each {training_set}: ed, or ed+{prompt}-dk{dk}-{selection}
 
 def synthetic_part(wildcards):
     """The selected synthetic samples of a training set; none for ED alone."""
-    parts = settings.TRAINING_SET.fullmatch(wildcards.training_set)
-    if parts is None:
+    if wildcards.training_set == "ed":
         return []
+    parts = settings.TRAINING_SET.fullmatch(wildcards.training_set)
     return f"<results>/selected/{parts['prompt']}/dk{parts['dk']}/{parts['selection']}/seed{wildcards.seed}.jsonl"
 
 
@@ -28,13 +28,20 @@ def recipe_of(base):
 def training_flags(wildcards):
     """A base model's recipe, the dialogue format and the weights' type as flags."""
     recipe = {
-        key: value for key, value in recipe_of(wildcards.base).items() if key != "gpus"
+        key: value
+        for key, value in recipe_of(wildcards.base).items()
+        if key not in ("gpus", "save_steps")
     }
     return flags(
         recipe
         | config["dialogue"]
         | {"dtype": config["models"][wildcards.base]["dtype"]}
     )
+
+
+def save_steps(wildcards):
+    """Steps between checkpoints; a resource, since it changes no weight."""
+    return recipe_of(wildcards.base)["save_steps"]
 
 
 def training_gpus(wildcards):
@@ -57,6 +64,8 @@ rule mix_training_set:
         "<results>/logs/mix_training_set/{training_set}/seed{seed}.log",
     benchmark:
         "<results>/benchmarks/mix_training_set/{training_set}/seed{seed}.tsv"
+    wildcard_constraints:
+        training_set="ed.*",
     container:
         image("core")
     resources:
@@ -82,6 +91,8 @@ rule train_model:
         "<results>/logs/train_model/{base}/{training_set}/seed{seed}.log",
     benchmark:
         "<results>/benchmarks/train_model/{base}/{training_set}/seed{seed}.tsv"
+    wildcard_constraints:
+        training_set="ed.*",
     container:
         image("train")
     threads: 2
@@ -89,6 +100,7 @@ rule train_model:
         gpu=training_gpus,
         mem_mb=training_memory,
         runtime=grows(960),
+        save_steps=save_steps,
     params:
         recipe=training_flags,
         state=f"{RESULTS}/.state",
@@ -97,6 +109,7 @@ rule train_model:
         " --base $(dirname {input.base})"
         " --data {input.data}"
         " {params.recipe}"
+        " --save-steps {resources.save_steps}"
         " --seed {wildcards.seed}"
         " --threads {threads}"
         " --state {params.state}"

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from synth_empathy import cli, embedding, prompts
+from synth_empathy.models import DTYPES
 from synth_empathy.records import RESPONSE, SAMPLE, atomic_path, read_jsonl, write_jsonl
 
 
@@ -15,7 +16,7 @@ def main() -> None:
     flags.add_argument("--samples", type=Path, required=True, metavar="JSONL", help="synthetic samples: id, history, response")
     flags.add_argument("--responses", type=Path, required=True, metavar="JSONL", help="the discriminator's answers: id, prediction, reference")
     flags.add_argument("--model", type=Path, required=True, metavar="DIR", help="the embedding model's folder")
-    flags.add_argument("--dtype", default="float32", help="the weights' type: float32 or bfloat16")
+    flags.add_argument("--dtype", choices=DTYPES, default="float32", help="the weights' type")
     flags.add_argument("--prompt-name", help="the model's own prompt to put before each text (gte: query); none when not given")
     flags.add_argument("--batch-size", type=int, default=32, help="texts embedded together")
     flags.add_argument("--threads", type=int, default=2, help="CPU threads; part of what repeats a run exactly")

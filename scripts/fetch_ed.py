@@ -2,7 +2,6 @@
 """Bring EmpatheticDialogues here: download its archive or take one that is here, check it, unpack its three CSV files."""
 
 import tarfile
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def download(url: str, path: Path) -> None:
         with urllib.request.urlopen(url, timeout=60) as answer, open(path, "wb") as file:
             while block := answer.read(1 << 20):
                 file.write(block)
-    except (urllib.error.URLError, TimeoutError) as error:
+    except OSError as error:
         hint = "run this step where there is a network, or give a copy in the configuration (ed: archive, or ed: folder)"
         raise UserError(f"{url} could not be downloaded: {error}", hint) from None
 

@@ -23,7 +23,7 @@ def main() -> None:
     args = flags.parse_args()
 
     facts = {key: value for key, value in vars(args).items() if key != "output" and value is not None}
-    with models.model_folder(args.output) as folder:
+    with models.model_folder(args.output, resume=args.package is None) as folder:
         if args.package:
             unpack(args, folder)
         elif args.revision:

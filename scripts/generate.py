@@ -12,7 +12,7 @@ def main() -> None:
     """Parse flags, generate what is not finished yet, write the shard."""
     flags = cli.parser(__doc__)
     flags.add_argument("--seeds", type=Path, required=True, metavar="JSONL", help="ED samples to write new dialogues after")
-    flags.add_argument("--keep", type=int, metavar="N", help="use N of them, chosen by a hash of their ids; all when not given")
+    flags.add_argument("--keep", type=cli.count, metavar="N", help="use N of them, chosen by a hash of their ids; all when not given")
     flags.add_argument("--prompt", type=Path, required=True, metavar="YAML", help="the generation prompt (resources/prompts/)")
     flags.add_argument("--demonstration", type=Path, metavar="YAML", help="a worked example shown before the prompt; none when not given")
     flags.add_argument("--passes", type=int, default=1, help="outputs per sample")
@@ -23,7 +23,7 @@ def main() -> None:
     args = flags.parse_args()
 
     prompt = prompts.load_prompt(args.prompt)
-    demonstration = prompts.load_yaml(args.demonstration) if args.demonstration else None
+    demonstration = prompts.load_demonstration(args.demonstration) if args.demonstration else None
     samples = seeds.keep_by_hash(read_jsonl(args.seeds, SAMPLE), args.keep, lambda sample: sample["id"])
     rows = [(sample, number) for number in range(args.passes) for sample in samples][args.shard :: args.shards]
     requests = []
@@ -33,7 +33,7 @@ def main() -> None:
         requests.append(Request(row_id, messages, seeds.row_seed(args.seed, row_id, "generate")))
 
     code = provenance.code(__file__, ["prompts", "engines", f"{args.engine}_engine"])
-    finished = completing.complete(requests, args, "generate", code, f"{args.shard}-of-{args.shards}")
+    finished = completing.complete(requests, args, "generate", code)
     write_jsonl(args.output, (output(finished.rows[request.id], sample, number) for request, (sample, number) in zip(requests, rows)))
     finished.clear()
 

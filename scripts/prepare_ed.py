@@ -13,7 +13,7 @@ def main() -> None:
     flags.add_argument("--raw", type=Path, required=True, metavar="DIR", help="folder with ED's train.csv, valid.csv and test.csv")
     flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for {train,valid,test}.jsonl and report.json")
     for split in ed.SPLITS:
-        flags.add_argument(f"--keep-{split}", type=int, metavar="N", help=f"keep N samples of {split}, chosen by a hash of their ids; all when not given")
+        flags.add_argument(f"--keep-{split}", type=cli.count, metavar="N", help=f"keep N samples of {split}, chosen by a hash of their ids; all when not given")
     args = flags.parse_args()
 
     # All three are read before the first is written: a bad file leaves nothing behind.

@@ -24,7 +24,7 @@ def main() -> None:
         for sample in samples
     ]
     code = provenance.code(__file__, ["prompts", "engines", f"{args.engine}_engine"])
-    finished = completing.complete(requests, args, "respond", code, "all")
+    finished = completing.complete(requests, args, "respond", code)
     write_jsonl(args.output, ({"id": s["id"], "prediction": finished.rows[s["id"]]["text"], "reference": s["response"]} for s in samples))
     finished.clear()
 

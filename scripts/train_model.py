@@ -2,7 +2,6 @@
 """Fine-tune one base model on one training set (paper, sections 3.2 and 4.1): discriminator, baselines and systems alike."""
 
 import dataclasses
-import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -35,11 +34,12 @@ def main() -> None:
     flags.add_argument("--data", type=Path, required=True, metavar="JSONL", help="the training set: id, history, response, source")
     flags.add_argument("--format", choices=["flat", "chat"], default="flat", help="how a dialogue is put to the model")
     flags.add_argument("--system", default="", help="system prompt; none when empty")
-    flags.add_argument("--dtype", default="float32", help="the weights' type: float32 or bfloat16")
+    flags.add_argument("--dtype", choices=models.DTYPES, default="float32", help="the saved weights' type; full fine-tuning computes on float32 weights")
     flags.add_argument("--threads", type=int, default=2, help="CPU threads; part of what repeats a run exactly")
     flags.add_argument("--seed", type=int, default=0, help="order of samples, dropout and adapters' start")
     for name, kind, default, meaning in RECIPE:
-        flags.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, help=meaning)
+        choices = ["lora", "full"] if name == "method" else None
+        flags.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, choices=choices, help=meaning)
     flags.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder for checkpoints of unfinished runs (results/RUN/.state)")
     flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="the model folder to make")
     train(flags.parse_args())
@@ -67,7 +67,7 @@ def train(args) -> None:
         "data": describe_data(args.data, samples, overlong),
         "format": args.format,
         "system": args.system,
-        "recipe": dataclasses.asdict(recipe),
+        "recipe": {name: value for name, value in dataclasses.asdict(recipe).items() if name != "save_steps"},  # it decides no weight
         "dtype": args.dtype,
         "threads": args.threads,
         "seed": args.seed,
@@ -78,7 +78,7 @@ def train(args) -> None:
     with models.model_folder(args.output) as folder:
         losses = training.fine_tune(args.base, rows, recipe, args.seed, args.dtype, state, folder)
         models.write_manifest(folder, facts | {"losses": losses})
-    shutil.rmtree(state, ignore_errors=True)
+    training.drop_checkpoints(state)
 
 
 def describe_data(path: Path, samples: list[Record], overlong: list[str]) -> Record:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import torch
 
 from synth_empathy.engines import Request, Sampling, open_engine
 from synth_empathy.errors import UserError
+from synth_empathy.models import write_manifest
 from synth_empathy.transformers_engine import RowSeededSampling
 
 SAMPLING = Sampling(temperature=0.8, top_p=0.9, max_tokens=12)
@@ -53,6 +55,16 @@ def test_greedy_takes_the_likeliest_token_each_time(tiny_model):
             expected.append(token)
     assert completion.text == engine.tokenizer.decode(expected).strip()
     assert completion.tokens == len(expected)
+
+
+def test_the_models_own_decoding_defaults_do_not_leak_in(tiny_model, tmp_path):
+    """A model may ship a repetition penalty: greedy has to stay greedy."""
+    copy = tmp_path / "model"
+    shutil.copytree(tiny_model, copy)
+    (copy / "generation_config.json").write_text(json.dumps({"eos_token_id": 1, "repetition_penalty": 5.0, "do_sample": True, "top_k": 2}))
+    write_manifest(copy, {"kind": "fetched", "name": "tiny"})
+    greedy = Sampling(temperature=0.0, top_p=1.0, max_tokens=12)
+    assert complete(copy, requests(3), 3, greedy) == complete(tiny_model, requests(3), 3, greedy)
 
 
 def test_draws_follow_the_softmax():
@@ -125,6 +137,22 @@ def test_a_killed_shard_goes_on_from_its_finished_rows(tmp_path, repository, tin
     again = step("generate.py", *generate_flags(tmp_path, repository, tiny_model, resumed, "--batch-size", 2))
     assert f"{kept} finished before" in again.stdout
     assert resumed.read_bytes() == whole.read_bytes()
+
+
+def test_jobs_of_one_step_keep_their_finished_rows_apart(tmp_path, repository, tiny_model, step, monkeypatch):
+    """Two prompts' shards have one key and one number: they must not write one file."""
+    import argparse
+
+    from synth_empathy import completing
+
+    flags = argparse.ArgumentParser()
+    completing.add_flags(flags)
+    parts = set()
+    for output in ("prompt1/0.jsonl", "prompt2/0.jsonl"):
+        args = flags.parse_args(["--model", str(tiny_model), "--state", str(tmp_path / "state"), "--max-tokens", "2"])
+        args.output = tmp_path / output
+        parts.add(completing.complete(requests(1), args, "generate", {}).path)
+    assert len(parts) == 2 and len({part.parent for part in parts}) == 1
 
 
 def rows_kept(tmp_path):

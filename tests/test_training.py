@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from synth_empathy.errors import UserError
-from synth_empathy.training import WHOLE, set_aside_overlong, whole_checkpoint
+from synth_empathy.training import WHOLE, drop_checkpoints, set_aside_overlong, whole_checkpoint
 
 SYSTEM = "You are a helpful assistant."
 
@@ -110,6 +110,20 @@ def test_a_torn_checkpoint_is_not_trusted(tmp_path):
             (tmp_path / f"checkpoint-{number}" / WHOLE).touch()
     assert whole_checkpoint(tmp_path).name == "checkpoint-10"
     assert not (tmp_path / "checkpoint-11").exists()
+
+
+def test_a_kill_while_a_finished_trainings_checkpoints_go_leaves_none_that_looks_whole(tmp_path, monkeypatch):
+    state = tmp_path / "train-x"
+    for number in (1, 2):
+        (state / f"checkpoint-{number}").mkdir(parents=True)
+        (state / f"checkpoint-{number}" / WHOLE).touch()
+        (state / f"checkpoint-{number}" / "optimizer.pt").touch()
+    monkeypatch.setattr("shutil.rmtree", lambda *args, **kwargs: None)  # killed before the folder goes
+    drop_checkpoints(state)
+    assert not list(state.glob(f"*/{WHOLE}")) and list(state.glob("*/optimizer.pt"))
+    monkeypatch.undo()
+    assert whole_checkpoint(state) is None
+    assert not list(state.iterdir())
 
 
 def test_overlong_samples_are_named(tiny_model):

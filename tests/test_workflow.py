@@ -91,7 +91,36 @@ def test_a_configuration_that_cannot_be_meant_is_refused_before_anything_runs(ch
     assert checkout.files() == before
 
 
-ORDER = ["input", "output", "log", "benchmark", "container", "threads", "resources", "params", "shell"]
+PLANNED = "results/paper/models/llama3-8b-instruct/"
+
+
+@pytest.mark.parametrize("training_set", ["ed+prompt2-dk60.-kcenter", "ed+prompt2-dk150-kcenter", "none", "ed+prompt2-dk60-kcentre"])
+def test_a_training_set_that_is_none_is_not_trained_on_ed_instead(checkout, training_set):
+    done = checkout.snakemake("-n", f"{PLANNED}{training_set}/seed0/manifest.json")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("overlay", "reruns"),
+    [
+        ("generation: {batch_size: 7}\nresponding: {batch_size: 5}\nscoring: {batch_size: 3}", False),
+        ("training: {recipes: {small-lora: {save_steps: 2}}}", False),
+        ("evaluation: {bertscore: {model: all-minilm-l6-v2, layer: 4}}", True),
+        ("generation: {temperature: 0.7}", True),
+    ],
+)
+def test_only_settings_that_decide_a_result_make_it_again(checkout, overlay, reruns):
+    """Results are stood in for by touched files; Snakemake's own record of their settings is real."""
+    demo = ["--cores", "1", "--configfile", "config/demo.yaml"]
+    done = checkout.snakemake(*demo, "--touch", "--", "table1")
+    (checkout.folder / "overlay.yaml").write_text(overlay + "\n")
+    done = checkout.snakemake("-n", *demo, "overlay.yaml", "--", "table1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ("params have changed" in done.stdout) == reruns
+
+
+ORDER = ["input", "output", "wildcard_constraints", "log", "benchmark", "container", "threads", "resources", "params", "shell"]
 
 
 def rules(repository):

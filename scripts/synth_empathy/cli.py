@@ -26,6 +26,13 @@ def parser(description: str) -> argparse.ArgumentParser:
     )
 
 
+def count(text: str) -> int:
+    """A flag's value that counts something: a whole number of at least 1."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
 def run(main: Callable[[], None], online: bool = False) -> None:
     """Run a script's ``main``; a ``UserError`` or an interrupt ends it with a sentence and a true exit status.
 

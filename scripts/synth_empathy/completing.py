@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import cli, provenance
+from . import provenance
 from .engines import ENGINES, Engine, Request, Sampling, open_engine
-from .models import fingerprint, open_model
+from .models import DTYPES, fingerprint, open_model
 from .records import Record
 from .resumable import FinishedRows
 
@@ -17,7 +17,7 @@ def add_flags(flags: argparse.ArgumentParser) -> None:
     """The flags of every step that runs a language model."""
     flags.add_argument("--model", type=Path, required=True, metavar="DIR", help="the model's folder (fetch_model.py or train_model.py made it)")
     flags.add_argument("--engine", choices=ENGINES, default="transformers", help="what runs the model")
-    flags.add_argument("--dtype", default="float32", help="the weights' type: float32 or bfloat16")
+    flags.add_argument("--dtype", choices=DTYPES, default="float32", help="the weights' type")
     flags.add_argument("--batch-size", type=int, default=16, help="requests in flight at once")
     flags.add_argument("--threads", type=int, default=2, help="CPU threads; part of what repeats a run exactly")
     flags.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
@@ -28,33 +28,36 @@ def add_flags(flags: argparse.ArgumentParser) -> None:
     flags.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder for finished rows of unfinished runs (results/RUN/.state)")
 
 
-def complete(requests: Sequence[Request], args: argparse.Namespace, step: str, code: Record, part: str) -> FinishedRows:
+def complete(requests: Sequence[Request], args: argparse.Namespace, step: str, code: Record) -> FinishedRows:
     """Complete the requests that an earlier, interrupted run did not finish, keeping each as it comes.
 
     Args:
-        args: parsed ``add_flags``.
+        args: parsed ``add_flags``, with the step's ``output``, whose path names this job's own file of finished rows.
         step: names the step in the state folder and the log.
         code: hashes of the code that decides the texts.
-        part: this job's own name among the jobs of the step.
 
     Returns:
         All rows by id: ``id``, ``text``, ``tokens``, ``finish``. Call ``clear`` when the output is in place.
     """
+    import torch
+
     sampling = Sampling(args.temperature, args.top_p, args.max_tokens)
     open_model(args.model)
     decides = {
         "model": fingerprint(args.model),
         "sampling": sampling.facts(),
         "engine": [args.engine, args.dtype, args.threads, not args.no_header],
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "batch_size": None if args.dtype == "float32" else args.batch_size,  # in bfloat16 a row's text depends on its batch
         "code": code,
         "versions": provenance.versions("torch", "transformers"),
     }
-    finished = FinishedRows(args.state, step, decides, part)
+    finished = FinishedRows(args.state, step, decides, provenance.sha256_json(str(args.output))[:16])
     asked = {request.id: provenance.sha256_json([request.messages, request.seed]) for request in requests}
     left = [request for request in requests if finished.rows.get(request.id, {}).get("asked") != asked[request.id]]
     print(f"{step}: {len(requests)} rows, {len(requests) - len(left)} finished before")
     if left:
-        for completion in cli.progress(load(args).complete(left, sampling), len(left), step):
+        for completion in load(args).complete(left, sampling):
             finished.add(vars(completion) | {"asked": asked[completion.id]})
     return finished
 

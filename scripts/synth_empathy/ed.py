@@ -98,6 +98,8 @@ def prepare_split(path: Path, split: str) -> Preparation:
     kept = drop_as_family(merged, split, report)
     samples = [sample for dialogue in kept for sample in samples_of(dialogue, split)]
     report["samples"] = len(samples)
+    if not samples:
+        raise UserError(f"{path} gives no sample: it holds {len(dialogues)} conversations, and the last of a split is dropped", USE_ED)
     return Preparation(samples, report)
 
 
@@ -142,7 +144,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         line = error.object[: error.start].count(b"\n") + 1
         raise UserError(f"{path}, line {line}: byte {error.object[error.start]:#04x} is not UTF-8", USE_ED) from None
     header = lines[0].rstrip("\r").split(",")
-    lacking = [column for column in COLUMNS[:7] if column not in header]
+    lacking = [column for column in COLUMNS if column not in header]
     if lacking:
         raise UserError(f"{path}: the header lacks the column {', '.join(lacking)} (it has: {lines[0].strip() or 'nothing'})", USE_ED)
     rows = [(number, line.rstrip("\r")) for number, line in enumerate(lines[1:], start=2) if line.strip()]

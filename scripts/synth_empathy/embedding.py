@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from . import cli
 from .errors import UserError
 from .models import open_model
 from .records import Record, read_json
@@ -90,7 +91,15 @@ def embed(embedder, texts: list[str], prompt_name: str | None, batch_size: int) 
     if prompt_name is not None and prompt_name not in embedder.prompts:
         known = ", ".join(embedder.prompts) or "none"
         raise UserError(f"the embedding model has no prompt {prompt_name!r} (it has: {known})", "correct scoring: prompt_name in the configuration")
-    vectors = embedder.encode(texts, prompt_name=prompt_name, batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True)
+    # Texts of like length together: least padding, and the progress that is said is even.
+    order = sorted(range(len(texts)), key=lambda row: (-len(texts[row]), row))
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    rows = []
+    for batch in cli.progress(batches, len(batches), f"embedding batches of {batch_size}"):
+        chosen = [texts[row] for row in batch]
+        rows.append(embedder.encode(chosen, prompt_name=prompt_name, batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True))
+    vectors = np.empty((len(texts), rows[0].shape[1]), dtype=np.float32)
+    vectors[order] = np.concatenate(rows)
     return normalised(vectors, texts)
 
 
@@ -149,6 +158,8 @@ def load_embeddings(path: Path, rows: int | None = None) -> np.ndarray:
         raise UserError(f"{path} does not exist", remake) from None
     except (ValueError, EOFError) as error:
         raise UserError(f"{path} is no .npy array: {error}", remake) from None
+    if not isinstance(matrix, np.ndarray):
+        raise UserError(f"{path} is an archive of arrays, not one .npy array", remake)
     if matrix.ndim != 2 or not np.issubdtype(matrix.dtype, np.floating):
         raise UserError(f"{path} holds {matrix.dtype} of shape {matrix.shape}, not a matrix of floating numbers", remake)
     if rows is not None and len(matrix) != rows:

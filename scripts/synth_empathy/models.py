@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,29 +18,35 @@ from .provenance import describe_files, sha256_file
 from .records import Record, read_json, write_json
 
 MANIFEST = "manifest.json"
+DTYPES = ("float32", "bfloat16")
 
 
 @contextmanager
-def model_folder(output: Path) -> Iterator[Path]:
-    """A private folder to fill; renamed to ``output`` when the block ends well, removed when it does not."""
+def model_folder(output: Path, resume: bool = False) -> Iterator[Path]:
+    """A private folder to fill; renamed to ``output`` when the block ends well, removed when it does not.
+
+    Args:
+        resume: keep what an interruption leaves and give it to the next try, for downloads that go on where they were.
+    """
     output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
-    for stale in output.parent.glob(".*.partial"):
-        if re.fullmatch(rf"[.]{re.escape(output.name)}[.]\d+[.]partial", stale.name):  # not another model's, "a.b" beside "a"
-            shutil.rmtree(stale)
-    partial.mkdir()
+    partial = output.with_name(f".{output.name}.partial")
+    if partial.exists() and not resume:
+        shutil.rmtree(partial)
+    partial.mkdir(exist_ok=True)
     try:
         yield partial
         if output.exists():
             shutil.rmtree(output)
         os.replace(partial, output)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if not resume:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_manifest(folder: Path, facts: Record) -> None:
-    """Describe every file of ``folder`` and write its manifest; nothing in it depends on time or place."""
-    write_json(folder / MANIFEST, facts | {"files": describe_files(folder)})
+    """Describe every other file of ``folder`` and write its manifest; nothing in it depends on time or place."""
+    files = {name: file for name, file in describe_files(folder).items() if name != MANIFEST}
+    write_json(folder / MANIFEST, facts | {"files": files})
 
 
 def open_model(folder: Path) -> Record:

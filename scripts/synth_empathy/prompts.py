@@ -49,6 +49,19 @@ def load_yaml(path: Path) -> Record:
     return document
 
 
+def load_demonstration(path: Path) -> Record:
+    """A worked example of the generation prompt from its data file.
+
+    Raises:
+        UserError: missing file, or one without the texts context, response and answer.
+    """
+    demonstration = load_yaml(path)
+    lacking = [name for name in ("context", "response", "answer") if not isinstance(demonstration.get(name), str)]
+    if lacking:
+        raise UserError(f"{path} has no text {', '.join(lacking)}", "compare it with resources/prompts/demonstration.yaml")
+    return demonstration
+
+
 def generation_messages(sample: Record, prompt: Record, demonstration: Record | None = None) -> list[Message]:
     """The chat that asks for new dialogues after one ED sample (paper, section 3.1 and Figure 3(1)).
 

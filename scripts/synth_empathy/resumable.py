@@ -27,14 +27,13 @@ class FinishedRows:
 
     def __init__(self, root: Path, step: str, decides: Record, part: str):
         self.folder = root / f"{step}-{sha256_json(decides)[:16]}"
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.path = self.folder / f"{part}.jsonl"
         self.rows: dict[str, Record] = {}
         mend_torn_end(self.path)
         for path in sorted(self.folder.glob("*.jsonl")):
-            for line in whole_lines(path):
-                record = json.loads(line)
+            for record in whole_records(path):
                 self.rows[record["id"]] = record
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._file = open(self.path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115 (open for the object's life)
 
     def add(self, record: Record) -> None:
@@ -54,9 +53,19 @@ class FinishedRows:
             pass  # another job of the step still has its file here
 
 
-def whole_lines(path: Path) -> list[str]:
-    """A file's lines without a last one that has no line end: that one was being written when its job was killed."""
-    return path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+def whole_records(path: Path) -> list[Record]:
+    """A file's records, without lines that a killed job left torn; none when its job ended meanwhile and removed it."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+    except FileNotFoundError:
+        return []
+    records = []
+    for line in lines:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue  # the row is made again
+    return records
 
 
 def mend_torn_end(path: Path) -> None:

@@ -18,10 +18,14 @@ REASONS = {
     "runs_on": "a turn longer than the limit of words, or one that holds further speakers",
 }
 
-# "Round 2:", "**Context:**", "- Response 1:"; the label starts a line, perhaps behind markup. What follows it is taken
+# "Round 2:", "**Context:**", "- Response 1:", "Round One: Context:", "1. Context:"; the label starts a line, perhaps behind markup. What follows it is taken
 # up to the line's end only: the next line's markup belongs to the next label.
-LABEL = re.compile(r"^[\s>*#_\-]*(round|context|response)[\s*_]*\d*[\s*_]*:[ \t*_]*", re.IGNORECASE | re.MULTILINE)
-BARE_ROUND = re.compile(r"^[\s>*#_\-]*round\s*\d+[\s*_.:]*$", re.IGNORECASE | re.MULTILINE)
+NUMBER = r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten)"
+LABEL = re.compile(
+    rf"^[\s>*#_\-]*(?:(?:round\s*)?{NUMBER}[ \t*_]*[:.)\-][ \t*_]*)?(round|context|response)[ \t*_]*{NUMBER}?[ \t*_]*:[ \t*_]*",
+    re.IGNORECASE | re.MULTILINE,
+)
+BARE_ROUND = re.compile(rf"^[\s>*#_\-]*round\s*{NUMBER}[\s*_.:]*$", re.IGNORECASE | re.MULTILINE)
 SPEAKER = re.compile(r"\b(context|response|speaker|listener|user|assistant)\s*:", re.IGNORECASE)
 PARAGRAPH = re.compile(r"\n\s*\n")
 
@@ -86,7 +90,7 @@ def fault(pair: list[tuple[str, str]], max_words: int) -> str | None:
     if [label for label, _ in pair] != ["context", "response"]:
         return "out_of_order"
     for _, text in pair:
-        if not re.search(r"\w", text) or re.fullmatch(r"[\[<({].*[\])}>]", text):
+        if not re.search(r"\w", text) or re.fullmatch(r"[\[<{][^\[\]<>{}]*[\]}>]", text):
             return "placeholder"
         if len(text.split()) > max_words or SPEAKER.search(text):
             return "runs_on"

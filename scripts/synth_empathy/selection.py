@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import cli
 from .errors import UserError
 from .records import Record
 
@@ -25,7 +26,7 @@ def passes_quality(similarity: float, threshold: float, rule: str) -> bool:
 
     Args:
         rule: ``greater``: S > T, as the paper writes it (section 3.2, step 4). ``released``: int(S) >= T, as the
-            authors' code has it, which also keeps T <= S < T + 1 down to S = T exactly.
+            authors' code has it, which for a whole T keeps S = T besides.
     """
     return int(similarity) >= threshold if rule == "released" else similarity > threshold
 
@@ -90,7 +91,7 @@ def k_center_greedy(embeddings: np.ndarray, size: int, seed: int) -> list[int]:
     chosen = [first_row(rows, seed)]
     # Squared distances order as distances do; a chosen row's is -1, below every other.
     nearest = np.full(rows, np.inf)
-    for _ in range(size - 1):
+    for _ in cli.progress(range(size - 1), size - 1, "k-center: samples chosen after the first"):
         nearest = np.minimum(nearest, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
         nearest[chosen[-1]] = -1.0
         chosen.append(int(np.argmax(nearest)))

@@ -13,10 +13,13 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from .errors import UserError
+from .prompts import load_prompt
+from .tables import read_paper_table
 
 Settings = dict[str, Any]
 
-SCHEMA = Path(__file__).resolve().parents[2] / "config" / "schema.yaml"
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = ROOT / "config" / "schema.yaml"
 
 #: What a model was trained on, as the paper's axes: base set, prompt, DK threshold, selection.
 TRAINING_SET = re.compile(r"ed\+(?P<prompt>[a-z0-9][a-z0-9._]*)-dk(?P<dk>[0-9]+(?:[.][0-9]+)?)-(?P<selection>kcenter|random|none)")
@@ -81,6 +84,7 @@ def reference_faults(settings: Settings) -> Iterator[str]:
     yield from model_faults(settings)
     yield from system_faults(settings)
     yield from recipe_faults(settings)
+    yield from file_faults(settings)
     turns = settings["turns"]
     if turns["min_history"] > turns["max_history"]:
         yield f"turns: min_history {turns['min_history']} is above max_history {turns['max_history']}"
@@ -95,8 +99,12 @@ def model_faults(settings: Settings) -> Iterator[str]:
         **{f"systems: {name}: base": system["base"] for name, system in settings["systems"].items()},
         **{f"training: bases: {base}": base for base in settings["training"]["bases"]},
     }
-    if settings["evaluation"]["bertscore"]["model"] is not None:
-        used["evaluation: bertscore: model"] = settings["evaluation"]["bertscore"]["model"]
+    bertscore = settings["evaluation"]["bertscore"]
+    if bertscore["model"] is not None:
+        used["evaluation: bertscore: model"] = bertscore["model"]
+        entry = settings["models"].get(bertscore["model"], {})
+        if bertscore["layer"] is None and entry.get("repository") not in (None, "FacebookAI/roberta-large"):
+            yield f"evaluation: bertscore: layer: {bertscore['model']} needs one; only roberta-large has a known layer (17)"
     for place, model in used.items():
         if model not in settings["models"]:
             yield f"{place}: there is no model {model!r}{nearest(model, settings['models'])}"
@@ -123,6 +131,23 @@ def system_faults(settings: Settings) -> Iterator[str]:
         for name in content["systems"]:
             if name not in settings["systems"]:
                 yield f"tables: {table}: systems: there is no system {name!r}{nearest(name, settings['systems'])}"
+
+
+def file_faults(settings: Settings) -> Iterator[str]:
+    """Data files that are not there, prompts under another name than their own, rows that the paper's table lacks."""
+    named = {f"prompts: {name}": path for name, path in settings["prompts"].items()}
+    if settings["generation"]["demonstration"]:
+        named["generation: demonstration"] = settings["generation"]["demonstration"]
+    for place, path in named.items():
+        if not (ROOT / path).is_file():
+            yield f"{place}: there is no file {path}"
+    for name, path in settings["prompts"].items():
+        if (ROOT / path).is_file() and load_prompt(ROOT / path)["name"] != name:
+            yield f"prompts: {name}: {path} calls itself {load_prompt(ROOT / path)['name']!r}; ids and paths need one name"
+    known = read_paper_table(ROOT / "resources" / "paper" / "table1.csv")
+    for name, system in settings["systems"].items():
+        if system["paper_row"] is not None and system["paper_row"] not in known:
+            yield f"systems: {name}: paper_row: the paper's Table 1 has no row {system['paper_row']!r}{nearest(system['paper_row'], known)}"
 
 
 def recipe_faults(settings: Settings) -> Iterator[str]:

@@ -74,8 +74,9 @@ def mean_values(metrics: list[Record]) -> dict[str, float]:
     """Each metric's mean over the seeds; BERTScore by another model than the paper's stands under that model's name."""
     names = [metric for metric in METRICS if all(metric in m for m in metrics)]
     values = {metric: fmean(m[metric] for m in metrics) for metric in names}
-    if all("bertscore_other" in m for m in metrics):
-        other = metrics[0]["bertscore_other"]
+    others = [m.get("bertscore_other") for m in metrics]
+    if all(others) and len({(other["model"], other["layer"]) for other in others}) == 1:
+        other = others[0]
         for part in ("p", "r", "f1"):
             values[f"bert_{part} by {other['model']}, layer {other['layer']}"] = fmean(m["bertscore_other"][part] for m in metrics)
     return values

@@ -83,6 +83,13 @@ def whole_checkpoint(state: Path) -> Path | None:
 WHOLE = "written-whole"
 
 
+def drop_checkpoints(state: Path) -> None:
+    """Remove a finished training's checkpoints, their marks first: a kill in between leaves none that looks whole."""
+    for mark in state.glob(f"checkpoint-*/{WHOLE}"):
+        mark.unlink()
+    shutil.rmtree(state, ignore_errors=True)
+
+
 class MarkWhole(TrainerCallback):
     """Marks a checkpoint once all of it is written: the trainer writes its files one by one, in place."""
 
@@ -146,12 +153,16 @@ def fine_tune(base: Path, rows: list[Record], recipe: Recipe, seed: int, dtype: 
         Step and loss of every step, those before a resume included.
     """
     gpu = torch.cuda.is_available()
+    if torch.cuda.device_count() > 1:
+        hint = "let the job see one: set CUDA_VISIBLE_DEVICES=0, or ask the scheduler for one (training over several is not here yet)"
+        raise UserError(f"{torch.cuda.device_count()} GPUs are visible, and this step trains on one", hint)
+    # Full fine-tuning keeps float32 weights: in bfloat16 an update at a rate of 1e-5 is rounded away. LoRA's base is frozen.
+    weights = torch.float32 if recipe.method == "full" else getattr(torch, dtype)
     tokenizer = AutoTokenizer.from_pretrained(base)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     trainer = SFTTrainer(
-        # Trained in the weights' own type; LoRA's adapters are float32 either way.
-        model=AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype)),
+        model=AutoModelForCausalLM.from_pretrained(base, dtype=weights),
         args=sft_config(recipe, state, seed, dtype, gpu),
         train_dataset=Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows]),
         processing_class=tokenizer,
@@ -163,6 +174,7 @@ def fine_tune(base: Path, rows: list[Record], recipe: Recipe, seed: int, dtype: 
     print(f"train: {len(rows)} samples, {'from the start' if checkpoint is None else f'goes on from {checkpoint.name}'}")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     model = trainer.model.merge_and_unload() if recipe.method == "lora" else trainer.model
+    model.to(getattr(torch, dtype))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return [{"step": entry["step"], "loss": entry["loss"]} for entry in trainer.state.log_history if "loss" in entry]

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LogitsProcessor, LogitsProcessorList, TopPLogitsWarper
 
+from . import cli
 from .engines import Completion, Request, Sampling
 from .errors import UserError
 
@@ -53,13 +54,15 @@ class TransformersEngine:
         self.batch_size = batch_size
         self.header = header
         self.stops = stop_tokens(self.model, self.tokenizer)
+        # Models ship defaults of their own (a repetition penalty, say), which generate() would mix into ours.
+        self.model.generation_config = GenerationConfig()
 
     def complete(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """Continue every request, a batch at a time, the longest prompts first: memory runs out at once or never."""
         prompts = {request.id: self.tokens(request, sampling) for request in requests}
         ordered = sorted(requests, key=lambda request: (-len(prompts[request.id]), request.id))
-        for start in range(0, len(ordered), self.batch_size):
-            batch = ordered[start : start + self.batch_size]
+        batches = [ordered[start : start + self.batch_size] for start in range(0, len(ordered), self.batch_size)]
+        for batch in cli.progress(batches, len(batches), f"batches of up to {self.batch_size} rows"):
             yield from self.complete_batch(batch, [prompts[request.id] for request in batch], sampling)
 
     def tokens(self, request: Request, sampling: Sampling) -> list[int]:

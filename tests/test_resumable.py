@@ -1,0 +1,98 @@
+"""Finished rows outlive a kill at any byte, are shared among parts, and never pass to a step that would make others."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synth_empathy.resumable import FinishedRows
+
+DECIDES = {"model": "abc", "sampling": {"temperature": 0.8}}
+
+
+def opened(root, part="0-of-2", decides=DECIDES, step="generate"):
+    return FinishedRows(root, step, decides, part)
+
+
+def test_rows_are_on_the_disk_at_once(tmp_path):
+    rows = opened(tmp_path)
+    rows.add({"id": "a", "text": "x\u2028y\nz"})
+    assert json.loads(rows.path.read_bytes()) == {"id": "a", "text": "x\u2028y\nz"}
+    assert opened(tmp_path).rows == {"a": {"id": "a", "text": "x\u2028y\nz"}}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=6), min_size=1, max_size=4), st.data())
+def test_a_kill_at_any_byte_costs_the_row_in_flight_only(tmp_path_factory, texts, data):
+    root = tmp_path_factory.mktemp("state")
+    rows = opened(root)
+    for number, text in enumerate(texts):
+        rows.add({"id": str(number), "text": text})
+    whole = rows.path.read_bytes()
+    kept = whole[: data.draw(st.integers(0, len(whole)))]
+    rows.path.write_bytes(kept)
+
+    again = opened(root)
+    finished = kept.count(b"\n")
+    assert list(again.rows.values()) == [{"id": str(number), "text": text} for number, text in enumerate(texts)][:finished]
+    again.add({"id": "new", "text": "after"})  # on a line of its own
+    third = opened(root)
+    assert list(third.rows) == [*map(str, range(finished)), "new"]
+    assert third.path.read_bytes().count(b"\n") == finished + 1
+
+
+def test_a_torn_line_of_another_part_is_ignored_and_left(tmp_path):
+    other = opened(tmp_path, "1-of-2")
+    other.add({"id": "b"})
+    torn = other.path.read_bytes() + b'{"id": "c", "te'  # that job may be writing it just now
+    other.path.write_bytes(torn)
+    assert opened(tmp_path).rows == {"b": {"id": "b"}}
+    assert other.path.read_bytes() == torn
+
+
+def test_a_character_torn_in_two_is_no_fault(tmp_path):
+    other = opened(tmp_path, "1-of-2")
+    other.add({"id": "b"})
+    other.path.write_bytes(other.path.read_bytes() + '{"id": "é'.encode()[:-1])
+    assert opened(tmp_path).rows == opened(tmp_path, "1-of-2").rows == {"b": {"id": "b"}}
+
+
+def test_rows_of_other_parts_are_seen(tmp_path):
+    """However many parts an interrupted run had, the next one's parts find its rows."""
+    opened(tmp_path, "0-of-2").add({"id": "a"})
+    opened(tmp_path, "1-of-2").add({"id": "b"})
+    assert set(opened(tmp_path, "0-of-1").rows) == {"a", "b"}
+
+
+def test_rows_added_are_seen_by_the_adder(tmp_path):
+    rows = opened(tmp_path)
+    rows.add({"id": "a", "text": "old"})
+    rows.add({"id": "a", "text": "new"})
+    assert rows.rows == opened(tmp_path).rows == {"a": {"id": "a", "text": "new"}}
+
+
+@pytest.mark.parametrize(
+    "change", [{"decides": DECIDES | {"model": "abd"}}, {"decides": {"model": "abc", "sampling": {"temperature": 0.9}}}, {"step": "respond"}]
+)
+def test_another_key_sees_none(tmp_path, change):
+    opened(tmp_path).add({"id": "a"})
+    assert opened(tmp_path, **change).rows == {}
+    assert set(opened(tmp_path).rows) == {"a"}
+
+
+def test_the_order_of_what_decides_does_not(tmp_path):
+    opened(tmp_path).add({"id": "a"})
+    assert set(opened(tmp_path, decides=dict(reversed(DECIDES.items()))).rows) == {"a"}
+
+
+def test_clear_removes_its_own_part_and_the_last_one_the_folder(tmp_path):
+    first, second = opened(tmp_path, "0-of-2"), opened(tmp_path, "1-of-2")
+    first.add({"id": "a"})
+    second.add({"id": "b"})
+    first.clear()
+    assert not first.path.exists()
+    assert set(opened(tmp_path, "1-of-2").rows) == {"b"}
+    second.clear()
+    assert list(tmp_path.iterdir()) == []
+    assert opened(tmp_path).rows == {}

@@ -1,0 +1,227 @@
+"""From a generator's text to rounds and samples: texts as models write them, and random rounds written out and read back."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synth_empathy import rounds
+from synth_empathy.rounds import REASONS, parse_rounds, sample_turns
+
+LIMIT = 120
+ONE = [("I lost my dog.", "I am so sorry.")]
+TWO = [*ONE, ("He was old, but still.", "It hurts all the same.")]
+
+#: name: (text, finish, rounds, reason)
+OUTPUTS = {
+    "plain": ("Context: I lost my dog.\nResponse: I am so sorry.", "stop", ONE, None),
+    "round headers": (
+        "Round 1:\nContext: I lost my dog.\nResponse: I am so sorry.\n\nRound 2:\nContext: He was old, but still.\nResponse: It hurts all the same.",
+        "stop",
+        TWO,
+        None,
+    ),
+    "markdown bold, as Llama writes it": (
+        "**Round 1:**\n**Context:** I lost my dog.\n**Response:** I am so sorry.\n\n"
+        "**Round 2:**\n**Context:** He was old, but still.\n**Response:** It hurts all the same.",
+        "stop",
+        TWO,
+        None,
+    ),
+    "bold headers and a blank line": (
+        "**Round 1**\n\n**Context:** I lost my dog.\n\n**Response:** I am so sorry.\n\n"
+        "**Round 2**\n\n**Context:** He was old, but still.\n\n**Response:** It hurts all the same.",
+        "stop",
+        TWO,
+        None,
+    ),
+    "colon outside the bold": ("### Round 1\n- **Context**: I lost my dog.\n- **Response**: I am so sorry.", "stop", ONE, None),
+    "italic labels": ("Round 1:\n*Context:* I lost my dog.\n*Response:* I am so sorry.", "stop", ONE, None),
+    "underscores and quote marks": ("> __Context:__ I lost my dog.\n> __Response:__ I am so sorry.", "stop", ONE, None),
+    "bold turns": ("Round 1:\nContext:\n**I lost my dog.**\nResponse:\n*I am so sorry.*", "stop", ONE, None),
+    "round header with a title": ("**Round 1: A loss**\n\nContext: I lost my dog.\nResponse: I am so sorry.", "stop", ONE, None),
+    "round header without a colon": ("Round 1\nContext: I lost my dog.\nResponse: I am so sorry.", "stop", ONE, None),
+    "numbered labels": (
+        "Context 1: I lost my dog.\nResponse 1: I am so sorry.\nContext 2: He was old, but still.\nResponse 2: It hurts all the same.",
+        "stop",
+        TWO,
+        None,
+    ),
+    "capitals": ("CONTEXT: I lost my dog.\nRESPONSE: I am so sorry.", "stop", ONE, None),
+    "indented": ("  Context: I lost my dog.\n\tResponse: I am so sorry.", "stop", ONE, None),
+    "windows line ends": ("Round 1:\r\nContext: I lost my dog.\r\nResponse: I am so sorry.\r\n", "stop", ONE, None),
+    "turns below their labels": ("Context:\nI lost my dog.\n\nResponse:\nI am so sorry.", "stop", ONE, None),
+    "intro and closing paragraphs": (
+        "Here are three rounds of new context: enjoy!\n\nRound 1:\nContext: I lost my dog.\nResponse: I am so sorry.\n\nLet me know if you want more!",
+        "stop",
+        ONE,
+        None,
+    ),
+    "rules between rounds": (
+        "Context: I lost my dog.\nResponse: I am so sorry.\n\n---\n\nContext: He was old, but still.\nResponse: It hurts all the same.",
+        "stop",
+        TWO,
+        None,
+    ),
+    "straight quotes": ('Context: "I lost my dog."\nResponse: "I am so sorry."', "stop", ONE, None),
+    "curly quotes": ("Context: “I lost my dog.”\nResponse: “I am so sorry.”", "stop", ONE, None),
+    "quotes in bold": ('**Context:** "I lost my dog."\n**Response:** "I am so sorry."', "stop", ONE, None),
+    "two quotations are no pair of quotes": ('Context: "Oh," he said, "no"\nResponse: ok', "stop", [('"Oh," he said, "no"', "ok")], None),
+    "two curly quotations are no pair": ("Context: “Oh,” he said, “no”\nResponse: ok", "stop", [("“Oh,” he said, “no”", "ok")], None),
+    "a turn over several lines": ("Context: I lost\nmy   dog.\nResponse: I am\n so sorry.", "stop", ONE, None),
+    "a label in mid-line is none": ("Context: I lost my dog. Response: I am so sorry.", "stop", [], "out_of_order"),
+    "only labels in mid-line": ("Well, the Context: I lost my dog. The Response: I am so sorry.", "stop", [], "no_rounds"),
+    "the word round in a turn": ("Context: a golf\nround was lost\nResponse: oh", "stop", [("a golf round was lost", "oh")], None),
+    "the word context in a turn": ("Context: out of context it hurts\nResponse: oh", "stop", [("out of context it hurts", "oh")], None),
+    "chatter": ("I am sorry to hear that. Tell me more.", "stop", [], "no_rounds"),
+    "empty": ("", "stop", [], "no_rounds"),
+    "only a round header": ("Round 1:", "stop", [], "no_rounds"),
+    "dots": ("Context: ...\nResponse: I am so sorry.", "stop", [], "placeholder"),
+    "field name in brackets": ("Context: [context]\nResponse: [response]", "stop", [], "placeholder"),
+    "field name in angle brackets": ("Context: <new context>\nResponse: ok", "stop", [], "placeholder"),
+    "field name in braces": ("Context: ok\nResponse: {response}", "stop", [], "placeholder"),
+    "empty turn": ("Context:\nResponse: I am so sorry.", "stop", [], "placeholder"),
+    "only markup": ("Context: ***\nResponse: I am so sorry.", "stop", [], "placeholder"),
+    "placeholder later": (
+        "Context: I lost my dog.\nResponse: I am so sorry.\nContext: ...\nResponse: ...\nContext: a\nResponse: b",
+        "stop",
+        ONE,
+        "placeholder",
+    ),
+    "response first": ("Response: I am so sorry.\nContext: I lost my dog.\nResponse: oh", "stop", [], "out_of_order"),
+    "two contexts": ("Context: I lost my dog.\nContext: I lost my dog.\nResponse: oh", "stop", [], "out_of_order"),
+    "two responses": ("Context: I lost my dog.\nResponse: I am so sorry.\nResponse: oh", "stop", ONE, "out_of_order"),
+    "context without response": ("Context: I lost my dog.\nResponse: I am so sorry.\nContext: He was old", "stop", ONE, "out_of_order"),
+    "cut within a response": (
+        "Context: I lost my dog.\nResponse: I am so sorry.\nContext: He was old, but still.\nResponse: It hurts all the",
+        "length",
+        ONE,
+        "cut_short",
+    ),
+    "cut within a context": ("Context: I lost my dog.\nResponse: I am so sorry.\nContext: He was", "length", ONE, "cut_short"),
+    "cut within the only round": ("Context: I lost my dog.\nResponse: I am", "length", [], "cut_short"),
+    "cut, but bad before": ("Response: a\nContext: b\nResponse: c\nContext: d", "length", [], "out_of_order"),
+    "cut before any label": ("I would be glad to", "length", [], "no_rounds"),
+    "many words": ("Context: " + "so " * 121 + "\nResponse: oh", "stop", [], "runs_on"),
+    "many words, cut": ("Context: a\nResponse: " + "so " * 121, "length", [], "runs_on"),
+    "as many words as allowed": ("Context: " + "so " * 119 + "so\nResponse: oh", "stop", [(("so " * 120).strip(), "oh")], None),
+    "further speakers": ("Context: I am sad. Listener: why? Speaker: because\nResponse: oh", "stop", [], "runs_on"),
+    "user and assistant": ("Context: a\nResponse: b\nUser: c\nAssistant: d", "stop", [], "runs_on"),
+}
+
+
+def pairs(parsed):
+    return [(one["context"], one["response"]) for one in parsed.rounds]
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_outputs_as_models_write_them(name):
+    text, finish, expected, reason = OUTPUTS[name]
+    parsed = parse_rounds(text, finish, LIMIT)
+    assert (pairs(parsed), parsed.reason) == (expected, reason)
+
+
+def test_every_reason_is_reachable():
+    found = {parse_rounds(text, finish, LIMIT).reason for text, finish, _, _ in OUTPUTS.values()}
+    assert found == {*REASONS, None}
+
+
+def test_the_word_limit_is_an_argument():
+    text = "Context: one two three\nResponse: four"
+    assert parse_rounds(text, "stop", 3).reason is None
+    assert parse_rounds(text, "stop", 2).reason == "runs_on"
+
+
+# Random rounds
+
+WORD = st.builds(
+    "{}{}".format, st.text("abcdeiXYZßé'", min_size=1, max_size=6).filter(lambda word: word.strip("'")), st.sampled_from(["", "", ",", ".", "!", "?"])
+)
+TURN = st.lists(WORD, min_size=1, max_size=15).map(" ".join)
+ROUNDS = st.lists(st.tuples(TURN, TURN), min_size=1, max_size=6)
+LABELS = st.sampled_from(["{}: ", "{} {n}: ", "**{}:** ", "**{} {n}:** ", "- **{}**: ", "*{}:* ", "_{}:_ ", "{}:\n", "> {}: "])
+HEADERS = st.sampled_from(["", "Round {n}:\n", "**Round {n}:**\n", "### Round {n}\n", "Round {n}\n\n", "**Round {n}: On the way**\n\n"])
+GAPS = st.sampled_from(["\n", "\n\n", "\n\n---\n\n", " \n\n\n"])
+
+
+def written(turns, label, header, gap, before="", after=""):
+    parts = []
+    for number, (context, response) in enumerate(turns, start=1):
+        lines = [header.format(n=number), label.format("Context", n=number), context, "\n", label.format("Response", n=number), response]
+        parts.append("".join(lines))
+    return before + gap.join(parts) + after
+
+
+@settings(max_examples=150, deadline=None)
+@given(ROUNDS, LABELS, HEADERS, GAPS, st.sampled_from(["", "Here you go:\n\n", "Sure!\n"]), st.sampled_from(["", "\n", "\n\nI hope this helps!"]))
+def test_written_rounds_are_read_back(turns, label, header, gap, before, after):
+    text = written(turns, label, header, gap, before, after)
+    assert parse_rounds(text, "stop", LIMIT) == rounds.Parsed([{"context": c, "response": r} for c, r in turns], None)
+    # Cut at max_tokens, the last round is not trusted, and no other is lost.
+    cut = parse_rounds(text, "length", LIMIT)
+    assert (pairs(cut), cut.reason) == (turns[:-1], "cut_short")
+
+
+@settings(max_examples=100, deadline=None)
+@given(ROUNDS, LABELS, HEADERS, st.data())
+def test_rounds_before_a_bad_one_stay_and_those_after_go(turns, label, header, data):
+    place = data.draw(st.integers(0, len(turns) - 1))
+    side, bad = data.draw(st.sampled_from([0, 1])), data.draw(st.sampled_from(["...", "[context]", "so listener: no"]))
+    spoilt = [*turns[:place], ((bad, turns[place][1]), (turns[place][0], bad))[side], *turns[place + 1 :]]
+    parsed = parse_rounds(written(spoilt, label, header, "\n\n"), "stop", LIMIT)
+    assert (pairs(parsed), parsed.reason) == (turns[:place], "runs_on" if "listener" in bad else "placeholder")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from([*'\n *_>-#.[]"“”', "Context", "Response", "Round", ":", " 1", "so sad", "I am\n"]), max_size=40).map("".join), st.booleans())
+def test_any_text_is_read_without_a_fault(text, cut):
+    parsed = parse_rounds(text, "length" if cut else "stop", LIMIT)
+    assert parsed.reason in {*REASONS, None}
+    assert parsed.rounds or parsed.reason
+    for turn in (turn for pair in pairs(parsed) for turn in pair):
+        assert turn == " ".join(turn.split())
+        assert any(character.isalnum() for character in turn)
+
+
+# Samples
+
+
+def dialogue(length, name="train/a/0/prompt2/pass0"):
+    return {"id": name, "rounds": [{"context": f"c{i}", "response": f"r{i}"} for i in range(length)]}
+
+
+BOUNDS = st.tuples(st.integers(0, 4), st.integers(0, 4)).map(sorted).map(tuple)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 7), BOUNDS, st.integers(0, 50), st.text(max_size=5))
+def test_what_a_sample_shows_and_answers(length, bounds, seed, name):
+    matched, released = (sample_turns(dialogue(length, name), mode, seed, bounds) for mode in ("matched", "released"))
+    shown = matched["history_rounds"]
+    assert matched["history"] == [turn for i in range(shown) for turn in (f"c{i}", f"r{i}")] + [f"c{shown}"]
+    assert matched["response"] == f"r{shown}"  # answers the context shown last
+    assert matched["target_round"] == shown
+    assert released == matched | {"response": f"r{length - 1}", "target_round": length - 1}
+    assert min(bounds[0], length - 1) <= shown <= min(bounds[1], length - 1)
+    assert matched["id"] == name
+
+
+def test_all_history_lengths_are_drawn_about_equally():
+    drawn = [sample_turns(dialogue(6, f"row{i}"), "matched", 0, (1, 3))["history_rounds"] for i in range(3000)]
+    assert {length: 900 < drawn.count(length) < 1100 for length in set(drawn)} == {1: True, 2: True, 3: True}
+
+
+def test_the_draw_depends_on_seed_and_id_alone():
+    names = [f"row{i}" for i in range(50)]
+    draws = [sample_turns(dialogue(6, name), "matched", 0, (0, 5))["history_rounds"] for name in names]
+    backwards = [sample_turns(dialogue(6, name), "matched", 0, (0, 5))["history_rounds"] for name in reversed(names)]
+    assert draws == backwards[::-1]
+    other_words = {"id": "row0", "rounds": [{"context": f"x{i}", "response": "y"} for i in range(6)]}
+    assert sample_turns(other_words, "matched", 0, (0, 5))["history_rounds"] == draws[0]
+    assert [sample_turns(dialogue(6, name), "matched", 1, (0, 5))["history_rounds"] for name in names] != draws
+    assert len(set(draws)) == 6
+
+
+def test_a_dialogue_of_one_round_shows_its_context_only():
+    for mode in ("matched", "released"):
+        sample = sample_turns(dialogue(1), mode, 0, (1, 3))
+        assert (sample["history"], sample["response"]) == (["c0"], "r0")

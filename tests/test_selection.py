@@ -1,0 +1,266 @@
+"""Quality and diversity selection against naive references: every distance, every step, ties by the lowest row."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from synth_empathy import selection
+from synth_empathy.errors import UserError
+
+SEEDS = st.integers(0, 2**32)
+#: Small whole coordinates: distances are exact, ties and equal points abound.
+GRID = arrays.arrays(np.int64, st.tuples(st.integers(1, 14), st.integers(1, 3)), elements=st.integers(-2, 2))
+SMALL = settings(max_examples=150, deadline=None)
+
+
+def naive_k_center(points, size, seed):
+    """O(rows x size^2 x dimensions): from all distances to all chosen rows, the largest smallest; the first such row."""
+    rows = [[float(x) for x in row] for row in points]
+    chosen = [int(np.random.default_rng(seed).integers(len(rows)))]
+    while len(chosen) < size:
+        best, farthest = None, -1.0
+        for row, point in enumerate(rows):
+            if row in chosen:
+                continue
+            distance = min(math.dist(point, rows[other]) for other in chosen)
+            if distance > farthest:
+                best, farthest = row, distance
+        chosen.append(best)
+    return chosen
+
+
+@SMALL
+@given(GRID, SEEDS, st.data())
+def test_k_center_is_the_naive_one_on_grids(points, seed, data):
+    size = data.draw(st.integers(1, len(points)))
+    assert selection.k_center_greedy(points, size, seed) == naive_k_center(points, size, seed)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_k_center_is_the_naive_one_on_random_points(seed, dtype):
+    generator = np.random.default_rng(100 + seed)
+    points = generator.normal(size=(90, 7)).astype(dtype)
+    points[60:] = points[generator.integers(60, size=30)]  # duplicates among them
+    assert selection.k_center_greedy(points, 90, seed) == naive_k_center(points, 90, seed)
+
+
+def test_k_center_computes_in_float64():
+    """In float32 the first two points would be equally far from the third, and the lower row would win."""
+    points = np.array([[1.0, 0], [1.0, 0], [0, 0]])
+    points[0, 0] = 1 + 1e-9
+    points[1, 0] = 1 + 2e-9
+    seed = next(seed for seed in range(100) if selection.first_row(3, seed) == 2)
+    assert selection.k_center_greedy(points, 2, seed) == [2, 1]
+
+
+@SMALL
+@given(GRID, SEEDS)
+def test_k_center_chooses_each_row_once(points, seed):
+    for embeddings in (points, points * 0, points.astype(np.float32) / 3):
+        assert sorted(selection.k_center_greedy(embeddings, len(points), seed)) == list(range(len(points)))
+
+
+@SMALL
+@given(GRID, SEEDS)
+def test_equal_points_come_last_in_order_of_their_rows(points, seed):
+    first = int(np.random.default_rng(seed).integers(len(points)))
+    assert selection.k_center_greedy(np.ones_like(points), len(points), seed) == [first, *(row for row in range(len(points)) if row != first)]
+
+
+@SMALL
+@given(arrays.arrays(np.float64, (12, 3), elements=st.floats(-1, 1)), SEEDS)
+def test_each_next_row_is_nearer(points, seed):
+    """Max-min: no later row is farther from those before it than an earlier one was, and none left out is farther still."""
+    order = selection.k_center_greedy(points, 8, seed)
+    gaps = [min(math.dist(points[row], points[other]) for other in order[:place]) for place, row in enumerate(order) if place]
+    assert all(later <= earlier + 1e-12 for earlier, later in zip(gaps, gaps[1:]))
+    for row in set(range(12)) - set(order):
+        assert min(math.dist(points[row], points[other]) for other in order) <= gaps[-1] + 1e-12
+
+
+@SMALL
+@given(GRID, SEEDS)
+def test_a_smaller_choice_opens_a_larger_one(points, seed):
+    whole = selection.k_center_greedy(points, len(points), seed)
+    for size in range(len(points) + 1):
+        assert selection.k_center_greedy(points, size, seed) == whole[:size]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_first_row_is_drawn_and_included(seed):
+    points = np.random.default_rng(0).normal(size=(17, 4))
+    expected = int(np.random.default_rng(seed).integers(17))
+    assert selection.k_center_greedy(points, 5, seed)[0] == expected
+    assert selection.k_center_greedy(points, 1, seed) == [expected]
+
+
+def test_one_point():
+    assert selection.k_center_greedy(np.zeros((1, 3)), 1, 9) == [0]
+    assert selection.k_center_greedy(np.zeros((1, 3)), 0, 9) == []
+
+
+def test_points_are_left_as_they_were():
+    points = np.arange(12.0).reshape(6, 2)
+    selection.k_center_greedy(points, 6, 0)
+    assert (points == np.arange(12.0).reshape(6, 2)).all()
+
+
+@pytest.mark.parametrize(("rows", "size"), [(3, 4), (0, 1), (3, -1)])
+def test_impossible_sizes_are_refused(rows, size):
+    with pytest.raises(UserError, match=f"{size} rows cannot be chosen of {rows}"):
+        selection.k_center_greedy(np.zeros((rows, 2)), size, 0)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_embeddings_that_are_not_finite_are_refused(bad):
+    points = np.ones((5, 2), dtype=np.float32)
+    points[[3, 4], 1] = bad
+    with pytest.raises(UserError, match="2 embeddings are not finite; the first is row 3"):
+        selection.k_center_greedy(points, 2, 0)
+
+
+# Sizes and methods
+
+
+@pytest.mark.parametrize(
+    ("ratio", "rows", "size"),
+    [(0.9, 10, 9), (0.7, 10, 7), (0.29, 100, 29), (0.57, 100, 57), (0.9, 11, 9), (0.9, 19, 17), (1, 7, 7), (0.5, 3, 1), (0.9, 181_125, 163_012)],
+)
+def test_size_is_the_floor_of_the_true_product(ratio, rows, size):
+    assert selection.size_of(ratio, rows) == size
+
+
+@given(st.integers(1, 100), st.integers(1, 300_000))
+def test_size_is_the_floor_of_the_exact_fraction(percent, rows):
+    if percent * rows >= 100:
+        assert selection.size_of(percent / 100, rows) == percent * rows // 100
+    else:
+        with pytest.raises(UserError, match="keeps none"):
+            selection.size_of(percent / 100, rows)
+
+
+@pytest.mark.parametrize("ratio", [0, -0.1, 1.0001, 90, float("nan"), float("inf")])
+def test_ratios_out_of_range_are_refused(ratio):
+    with pytest.raises(UserError, match="is not above 0 and at most 1"):
+        selection.size_of(ratio, 100)
+
+
+def test_methods():
+    points = np.random.default_rng(1).normal(size=(20, 3))
+    assert selection.select_rows(points, "none", 0.5, 0) == list(range(20))
+    assert selection.select_rows(points, "kcenter", 0.5, 3) == naive_k_center(points, 10, 3)
+    drawn = selection.select_rows(points, "random", 0.5, 3)
+    assert len(set(drawn)) == len(drawn) == 10
+    assert drawn == sorted(drawn) == selection.select_rows(points * 7, "random", 0.5, 3)
+    assert set(drawn) <= set(range(20))
+    assert len({tuple(selection.select_rows(points, "random", 0.5, seed)) for seed in range(10)}) == 10
+
+
+def test_random_rows_are_drawn_evenly():
+    counts = np.bincount([row for seed in range(2000) for row in selection.random_rows(10, 3, seed)], minlength=10)
+    assert counts.sum() == 6000
+    assert (abs(counts - 600) < 100).all()
+
+
+# Quality
+
+
+@pytest.mark.parametrize(
+    ("similarity", "greater", "released"),
+    [
+        (59.99, False, False),
+        (60.0, False, True),
+        (60.5, True, True),
+        (60.0000001, True, True),
+        (61.0, True, True),
+        (0.0, False, False),
+        (-3.5, False, False),
+        (100.0, True, True),
+    ],
+)
+def test_quality_rules_at_the_threshold(similarity, greater, released):
+    assert selection.passes_quality(similarity, 60, "greater") is greater
+    assert selection.passes_quality(similarity, 60, "released") is released
+
+
+def test_released_rule_cuts_the_similarity_down_first():
+    assert not selection.passes_quality(60.9, 60.5, "released")
+    assert selection.passes_quality(60.9, 60.5, "greater")
+
+
+@given(st.lists(st.floats(-100, 100), max_size=20), st.integers(0, 100))
+def test_quality_keeps_what_passes_in_order(similarities, threshold):
+    scored = [{"id": str(i), "similarity": s} for i, s in enumerate(similarities)]
+    expected = [record for record in scored if record["similarity"] - threshold > 0]
+    if expected:
+        assert selection.select_quality(scored, threshold, "greater") == expected
+    else:
+        with pytest.raises(UserError, match=f"no sample of {len(scored)} passes the DK threshold {threshold}"):
+            selection.select_quality(scored, threshold, "greater")
+
+
+def test_nothing_selected_says_the_highest_similarity():
+    scored = [{"id": str(i), "similarity": s} for i, s in enumerate([12.0, 43.217, 40.0])]
+    with pytest.raises(UserError, match=r"DK threshold 60; the highest similarity is 43\.22") as caught:
+        selection.select_quality(scored, 60.0, "greater")
+    assert "lower the threshold" in caught.value.hint
+
+
+# Similarity
+
+
+def naive_cosine(left, right):
+    dot = math.fsum(float(a) * float(b) for a, b in zip(left, right))
+    return 100 * dot / math.sqrt(math.fsum(float(a) ** 2 for a in left)) / math.sqrt(math.fsum(float(b) ** 2 for b in right))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_similarity_is_the_naive_cosine(dtype):
+    generator = np.random.default_rng(5)
+    left, right = (generator.normal(scale=scale, size=(50, 12)).astype(dtype) for scale in (1, 40))
+    found = selection.similarities(left, right)
+    assert found.dtype == np.float64
+    assert found == pytest.approx([naive_cosine(a, b) for a, b in zip(left, right)], abs=1e-9)
+
+
+def test_similarity_at_known_angles():
+    left = np.array([[1, 0], [1, 0], [1, 0], [2, 2]], dtype=np.float32)
+    right = np.array([[5, 0], [0, 3], [-1, 0], [1, 0]], dtype=np.float32)
+    assert selection.similarities(left, right) == pytest.approx([100, 0, -100, 100 / math.sqrt(2)])
+
+
+# By hand
+
+
+def test_select_diverse_without_samples_writes_row_numbers(tmp_path, step):
+    points = np.random.default_rng(8).normal(size=(30, 5)).astype(np.float32)
+    np.save(tmp_path / "e.npy", points)
+    done = step("select_diverse.py", "--embeddings", tmp_path / "e.npy", "--ratio", 0.5, "--seed", 4, "--output", tmp_path / "rows.json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "rows.json").read_text()) == naive_k_center(points, 15, 4)
+    assert "15 of 30 rows selected by kcenter" in done.stdout
+
+
+def test_select_diverse_selects_among_the_samples_texts_only(tmp_path, step):
+    """The texts' file also holds the responses; of its rows only the samples' own count, wherever they stand."""
+    samples = [{"id": f"s{i}", "history": [f"h{i}"], "response": f"r{i}"} for i in range(6)]
+    texts = [f"Speaker: h{i}\nListener: r{i}" for i in range(6)]
+    everything = ["zzz", *reversed(texts), "other"]
+    points = np.random.default_rng(2).normal(size=(8, 3)).astype(np.float32)
+    points[[0, 7]] = 1000  # farthest of all, were they counted
+    np.save(tmp_path / "e.npy", points)
+    write = {"samples": samples, "texts": [{"row": row, "text": text} for row, text in enumerate(everything)]}
+    for name, rows in write.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    flags = ["--samples", tmp_path / "samples.jsonl", "--texts", tmp_path / "texts.jsonl", "--embeddings", tmp_path / "e.npy"]
+    done = step("select_diverse.py", *flags, "--ratio", 0.67, "--seed", 1, "--output", tmp_path / "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    expected = naive_k_center([points[everything.index(text)] for text in texts], 4, 1)
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert rows == [samples[row] | {"rank": rank} for rank, row in enumerate(expected)]

@@ -1,0 +1,200 @@
+"""The configuration as shipped is valid; each fault that a user may make is refused with its place and a hint."""
+
+import copy
+
+import pytest
+import yaml
+
+from synth_empathy import settings
+from synth_empathy.errors import UserError
+
+
+def merged(base, overlay):
+    """As Snakemake merges configuration files: dictionaries by key, everything else replaced."""
+    if not (isinstance(base, dict) and isinstance(overlay, dict)):
+        return overlay
+    return {key: merged(base[key], overlay[key]) if key in base and key in overlay else overlay.get(key, base.get(key)) for key in [*base, *overlay]}
+
+
+@pytest.fixture(scope="module")
+def shipped(repository):
+    return yaml.safe_load((repository / "config.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def demo(repository, shipped):
+    return merged(shipped, yaml.safe_load((repository / "config" / "demo.yaml").read_text(encoding="utf-8")))
+
+
+def test_the_merge_used_here_is_snakemakes(repository, shipped, demo):
+    from snakemake.utils import update_config
+
+    theirs = copy.deepcopy(shipped)
+    update_config(theirs, yaml.safe_load((repository / "config" / "demo.yaml").read_text(encoding="utf-8")))
+    assert theirs == demo
+    assert demo["tables"]["table1"]["systems"] == ["demo-ours", "demo-ft", "demo-zero-shot"]
+    assert {"smollm2-135m", "llama3-70b-instruct"} <= set(demo["models"])
+
+
+def test_what_is_shipped_is_valid(shipped, demo):
+    """``check`` says nothing, and would say something of the same with a fault in it."""
+    for whole in (shipped, demo):
+        assert settings.check(copy.deepcopy(whole)) is None
+        with pytest.raises(UserError):
+            settings.check(whole | {"sead": 1})
+
+
+def test_the_schema_knows_exactly_the_shipped_keys(repository, shipped):
+    schema = yaml.safe_load((repository / "config" / "schema.yaml").read_text(encoding="utf-8"))
+    assert set(schema["properties"]) == set(schema["required"]) == set(shipped)
+
+
+def test_the_schema_is_one(repository):
+    from jsonschema import Draft202012Validator
+
+    schema = yaml.safe_load((repository / "config" / "schema.yaml").read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+
+    def closed(part):
+        """Every object either lists its keys or says what all of its values are."""
+        if part.get("type") == "object":
+            assert "additionalProperties" in part, part
+            assert part["additionalProperties"] is not True
+        for value in part.values():
+            if isinstance(value, dict):
+                closed(value)
+
+    closed(schema)
+
+
+#: Where (a path into the configuration), what stands there instead, and what the message says. ``DELETE`` takes it away.
+DELETE = object()
+FAULTS = {
+    "typo in a key": ("generation/temprature", 0.8, ["generation: unknown key 'temprature'", "did you mean 'temperature'?"]),
+    "typo in a top-level key": ("sytems", {}, ["top level: unknown key 'sytems'", "did you mean 'systems'?"]),
+    "typo deep down": ("training/recipes/lora/learning_rat", 1e-4, ["training: recipes: lora: unknown key 'learning_rat'", "'learning_rate'"]),
+    "key that resembles none": ("turns/zzz", 1, ["turns: unknown key 'zzz'", "valid: mode, min_history, max_history, normalise"]),
+    "missing key": ("turns/mode", DELETE, ["turns: the key 'mode' is missing"]),
+    "missing section": ("scoring", DELETE, ["top level: the key 'scoring' is missing"]),
+    "missing recipe key": ("training/recipes/full/epochs", DELETE, ["training: recipes: full: the key 'epochs' is missing"]),
+    "ratio 0": ("selection/ratio", 0, ["selection: ratio: 0 is out of range", "above 0 and at most 1"]),
+    "ratio 1.5": ("selection/ratio", 1.5, ["selection: ratio: 1.5 is out of range", "above 0 and at most 1"]),
+    "ratio in words": ("selection/ratio", "0.9", ["selection: ratio: '0.9' is of the wrong type", "number"]),
+    "negative seed": ("seed", -1, ["seed: -1 is out of range", "at least 0"]),
+    "negative seed in the list": ("seeds", [0, -3], ["seeds: 1: -3 is out of range", "at least 0"]),
+    "no seeds": ("seeds", [], ["seeds: ", "[]"]),
+    "seeds as a number": ("seeds", 3, ["seeds: 3 is of the wrong type", "array"]),
+    "seed as a truth value": ("seed", True, ["seed: True is of the wrong type", "integer"]),
+    "section as a list": ("turns", [1], ["turns: [1] is of the wrong type", "object"]),
+    "fraction of a count": ("generation/passes", 1.5, ["generation: passes: 1.5 is of the wrong type", "integer"]),
+    "no passes": ("generation/passes", 0, ["generation: passes: 0 is out of range", "at least 1"]),
+    "keep none": ("ed/keep/test", 0, ["ed: keep: test: 0 is out of range", "at least 1"]),
+    "top_p of 0": ("responding/top_p", 0, ["responding: top_p: 0 is out of range", "above 0 and at most 1"]),
+    "unknown engine": ("generation/engine", "transformer", ["generation: engine: 'transformer' is not one of transformers, vllm", "'transformers'"]),
+    "unknown mode": ("turns/mode", "match", ["turns: mode: 'match' is not one of matched, released", "did you mean 'matched'?"]),
+    "unknown quality rule": ("selection/quality_rule", "paper", ["selection: quality_rule: 'paper' is not one of greater, released"]),
+    "float16": ("models/gte-qwen2-7b-instruct/dtype", "float16", ["models: gte-qwen2-7b-instruct: dtype: 'float16' is not one of", "'bfloat16'"]),
+    "short revision": ("models/roberta-large/revision", "722cf37", ["models: roberta-large: revision: '722cf37' does not have the form"]),
+    "training set of no form": ("systems/ours/training_set", "ed+prompt2-60-kcenter", ["systems: ours: training_set", "does not have the form"]),
+    "selection that does not exist": ("systems/ours/training_set", "ed+prompt2-dk60-kmeans", ["systems: ours: training_set", "kcenter|random|none"]),
+    "threshold over 100": (
+        "systems/ours/training_set",
+        "ed+prompt2-dk101-kcenter",
+        ["systems: ours: training_set", "DK threshold 101 is out of range", "0 and at most 100"],
+    ),
+    "threshold just over 100": ("systems/ours/training_set", "ed+prompt2-dk100.5-none", ["DK threshold 100.5 is out of range"]),
+    "unknown prompt": (
+        "systems/ours/training_set",
+        "ed+prompt3-dk60-kcenter",
+        ["systems: ours: training_set: there is no prompt 'prompt3'", "did you mean 'prompt"],
+    ),
+    "unknown generator": ("generation/model", "llama3-70b", ["generation: model: there is no model 'llama3-70b'", "did you mean 'llama3-70b-instruct'?"]),
+    "unknown embedding model": ("scoring/model", "gte-qwen2", ["scoring: model: there is no model 'gte-qwen2'", "did you mean 'gte-qwen2-7b-instruct'?"]),
+    "unknown discriminator": ("discriminator/base", "lama3-8b-instruct", ["discriminator: base: there is no model", "did you mean 'llama3-8b-instruct'?"]),
+    "unknown base of a system": ("systems/llama3-8b/base", "llama3-8b-instrukt", ["systems: llama3-8b: base: there is no model", "'llama3-8b-instruct'"]),
+    "unknown BERTScore model": ("evaluation/bertscore/model", "roberta", ["evaluation: bertscore: model: there is no model 'roberta'", "'roberta-large'"]),
+    "unknown system in a table": (
+        "tables/table1/systems",
+        ["ours", "qwen1.5-7b"],
+        ["tables: table1: systems: there is no system 'qwen1.5-7b'", "'qwen1.5-7b-ft'"],
+    ),
+    "a table of nothing": ("tables/table1/systems", [], ["tables: table1: systems: "]),
+    "unknown recipe": ("training/bases/qwen1.5-7b-chat", "ful", ["training: bases: qwen1.5-7b-chat: there is no recipe 'ful'", "did you mean 'full'?"]),
+    "recipe of an unknown model": ("training/bases/qwen2-7b-chat", "full", ["training: bases: qwen2-7b-chat: there is no model", "'qwen1.5-7b-chat'"]),
+    "system without a recipe": (
+        "systems/mixtral-8x7b/training_set",
+        "ed",
+        ["systems: mixtral-8x7b: training: bases names no recipe for 'mixtral-8x7b-instruct'"],
+    ),
+    "discriminator on synthetic samples": (
+        "discriminator/training_set",
+        "ed+prompt2-dk60-kcenter",
+        ["discriminator: training_set", "cannot be trained on them", "use ed"],
+    ),
+    "LoRA without its rank": ("training/recipes/lora/lora_r", DELETE, ["training: recipes: lora: lora_r, lora_alpha and lora_dropout", "all three"]),
+    "full fine-tuning with a rank": ("training/recipes/full/lora_r", 8, ["training: recipes: full: lora_r, lora_alpha and lora_dropout", "no other"]),
+    "history bounds crossed": ("turns/min_history", 4, ["turns: min_history 4 is above max_history 3"]),
+    "model without a source": ("models/roberta-large/revision", DELETE, ["models: roberta-large: give either a revision", "or package"]),
+    "model with half a package": ("models/roberta-large/package", "x", ["models: roberta-large: give either a revision"]),
+    "name with a slash": ("run", "a/b", ["run: 'a/b' does not have the form"]),
+}
+
+
+def changed(base, place, value):
+    """A copy with another value at a place; keys are parted by slashes, since model names hold dots."""
+    whole = copy.deepcopy(base)
+    *path, last = place.split("/")
+    part = whole
+    for key in path:
+        part = part[key]
+    if value is DELETE:
+        assert last in part
+        del part[last]
+    else:
+        part[last] = value
+    return whole
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_named_with_its_place_and_a_hint(shipped, name):
+    place, value, fragments = FAULTS[name]
+    with pytest.raises(UserError) as caught:
+        settings.check(changed(shipped, place, value))
+    for fragment in fragments:
+        assert fragment in caught.value.problem
+    places = {fault.split(":")[0] for fault in caught.value.problem.split("\n  - ")[1:]}
+    assert places in ({place.split("/")[0]}, {"top level"})  # and nothing else is blamed
+    assert "config/schema.yaml" in caught.value.hint
+
+
+def test_all_faults_are_said_at_once(shipped):
+    faulty = changed(changed(shipped, "selection/ratio", 2), "generation/temprature", 1)
+    with pytest.raises(UserError) as caught:
+        settings.check(faulty)
+    assert caught.value.problem.count("\n  - ") == 2
+    assert "selection: ratio" in caught.value.problem
+    assert "temprature" in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("systems/ours/training_set", "ed+prompt1-dk100-random"),
+        ("systems/ours/training_set", "ed+prompt1-dk0-none"),
+        ("systems/ours/training_set", "ed+prompt2-dk57.5-none"),
+        ("selection/ratio", 1),
+        ("evaluation/bertscore/model", None),
+        ("discriminator/training_set", "none"),
+        ("seeds", [0, 1, 2]),
+        ("turns/min_history", 3),
+    ],
+)
+def test_what_is_meant_is_accepted(shipped, place, value):
+    assert settings.check(changed(shipped, place, value)) is None
+
+
+def test_training_sets_are_taken_apart():
+    parts = settings.TRAINING_SET.fullmatch("ed+prompt2-dk57.5-kcenter")
+    assert parts.groupdict() == {"prompt": "prompt2", "dk": "57.5", "selection": "kcenter"}
+    for other in ("ed", "none", "ed+prompt2-dk60-", "ed+prompt2-dk-kcenter", "ed+-dk60-kcenter", "ed+prompt2-dk60-kcenter2"):
+        assert settings.TRAINING_SET.fullmatch(other) is None
