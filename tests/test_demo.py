@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,6 +72,16 @@ def test_a_row_can_be_walked_back_from_the_table_to_ed(demo):
     assert dialogues.keys() | rejected.keys() == outputs.keys() and not dialogues.keys() & rejected.keys()
     manifest = json.loads((results / "models/smollm2-135m/ed+prompt2-dk20-kcenter/seed0/manifest.json").read_text())
     assert manifest["data"]["by_source"] == {"ed": 80, "synthetic": len(synthetic)}
+
+
+@pytest.mark.parametrize("offline", ["0", "1"])
+def test_a_converted_model_does_not_depend_on_the_environment(demo, offline):
+    copy = "elsewhere"
+    done = demo.snakemake(*DEMO, "--config", f"models_dir={copy}", "--", f"{copy}/smollm2-135m/manifest.json", env=os.environ | {"HF_HUB_OFFLINE": offline})
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, second = (demo.folder / models / "smollm2-135m/manifest.json" for models in ("models", copy))
+    assert first.read_bytes() == second.read_bytes()
+    shutil.rmtree(demo.folder / copy)
 
 
 def test_every_text_was_embedded_once(demo):

@@ -108,7 +108,8 @@ def convert_gguf(path: Path, folder: Path) -> None:
 
     # Without GgufConfig(dequantize) the model loads but refuses to be saved (transformers 5).
     model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True))
-    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    # Said outright: the tokenizer's saved settings hold it, and must not depend on the environment's HF_HUB_OFFLINE.
+    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
