@@ -36,6 +36,8 @@ SHARDS = range(config["generation"]["shards"])
 
 #: A DK threshold as paths write it: 0 to 100, with decimals if any.
 DK = r"(?:100|[0-9]{1,2})(?:[.][0-9]+)?"
+#: What a model can be trained on: ED, or ED with selected synthetic samples.
+TRAINED = rf"ed(?:\+[a-z0-9][a-z0-9._]*-dk{DK}-(?:kcenter|random|none))?"
 
 
 wildcard_constraints:
@@ -45,7 +47,7 @@ wildcard_constraints:
     prompt="[a-z0-9][a-z0-9._]*",
     dk=DK,
     selection="kcenter|random|none",
-    training_set=rf"none|ed(\+[a-z0-9][a-z0-9._]*-dk{DK}-(kcenter|random|none))?",
+    training_set=f"none|{TRAINED}",
     inputs="test|synthetic-[a-z0-9][a-z0-9._]*",
     protocol="paper|standard",
     seed="[0-9]+",

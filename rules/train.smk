@@ -65,7 +65,7 @@ rule mix_training_set:
     benchmark:
         "<results>/benchmarks/mix_training_set/{training_set}/seed{seed}.tsv"
     wildcard_constraints:
-        training_set="ed.*",
+        training_set=TRAINED,
     container:
         image("core")
     resources:
@@ -92,7 +92,7 @@ rule train_model:
     benchmark:
         "<results>/benchmarks/train_model/{base}/{training_set}/seed{seed}.tsv"
     wildcard_constraints:
-        training_set="ed.*",
+        training_set=TRAINED,
     container:
         image("train")
     threads: 2

@@ -120,7 +120,7 @@ def test_only_settings_that_decide_a_result_make_it_again(checkout, overlay, rer
     assert ("params have changed" in done.stdout) == reruns
 
 
-ORDER = ["input", "output", "wildcard_constraints", "log", "benchmark", "container", "threads", "resources", "params", "shell"]
+ORDER = ["input", "output", "log", "benchmark", "wildcard_constraints", "container", "threads", "resources", "params", "shell"]
 
 
 def rules(repository):
