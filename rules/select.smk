@@ -47,19 +47,23 @@ rule select_diverse:
     benchmark:
         "<results>/benchmarks/select_diverse/{prompt}/dk{dk}/{selection}/seed{seed}.tsv"
     container:
-        image("core")
+        image("embed")
+    threads: 2
     resources:
         mem_mb=grows(16000),
-        runtime=grows(480),
+        runtime=grows(60),
     params:
         ratio=config["selection"]["ratio"],
+        rule=config["selection"]["diversity_rule"],
     shell:
-        "{PYTHON[core]} scripts/select_diverse.py"
+        "{PYTHON[embed]} scripts/select_diverse.py"
         " --samples {input.samples}"
         " --texts {input.texts}"
         " --embeddings {input.embeddings}"
         " --method {wildcards.selection}"
         " --ratio {params.ratio}"
+        " --rule {params.rule}"
         " --seed {wildcards.seed}"
+        " --threads {threads}"
         " --output {output}"
         " > {log} 2>&1"

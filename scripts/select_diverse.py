@@ -3,6 +3,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from synth_empathy import cli, embedding, prompts, selection
 from synth_empathy.records import SAMPLE, TEXT, read_jsonl, write_json, write_jsonl
 
@@ -17,22 +19,31 @@ def main() -> None:
     flags.add_argument("--method", choices=["kcenter", "random", "none"], default="kcenter", help=methods)
     flags.add_argument("--ratio", type=float, default=0.9, help="the share to keep, above 0 and at most 1 (0.9 is in the authors' code, not in the paper)")
     flags.add_argument("--seed", type=int, default=0, help="draws the first row of k-center, or the random rows")
+    rules = "seeded: k-center's first row counts among the chosen; released: it is left out, as in the authors' code"
+    flags.add_argument("--rule", choices=selection.DIVERSITY_RULES, default="seeded", help=rules)
+    flags.add_argument("--metric", choices=selection.METRICS, default="euclidean", help="what far means; Euclidean is the released one")
+    flags.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="the order is the same on both")
+    flags.add_argument("--threads", type=int, default=2, help="CPU threads")
     flags.add_argument("--output", type=Path, required=True, help="the selected samples with their rank (JSONL), or the row numbers in order of choice (JSON)")
     args = flags.parse_args()
     if bool(args.samples) != bool(args.texts):
         flags.error("--samples and --texts go together")
 
+    import torch
+
+    torch.set_num_threads(args.threads)
+    how = {"rule": args.rule, "metric": args.metric, "device": args.device}
     if args.samples:
         samples = read_jsonl(args.samples, SAMPLE)
         texts = read_jsonl(args.texts, TEXT, unique="text")
         matrix = embedding.load_embeddings(args.embeddings, rows=len(texts))
-        rows = embedding.rows_for(embedding.row_of(texts), [prompts.flat_sample(sample) for sample in samples])
-        chosen = selection.select_rows(matrix[rows], args.method, args.ratio, args.seed)
+        rows = np.array(embedding.rows_for(embedding.row_of(texts), [prompts.flat_sample(sample) for sample in samples]))
+        chosen = selection.select_rows(matrix, args.method, args.ratio, args.seed, rows, **how)
         write_jsonl(args.output, (samples[row] | {"rank": rank} for rank, row in enumerate(chosen)))
         print(f"{len(chosen):,} of {len(samples):,} samples selected by {args.method}")
     else:
         matrix = embedding.load_embeddings(args.embeddings)
-        chosen = selection.select_rows(matrix, args.method, args.ratio, args.seed)
+        chosen = selection.select_rows(matrix, args.method, args.ratio, args.seed, **how)
         write_json(args.output, chosen)
         print(f"{len(chosen):,} of {len(matrix):,} rows selected by {args.method}")
 

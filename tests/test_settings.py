@@ -93,6 +93,7 @@ FAULTS = {
     "unknown engine": ("generation/engine", "transformer", ["generation: engine: 'transformer' is not one of transformers, vllm", "'transformers'"]),
     "unknown mode": ("turns/mode", "match", ["turns: mode: 'match' is not one of matched, released", "did you mean 'matched'?"]),
     "unknown quality rule": ("selection/quality_rule", "paper", ["selection: quality_rule: 'paper' is not one of greater, released"]),
+    "unknown diversity rule": ("selection/diversity_rule", "random", ["selection: diversity_rule: 'random' is not one of seeded, released"]),
     "float16": ("models/gte-qwen2-7b-instruct/dtype", "float16", ["models: gte-qwen2-7b-instruct: dtype: 'float16' is not one of", "'bfloat16'"]),
     "short revision": ("models/roberta-large/revision", "722cf37", ["models: roberta-large: revision: '722cf37' does not have the form"]),
     "training set of no form": ("systems/ours/training_set", "ed+prompt2-60-kcenter", ["systems: ours: training_set", "does not have the form"]),

@@ -153,7 +153,7 @@ def load_embeddings(path: Path, rows: int | None = None) -> np.ndarray:
     """
     remake = "run embed_texts.py again; its two outputs belong together"
     try:
-        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
+        matrix = np.load(path, mmap_mode="c", allow_pickle=False)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist", remake) from None
     except (ValueError, EOFError) as error:

@@ -9,6 +9,8 @@ from .errors import UserError
 from .records import Record
 
 QUALITY_RULES = ("greater", "released")
+DIVERSITY_RULES = ("seeded", "released")
+METRICS = ("euclidean", "cosine")
 
 
 def similarities(predictions: np.ndarray, references: np.ndarray) -> np.ndarray:
@@ -66,36 +68,42 @@ def first_row(rows: int, seed: int) -> int:
     return int(np.random.default_rng(seed).integers(rows))
 
 
-def k_center_greedy(embeddings: np.ndarray, size: int, seed: int) -> list[int]:
-    """Row numbers in the order of farthest-first traversal (paper, section 3.3; Sener and Savarese 2017).
+def k_center_greedy(
+    embeddings: np.ndarray,
+    size: int,
+    seed: int,
+    rows: np.ndarray | None = None,
+    metric: str = "euclidean",
+    rule: str = "seeded",
+    device: str = "cpu",
+) -> list[int]:
+    """Places in the order of farthest-first traversal (paper, section 3.3; Sener and Savarese 2017).
 
-    From a seeded first row, included, the next row is always the one farthest from those chosen, by Euclidean
-    distance; among equals the lowest row number wins; no row is chosen twice, even when all distances are 0.
+    From a seeded first point, the next is always the one farthest from those chosen; among equals the lowest place
+    wins; no point is chosen twice, even when all distances are 0. The order is the float64 reference's (``kcenter``).
 
     Args:
-        embeddings: shape (rows, dimensions), finite; computed with in float64.
-        size: how many rows to choose, 0 to rows.
+        embeddings: shape (rows, dimensions), finite; may be memory-mapped.
+        size: how many points to choose, 0 to all of them.
+        rows: which rows of the embeddings are the points; all when None. Places count among them.
+        metric: ``euclidean``, the released one, or ``cosine``.
+        rule: ``seeded``: the first point counts among the chosen. ``released``: it is left out, as in the authors'
+            code, whose draw of it is not seeded either: whatever it draws, some seed here draws the same.
+        device: ``cpu`` or ``cuda``; the order is the same.
 
     Raises:
-        UserError: a size out of range, or an embedding that is not finite.
+        UserError: a size out of range, an embedding that is not finite, or zero where the metric is cosine.
     """
-    points = np.asarray(embeddings, dtype=np.float64)
-    rows = len(points)
-    if not 0 <= size <= rows:
-        raise UserError(f"{size} rows cannot be chosen of {rows}", "give a ratio above 0 and at most 1")
-    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
-    if bad.size:
-        raise UserError(f"{bad.size} embeddings are not finite; the first is row {bad[0]}", "run embed_texts.py again, with bfloat16 or float32")
+    from . import kcenter
+
+    points = kcenter.Points(embeddings, rows, metric, device)
+    extra = 1 if rule == "released" and size > 0 else 0
+    if not 0 <= size <= len(points) - extra:
+        raise UserError(f"{size} rows cannot be chosen of {len(points)}", "give a ratio above 0 and at most 1; below 1 where the first point is left out")
     if size == 0:
         return []
-    chosen = [first_row(rows, seed)]
-    # Squared distances order as distances do; a chosen row's is -1, below every other.
-    nearest = np.full(rows, np.inf)
-    for _ in cli.progress(range(size - 1), size - 1, "k-center: samples chosen after the first"):
-        nearest = np.minimum(nearest, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
-        nearest[chosen[-1]] = -1.0
-        chosen.append(int(np.argmax(nearest)))
-    return chosen
+    walk = kcenter.FarthestFirst(points).choose(size + extra, first_row(len(points), seed))
+    return list(cli.progress(walk, size + extra, "k-center: samples chosen"))[extra:]
 
 
 def random_rows(rows: int, size: int, seed: int) -> list[int]:
@@ -103,14 +111,16 @@ def random_rows(rows: int, size: int, seed: int) -> list[int]:
     return sorted(np.random.default_rng(seed).choice(rows, size=size, replace=False).tolist())
 
 
-def select_rows(embeddings: np.ndarray, method: str, ratio: float, seed: int) -> list[int]:
-    """Row numbers kept by a diversity selection, in the order they were chosen.
+def select_rows(embeddings: np.ndarray, method: str, ratio: float, seed: int, rows: np.ndarray | None = None, **how: str) -> list[int]:
+    """Places kept by a diversity selection, in the order they were chosen.
 
     Args:
-        method: ``kcenter``, the paper's; ``random``, a draw of the same size; ``none``, every row.
+        method: ``kcenter``, the paper's; ``random``, a draw of the same size; ``none``, every one.
+        rows: which rows of the embeddings to select among; all when None.
+        how: metric, rule and device of ``k_center_greedy``.
     """
-    rows = len(embeddings)
+    count = len(embeddings) if rows is None else len(rows)
     if method == "none":
-        return list(range(rows))
-    size = size_of(ratio, rows)
-    return random_rows(rows, size, seed) if method == "random" else k_center_greedy(embeddings, size, seed)
+        return list(range(count))
+    size = size_of(ratio, count)
+    return random_rows(count, size, seed) if method == "random" else k_center_greedy(embeddings, size, seed, rows, **how)
