@@ -21,6 +21,7 @@ def embedding_flags(wildcards):
         {
             "prompt_name": chosen["prompt_name"],
             "dtype": config["models"][chosen["model"]]["dtype"],
+            "storage": chosen["storage"],
         }
     )
 
@@ -49,17 +50,21 @@ rule embed_texts:
         gpu=config["models"][config["scoring"]["model"]]["gpus"],
         mem_mb=embedding_memory,
         runtime=grows(480),
-        batch_size=config["scoring"]["batch_size"],
+        batch_tokens=config["scoring"]["batch_tokens"],
+        chunk_texts=config["scoring"]["chunk_texts"],
     params:
         embedding=embedding_flags,
+        state=f"{RESULTS}/.state",
     shell:
         "{PYTHON[embed]} scripts/embed_texts.py"
         " --samples {input.samples}"
         " --responses {input.responses}"
         " --model $(dirname {input.model})"
         " {params.embedding}"
-        " --batch-size {resources.batch_size}"
+        " --batch-tokens {resources.batch_tokens}"
+        " --chunk-texts {resources.chunk_texts}"
         " --threads {threads}"
+        " --state {params.state}"
         " --texts {output.texts}"
         " --embeddings {output.embeddings}"
         " > {log} 2>&1"

@@ -1,44 +1,56 @@
 #!/usr/bin/env python3
-"""Embed every distinct text of the selection once: both responses, for similarity, and the dialogue, for diversity."""
+"""Embed every distinct text once: samples as whole dialogues, for diversity; both responses, for similarity."""
 
 from pathlib import Path
 
-import numpy as np
-
-from synth_empathy import cli, embedding, prompts
-from synth_empathy.models import DTYPES
-from synth_empathy.records import RESPONSE, SAMPLE, atomic_path, read_jsonl, write_jsonl
+from synth_empathy import cli, embedding, prompts, provenance
+from synth_empathy.models import DTYPES, fingerprint, open_model
+from synth_empathy.records import RESPONSE, SAMPLE, read_jsonl, write_jsonl
+from synth_empathy.resumable import FinishedChunks
 
 
 def main() -> None:
-    """Parse flags, embed, write texts with their row numbers and the matrix."""
+    """Parse flags, embed what is not embedded yet, write texts with their row numbers and the matrix."""
     flags = cli.parser(__doc__)
-    flags.add_argument("--samples", type=Path, required=True, metavar="JSONL", help="synthetic samples: id, history, response")
-    flags.add_argument("--responses", type=Path, required=True, metavar="JSONL", help="the discriminator's answers: id, prediction, reference")
+    flags.add_argument("--samples", type=Path, required=True, metavar="JSONL", help="samples: id, history, response")
+    flags.add_argument("--responses", type=Path, metavar="JSONL", help="the discriminator's answers to them: id, prediction, reference; none when not given")
     flags.add_argument("--model", type=Path, required=True, metavar="DIR", help="the embedding model's folder")
     flags.add_argument("--dtype", choices=DTYPES, default="float32", help="the weights' type")
     flags.add_argument("--prompt-name", help="the model's own prompt to put before each text (gte: query); none when not given")
-    flags.add_argument("--batch-size", type=int, default=32, help="texts embedded together")
+    flags.add_argument("--batch-tokens", type=cli.count, default=4096, help="the most tokens embedded together, padding included")
+    flags.add_argument("--chunk-texts", type=cli.count, default=1024, help="texts after which finished embeddings are kept; an interruption costs fewer")
+    flags.add_argument("--storage", choices=embedding.STORAGE, default="float32", help="the type of the embeddings file")
     flags.add_argument("--threads", type=int, default=2, help="CPU threads; part of what repeats a run exactly")
+    flags.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder for finished chunks of unfinished runs (results/RUN/.state)")
     flags.add_argument("--texts", type=Path, required=True, metavar="JSONL", help="row, text")
-    flags.add_argument("--embeddings", type=Path, required=True, metavar="NPY", help="unit vectors, float32, a row a text")
+    flags.add_argument("--embeddings", type=Path, required=True, metavar="NPY", help="unit vectors, a row a text")
     args = flags.parse_args()
 
-    samples = read_jsonl(args.samples, SAMPLE)
-    responses = read_jsonl(args.responses, RESPONSE)
-    wanted = [text for response in responses for text in (response["prediction"], response["reference"])]
-    wanted += [prompts.flat_sample(sample) for sample in samples]
+    wanted = [prompts.flat_sample(sample) for sample in read_jsonl(args.samples, SAMPLE)]
+    responses = read_jsonl(args.responses, RESPONSE) if args.responses else []
+    wanted += [text for response in responses for text in (response["prediction"], response["reference"])]
     texts = embedding.distinct(wanted)
     print(f"{len(wanted):,} texts, {len(texts):,} distinct")
+    write_jsonl(args.texts, ({"row": row, "text": text} for row, text in enumerate(texts)))
+    chunks = FinishedChunks(args.state, "embed", what_decides(args, texts), args.chunk_texts)
+    embedder = embedding.load_embedder(args.model, args.dtype)
+    embedding.embed_to_file(embedder, texts, args.prompt_name, args.batch_tokens, chunks, args.embeddings, args.storage)
 
+
+def what_decides(args, texts: list[str]) -> dict:
+    """Everything that decides an embedding, and which texts share its chunk; sets torch's threads."""
     import torch
 
     torch.set_num_threads(args.threads)
-    matrix = embedding.embed(embedding.load_embedder(args.model, args.dtype), texts, args.prompt_name, args.batch_size)
-    with atomic_path(args.embeddings) as partial, open(partial, "wb") as file:
-        np.save(file, matrix, allow_pickle=False)
-    write_jsonl(args.texts, ({"row": row, "text": text} for row, text in enumerate(texts)))
-    print(f"{matrix.shape[0]:,} embeddings of {matrix.shape[1]} dimensions")
+    open_model(args.model)
+    return {
+        "model": fingerprint(args.model),
+        "how": [args.dtype, args.prompt_name, args.batch_tokens, args.storage, args.threads],
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "texts": provenance.sha256_json(texts),
+        "code": provenance.code(__file__, ["embedding"]),
+        "versions": provenance.versions("torch", "transformers", "sentence-transformers"),
+    }
 
 
 if __name__ == "__main__":

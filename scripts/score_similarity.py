@@ -22,9 +22,9 @@ def main() -> None:
     texts = read_jsonl(args.texts, TEXT, unique="text")
     matrix = embedding.load_embeddings(args.embeddings, rows=len(texts))
     row_of = embedding.row_of(texts)
-    predictions = matrix[embedding.rows_for(row_of, [r["prediction"] for r in responses])]
-    references = matrix[embedding.rows_for(row_of, [r["reference"] for r in responses])]
-    scores = selection.similarities(predictions, references)
+    predictions = embedding.rows_for(row_of, [r["prediction"] for r in responses])
+    references = embedding.rows_for(row_of, [r["reference"] for r in responses])
+    scores = selection.similarities(matrix, predictions, references)
     write_jsonl(args.output, ({"id": r["id"], "similarity": float(score)} for r, score in zip(responses, scores)))
     quartiles = ", ".join(f"{value:.1f}" for value in np.percentile(scores, [0, 25, 50, 75, 100]))
     print(f"{len(scores):,} similarities; least, quartiles and greatest: {quartiles}")

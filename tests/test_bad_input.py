@@ -86,7 +86,9 @@ def zero_embedding(tmp_path, tiny_model, repository):
     write_manifest(folder, {"kind": "fetched", "name": "broken"})
     responses = [{"id": f"s{i}", "prediction": "a", "reference": "b"} for i in range(2)]
     flags = ["--samples", write_jsonl(tmp_path / "samples.jsonl", samples(2)), "--responses", write_jsonl(tmp_path / "responses.jsonl", responses)]
-    return ["embed_texts.py", *flags, "--model", folder, "--texts", tmp_path / "out", "--embeddings", tmp_path / "out2"], ["zero or not finite"]
+    return ["embed_texts.py", *flags, "--model", folder, "--state", tmp_path, "--texts", tmp_path / "out", "--embeddings", tmp_path / "out2"], [
+        "zero or not finite"
+    ]
 
 
 def no_sample_fits(tmp_path, tiny_model, repository):

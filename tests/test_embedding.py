@@ -5,10 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from synth_empathy import embedding
 from synth_empathy.errors import UserError
 from synth_empathy.models import write_manifest
+from synth_empathy.resumable import FinishedChunks
 
 END = "<|endoftext|>"
 TEXTS = ["i am so sorry to hear that .", "that", "what happened to your dog ? it is a pity that he is gone", "so sorry"]
@@ -275,7 +278,7 @@ def test_by_the_command_line(minilm, tmp_path, step):
     responses = [{"id": "a", "prediction": "so sorry", "reference": "oh no"}, {"id": "b", "prediction": "hello", "reference": "hello"}]
     for name, rows in (("samples", samples), ("responses", responses)):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    flags = ["--samples", tmp_path / "samples.jsonl", "--responses", tmp_path / "responses.jsonl", "--model", minilm]
+    flags = ["--samples", tmp_path / "samples.jsonl", "--responses", tmp_path / "responses.jsonl", "--model", minilm, "--state", tmp_path / "state"]
     done = step("embed_texts.py", *flags, "--texts", tmp_path / "texts.jsonl", "--embeddings", tmp_path / "e.npy")
     assert done.returncode == 0, done.stderr
     texts = [json.loads(line) for line in (tmp_path / "texts.jsonl").read_text().splitlines()]
@@ -283,6 +286,82 @@ def test_by_the_command_line(minilm, tmp_path, step):
     assert texts == [{"row": row, "text": text} for row, text in enumerate(sorted(wanted))]
     alone = embedding.load_embedder(minilm, "float32")
     assert np.load(tmp_path / "e.npy") == pytest.approx(np.concatenate([embedding.embed(alone, [text["text"]], None, 1) for text in texts]), abs=1e-5)
+
+
+def test_samples_alone_are_enough(minilm, tmp_path, step):
+    (tmp_path / "samples.jsonl").write_text(json.dumps({"id": "a", "history": ["my dog died"], "response": "oh no"}) + "\n")
+    flags = ["--samples", tmp_path / "samples.jsonl", "--model", minilm, "--state", tmp_path / "state", "--storage", "float16"]
+    done = step("embed_texts.py", *flags, "--texts", tmp_path / "texts.jsonl", "--embeddings", tmp_path / "e.npy")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "texts.jsonl").read_text()) == {"row": 0, "text": "Speaker: my dog died\nListener: oh no"}
+    assert np.load(tmp_path / "e.npy").dtype == np.float16
+
+
+# Batches and chunks
+
+WORDS = st.lists(st.integers(1, 60).map(lambda count: "dog " * count), min_size=1, max_size=60)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(WORDS, st.integers(1, 300), st.integers(1, 30))
+def test_batches_hold_every_row_once_within_their_tokens(toy, texts, batch_tokens, size):
+    batches = embedding.batches_by_tokens(toy, texts, None, batch_tokens)
+    length = [len(toy.tokenizer(text)["input_ids"]) for text in texts]
+    assert sorted(row for batch in batches for row in batch) == list(range(len(texts)))
+    assert [length[row] for batch in batches for row in batch] == sorted(length, reverse=True)
+    for batch, after in zip(batches, batches[1:] + [None]):
+        assert len(batch) == 1 or len(batch) * length[batch[0]] <= batch_tokens
+        assert after is None or (len(batch) + 1) * length[batch[0]] > batch_tokens  # none could have held another
+    groups = embedding.grouped(batches, size)
+    assert [batch for group in groups for batch in group] == batches
+    assert all(sum(map(len, group)) >= size for group in groups[:-1])
+    assert all(sum(map(len, group[:-1])) < size for group in groups)
+
+
+def test_a_prompt_counts_among_the_tokens(toy):
+    short, long = (embedding.batches_by_tokens(toy, ["dog"] * 8, name, 40) for name in (None, "query"))
+    assert len(short) < len(long)
+
+
+TEXTS_IN_CHUNKS = [f"{'my dog died and ' * (row % 7)}text {row}" for row in range(40)]
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16"])
+def test_an_interruption_costs_one_chunk_and_changes_no_byte(toy, tmp_path, monkeypatch, storage):
+    def to_file(name, state):
+        chunks = FinishedChunks(tmp_path / state, "embed", {"a": 1}, 9)
+        embedding.embed_to_file(toy, TEXTS_IN_CHUNKS, None, 64, chunks, tmp_path / name, storage)
+        return (tmp_path / name).read_bytes()
+
+    whole = to_file("whole.npy", "calm")
+    found = np.load(tmp_path / "whole.npy")
+    assert found == pytest.approx(embedding.embed(toy, TEXTS_IN_CHUNKS, None, 64), abs=2e-7 if storage == "float32" else 5e-4)
+    assert not any((tmp_path / "calm").iterdir())
+
+    real, asked, stops = embedding.embed_batch, [], (5, 8)
+
+    def embed_batch(embedder, texts, prompt_name):
+        asked.append(texts)
+        if len(asked) in stops:
+            raise KeyboardInterrupt
+        return real(embedder, texts, prompt_name)
+
+    monkeypatch.setattr(embedding, "embed_batch", embed_batch)
+    total = len(embedding.batches_by_tokens(toy, TEXTS_IN_CHUNKS, None, 64))
+    for _ in stops:
+        with pytest.raises(KeyboardInterrupt):
+            to_file("part.npy", "killed")
+        assert not (tmp_path / "part.npy").exists()
+    assert to_file("part.npy", "killed") == whole
+    most = max(map(len, embedding.grouped(embedding.batches_by_tokens(toy, TEXTS_IN_CHUNKS, None, 64), 9)))
+    assert total < len(asked) <= total + 2 * most  # of each interruption, less than a chunk was done again
+
+
+def test_chunks_of_other_texts_or_sizes_are_not_taken(tmp_path):
+    FinishedChunks(tmp_path, "embed", {"texts": "a"}, 4).save(0, np.ones((4, 2)))
+    assert FinishedChunks(tmp_path, "embed", {"texts": "a"}, 4).has(0)
+    assert not FinishedChunks(tmp_path, "embed", {"texts": "b"}, 4).has(0)
+    assert not FinishedChunks(tmp_path, "embed", {"texts": "a"}, 5).has(0)
 
 
 # Vectors

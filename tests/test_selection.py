@@ -377,18 +377,20 @@ def naive_cosine(left, right):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_similarity_is_the_naive_cosine(dtype):
+@pytest.mark.parametrize("pairs", [1, 7, 1000])
+def test_similarity_is_the_naive_cosine(dtype, pairs, monkeypatch):
+    monkeypatch.setattr(selection, "PAIRS", pairs)
     generator = np.random.default_rng(5)
-    left, right = (generator.normal(scale=scale, size=(50, 12)).astype(dtype) for scale in (1, 40))
-    found = selection.similarities(left, right)
+    matrix = (generator.normal(size=(70, 12)) * generator.uniform(0.1, 40, size=(70, 1))).astype(dtype)
+    left, right = (generator.integers(70, size=50).tolist() for _ in range(2))
+    found = selection.similarities(matrix, left, right)
     assert found.dtype == np.float64
-    assert found == pytest.approx([naive_cosine(a, b) for a, b in zip(left, right)], abs=1e-9)
+    assert found == pytest.approx([naive_cosine(matrix[a], matrix[b]) for a, b in zip(left, right)], abs=1e-9)
 
 
 def test_similarity_at_known_angles():
-    left = np.array([[1, 0], [1, 0], [1, 0], [2, 2]], dtype=np.float32)
-    right = np.array([[5, 0], [0, 3], [-1, 0], [1, 0]], dtype=np.float32)
-    assert selection.similarities(left, right) == pytest.approx([100, 0, -100, 100 / math.sqrt(2)])
+    matrix = np.array([[1, 0], [5, 0], [0, 3], [-1, 0], [2, 2]], dtype=np.float32)
+    assert selection.similarities(matrix, [0, 0, 0, 4], [1, 2, 3, 0]) == pytest.approx([100, 0, -100, 100 / math.sqrt(2)])
 
 
 # By hand

@@ -9,7 +9,13 @@ import numpy as np
 from . import cli
 from .errors import UserError
 from .models import open_model
-from .records import Record, read_json
+from .records import Record, atomic_path, read_json
+from .resumable import FinishedChunks
+
+#: Texts given to the tokenizer at once when lengths are counted.
+TOKENISED = 4096
+#: Types an embeddings file may have. float16 halves it; docs/performance.md says what it does to similarities.
+STORAGE = ("float16", "float32")
 
 
 def load_embedder(folder: Path, dtype: str):
@@ -79,28 +85,91 @@ def append_end_token(embedder, tokenizer_settings: Record) -> None:
         )
 
 
-def embed(embedder, texts: list[str], prompt_name: str | None, batch_size: int) -> np.ndarray:
-    """Unit vectors of texts, float32, of shape (texts, dimensions).
+def batches_by_tokens(embedder, texts: list[str], prompt_name: str | None, batch_tokens: int) -> list[list[int]]:
+    """Row numbers in batches of like length, the longest first: least padding, and memory runs out at once or never.
 
     Args:
         prompt_name: the model's own prompt to put before each text ("query" for gte), or None.
+        batch_tokens: the most tokens in a batch, padding included; a longer text has a batch of its own.
 
     Raises:
-        UserError: the model has no such prompt, or an embedding is zero or not finite.
+        UserError: the model has no such prompt.
     """
     if prompt_name is not None and prompt_name not in embedder.prompts:
         known = ", ".join(embedder.prompts) or "none"
         raise UserError(f"the embedding model has no prompt {prompt_name!r} (it has: {known})", "correct scoring: prompt_name in the configuration")
-    # Texts of like length together: least padding, and the progress that is said is even.
-    order = sorted(range(len(texts)), key=lambda row: (-len(texts[row]), row))
-    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    rows = []
-    for batch in cli.progress(batches, len(batches), f"embedding batches of {batch_size}"):
-        chosen = [texts[row] for row in batch]
-        rows.append(embedder.encode(chosen, prompt_name=prompt_name, batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True))
-    vectors = np.empty((len(texts), rows[0].shape[1]), dtype=np.float32)
-    vectors[order] = np.concatenate(rows)
-    return normalised(vectors, texts)
+    prompt = embedder.prompts[prompt_name] if prompt_name else ""
+    lengths = []
+    for start in range(0, len(texts), TOKENISED):
+        asked = [prompt + text for text in texts[start : start + TOKENISED]]
+        lengths += map(len, embedder.tokenizer(asked, truncation=True, max_length=embedder.max_seq_length)["input_ids"])
+    batches: list[list[int]] = []
+    for row in sorted(range(len(texts)), key=lambda row: (-lengths[row], row)):
+        if not batches or (len(batches[-1]) + 1) * lengths[batches[-1][0]] > batch_tokens:
+            batches.append([])
+        batches[-1].append(row)
+    return batches
+
+
+def embed_batch(embedder, texts: list[str], prompt_name: str | None) -> np.ndarray:
+    """Unit vectors of texts in one pass of the model, float32, of shape (texts, dimensions).
+
+    Raises:
+        UserError: an embedding is zero or not finite.
+    """
+    found = embedder.encode(texts, prompt_name=prompt_name, batch_size=len(texts), show_progress_bar=False, convert_to_numpy=True)
+    return normalised(found, texts)
+
+
+def embed(embedder, texts: list[str], prompt_name: str | None, batch_tokens: int) -> np.ndarray:
+    """Unit vectors of texts, float32, of shape (texts, dimensions), in memory.
+
+    Args, raises: as ``batches_by_tokens`` and ``embed_batch``.
+    """
+    batches = batches_by_tokens(embedder, texts, prompt_name, batch_tokens)
+    found = np.concatenate([embed_batch(embedder, [texts[row] for row in batch], prompt_name) for batch in batches])
+    vectors = np.empty_like(found)
+    vectors[np.concatenate(batches)] = found
+    return vectors
+
+
+def embed_to_file(embedder, texts: list[str], prompt_name: str | None, batch_tokens: int, chunks: FinishedChunks, output: Path, storage: str) -> None:
+    """Embed texts into a ``.npy`` matrix, a row a text, going on where an interrupted run stopped.
+
+    Batches are gathered into chunks, and a chunk is on the disk before the next begins. Which texts share a batch
+    depends on the texts and ``batch_tokens`` alone, so that an interruption changes no byte.
+
+    Args:
+        chunks: where finished chunks are kept; cleared when the output is in place.
+        storage: the matrix's type, float16 or float32.
+    """
+    batches = batches_by_tokens(embedder, texts, prompt_name, batch_tokens)
+    groups = grouped(batches, chunks.size)
+    left = [(number, batch) for number, group in enumerate(groups) if not chunks.has(number) for batch in group]
+    print(f"{len(texts):,} texts in {len(groups):,} chunks, {len(groups) - len({number for number, _ in left}):,} finished before")
+    vectors: list[np.ndarray] = []
+    for number, batch in cli.progress(left, len(left), f"embedding batches of up to {batch_tokens:,} tokens"):
+        vectors.append(embed_batch(embedder, [texts[row] for row in batch], prompt_name))
+        if len(vectors) == len(groups[number]):
+            chunks.save(number, np.concatenate(vectors).astype(storage))
+            vectors = []
+    with atomic_path(output) as partial:
+        shape = (len(texts), chunks.load(0).shape[1])
+        matrix = np.lib.format.open_memmap(partial, mode="w+", dtype=storage, shape=shape)
+        for number, group in enumerate(groups):
+            matrix[np.concatenate(group)] = chunks.load(number)
+        matrix.flush()
+    chunks.clear()
+
+
+def grouped(batches: list[list[int]], size: int) -> list[list[list[int]]]:
+    """Consecutive batches in groups of at least ``size`` rows, the last one of what is left."""
+    groups: list[list[list[int]]] = []
+    for batch in batches:
+        if not groups or sum(map(len, groups[-1])) >= size:
+            groups.append([])
+        groups[-1].append(batch)
+    return groups
 
 
 def normalised(vectors: np.ndarray, texts: list[str]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Finished rows of a long step, kept as they come, so that an interruption costs at most the rows in flight.
+"""Finished rows and chunks of a long step, kept as they come, so that an interruption costs at most those in flight.
 
 They live in ``results/{run}/.state/<key>/``, outside every declared output (Snakemake deletes those before it runs
 a job again). The key is a hash of everything that decides a row's content, so a row is reused only where it would
@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
+import numpy as np
+
 from .provenance import sha256_json
-from .records import Record
+from .records import Record, atomic_path
 
 
 class FinishedRows:
@@ -51,6 +54,40 @@ class FinishedRows:
             self.folder.rmdir()
         except OSError:
             pass  # another job of the step still has its file here
+
+
+class FinishedChunks:
+    """The finished chunks of one step that makes a matrix, each a ``.npy`` file that appears whole.
+
+    Args:
+        root, step, decides: as of ``FinishedRows``; ``decides`` names the inputs too, since a chunk has many.
+        size: rows per chunk, at least; the last may have fewer.
+    """
+
+    def __init__(self, root: Path, step: str, decides: Record, size: int):
+        self.folder = root / f"{step}-{sha256_json(decides | {'chunk': size})[:16]}"
+        self.size = size
+
+    def path(self, number: int) -> Path:
+        """A chunk's file."""
+        return self.folder / f"{number:06d}.npy"
+
+    def has(self, number: int) -> bool:
+        """Whether a chunk is finished."""
+        return self.path(number).exists()
+
+    def save(self, number: int, rows: np.ndarray) -> None:
+        """Keep a finished chunk; it is on the disk when this returns."""
+        with atomic_path(self.path(number)) as partial, open(partial, "wb") as file:
+            np.save(file, rows, allow_pickle=False)
+
+    def load(self, number: int) -> np.ndarray:
+        """A finished chunk, of shape (rows, dimensions)."""
+        return np.load(self.path(number), allow_pickle=False)
+
+    def clear(self) -> None:
+        """Remove the chunks, once the declared output is in place."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def whole_records(path: Path) -> list[Record]:

@@ -11,16 +11,23 @@ from .records import Record
 QUALITY_RULES = ("greater", "released")
 DIVERSITY_RULES = ("seeded", "released")
 METRICS = ("euclidean", "cosine")
+#: Pairs whose similarity is computed at once, in float64.
+PAIRS = 1024
 
 
-def similarities(predictions: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Cosine x 100 of corresponding rows (paper, section 3.2, steps 2 and 3), float64, of shape (rows,).
+def similarities(embeddings: np.ndarray, predictions: list[int], references: list[int]) -> np.ndarray:
+    """Cosine x 100 of pairs of rows (paper, section 3.2, steps 2 and 3), float64, of shape (pairs,).
 
     Args:
-        predictions, references: embeddings of shape (rows, dimensions), of any length but zero.
+        embeddings: shape (rows, dimensions), of any length but zero; may be memory-mapped.
+        predictions, references: row numbers of the pairs.
     """
-    a, b = predictions.astype(np.float64), references.astype(np.float64)
-    return 100 * np.einsum("ij,ij->i", a, b) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+    found = np.empty(len(predictions))
+    for start in range(0, len(predictions), PAIRS):
+        part = slice(start, start + PAIRS)
+        a, b = embeddings[predictions[part]].astype(np.float64), embeddings[references[part]].astype(np.float64)
+        found[part] = 100 * np.einsum("ij,ij->i", a, b) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+    return found
 
 
 def passes_quality(similarity: float, threshold: float, rule: str) -> bool:
