@@ -14,7 +14,7 @@ def main() -> None:
     """Parse flags, embed, write texts with their row numbers and the matrix."""
     flags = cli.parser(__doc__)
     flags.add_argument("--samples", type=Path, required=True, metavar="JSONL", help="synthetic samples: id, history, response")
-    flags.add_argument("--responses", type=Path, required=True, metavar="JSONL", help="the discriminator's answers: id, prediction, reference")
+    flags.add_argument("--responses", type=Path, metavar="JSONL", help="the discriminator's answers: id, prediction, reference; without, dialogues alone")
     flags.add_argument("--model", type=Path, required=True, metavar="DIR", help="the embedding model's folder")
     flags.add_argument("--dtype", choices=DTYPES, default="float32", help="the weights' type")
     flags.add_argument("--prompt-name", help="the model's own prompt to put before each text (gte: query); none when not given")
@@ -25,7 +25,7 @@ def main() -> None:
     args = flags.parse_args()
 
     samples = read_jsonl(args.samples, SAMPLE)
-    responses = read_jsonl(args.responses, RESPONSE)
+    responses = read_jsonl(args.responses, RESPONSE) if args.responses else []
     wanted = [text for response in responses for text in (response["prediction"], response["reference"])]
     wanted += [prompts.flat_sample(sample) for sample in samples]
     texts = embedding.distinct(wanted)
