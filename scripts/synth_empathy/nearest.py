@@ -35,6 +35,10 @@ class Points:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def take(self, positions: np.ndarray) -> Points:
+        """Some of the points, in the order of their positions."""
+        return Points(self.matrix, self.rows[positions])
+
     def at(self, positions: np.ndarray | slice) -> np.ndarray:
         """The vectors at some positions, as stored, shape (positions, dimensions).
 
@@ -143,7 +147,7 @@ def near_pairs(points: Points, least: float, block: int = BLOCK) -> Iterator[tup
             i, j, rough = i[keep], j[keep], rough[keep]
             doubtful = np.flatnonzero(rough > radius - error)
             sure = np.ones(len(i), dtype=bool)
-            sure[doubtful] = cosines(Points(points.matrix, points.rows[i[doubtful]]), Points(points.matrix, points.rows[j[doubtful]]), block) >= least
+            sure[doubtful] = cosines(points.take(i[doubtful]), points.take(j[doubtful]), block) >= least
             yield i[sure], j[sure]
 
 

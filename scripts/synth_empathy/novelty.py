@@ -16,7 +16,7 @@ import numpy as np
 
 from . import embedding, prompts
 from .errors import UserError
-from .nearest import BLOCK, Points, blocks, cosines, near_pairs, nearest
+from .nearest import BLOCK, Points, cosines, near_pairs, nearest
 from .records import TEXT, Record, read_jsonl
 from .selection import random_rows
 
@@ -110,9 +110,7 @@ def neighbours(samples: Samples, others: Samples, block: int = BLOCK) -> Neighbo
     position, _ = nearest(samples.points, others.points, own, block)
     similarity = np.full(len(samples), np.nan)
     there = np.flatnonzero(position >= 0)
-    similarity[there] = cosines(
-        Points(samples.points.matrix, samples.points.rows[there]), Points(others.points.matrix, others.points.rows[position[there]]), block
-    )
+    similarity[there] = cosines(samples.points.take(there), others.points.take(position[there]), block)
     return Neighbours(position, similarity)
 
 
@@ -124,9 +122,8 @@ def seed_ids(samples: Samples) -> list[str]:
     """
     bad = [name for name in samples.ids() if not re.fullmatch(r".+/[^/]+/pass[0-9]+", name)]
     if bad:
-        raise UserError(
-            f"{len(bad)} ids are not those of synthetic samples, {{seed id}}/{{prompt}}/pass{{n}}; the first is {bad[0]}", "give a selection of them"
-        )
+        form = "{seed id}/{prompt}/pass{n}"
+        raise UserError(f"{len(bad)} ids are not those of synthetic samples, {form}; the first is {bad[0]}", "give a selection of synthetic samples")
     return [name.rsplit("/", 2)[0] for name in samples.ids()]
 
 
@@ -140,7 +137,7 @@ def about_seeds(selected: Samples, train: Samples, found: Neighbours, block: int
         UserError: a seed is not in ED's train split.
     """
     seed = positions_of(seed_ids(selected), train, "the ids of ED's train split", "give the ED train split that the samples were generated from")
-    similarity = cosines(selected.points, Points(train.points.matrix, train.points.rows[seed]), block)
+    similarity = cosines(selected.points, train.points.take(seed), block)
     conversation = np.array([record["conv_id"] for record in train.records])
     # Two train samples of one text have one embedding: either is then the seed.
     itself = train.points.rows[seed] == train.points.rows[found.position]
@@ -206,7 +203,7 @@ def dialogue_key(sample: Record) -> tuple[str, ...]:
 
 def response_key(sample: Record) -> tuple[str, ...]:
     """What makes two responses the same text; empty where no word is in it."""
-    return tuple(bare(sample["response"]).split())
+    return (bare(sample["response"]),)
 
 
 def first_equal(samples: Samples, others: Samples, key) -> list[str | None]:
@@ -263,7 +260,7 @@ def coverage(passed: Points, chosen: np.ndarray, block: int = BLOCK) -> Record:
         ``radius``, the largest distance, what k-center makes small; ``mean_distance``; Euclidean, between unit vectors.
     """
     rest = np.setdiff1d(np.arange(len(passed)), chosen)
-    _, distance = nearest(Points(passed.matrix, passed.rows[rest]), Points(passed.matrix, passed.rows[chosen]), None, block)
+    _, distance = nearest(passed.take(rest), passed.take(chosen), None, block)
     return {"size": len(chosen), "radius": rounded(distance.max(initial=0)), "mean_distance": rounded(distance.sum() / len(passed))}
 
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from .novelty import Found
 from .records import atomic_path
 
-#: Bins of cosine x 100, one point wide.
-BIN = 1.0
-
 
 def draw(found: Found, near_duplicate: float, embedder: str, name: str):
-    """Two histograms, each of the selected samples and of the real data that they are held against.
+    """The share of samples that are at least so near to ED's test split, and to its train split, beside that of real data.
+
+    A leak is a matter of few samples, so the shares stand on a logarithmic scale.
 
     Args:
         embedder: the embedding model, which the scale of similarities belongs to.
@@ -22,27 +19,24 @@ def draw(found: Found, near_duplicate: float, embedder: str, name: str):
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
     figure.suptitle(f"Does the synthetic data leak ED's test split, or repeat its train split?\n{name}", fontsize=12)
     panels = (
         ("test", found.to_test.similarity, found.train_to_test.similarity, "ED train samples"),
         ("train", found.to_train.similarity, found.test_to_train.similarity, "ED test samples"),
     )
-    lowest = min(float(values.min()) for _, *both, _ in panels for values in both)
-    bins = np.arange(np.floor(lowest), 100 + BIN, BIN)
-    for axes, (split, selected, control, real) in zip(figure.subplots(1, 2, sharex=True), panels):
-        axes.hist(control, bins, weights=shares(control), color="0.7", label=f"real: {len(control):,} {real}")
-        axes.hist(selected, bins, weights=shares(selected), histtype="step", color="C0", linewidth=1.6, label=f"synthetic: {len(selected):,} selected samples")
-        axes.axvline(near_duplicate, color="C3", linestyle="--", label=f"near-duplicate: at least {near_duplicate:g}")
+    for axes, (split, selected, control, real) in zip(figure.subplots(1, 2, sharex=True, sharey=True), panels):
+        axes.ecdf(control, complementary=True, color="0.6", linewidth=3, label=f"real: {len(control):,} {real}")
+        axes.ecdf(selected, complementary=True, color="C0", label=f"synthetic: {len(selected):,} selected samples")
+        axes.axvline(near_duplicate, color="C3", linestyle="--", label=f"near-duplicate: {near_duplicate:g} and above")
         axes.set_xlabel(f"similarity to the nearest ED {split} sample\n(cosine x 100, whole dialogue, {embedder})")
-        axes.set_ylabel(f"share of samples (% per {BIN:g} point)")
-        axes.legend(fontsize=8, loc="upper left")
+        axes.legend(fontsize=8, loc="lower left")
+        axes.grid(alpha=0.3)
+    axes.set_yscale("log")
+    axes.set_ylim(0.5 / max(len(values) for _, *both, _ in panels for values in both), 1.5)
+    axes.yaxis.set_major_formatter("{x:g}")
+    figure.axes[0].set_ylabel("share of samples that are at least so near")
     return figure
-
-
-def shares(values: np.ndarray) -> np.ndarray:
-    """Weights that make a histogram's bars add up to 100 %."""
-    return np.full(len(values), 100 / len(values))
 
 
 def save(figure, path: Path) -> None:
