@@ -93,7 +93,7 @@ rule report_novelty:
         "<results>/benchmarks/report_novelty/{prompt}/dk{dk}/{selection}/seed{seed}.tsv"
     container:
         image("embed")
-    threads: 2
+    threads: 8
     resources:
         mem_mb=grows(8000),
         runtime=grows(120),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import numpy as np
 from . import embedding, prompts
 from .errors import UserError
 from .nearest import BLOCK, Points, cosines, near_pairs, nearest
-from .records import TEXT, Record, read_jsonl
+from .records import TEXT, Fields, Record, read_jsonl
 from .selection import random_rows
 
 #: Cosine x 100 at which samples are counted, beside the configured near-duplicate threshold.
@@ -58,7 +59,7 @@ class Neighbours:
     similarity: np.ndarray
 
 
-def load_samples(path: Path, embedded: Path, fields: Record) -> Samples:
+def load_samples(path: Path, embedded: Path, fields: Fields) -> Samples:
     """Samples and their embeddings, memory-mapped.
 
     Args:
@@ -206,7 +207,7 @@ def response_key(sample: Record) -> tuple[str, ...]:
     return (bare(sample["response"]),)
 
 
-def first_equal(samples: Samples, others: Samples, key) -> list[str | None]:
+def first_equal(samples: Samples, others: Samples, key: Callable[[Record], tuple[str, ...]]) -> list[str | None]:
     """The id of the first other sample with the same text, or None, for each sample."""
     first: dict[tuple[str, ...], str] = {}
     for record in others.records:
@@ -214,7 +215,7 @@ def first_equal(samples: Samples, others: Samples, key) -> list[str | None]:
     return [first.get(key(record)) if any(key(record)) else None for record in samples.records]
 
 
-def repeated(samples: Samples, key) -> int:
+def repeated(samples: Samples, key: Callable[[Record], tuple[str, ...]]) -> int:
     """How many samples have a text that an earlier one has, too."""
     return sum(count - 1 for text, count in Counter(map(key, samples.records)).items() if any(text))
 
