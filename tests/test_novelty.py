@@ -313,9 +313,19 @@ def test_a_test_sample_in_other_case_and_spacing_is_found(run):
     assert (texts["response"]["ed_test"], texts["response"]["ed_train"]) == (2, 1)
     assert report["near_duplicates_within"]["pairs"] == report["near_duplicates_within"]["groups"] == 1
     assert report["nearest_ed_train"]["own_seed"]["samples"] >= 1
-    assert report["coverage"]["points"] == 6
-    assert report["coverage"]["selection"]["size"] == 5 and report["coverage"]["selection"]["radius"] > 0.5  # the oak is like no other
-    assert report["coverage"]["random"]["seeds"] == [1, 2, 3, 4, 5] and report["coverage"]["kcenter"]["radius"] < 0.5  # k-center's file keeps the oak
+
+
+def test_coverage_is_that_of_the_one_sample_left_out(run):
+    """The selection leaves out the last of six samples, k-center's file the first."""
+    scored = run / RUN / "scored/prompt2"
+    rows = {text["text"]: text["row"] for text in map(json.loads, (scored / "texts.jsonl").read_text().splitlines())}
+    vectors = np.load(scored / "embeddings.npy").astype(np.float64)[[rows[prompts.flat_sample(record)] for record in samples(SYNTHETIC).records]]
+    last, first = (min(np.linalg.norm(vectors[out] - vectors[kept]) for kept in range(6) if kept != out) for out in (5, 0))
+    report = json.loads((run / f"{TARGET}.json").read_text())["coverage"]
+    assert report["points"] == 6
+    assert report["selection"] == {"size": 5, "radius": drawn_of(last), "mean_distance": drawn_of(last / 6)}
+    assert report["kcenter"] == {"size": 5, "radius": drawn_of(first), "mean_distance": drawn_of(first / 6)}
+    assert report["random"]["seeds"] == [1, 2, 3, 4, 5]
 
 
 def test_each_sample_names_its_neighbours(run):
