@@ -3,6 +3,7 @@
     snakemake --cores 2 table1                                   the paper's run (config.yaml)
     snakemake --cores 2 --configfile config/demo.yaml table1     the same rules on small models
     snakemake -n table1                                          what would run
+    snakemake --cores 2 novelty                                  whether the synthetic data leaks the test split
 
 The method, in the order data flows; each file opens with what it needs and what it makes:
 """
@@ -31,3 +32,4 @@ include: "rules/score.smk"
 include: "rules/select.smk"
 include: "rules/evaluate.smk"
 include: "rules/tables.smk"
+include: "rules/report.smk"

@@ -17,6 +17,7 @@ SELECTION = {
     "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 3, "generate": 40, "parse_rounds": 1, "sample_turns": 1, "mix_training_set": 1,
     "train_model": 1, "respond": 1, "embed_texts": 1, "score_similarity": 1, "select_quality": 1,
 }  # fmt: skip
+NOVELTY = SELECTION | {"select_diverse": 1, "embed_ed": 2, "report_novelty": 1}
 CELL = SELECTION | {"fetch_model": 5, "select_diverse": 1, "mix_training_set": 2, "train_model": 2, "respond": 2, "evaluate": 1}
 
 
@@ -40,6 +41,8 @@ def dry_run(checkout):
         ("results/paper/models/llama3-8b-instruct/ed/seed0/manifest.json", ED_ONLY),
         ("results/paper/selected/prompt2/dk60/quality.jsonl", SELECTION),
         ("results/paper/metrics/qwen1.5-7b-chat/ed+prompt2-dk60-kcenter/seed0/standard.json", CELL),
+        ("novelty", NOVELTY | {"novelty": 1}),
+        ("results/paper/reports/novelty/prompt2/dk60/random/seed1.svg", NOVELTY | {"select_diverse": 2}),
         ("results/paper/metrics/llama3-8b-instruct/ed+prompt1-dk55-none/seed3/paper.json", CELL | {"fetch_model": 4}),
     ],
 )
@@ -64,6 +67,14 @@ def test_the_demo_resolves(dry_run):
     assert jobs["train_model"] == 2 and jobs["generate"] == 1 and "fetch_ed" not in jobs
 
 
+def test_the_demos_novelty_report_trains_the_discriminator_alone(dry_run):
+    done, jobs = dry_run("--configfile", "config/demo.yaml", "--", "novelty")
+    assert done.returncode == 0, done.stderr
+    assert {rule: jobs[rule] for rule in ("embed_ed", "report_novelty", "train_model", "respond")} == {
+        "embed_ed": 2, "report_novelty": 1, "train_model": 1, "respond": 1,
+    }  # fmt: skip
+
+
 def test_the_demo_on_another_folder_of_ed_keeps_the_rest_of_its_settings(dry_run, checkout):
     done, jobs = dry_run("--configfile", "config/demo.yaml", "--config", "run=demo-ed", 'ed={"folder": "/somewhere/ed"}', "--", "table1")
     assert done.returncode != 0 and "/somewhere/ed/train.csv" in done.stdout + done.stderr  # the folder is asked for, and is not there
@@ -77,6 +88,7 @@ def test_the_demo_on_another_folder_of_ed_keeps_the_rest_of_its_settings(dry_run
         ("selection: {ratio: 1.5}", ["selection: ratio: 1.5 is out of range; it must be above 0 and at most 1"]),
         ("systems: {ours: {training_set: ed+prompt2-dk101-kcenter}}", ["the DK threshold 101 is out of range; it must be at least 0 and at most 100"]),
         ("generation: {passes: five}", ["generation: passes: 'five' is of the wrong type; it must be integer"]),
+        ("report: {near_duplicate: 100}", ["report: near_duplicate: 100 is out of range; it must be above 0 and below 100"]),
         ("sed: 1", ["unknown key 'sed'", "did you mean 'seed'?"]),
     ],
 )
@@ -139,7 +151,7 @@ def local_rules(repository):
 def test_every_rule_keeps_the_order_of_fields_and_every_non_local_one_has_what_a_cluster_needs(repository):
     local = local_rules(repository)
     found = list(rules(repository))
-    assert len(found) >= 15 and local == {"fetch_ed", "fetch_model", "table1"}
+    assert len(found) >= 15 and local == {"fetch_ed", "fetch_model", "table1", "novelty"}
     for file, name, fields in found:
         assert fields == sorted(fields, key=ORDER.index), (file, name)
         if name not in local:

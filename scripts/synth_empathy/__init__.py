@@ -9,6 +9,8 @@ Each module is one room of the method, in the order a row of data passes through
     training        samples -> a fine-tuned model
     embedding       text -> vectors and similarities
     selection       similarities and vectors -> the selected samples
+    nearest         vectors -> exact nearest neighbours
+    novelty         the selected samples -> what they leak, repeat and cover; novelty_plot draws it
     metrics         predictions and references -> scores
     tables          scores -> the paper's tables
 

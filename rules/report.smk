@@ -1,0 +1,123 @@
+"""Does the synthetic data leak ED's test split, repeat its train split or itself, and what does the selection cover?
+
+Requires: the selected samples, their embeddings, ED's train and test splits, the embedding model.
+Makes:
+    <results>/ed/embedded/{split}/texts.jsonl, embeddings.npy                              ED's dialogues, embedded as the synthetic ones are
+    <results>/reports/novelty/{prompt}/dk{dk}/{selection}/seed{seed}.json                  the report (docs/novelty.md)
+    <results>/reports/novelty/{prompt}/dk{dk}/{selection}/seed{seed}.jsonl                 one record a selected sample
+    <results>/reports/novelty/{prompt}/dk{dk}/{selection}/seed{seed}.svg, .png             the figure
+Targets by name: novelty
+"""
+
+
+def novelty_reports(wildcards):
+    """The reports on every synthetic training set of a table's systems, for every seed."""
+    systems = [name for table in config["tables"].values() for name in table["systems"]]
+    training_sets = {config["systems"][name]["training_set"] for name in systems}
+    parts = filter(None, map(settings.TRAINING_SET.fullmatch, sorted(training_sets)))
+    return [
+        f"<results>/reports/novelty/{part['prompt']}/dk{part['dk']}/{part['selection']}/seed{seed}.json"
+        for part in parts
+        for seed in config["seeds"]
+    ]
+
+
+localrules:
+    novelty,
+
+
+rule novelty:
+    input:
+        novelty_reports,
+
+
+rule embed_ed:
+    input:
+        samples="<results>/ed/{split}.jsonl",
+        model=f"<models>/{config['scoring']['model']}/manifest.json",
+    output:
+        texts="<results>/ed/embedded/{split}/texts.jsonl",
+        embeddings="<results>/ed/embedded/{split}/embeddings.npy",
+    log:
+        "<results>/logs/embed_ed/{split}.log",
+    benchmark:
+        "<results>/benchmarks/embed_ed/{split}.tsv"
+    container:
+        image("embed")
+    threads: 2
+    resources:
+        gpu=config["models"][config["scoring"]["model"]]["gpus"],
+        mem_mb=embedding_memory,
+        runtime=grows(480),
+        batch_tokens=config["scoring"]["batch_tokens"],
+        chunk_texts=config["scoring"]["chunk_texts"],
+    params:
+        embedding=embedding_flags,
+        state=f"{RESULTS}/.state",
+    shell:
+        "{PYTHON[embed]} scripts/embed_texts.py"
+        " --samples {input.samples}"
+        " --model $(dirname {input.model})"
+        " {params.embedding}"
+        " --batch-tokens {resources.batch_tokens}"
+        " --chunk-texts {resources.chunk_texts}"
+        " --threads {threads}"
+        " --state {params.state}"
+        " --texts {output.texts}"
+        " --embeddings {output.embeddings}"
+        " > {log} 2>&1"
+
+
+rule report_novelty:
+    input:
+        selected="<results>/selected/{prompt}/dk{dk}/{selection}/seed{seed}.jsonl",
+        passed="<results>/selected/{prompt}/dk{dk}/quality.jsonl",
+        kcenter="<results>/selected/{prompt}/dk{dk}/kcenter/seed{seed}.jsonl",
+        embedded=multiext("<results>/scored/{prompt}/", "texts.jsonl", "embeddings.npy"),
+        train="<results>/ed/train.jsonl",
+        train_embedded=multiext(
+            "<results>/ed/embedded/train/", "texts.jsonl", "embeddings.npy"
+        ),
+        test="<results>/ed/test.jsonl",
+        test_embedded=multiext(
+            "<results>/ed/embedded/test/", "texts.jsonl", "embeddings.npy"
+        ),
+        code=code("report_novelty", "nearest", "novelty", "novelty_plot"),
+    output:
+        report="<results>/reports/novelty/{prompt}/dk{dk}/{selection}/seed{seed}.json",
+        records="<results>/reports/novelty/{prompt}/dk{dk}/{selection}/seed{seed}.jsonl",
+        figures=multiext(
+            "<results>/reports/novelty/{prompt}/dk{dk}/{selection}/seed{seed}",
+            ".svg",
+            ".png",
+        ),
+    log:
+        "<results>/logs/report_novelty/{prompt}/dk{dk}/{selection}/seed{seed}.log",
+    benchmark:
+        "<results>/benchmarks/report_novelty/{prompt}/dk{dk}/{selection}/seed{seed}.tsv"
+    container:
+        image("embed")
+    threads: 8
+    resources:
+        mem_mb=grows(8000),
+        runtime=grows(120),
+    params:
+        settings=flags(config["report"] | {"embedder": config["scoring"]["model"]}),
+    shell:
+        "{PYTHON[embed]} scripts/report_novelty.py"
+        " --selected {input.selected}"
+        " --passed {input.passed}"
+        " --kcenter {input.kcenter}"
+        " --embedded $(dirname {input.embedded[0]})"
+        " --train {input.train}"
+        " --train-embedded $(dirname {input.train_embedded[0]})"
+        " --test {input.test}"
+        " --test-embedded $(dirname {input.test_embedded[0]})"
+        " {params.settings}"
+        " --seed {wildcards.seed}"
+        " --title '{wildcards.prompt}, DK {wildcards.dk}, {wildcards.selection}, seed {wildcards.seed}'"
+        " --threads {threads}"
+        " --report {output.report}"
+        " --records {output.records}"
+        " --figures {output.figures}"
+        " > {log} 2>&1"
