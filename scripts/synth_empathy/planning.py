@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -484,12 +485,13 @@ class Line:
 
 
 def lines(estimates: list[Estimate]) -> list[Line]:
-    """One line a rule, model and number of GPUs, in the order of the estimates."""
+    """One line a rule, model and number of GPUs, in the order in which data flows; rules that the plan does not know come last."""
     groups: dict[tuple, list[Estimate]] = {}
     for one in estimates:
         model = one.job.wildcards.get("model") if one.job.rule == "fetch_model" else one.load.model
         groups.setdefault((one.job.rule, model, one.job.gpus), []).append(one)
-    return [line(*key, group) for key, group in groups.items()]
+    order = {rule: place for place, rule in enumerate(LOADS)}
+    return [line(*key, groups[key]) for key in sorted(groups, key=lambda key: (order.get(key[0], len(order)), key[0], key[1] or "", key[2]))]
 
 
 def line(rule: str, model: str | None, gpus: int, group: list[Estimate]) -> Line:
@@ -544,17 +546,18 @@ def plan(jobs: list[Job], sizes: Sizes, rates: dict[Key, Rate]) -> Record:
 def counters(root: Path, made_again: set[str]) -> tuple[Count, Total]:
     """Functions that count records and add up a field in JSON Lines files below ``root``, but not in those of ``made_again``."""
 
-    def records(path: str) -> list[str] | None:
+    @cache
+    def count(path: str) -> int | None:
         if path in made_again or not (root / path).is_file():
             return None
-        return (root / path).read_text(encoding="utf-8").splitlines()
+        with open(root / path, "rb") as file:
+            return sum(1 for _ in file)
 
-    def count(path: str) -> int | None:
-        found = records(path)
-        return None if found is None else len(found)
-
+    @cache
     def total(path: str, name: str) -> float | None:
-        found = records(path)
-        return None if found is None else sum(json.loads(line)[name] for line in found)
+        if count(path) is None:
+            return None
+        with open(root / path, encoding="utf-8") as file:
+            return sum(json.loads(line)[name] for line in file)
 
     return count, total
