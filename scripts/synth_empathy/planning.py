@@ -211,8 +211,7 @@ class Sizes:
 
     def generation_prompt(self, prompt: str) -> float:
         """Tokens of the request for one output: the prompt's own text, an ED sample, and the demonstration if there is one."""
-        text = load_prompt(ROOT / self.settings["prompts"][prompt])["template"]
-        own = len(text.format(context="", response=""))
+        own = own_characters(ROOT / self.settings["prompts"][prompt])
         characters = own + self.assumed["ed_history"] + self.assumed["ed_response"]
         if self.settings["generation"]["demonstration"]:
             example = load_demonstration(ROOT / self.settings["generation"]["demonstration"])
@@ -247,6 +246,12 @@ class Sizes:
                 f"models: {name}: the plan needs `dimensions`", f"add `dimensions: N` (an embedding's length) to models: {name} in the configuration"
             )
         return self.model(name)["dimensions"]
+
+
+@cache
+def own_characters(prompt: Path) -> int:
+    """Characters of a prompt's template besides its fields; read once, not for every shard."""
+    return len(load_prompt(prompt)["template"].format(context="", response=""))
 
 
 def fetch_ed(sizes: Sizes, wildcards: dict[str, str]) -> Load:
