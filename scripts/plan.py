@@ -96,7 +96,7 @@ def shown(plan: Record) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-HEADER = ["rule", "model", "jobs", "requests", "tokens in", "tokens out", "GPUs", "hours a job", "GPU-hours", "disk GB", "time from"]
+HEADER = ["rule", "model", "jobs", "requests", "tokens in", "tokens out", "GPUs", "hours a job", "longest", "GPU-hours", "disk GB", "time from"]
 
 
 def table(plan: Record) -> str:
@@ -104,15 +104,15 @@ def table(plan: Record) -> str:
     rows = [HEADER]
     for line in plan["lines"]:
         source = f"measured {line['measured_jobs']}/{line['jobs']}" if line["measured_jobs"] else "assumed"
-        hours = "?" if line["hours_a_job"] is None else decimal(line["hours_a_job"], 2)
+        hours = ["?", "?"] if line["hours_a_job"] is None else [decimal(line["hours_a_job"], 2), decimal(line["longest_hours"], 2)]
         rows.append(
             [line["rule"], line["model"] or "", f"{line['jobs']}", number(line["requests"]), number(line["tokens_in"]), number(line["tokens_out"]),
-             number(line["gpus"]), hours, decimal(line["gpu_hours"]), decimal(line["disk_gb"]), source]
+             number(line["gpus"]), *hours, decimal(line["gpu_hours"]), decimal(line["disk_gb"]), source]
         )  # fmt: skip
     whole = plan["totals"]
     rows.append(
         ["total", "", f"{whole['jobs']}", number(whole["requests"]), number(whole["tokens_in"]), number(whole["tokens_out"]),
-         "", "", decimal(whole["gpu_hours"]), decimal(whole["disk_gb"]), ""]
+         "", "", "", decimal(whole["gpu_hours"]), decimal(whole["disk_gb"]), ""]
     )  # fmt: skip
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     texts = (0, 1, len(HEADER) - 1)

@@ -474,7 +474,7 @@ def model_seconds(load: Load, job: Job, sizes: Sizes) -> float:
 
 @dataclass(frozen=True)
 class Line:
-    """The jobs of one rule and model, added up; hours are the mean of a job."""
+    """The jobs of one rule and model, added up; hours are the mean of a job, and the longest one's."""
 
     rule: str
     model: str | None
@@ -484,6 +484,7 @@ class Line:
     tokens_in: float
     tokens_out: float
     hours_a_job: float | None
+    longest_hours: float | None
     gpu_hours: float
     disk_gb: float
     measured_jobs: int
@@ -508,6 +509,7 @@ def line(rule: str, model: str | None, gpus: int, group: list[Estimate]) -> Line
         tokens_in=sum(one.load.tokens_in for one in group),
         tokens_out=sum(one.load.tokens_out for one in group),
         hours_a_job=None if unknown else sum(one.seconds for one in group) / len(group) / 3600,
+        longest_hours=None if unknown else max(one.seconds for one in group) / 3600,
         gpu_hours=sum(one.gpu_seconds for one in group) / 3600,
         disk_gb=sum(one.load.disk for one in group) / GB,
         measured_jobs=sum(one.measured is not None for one in group),
