@@ -3,6 +3,7 @@
 # make test          all tests
 # make setup         only the environment, .venv
 # make bench         the last demo's time and memory by rule
+# make plan TARGET=table1   before anything runs: its jobs, tokens, GPU-hours and disk (docs/plan.md); CONFIG="config/demo.yaml" for overlays
 # make lint          style of Python and Snakemake files
 
 SHELL := /bin/bash
@@ -19,7 +20,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 DEMO := --configfile config/demo.yaml $(if $(ED),--config run=demo-ed 'ed={"folder": "$(ED)"}')
 RUN := $(if $(ED),demo-ed,demo)
 
-.PHONY: setup demo test bench lint
+.PHONY: setup demo test bench plan lint
 
 setup: .venv/installed
 
@@ -45,6 +46,9 @@ test: setup
 bench: setup
 	@$(BIN)/python benchmarks/demo_times.py --results results/$(RUN)
 	@$(BIN)/python benchmarks/dry_run_time.py --snakemake $(BIN)/snakemake
+
+plan: setup
+	@$(BIN)/python scripts/plan.py --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) -- $(or $(TARGET),table1)
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile rules

@@ -10,7 +10,7 @@ Makes:
 """
 
 
-def generation_flags(wildcards):
+def generation_flags():
     """How the generator samples and which rows it takes."""
     chosen = config["generation"]
     keys = (
@@ -62,7 +62,7 @@ rule generate:
         runtime=grows(480),
         batch_size=config["generation"]["batch_size"],
     params:
-        sampling=generation_flags,
+        sampling=generation_flags(),
         demonstration=flags({"demonstration": config["generation"]["demonstration"]}),
         shards=len(SHARDS),
         state=f"{RESULTS}/.state",

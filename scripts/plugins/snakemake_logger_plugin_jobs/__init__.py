@@ -1,0 +1,60 @@
+"""A Snakemake logger that writes the jobs of a run or a dry-run to a JSON file: what plan.py reads.
+
+Snakemake finds it by its name where scripts/plugins/ is on PYTHONPATH. It uses Snakemake's interface for logger
+plugins, whose events carry each job's rule, wildcards and resources; nothing is parsed out of printed text.
+"""
+
+import json
+from dataclasses import dataclass, field
+from logging import LogRecord
+from pathlib import Path
+
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
+
+
+@dataclass
+class LogHandlerSettings(LogHandlerSettingsBase):
+    """The flag --logger-jobs-path."""
+
+    path: str = field(default="jobs.json", metadata={"help": "JSON file to write the jobs to"})
+
+
+class LogHandler(LogHandlerBase):
+    """Collects the events and writes them when Snakemake closes its loggers."""
+
+    writes_to_stream = False
+    writes_to_file = False
+    has_filter = True  # Snakemake's own filter leaves jobs out where it runs quietly
+    has_formatter = False
+    needs_rulegraph = False
+
+    def __post_init__(self) -> None:
+        """Start without a job."""
+        self.jobs: list[dict] = []
+        self.counts: dict[str, int] | None = None
+
+    def emit(self, record: LogRecord) -> None:
+        """Keep a job, or Snakemake's own count of the jobs by rule."""
+        event = getattr(record, "event", None)
+        if event == LogEvent.JOB_INFO:
+            # Before a job runs its resources may hold placeholders; only whole numbers are kept.
+            resources = {name: value for name, value in record.resources.items() if isinstance(value, int)}
+            self.jobs.append(
+                {
+                    "rule": record.rule_name,
+                    "wildcards": dict(record.wildcards),
+                    "output": [str(path) for path in record.output],
+                    "threads": record.threads,
+                    "resources": resources,
+                }
+            )
+        elif event == LogEvent.RUN_INFO:
+            self.counts = dict(record.stats)
+
+    def close(self) -> None:
+        """Write the file."""
+        text = json.dumps({"jobs": self.jobs, "counts": self.counts})
+        Path(self.settings.path).write_text(text + "\n", encoding="utf-8")
+        super().close()

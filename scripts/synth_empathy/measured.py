@@ -1,0 +1,174 @@
+"""How fast earlier jobs were: Snakemake's benchmark files beside what the jobs made, in place of assumptions.
+
+A job is used only where everything that says how much it did is still there, and where its log says that it ran from
+the start: the benchmark of a resumed job holds the time since the resumption only.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from .errors import UserError
+from .planning import LOADS, Assumptions, Key, Rate, Sizes, counters, key_of
+from .settings import Settings
+
+#: The paths of benchmark files under results/{run}/benchmarks/, without their suffix; logs have the same.
+PATHS = {
+    "prepare_ed": "prepare_ed",
+    "generate": "generate/{prompt}/{shard}",
+    "parse_rounds": "parse_rounds/{prompt}",
+    "sample_turns": "sample_turns/{prompt}",
+    "mix_training_set": "mix_training_set/{training_set}/seed{seed}",
+    "train_model": "train_model/{base}/{training_set}/seed{seed}",
+    "respond": "respond/{base}/{training_set}/seed{seed}/{inputs}",
+    "embed_texts": "embed_texts/{prompt}",
+    "score_similarity": "score_similarity/{prompt}",
+    "select_quality": "select_quality/{prompt}/dk{dk}",
+    "select_diverse": "select_diverse/{prompt}/dk{dk}/{selection}/seed{seed}",
+    "evaluate": "evaluate/{base}/{training_set}/seed{seed}/{protocol}",
+}
+
+#: Rules that go on where an interruption left them, and how their logs say that nothing was there to go on from.
+RESUMABLE = {
+    "generate": re.compile(r"\b0 finished before"),
+    "respond": re.compile(r"\b0 finished before"),
+    "train_model": re.compile(r"\bfrom the start"),
+}
+RESUMED = re.compile(r"\b[1-9]\d* finished before|goes on from")
+
+
+@dataclass(frozen=True)
+class Past:
+    """One earlier job: what compares it with others, its work, and its seconds x devices."""
+
+    key: Key
+    work: float
+    device_seconds: float
+
+
+class Unusable(Exception):
+    """Why an earlier job says nothing about speed."""
+
+
+def past_jobs(results: Path, assumed: Assumptions) -> tuple[list[Past], Counter[str]]:
+    """Earlier jobs of every run below ``results``, and how many are left out for which reason."""
+    found: list[Past] = []
+    left_out: Counter[str] = Counter()
+    for folder in sorted(path for path in results.glob("*/benchmarks") if path.is_dir()):
+        for path in sorted(folder.rglob("*.tsv")):
+            name = str(path.relative_to(folder).with_suffix(""))
+            try:
+                found += [past_job(name, folder.parent, assumed)]
+            except Unusable as reason:
+                left_out[str(reason)] += 1
+    return found, left_out
+
+
+def past_job(name: str, run: Path, assumed: Assumptions) -> Past:
+    """One earlier job by its benchmark's path.
+
+    Raises:
+        Unusable: something that the rate needs is not there or not clear.
+    """
+    rule, wildcards = job_of(name)
+    check_from_the_start(rule, run / "logs" / f"{name}.log")
+    settings = settings_of(run)
+
+    def missing(path: str, *_: str) -> None:
+        raise Unusable("its output, or what it read, is not there to be counted")
+
+    count, total = counters(run.parent.parent, set())
+
+    def counted(path: str) -> int:
+        return missing(path) if count(path) is None else count(path)
+
+    def added(path: str, field: str) -> float:
+        return missing(path) if total(path, field) is None else total(path, field)
+
+    sizes = Sizes(settings, assumed, counted, added)
+    try:
+        load = LOADS[rule](sizes, wildcards)
+        gpus = gpus_of(rule, wildcards, settings)
+    except (KeyError, TypeError, UserError):
+        raise Unusable("its run's config.yaml does not fit it") from None
+    seconds = seconds_of(run / "benchmarks" / f"{name}.tsv")
+    if not load.work or not seconds:
+        raise Unusable("it did nothing that could be measured")
+    return Past(key_of(rule, load, gpus), load.work, seconds * max(1, gpus))
+
+
+def job_of(name: str) -> tuple[str, dict[str, str]]:
+    """A benchmark's rule and wildcards.
+
+    Raises:
+        Unusable: no rule that the plan knows writes it.
+    """
+    for rule, pattern in PATHS.items():
+        form = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(pattern))
+        match = re.fullmatch(form, name)
+        if match:
+            return rule, match.groupdict()
+    raise Unusable("the plan does not measure its rule")
+
+
+def check_from_the_start(rule: str, log: Path) -> None:
+    """Raise Unusable unless a rule that can resume says in its log that it did not."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    if RESUMED.search(text):
+        raise Unusable("it was resumed, so that its benchmark holds a part of its time")
+    if rule in RESUMABLE and not RESUMABLE[rule].search(text):
+        raise Unusable("no log says that it ran from the start")
+
+
+def settings_of(run: Path) -> Settings:
+    """The configuration that Snakemake kept when it last ran into this folder."""
+    try:
+        settings = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        raise Unusable("its run has no config.yaml that can be read") from None
+    return settings | {"run": run.name}
+
+
+def gpus_of(rule: str, wildcards: dict[str, str], settings: Settings) -> int:
+    """GPUs that the rules ask for (rules/*.smk), by the run's own configuration."""
+    if rule == "train_model":
+        return settings["training"]["recipes"][settings["training"]["bases"][wildcards["base"]]]["gpus"]
+    models = {
+        "generate": settings["generation"]["model"],
+        "embed_texts": settings["scoring"]["model"],
+        "evaluate": settings["evaluation"]["bertscore"]["model"],
+    }
+    model = wildcards["base"] if rule == "respond" else models.get(rule)
+    return settings["models"][model]["gpus"] if model else 0
+
+
+def seconds_of(benchmark: Path) -> float:
+    """Mean seconds over a benchmark file's rows.
+
+    Raises:
+        Unusable: it has no column of seconds, no row, or no numbers.
+    """
+    try:
+        with open(benchmark, encoding="utf-8", newline="") as file:
+            seconds = [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")]
+        return sum(seconds) / len(seconds)
+    except (KeyError, ValueError, ZeroDivisionError, TypeError):
+        raise Unusable("its benchmark file has not Snakemake's form") from None
+
+
+def rates(past: Iterable[Past]) -> dict[Key, Rate]:
+    """Work a second and device of comparable jobs: all their work over all their time, starts included."""
+    groups: dict[Key, list[Past]] = defaultdict(list)
+    for job in past:
+        groups[job.key].append(job)
+    return {
+        key: Rate(sum(job.work for job in jobs) / sum(job.device_seconds for job in jobs), len(jobs), max(job.work for job in jobs))
+        for key, jobs in groups.items()
+    }

@@ -1,0 +1,333 @@
+"""The plan: its jobs are Snakemake's own, its figures those worked out by hand, and earlier benchmark files replace guesses."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synth_empathy import measured, planning
+from synth_empathy.errors import UserError
+from synth_empathy.measured import Unusable
+from synth_empathy.planning import Job, Rate, Sizes
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+CELL = "results/paper/metrics/qwen1.5-7b-chat/ed+prompt2-dk60-kcenter/seed0/paper.json"
+
+
+def sizes(settings=CONFIG, counts=None, totals=None):
+    """Sizes where only the files of ``counts`` are there."""
+    found = {f"results/{settings['run']}/{path}": rows for path, rows in (counts or {}).items()}
+    return Sizes(settings, planning.load_assumptions(), found.get, lambda path, field: (totals or {}).get(path))
+
+
+@pytest.fixture
+def plan(checkout, tmp_path):
+    """Run plan.py in a fresh checkout; returns the process and the plan, None where there is none."""
+
+    def run(*words):
+        path = tmp_path / "plan.json"
+        command = [sys.executable, "scripts/plan.py", "--json", str(path), *map(str, words)]
+        done = subprocess.run(command, cwd=checkout.folder, capture_output=True, text=True, timeout=600)
+        return done, json.loads(path.read_text()) if path.exists() else None
+
+    return run
+
+
+def jobs_by_rule(found):
+    counts = Counter()
+    for line in found["lines"]:
+        counts[line["rule"]] += line["jobs"]
+    return dict(counts)
+
+
+@pytest.mark.parametrize("words", [["table1"], ["--configfile", "config/demo.yaml", "--", "table1"], [CELL]])
+def test_the_plans_jobs_are_those_that_snakemake_would_run(plan, checkout, words):
+    before = checkout.files()
+    done, found = plan(*words)
+    assert done.returncode == 0, done.stderr
+    summary = checkout.snakemake("-n", *words).stdout.partition("Job stats:")[2].partition("total")[0]
+    assert jobs_by_rule(found) == {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", summary, flags=re.MULTILINE)} != {}
+    assert found["totals"]["jobs"] == sum(jobs_by_rule(found).values())
+    assert checkout.files() == before
+
+
+def test_a_cell_downloads_only_what_it_needs_and_every_assumption_says_its_source(plan):
+    done, found = plan(CELL)
+    assert set(found["download_gb"]) == {
+        "llama3-70b-instruct",
+        "llama3-8b-instruct",
+        "qwen1.5-7b-chat",
+        "gte-qwen2-7b-instruct",
+        "roberta-large",
+        "ED's archive",
+    }
+    assert found["largest_gpus_of_a_job"] == 8 and found["measured"] == []
+    for name, entry in found["assumptions"].items():
+        assert f"  {name}: {entry['value']} {entry['unit']} ({entry['source']})" in done.stdout and entry["source"]
+
+
+def test_an_unknown_target_ends_in_snakemakes_words_and_status(plan, checkout):
+    done, found = plan("table9")
+    assert found is None
+    assert done.returncode == checkout.snakemake("-n", "table9").returncode != 0
+    assert "MissingRuleException" in done.stderr and "table9" in done.stderr and done.stdout == ""
+
+
+def test_what_is_made_is_not_planned_again(plan, checkout):
+    """Results are stood in for by empty files, which Snakemake takes for its own when told to touch them."""
+    demo = ["--configfile", "config/demo.yaml", "--", "table1"]
+    for names in re.findall(r"^    output: (.+)$", checkout.snakemake("-n", *demo).stdout, flags=re.MULTILINE):
+        for name in names.split(", "):
+            (checkout.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (checkout.folder / name).touch()
+    assert checkout.snakemake("--cores", "1", "--touch", *demo).returncode == 0
+    done, found = plan(*demo)
+    assert done.returncode == 0, done.stderr
+    assert found["lines"] == [] and found["totals"]["jobs"] == 0
+    assert "nothing to be done" in done.stdout
+    for name in ("metrics/smollm2-135m/none/seed0/paper.json", "tables/table1.csv"):
+        (checkout.folder / "results/demo" / name).unlink()
+    done, found = plan(*demo)
+    assert jobs_by_rule(found) == {"evaluate": 1, "make_table1": 1, "table1": 1}
+
+
+def test_events_that_do_not_agree_with_snakemakes_own_count_are_refused():
+    from plan import understood
+
+    job = {"rule": "generate", "wildcards": {}, "output": ["x"], "threads": 1, "resources": {"gpu": 8}}
+    assert understood({"jobs": [job], "counts": {"generate": 1, "total": 1}}, "") == [Job("generate", {}, ("x",), 1, 8)]
+    assert understood({"jobs": [], "counts": None}, "Nothing to be done (all requested files are present and up to date).") == []
+    for report in ({"jobs": [job], "counts": {"generate": 2, "total": 2}}, {"jobs": [job], "counts": None}, {"jobs": [], "counts": None}):
+        with pytest.raises(UserError, match="Snakemake counts the jobs"):
+            understood(report, "")
+
+
+# The figures of the paper's run, worked out by hand from config.yaml and resources/throughput.yaml.
+
+
+def test_a_shard_of_the_generator():
+    one = planning.estimate(Job("generate", {"prompt": "prompt2", "shard": "0"}, ("x",), 2, 8), sizes(), {})
+    rows = 5032  # 5 x 40,250 = 201,250 outputs in 40 shards: the first ten have one more than 5,031
+    template = yaml.safe_load((REPOSITORY / "resources/prompts/prompt2.yaml").read_text())["template"]
+    prompt = (len(template) - len("{context}{response}") + 190 + 60) / 4 + 15
+    assert one.load.requests == rows
+    assert one.load.tokens_in == pytest.approx(rows * prompt)
+    assert one.load.tokens_out == pytest.approx(rows * 270)
+    flop = 2 * 70.6e9 * rows * (prompt / 0.4 + 270 / 0.1)
+    assert one.seconds == pytest.approx(10 + 70.6 * 2 + flop / (8 * 312e12))
+    assert one.gpu_seconds == pytest.approx(8 * one.seconds)
+
+
+def test_a_mixture_of_experts_computes_with_the_active_parameters_and_loads_all():
+    wildcards = {"base": "mixtral-8x7b-instruct", "training_set": "none", "seed": "0", "inputs": "test"}
+    one = planning.estimate(Job("respond", wildcards, ("x",), 2, 4), sizes(), {})
+    asked = 190 / 4 + len("You are a helpful assistant.") / 4 + 15
+    flop = 2 * 12.9e9 * 5255 * (asked / 0.4 + 0.6 * 128 / 0.1)
+    assert one.seconds == pytest.approx(10 + 46.7 * 2 + flop / (4 * 312e12))
+
+
+def test_full_fine_tuning_counts_tokens_weights_and_checkpoints():
+    wildcards = {"base": "qwen1.5-7b-chat", "training_set": "ed+prompt2-dk60-kcenter", "seed": "0"}
+    one = planning.estimate(Job("train_model", wildcards, ("x",), 2, 1), sizes(), {})
+    synthetic = 16910  # 0.9 of the paper's 18,789
+    tokens = 40250 * (28 / 4 + 15 + 190 / 4 + 60 / 4) + synthetic * (28 / 4 + 15 + 270 * (0.5 + 0.12))
+    assert one.load.work == 40250 + synthetic
+    assert one.load.tokens_in == pytest.approx(tokens)
+    assert one.seconds == pytest.approx(10 + 7.72 * 2 + 8 * 7.72e9 * tokens / 0.3 / 312e12)
+    assert (one.load.disk, one.load.scratch) == (pytest.approx(7.72e9 * 2), pytest.approx(7.72e9 * 24))
+
+
+def test_downloads_are_the_repositorys_size_and_packages_are_not_downloaded():
+    demo = yaml.safe_load((REPOSITORY / "config/demo.yaml").read_text())
+    merged = CONFIG | {"models": CONFIG["models"] | demo["models"]}
+    for model, gigabytes in {"llama3-70b-instruct": 141.2, "gte-qwen2-7b-instruct": 30.5, "roberta-large": 1.42, "smollm2-135m": 0.0}.items():
+        load = planning.fetch_model(sizes(merged), {"model": model})
+        assert load.network_bytes == pytest.approx(gigabytes * 1e9)
+    assert planning.fetch_model(sizes(merged), {"model": "smollm2-135m"}).disk == pytest.approx(0.135e9 * 4)
+
+
+@pytest.mark.parametrize(("prompt", "dk", "count"), [("prompt1", "50", 115898), ("prompt1", "70", 9791), ("prompt2", "60", 18789)])
+def test_at_the_papers_thresholds_as_many_samples_pass_as_in_its_table_2(prompt, dk, count):
+    assert sizes().quality(prompt, dk) == count
+
+
+@given(low=st.floats(0, 100), high=st.floats(0, 100), prompt=st.sampled_from(["prompt1", "prompt2", "another"]))
+def test_a_higher_threshold_never_lets_more_pass(low, high, prompt):
+    low, high = sorted((low, high))
+    assert 0 <= sizes().share_above(prompt, high) <= sizes().share_above(prompt, low) <= 1
+
+
+@given(shards=st.integers(1, 300), passes=st.integers(1, 5), keep=st.one_of(st.none(), st.integers(1, 1000)))
+def test_the_shards_hold_every_output_once(shards, passes, keep):
+    found = sizes(CONFIG | {"generation": CONFIG["generation"] | {"shards": shards, "passes": passes, "keep": keep}})
+    assert sum(found.outputs("prompt2", shard) for shard in range(shards)) == min(keep or 40250, 40250) * passes
+
+
+def test_files_that_are_there_are_counted_instead():
+    found = sizes(counts={"synthetic/prompt2/samples.jsonl": 1000, "selected/prompt2/dk60/quality.jsonl": 200, "ed/train.jsonl": 50})
+    assert found.samples("prompt2") == 1000 and found.quality("prompt2", "60") == 200
+    assert found.training("ed+prompt2-dk60-kcenter", "0") == 50 + 180
+    assert found.texts("prompt2") == 3000
+
+
+def test_a_file_that_is_about_to_be_made_again_is_not_counted(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"tokens": 3}\n{"tokens": 4}\n')
+    count, total = planning.counters(tmp_path, set())
+    assert (count("a.jsonl"), total("a.jsonl", "tokens"), count("b.jsonl"), total("b.jsonl", "tokens")) == (2, 7, None, None)
+    count, total = planning.counters(tmp_path, {"a.jsonl"})
+    assert (count("a.jsonl"), total("a.jsonl", "tokens")) == (None, None)
+
+
+def test_a_rule_that_the_plan_does_not_know_is_named_where_it_takes_gpus():
+    found = planning.plan([Job("judge", {}, ("x",), 1, 8), Job("draw", {}, ("y",), 1, 0)], sizes(), {})
+    assert found["not_estimated"] == ["judge"] and found["totals"]["jobs"] == 2
+
+
+def test_a_model_without_parameters_is_refused_with_what_to_add():
+    lacking = {key: value for key, value in CONFIG["models"]["llama3-70b-instruct"].items() if key != "parameters"}
+    broken = CONFIG | {"models": CONFIG["models"] | {"llama3-70b-instruct": lacking}}
+    with pytest.raises(UserError, match="llama3-70b-instruct: the plan needs `parameters`.*\n.*add `parameters: N`"):
+        planning.estimate(Job("fetch_model", {"model": "llama3-70b-instruct"}, ("x",)), sizes(broken), {})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda values: values.update(output_shar=values.pop("output_share")), "unknown key 'output_shar' \\(did you mean 'output_share'"),
+        (lambda values: values.pop("rows"), "the key 'rows' is missing"),
+        (lambda values: values["rows"].update(value=0), "0 is out of range; it must be above 0"),
+        (lambda values: values["parse_yield"].update(value=1.2), "1.2 is out of range; it must be at most 1"),
+        (lambda values: values["rows"].pop("source"), "the key 'source' is missing"),
+    ],
+)
+def test_assumptions_that_cannot_be_meant_are_refused(change, message):
+    document = yaml.safe_load(planning.ASSUMPTIONS.read_text())
+    change(document["values"])
+    with pytest.raises(UserError, match=message):
+        planning.Assumptions(document)
+
+
+# Earlier jobs.
+
+
+def past_run(root, seconds=100.0, rows=3, log="generate: 3 rows, 0 finished before\n"):
+    """A run with two finished shards of the generator: 10 tokens a row."""
+    run = root / "results" / "old"
+    for shard in (0, 1):
+        for kind in ("synthetic/prompt2/outputs", "benchmarks/generate/prompt2", "logs/generate/prompt2"):
+            (run / kind).mkdir(parents=True, exist_ok=True)
+        records = [{"id": f"{shard}/{row}", "tokens": 10} for row in range(rows)]
+        (run / f"synthetic/prompt2/outputs/{shard}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+        (run / f"benchmarks/generate/prompt2/{shard}.tsv").write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:01:40\t1.0\n")
+        (run / f"logs/generate/prompt2/{shard}.log").write_text(log)
+    (run / "ed").mkdir(exist_ok=True)
+    (run / "ed/train.jsonl").write_text("{}\n" * 6)
+    (run / "config.yaml").write_text(yaml.safe_dump(CONFIG | {"run": "elsewhere"}))
+    return run
+
+
+def past(root):
+    return measured.past_jobs(root / "results", planning.load_assumptions())
+
+
+def test_two_shards_give_a_rate_a_gpu(tmp_path):
+    past_run(tmp_path)
+    found, left_out = past(tmp_path)
+    rates = measured.rates(found)
+    key = ("generate", "llama3-70b-instruct", "vllm", True)
+    assert rates == {key: Rate(pytest.approx(60 / (200 * 8)), 2, 30)} and not left_out
+
+
+def test_a_rate_replaces_the_assumption_within_its_reach_and_not_beyond():
+    job = Job("generate", {"prompt": "prompt2", "shard": "0"}, ("x",), 2, 4)
+    key = ("generate", "llama3-70b-instruct", "vllm", True)
+    written = 5032 * 270
+    one = planning.estimate(job, sizes(), {key: Rate(50.0, 3, written / 99)})
+    assert one.seconds == pytest.approx(written / (50.0 * 4)) and one.measured.jobs == 3
+    beyond = planning.estimate(job, sizes(), {key: Rate(50.0, 3, written / 101)})
+    assert beyond.measured is None and beyond.seconds != one.seconds
+    other_engine = planning.estimate(job, sizes(), {key[:2] + ("transformers", True): Rate(50.0, 3, written)})
+    assert other_engine.measured is None
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda run: (run / "logs/generate/prompt2/0.log").write_text("generate: 3 rows, 2 finished before\n"), "resumed"),
+        (lambda run: (run / "logs/generate/prompt2/0.log").unlink(), "no log says"),
+        (lambda run: (run / "synthetic/prompt2/outputs/0.jsonl").unlink(), "not there to be counted"),
+        (lambda run: (run / "benchmarks/generate/prompt2/0.tsv").write_text("s\th:m:s\n"), "has not Snakemake's form"),
+        (lambda run: (run / "benchmarks/generate/prompt2/0.tsv").write_text("minutes\n2\n"), "has not Snakemake's form"),
+        (lambda run: (run / "benchmarks/generate/prompt2/0.tsv").write_text("s\th:m:s\n0.0\t0:00:00\n"), "did nothing"),
+    ],
+)
+def test_an_earlier_job_that_says_nothing_about_speed_is_left_out_and_counted(tmp_path, damage, reason):
+    damage(past_run(tmp_path))
+    found, left_out = past(tmp_path)
+    assert len(found) == 1 and sum(left_out.values()) == 1
+    assert reason in next(iter(left_out))
+
+
+def test_a_run_without_its_configuration_is_left_out(tmp_path):
+    (past_run(tmp_path) / "config.yaml").unlink()
+    found, left_out = past(tmp_path)
+    assert found == [] and left_out == {"its run has no config.yaml that can be read": 2}
+
+
+def test_the_plan_says_what_was_measured_from_how_many_jobs(plan, checkout, tmp_path):
+    past_run(checkout.folder, log="generate: 6 rows, 0 finished before\n", rows=6000)
+    done, found = plan("results/paper/synthetic/prompt2/outputs/7.jsonl")
+    assert done.returncode == 0, done.stderr
+    line = next(line for line in found["lines"] if line["rule"] == "generate")
+    written = 5032 * 270
+    assert line["measured_jobs"] == 1 and line["hours_a_job"] == pytest.approx(written / (60000 / 100) / 3600)
+    assert "generate, llama3-70b-instruct, vllm: 75 tokens written a second and GPU, from 2 jobs" in done.stdout
+    assert "write_utilisation" not in found["assumptions"]
+
+
+def test_every_pattern_finds_its_rules_benchmark(checkout):
+    """A benchmark's path in the rules is the pattern by which it is found again."""
+    declared = "".join(path.read_text() for path in (checkout.folder / "rules").glob("*.smk"))
+    for rule, pattern in measured.PATHS.items():
+        assert f'"<results>/benchmarks/{pattern}.tsv"' in declared
+        assert f'"<results>/logs/{pattern}.log"' in declared
+        assert measured.job_of(re.sub(r"\{(\w+)\}", r"\1.1", pattern)) == (rule, {name: f"{name}.1" for name in re.findall(r"\{(\w+)\}", pattern)})
+    with pytest.raises(Unusable):
+        measured.job_of("make_table1")
+
+
+def test_the_plan_estimates_no_rule_that_is_not_there(repository):
+    declared = "".join(path.read_text() for path in (repository / "rules").glob("*.smk"))
+    assert set(planning.LOADS) <= set(re.findall(r"^rule (\w+):", declared, flags=re.MULTILINE))
+
+
+def test_real_logs_say_that_a_step_ran_from_the_start_or_went_on(tmp_path, step, tiny_model):
+    """The words that measured.py looks for are those that the steps print."""
+    samples = tmp_path / "samples.jsonl"
+    samples.write_text("".join(json.dumps({"id": f"s{n}", "history": [f"i am {n}"], "response": "oh no"}) + "\n" for n in range(3)))
+    flags = ["--inputs", samples, "--model", tiny_model, "--max-tokens", 2, "--state", tmp_path / "state", "--output", tmp_path / "out.jsonl"]
+    done = step("respond.py", *flags)
+    assert done.returncode == 0, done.stderr
+    log = tmp_path / "log"
+    log.write_text(done.stdout)
+    measured.check_from_the_start("respond", log)
+    log.write_text(done.stdout.replace("0 finished", "2 finished"))
+    with pytest.raises(Unusable, match="resumed"):
+        measured.check_from_the_start("respond", log)
+    shutil.copy(samples, tmp_path / "data.jsonl")
+    recipe = ["--epochs", 1, "--batch-size", 3, "--max-length", 128, "--save-steps", 5]
+    done = step(
+        "train_model.py", "--base", tiny_model, "--data", tmp_path / "data.jsonl", *recipe, "--state", tmp_path / "state", "--output", tmp_path / "model"
+    )
+    assert done.returncode == 0, done.stderr
+    log.write_text(done.stdout)
+    measured.check_from_the_start("train_model", log)
