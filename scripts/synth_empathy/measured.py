@@ -32,6 +32,8 @@ PATHS = {
     "score_similarity": "score_similarity/{prompt}",
     "select_quality": "select_quality/{prompt}/dk{dk}",
     "select_diverse": "select_diverse/{prompt}/dk{dk}/{selection}/seed{seed}",
+    "embed_ed": "embed_ed/{split}",
+    "report_novelty": "report_novelty/{prompt}/dk{dk}/{selection}/seed{seed}",
     "evaluate": "evaluate/{base}/{training_set}/seed{seed}/{protocol}",
 }
 
@@ -39,6 +41,8 @@ PATHS = {
 RESUMABLE = {
     "generate": re.compile(r"\b0 finished before"),
     "respond": re.compile(r"\b0 finished before"),
+    "embed_texts": re.compile(r"\b0 finished before"),
+    "embed_ed": re.compile(r"\b0 finished before"),
     "train_model": re.compile(r"\bfrom the start"),
 }
 RESUMED = re.compile(r"\b[1-9]\d* finished before|goes on from")

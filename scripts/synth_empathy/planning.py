@@ -95,7 +95,8 @@ class Load:
         model: its key in the catalogue; None for a step without one.
         variant: what else makes jobs of a rule comparable: the engine, the method.
         training: lora or full where the tokens are trained on; None where they are read.
-        memory_bytes, network_bytes: bytes through main memory, and over the network.
+        products: float32 operations of matrix products on the CPU.
+        network_bytes: bytes over the network.
         disk, scratch: bytes of the outputs, and of what is removed when the job ends.
     """
 
@@ -107,7 +108,7 @@ class Load:
     model: str | None = None
     variant: str | None = None
     training: str | None = None
-    memory_bytes: float = 0.0
+    products: float = 0.0
     network_bytes: float = 0.0
     disk: float = 0.0
     scratch: float = 0.0
@@ -319,8 +320,13 @@ def embed_texts(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     tokens = samples * (history + 2 * response + sizes.ed_sample()[1])
     if chosen["prompt_name"]:
         tokens += texts * sizes.assumed["embedding_prompt"]
-    disk = texts * (sizes.assumed["record"] + 4 * sizes.dimensions(chosen["model"]))  # float32
-    return Load(work=texts, requests=texts, tokens_in=tokens, model=chosen["model"], disk=disk)
+    return Load(work=texts, requests=texts, tokens_in=tokens, model=chosen["model"], disk=embeddings_disk(sizes, texts))
+
+
+def embeddings_disk(sizes: Sizes, texts: int) -> float:
+    """Bytes of texts with their embeddings."""
+    chosen = sizes.settings["scoring"]
+    return texts * (sizes.assumed["record"] + {"float16": 2, "float32": 4}[chosen["storage"]] * sizes.dimensions(chosen["model"]))
 
 
 def evaluate(sizes: Sizes, wildcards: dict[str, str]) -> Load:
@@ -332,14 +338,32 @@ def evaluate(sizes: Sizes, wildcards: dict[str, str]) -> Load:
 
 
 def select_diverse(sizes: Sizes, wildcards: dict[str, str]) -> Load:
-    """A selection; k-center reads the whole matrix once a chosen row, and its work is rows x chosen rows."""
+    """A selection; k-center compares each chosen row with those that are left, and its work is rows x chosen rows."""
     prompt, dk, selection = wildcards["prompt"], wildcards["dk"], wildcards["selection"]
     rows, chosen = sizes.quality(prompt, dk), sizes.selected(prompt, dk, selection, wildcards["seed"])
     disk = chosen * sizes.assumed["record"]
     if selection != "kcenter":
         return Load(work=rows, rows=rows, variant=selection, disk=disk)
-    row = 4 * sizes.dimensions(sizes.settings["scoring"]["model"])
-    return Load(work=rows * chosen, rows=rows, variant=selection, memory_bytes=rows * chosen * row, disk=disk)
+    products = 2 * chosen * (rows - chosen / 2) * sizes.dimensions(sizes.settings["scoring"]["model"])
+    return Load(work=rows * chosen, rows=rows, variant=selection, products=products, disk=disk)
+
+
+def embed_ed(sizes: Sizes, wildcards: dict[str, str]) -> Load:
+    """The embeddings of a split of ED; its work is the texts."""
+    chosen, texts = sizes.settings["scoring"], sizes.ed(wildcards["split"])
+    tokens = texts * (sum(sizes.ed_sample()) + (sizes.assumed["embedding_prompt"] if chosen["prompt_name"] else 0))
+    return Load(work=texts, requests=texts, tokens_in=tokens, model=chosen["model"], disk=embeddings_disk(sizes, texts))
+
+
+def report_novelty(sizes: Sizes, wildcards: dict[str, str]) -> Load:
+    """Nearest neighbours among the selected samples and ED's; its work is the pairs that are compared."""
+    prompt, dk = wildcards["prompt"], wildcards["dk"]
+    selected = sizes.selected(prompt, dk, wildcards["selection"], wildcards["seed"])
+    train, test, passed = sizes.ed("train"), sizes.ed("test"), sizes.quality(prompt, dk)
+    coverages = 2 + sizes.settings["report"]["draws"]
+    pairs = selected * (test + train + 2 * selected) + 2 * train * test + coverages * (passed - selected) * selected
+    products = 2 * pairs * sizes.dimensions(sizes.settings["scoring"]["model"])
+    return Load(work=pairs, rows=selected + train + test, products=products, disk=selected * sizes.assumed["record"])
 
 
 def reading(rows: Callable[[Sizes, dict[str, str]], float]) -> Callable[[Sizes, dict[str, str]], Load]:
@@ -387,11 +411,20 @@ LOADS: dict[str, Callable[[Sizes, dict[str, str]], Load]] = {
     "score_similarity": reading(samples_of),
     "select_quality": reading(samples_of),
     "select_diverse": select_diverse,
+    "embed_ed": embed_ed,
+    "report_novelty": report_novelty,
     "evaluate": evaluate,
 }
 
 #: The unit of each rule's work, for the plan's words; rows where it is not here.
-WORK = {"generate": "tokens written", "respond": "responses", "train_model": "samples x epochs", "embed_texts": "texts", "evaluate": "responses"}
+WORK = {
+    "generate": "tokens written",
+    "respond": "responses",
+    "train_model": "samples x epochs",
+    "embed_texts": "texts",
+    "embed_ed": "texts",
+    "evaluate": "responses",
+}
 
 #: What makes two jobs comparable: rule, model, variant, and whether they run on GPUs.
 Key = tuple[str, "str | None", "str | None", bool]
@@ -444,13 +477,13 @@ def estimate(job: Job, sizes: Sizes, rates: dict[Key, Rate]) -> Estimate:
 
 
 def assumed_seconds(load: Load, job: Job, sizes: Sizes) -> float:
-    """Seconds by the assumptions: start, weights, the model's operations, records, memory and network, one after the other."""
+    """Seconds by the assumptions: start, weights, the model's operations, records, matrix products and network, one after the other."""
     assumed = sizes.assumed
     seconds = assumed["start"]
     if load.rows:
         seconds += load.rows / assumed["rows"]
-    if load.memory_bytes:
-        seconds += load.memory_bytes / (assumed["memory"] * GB)
+    if load.products:
+        seconds += load.products / (job.threads * assumed["cpu_core"] * 1e12 * assumed["product_utilisation"])
     if load.network_bytes:
         seconds += load.network_bytes / (assumed["network"] * GB)
     if load.model:
