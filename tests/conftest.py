@@ -15,6 +15,11 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
 
 
+def pytest_addoption(parser):
+    """How often each step of test_kill.py is killed."""
+    parser.addoption("--kills", type=int, default=2, help="kill -9 each step so often (tests/test_kill.py)")
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The repository's root."""

@@ -211,8 +211,8 @@ def test_scores_stay_within_the_stated_error(dimensions):
 def test_pieces_of_any_size_give_the_same(monkeypatch):
     points = clusters(np.random.default_rng(3)).astype(np.float32)
     whole = selection.k_center_greedy(points, 800, 0)
-    for rows, screen, pairs in [(1, 3, 2), (17, 1, 1000), (10_000, 64, 7)]:
-        for name, value in {"PIECE": 1, "PIECE_ROWS": rows, "SCREEN": screen, "PAIRS": pairs}.items():
+    for rows, screen, exact in [(1, 3, 1), (17, 1, 100_000_000), (10_000, 64, 1000)]:
+        for name, value in {"PIECE": 1, "PIECE_ROWS": rows, "SCREEN": screen, "EXACT_PIECE": exact}.items():
             monkeypatch.setattr(kcenter, name, value)
         assert selection.k_center_greedy(points, 800, 0) == whole
 

@@ -116,7 +116,7 @@ def test_a_training_set_that_is_none_is_not_trained_on_ed_instead(checkout, trai
 @pytest.mark.parametrize(
     ("overlay", "reruns"),
     [
-        ("generation: {batch_size: 7}\nresponding: {batch_size: 5}\nscoring: {batch_size: 3}", False),
+        ("generation: {batch_size: 7}\nresponding: {batch_size: 5}\nscoring: {batch_tokens: 300, chunk_texts: 3}", False),
         ("training: {recipes: {small-lora: {save_steps: 2}}}", False),
         ("evaluation: {bertscore: {model: all-minilm-l6-v2, layer: 4}}", True),
         ("generation: {temperature: 0.7}", True),

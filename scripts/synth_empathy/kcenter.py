@@ -22,12 +22,12 @@ from .errors import UserError
 #: Rows lifted out at once. More answer more steps, and cost block x block distances in float64.
 BLOCK = 256
 #: Rows read at once: these bytes of them, small enough for a CPU's cache, but enough rows for its matrix products.
-PIECE = 2 << 20
+PIECE = 1 << 20
 PIECE_ROWS = 512
 GPU_PIECE = 256 << 20
-#: Ambiguous rows compared with all centres at once, and differences taken at once, in float64.
+#: Bytes of rows taken at once in float64, and ambiguous rows compared with all centres at once.
+EXACT_PIECE = 512 << 10
 SCREEN = 64
-PAIRS = 256
 
 
 def score_error(dimensions: int) -> float:
@@ -82,9 +82,12 @@ class Points:
 
     def lengths(self) -> np.ndarray:
         """Euclidean lengths as they stand in the matrix, float64; infinite or NaN where a point is not finite."""
-        step = max(1, PIECE // (8 * self.dimensions))
-        pieces = (self.matrix[self.rows[start : start + step]].astype(np.float64) for start in range(0, len(self), step))
-        return np.concatenate([np.linalg.norm(piece, axis=1) for piece in pieces] or [np.empty(0)])
+        step = max(1, EXACT_PIECE // (8 * self.dimensions))
+        found = np.empty(len(self))
+        for start in range(0, len(self), step):
+            part = slice(start, start + step)
+            found[part] = np.linalg.norm(self.matrix[self.rows[part]].astype(np.float64), axis=1)
+        return found
 
     def float32(self, places: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
         """Points by their places, scaled, on the device, of shape (places, dimensions)."""
@@ -94,16 +97,27 @@ class Points:
             points = points.to(self.factors.dtype).mul_(self.factors[places, None])
         return points.float()
 
-    def float64(self, places: np.ndarray) -> np.ndarray:
-        """Points by their places, scaled, as the reference computes with them."""
-        points = self.matrix[self.rows[places]].astype(np.float64)
+    def float64(self, places: np.ndarray, part: slice = slice(None)) -> np.ndarray:
+        """Points by their places, or a part of their dimensions, scaled, as the reference computes with them."""
+        points = self.matrix[self.rows[places], part].astype(np.float64)
         return points if self.unscaled else points * self.scale[places, None]
+
+    def products(self, places: np.ndarray) -> np.ndarray:
+        """Dot products of points with one another, float64, a part of the dimensions at a time."""
+        step = max(1, 2 * EXACT_PIECE // (8 * len(places)))
+        found = torch.zeros(len(places), len(places), dtype=torch.float64)
+        for start in range(0, self.dimensions, step):
+            # By torch, since NumPy's own threads and torch's would wait for one another's cores.
+            part = torch.from_numpy(self.float64(places, slice(start, start + step)))
+            found.addmm_(part, part.T)
+        return found.numpy()
 
     def distances(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Squared distances of corresponding points by the reference's own formula, float64."""
+        step = max(1, EXACT_PIECE // (8 * self.dimensions))
         found = np.empty(len(left))
-        for start in range(0, len(left), PAIRS):
-            part = slice(start, start + PAIRS)
+        for start in range(0, len(left), step):
+            part = slice(start, start + step)
             found[part] = ((self.float64(left[part]) - self.float64(right[part])) ** 2).sum(axis=1)
         return found
 
@@ -143,7 +157,9 @@ class FarthestFirst:
         self.exact_centre = np.full(rows, -2)
         self.left = torch.arange(rows, device=device)
         self.chosen: list[int] = []
+        # Buffers, since memory that is freed and taken again for every piece costs time and is not all given back.
         self.vectors = torch.empty(points.piece, points.dimensions, device=device)
+        self.centres = torch.empty(block, points.dimensions, device=device)
         self.scores = torch.empty(points.piece * block, device=device)
 
     def choose(self, size: int, first: int) -> Iterator[int]:
@@ -163,7 +179,7 @@ class FarthestFirst:
         """Let every point that is left hear of new centres."""
         gone = torch.tensor(picks, device=self.left.device)
         self.left = self.left[~torch.isin(self.left, gone)]
-        centres = self.points.float32(gone)
+        centres = self.points.float32(gone, self.centres[: len(gone)])
         bias = -self.points.half[gone]
         for places in self.left.split(self.points.piece):
             vectors = self.points.float32(places, self.vectors[: len(places)])
@@ -219,7 +235,8 @@ class FarthestFirst:
         exact = np.full(len(places), np.inf)
         winner = np.full(len(places), -1)
         for centres in torch.tensor(self.chosen, device=device).split(self.points.piece):
-            scores = torch.addmm(-self.points.half[centres], points, self.points.float32(centres).T)
+            vectors = self.points.float32(centres, self.vectors[: len(centres)])
+            scores = torch.addmm(-self.points.half[centres], points, vectors.T)
             point, column = (found.cpu().numpy() for found in torch.nonzero(scores >= floor[:, None], as_tuple=True))
             centre = centres.cpu().numpy()[column]
             distance = self.points.distances(places[point], centre)
@@ -245,12 +262,14 @@ class Block:
         self.points, self.places = points, places
         self.before = exact[places]
         self.values = self.before.copy()
-        vectors = points.float64(places)
-        squares = (vectors**2).sum(axis=1)
         # By matrix product: quick, and right to ``slack``. What lies within it of a rival is taken by differences.
-        # By torch, since NumPy's own threads and torch's would wait for one another's cores.
-        products = torch.from_numpy(vectors) @ torch.from_numpy(vectors).T
-        self.between = np.maximum(squares[:, None] + squares[None] - 2 * products.numpy(), 0)
+        products = points.products(places)
+        squares = products.diagonal().copy()
+        self.between = products
+        self.between *= -2
+        self.between += squares[:, None]
+        self.between += squares[None]
+        np.maximum(self.between, 0, out=self.between)
         self.slack = 8 * points.dimensions * np.finfo(np.float64).eps
         self.loose = np.zeros(len(places), dtype=bool)
         self.picks: list[int] = []

@@ -127,9 +127,9 @@ def nearest_by_all(vector: np.ndarray, points: Points, own: int, block: int) -> 
 
 def cosines(a: Points, b: Points, block: int = BLOCK) -> np.ndarray:
     """Cosine x 100 of corresponding points, float64, shape (points,); at most 100."""
-    from .selection import similarities
+    from . import selection
 
-    parts = [similarities(a.at(part), b.at(part)) for part in blocks(len(a), block)]
+    parts = [selection.cosines(a.at(part), b.at(part)) for part in blocks(len(a), block)]
     return np.minimum(np.concatenate(parts), 100.0) if parts else np.zeros(0)
 
 

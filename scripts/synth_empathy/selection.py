@@ -15,6 +15,16 @@ METRICS = ("euclidean", "cosine")
 PAIRS = 1024
 
 
+def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Cosine x 100 of corresponding rows, float64, of shape (rows,).
+
+    Args:
+        left, right: shape (rows, dimensions), of any length but zero.
+    """
+    a, b = left.astype(np.float64), right.astype(np.float64)
+    return 100 * np.einsum("ij,ij->i", a, b) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+
+
 def similarities(embeddings: np.ndarray, predictions: list[int], references: list[int]) -> np.ndarray:
     """Cosine x 100 of pairs of rows (paper, section 3.2, steps 2 and 3), float64, of shape (pairs,).
 
@@ -25,8 +35,7 @@ def similarities(embeddings: np.ndarray, predictions: list[int], references: lis
     found = np.empty(len(predictions))
     for start in range(0, len(predictions), PAIRS):
         part = slice(start, start + PAIRS)
-        a, b = embeddings[predictions[part]].astype(np.float64), embeddings[references[part]].astype(np.float64)
-        found[part] = 100 * np.einsum("ij,ij->i", a, b) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+        found[part] = cosines(embeddings[predictions[part]], embeddings[references[part]])
     return found
 
 

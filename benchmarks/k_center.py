@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""K-center greedy beside what bounds it and what it replaces: time, memory and, with --check, the whole order in float64."""
+
+import multiprocessing
+import re
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import numpy as np
+
+from synth_empathy import cli, selection
+from synth_empathy.embedding import load_embeddings
+
+#: Rows and dimensions: what DK 60 keeps under Prompt 2, on MiniLM's dimensions; and fewer rows on gte-Qwen2's.
+SIZES = ["18789x384", "8000x3584"]
+#: Steps of the slow ways that are timed; each step costs the same, so the whole is that many times more.
+STEPS = {"one matrix-vector pass per point": 200, "pairwise distances per point": 20}
+
+
+def main() -> None:
+    """Parse flags, time every size, print ratios."""
+    flags = cli.parser(__doc__)
+    flags.add_argument("--sizes", nargs="+", default=SIZES, metavar="NxD", help="random unit vectors in clusters, of these shapes")
+    flags.add_argument("--embeddings", type=Path, nargs="*", default=[], metavar="NPY", help="real embeddings, besides")
+    flags.add_argument("--ratio", type=float, default=0.9, help="the share to choose")
+    flags.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where to choose")
+    flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads")
+    flags.add_argument("--repeat", type=cli.count, default=3, metavar="N", help="times to run what is fast; the shortest counts")
+    flags.add_argument("--check", action="store_true", help="compare the whole order with the plain float64 reference (minutes)")
+    args = flags.parse_args()
+
+    import torch
+
+    torch.set_num_threads(args.threads)
+    print(f"device: {torch.cuda.get_device_name() if args.device == 'cuda' else f'CPU, {args.threads} threads'}")
+    clouds = [(name, clustered(*map(int, name.split("x")))) for name in args.sizes]
+    clouds += [(str(path), np.array(load_embeddings(path), dtype=np.float32)) for path in args.embeddings]
+    for name, points in clouds:
+        size = selection.size_of(args.ratio, len(points))
+        print(f"\n{name}: {size:,} of {len(points):,} rows of {points.shape[1]} dimensions, {points.nbytes / 1e6:.0f} MB")
+        compare(points, size, args)
+
+
+def clustered(rows: int, dimensions: int) -> np.ndarray:
+    """Seeded unit vectors around a few hundred directions, as texts on like subjects lie."""
+    generator = np.random.default_rng(0)
+    centres = generator.standard_normal((200, dimensions), dtype=np.float32)
+    points = centres[generator.integers(200, size=rows)] + generator.standard_normal((rows, dimensions), dtype=np.float32)
+    return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
+def compare(points: np.ndarray, size: int, args) -> None:
+    """Print seconds and ratios for one matrix."""
+    ours, limit, order = [], [], []
+    for _ in range(args.repeat):  # in turns, so that a machine that slows down slows both
+        limit.append(seconds(lambda: one_product(points, size, args.device)))
+        ours.append(seconds(lambda: order.append(selection.k_center_greedy(points, size, 0, device=args.device))))
+    print(f"k-center:                          {min(ours):9.2f} s")
+    print(f"one n x k x d matrix product:      {min(limit):9.2f} s; k-center takes {min(ours) / min(limit):.2f} times as long (aim: at most 1.3)")
+    for name, way in (("one matrix-vector pass per point", matrix_vector), ("pairwise distances per point", pairwise)):
+        way(points, 1)  # imports, first of all
+        slow = seconds(lambda way=way, name=name: way(points, STEPS[name])) * size / STEPS[name]
+        print(f"{name + ':':<34} {slow:9.2f} s ({STEPS[name]} steps timed); k-center is {slow / min(ours):.1f} times as fast")
+    if args.device == "cpu":
+        extra, few = extra_memory(points, size, args.threads), extra_memory(points[:1000], 900, args.threads)
+        share = f"{extra / points.nbytes:.0%} of theirs (aim: at most 20 %)"
+        print(f"memory beyond the embeddings:      {extra / 1e6:9.1f} MB, {share}; for the first 1,000 rows alone {few / 1e6:.1f} MB")
+    if args.check:
+        print(f"the order is the float64 reference's: {order[0] == reference(points, size)}")
+
+
+def seconds(work) -> float:
+    """Seconds of one call by the clock."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def one_product(points: np.ndarray, size: int, device: str) -> None:
+    """The limit: every row with every chosen row, once, in float32; a slice at a time, since the result would not fit."""
+    import torch
+
+    matrix = torch.from_numpy(points).to(device)
+    out = torch.empty(len(points), 1024, device=device)
+    for start in range(0, size, 1024):
+        part = matrix[start : min(start + 1024, size)]
+        torch.mm(matrix, part.T, out=out[:, : len(part)] if len(part) == 1024 else torch.empty(len(points), len(part), device=device))
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def matrix_vector(points: np.ndarray, steps: int) -> None:
+    """An honest baseline: squared lengths kept, one matrix-vector product and one argmax a step."""
+    import torch
+
+    matrix = torch.from_numpy(points)
+    squares = (matrix**2).sum(1)
+    nearest, row = torch.full((len(points),), torch.inf), 0
+    for _ in range(steps):
+        nearest = torch.minimum(nearest, squares - 2 * (matrix @ matrix[row]) + squares[row])
+        nearest[row] = -1
+        row = int(nearest.argmax())
+
+
+def pairwise(points: np.ndarray, steps: int) -> None:
+    """As the released way is written: a library's distances between all rows and the row chosen last, each step."""
+    from sklearn.metrics import pairwise_distances
+
+    nearest, row = np.full((len(points), 1), np.inf), 0
+    for _ in range(steps):
+        nearest = np.minimum(nearest, pairwise_distances(points, points[[row]], metric="euclidean"))
+        row = int(nearest.argmax())
+
+
+def reference(points: np.ndarray, size: int) -> list[int]:
+    """The plain float64 traversal: differences, squared and added up, a pass a step; ties to the lowest row."""
+    from scipy.spatial.distance import cdist
+
+    points = points.astype(np.float64)
+    chosen, nearest = [selection.first_row(len(points), 0)], np.full(len(points), np.inf)
+    for _ in cli.progress(range(size - 1), size - 1, "reference", 60):
+        nearest = np.minimum(nearest, cdist(points[chosen[-1]][None], points, "sqeuclidean")[0])
+        nearest[chosen[-1]] = -1
+        chosen.append(int(nearest.argmax()))
+    return chosen
+
+
+def extra_memory(points: np.ndarray, size: int, threads: int) -> int:
+    """Bytes that a process needs at most while choosing, above what it holds with libraries and embeddings loaded."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=measure_memory, args=(sender, points, size, threads))
+    process.start()
+    extra = receiver.recv()
+    process.join()
+    return extra
+
+
+def measure_memory(sender, points: np.ndarray, size: int, threads: int) -> None:
+    """In a process of its own: choose a few once, so that libraries are loaded, then reset the peak and choose.
+
+    What libraries first take for their threads and products when there is work counts, and is the same for few rows.
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    selection.k_center_greedy(points[:8], 4, 0)
+    before = status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    selection.k_center_greedy(points, size, 0)
+    sender.send(status("VmHWM") - before)
+
+
+def status(field: str) -> int:
+    """A size of this process in bytes, as Linux counts it."""
+    return int(re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+
+
+if __name__ == "__main__":
+    cli.run(main)
