@@ -14,6 +14,7 @@ from collections import Counter
 import pytest
 import torch
 
+from synth_empathy import cli
 from synth_empathy.engines import Request, Sampling, open_engine
 from synth_empathy.errors import UserError
 from synth_empathy.models import write_manifest
@@ -203,6 +204,19 @@ def test_jobs_of_one_step_keep_their_finished_rows_apart(tmp_path, repository, t
         completing.complete(requests(1), args, "generate", {})
         parts |= set((tmp_path / "state").glob("*/*.jsonl"))
     assert len(parts) == 2 and len({part.parent for part in parts}) == 1
+
+
+def test_the_log_counts_rows_and_tokens(capsys):
+    counter = cli.Throughput("generate", total=4, done=1, start=time.monotonic(), every_s=0.0)
+    counter.add(10)
+    counter.add(0)
+    counter.every_s = 3600.0
+    counter.add(5)  # the last row is always told
+    ready, *lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"generate: model ready after [0-9.]+ s", ready)
+    assert [line.split(" rows")[0] for line in lines] == ["generate: 2 of 4", "generate: 3 of 4", "generate: 4 of 4"]
+    assert all(re.search(r" rows, [0-9.]+ tokens/s, [0-9.]+ s, about [0-9]+ s left$", line) for line in lines)
+    assert lines[-1].endswith("about 0 s left")
 
 
 def rows_kept(tmp_path):

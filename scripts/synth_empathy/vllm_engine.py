@@ -51,7 +51,6 @@ class VllmEngine:
         self.batch_invariant = batch_invariant
         self.chats = ChatTokenizer(model, header)
         self.engine = None
-        self.context = 0
 
     def complete(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """Continue every request; vllm has all of them at once, and each comes back when it ends.
@@ -59,12 +58,13 @@ class VllmEngine:
         Raises:
             UserError: a prompt does not fit, or vllm does not take the temperature.
         """
-        from vllm.inputs import tokens_input
-
         if sampling.temperature > MAX_TEMPERATURE:
             raise UserError(f"vllm takes temperatures up to {MAX_TEMPERATURE:g}, not {sampling.temperature:g}", "lower temperature in the configuration")
         prompts = self.chats.prompts(requests, sampling)
-        self.load(max(map(len, prompts.values()), default=0) + sampling.max_tokens)
+        self.load(max(map(len, prompts.values()), default=0) + sampling.max_tokens, len(requests))
+
+        from vllm.inputs import tokens_input
+
         for request in requests:
             self.engine.add_request(request.id, tokens_input(prompts[request.id]), sampling_parameters(sampling, request.seed, self.chats.stops))
         return self.steps()
@@ -75,16 +75,15 @@ class VllmEngine:
             for output in self.engine.step():
                 yield self.chats.completion(output.request_id, output.outputs[0].token_ids)
 
-    def load(self, longest: int) -> None:
-        """Start vllm for contexts of up to ``longest`` tokens, unless it runs already and reaches as far."""
-        if longest <= self.context:
-            return
+    def load(self, longest: int, count: int) -> None:
+        """Start vllm for ``count`` requests of up to ``longest`` tokens."""
         from vllm import EngineArgs, LLMEngine
 
-        self.context = context_length(longest, self.chats.reach, self.chats.config)
-        settings = engine_settings(self.device, self.batch_size, self.context, self.gpus, self.batch_invariant)
+        context = context_length(longest, self.chats.reach, self.chats.config)
+        settings = engine_settings(self.device, self.batch_size, context, self.gpus, self.batch_invariant)
         if self.device == "cpu":
-            settings["kv_cache_memory_bytes"] = cache_bytes(self.chats.config, getattr(torch, self.dtype).itemsize, self.batch_size, self.context)
+            in_flight = min(self.batch_size, count)
+            settings["kv_cache_memory_bytes"] = cache_bytes(self.chats.config, getattr(torch, self.dtype).itemsize, in_flight, context)
         print(f"vllm on {self.device}: {', '.join(f'{name}={value}' for name, value in sorted(settings.items()))}")
         self.engine = None  # frees the last one's memory first
         self.engine = LLMEngine.from_engine_args(EngineArgs(model=str(self.model), dtype=self.dtype, **settings))
@@ -111,10 +110,12 @@ def environment(device: str, batch_invariant: bool) -> dict[str, str]:
 
     In-process scheduling is deterministic: the same requests make the same batches (vllm's page on reproducibility).
     Batch invariance makes the batches not matter (vllm's page on batch invariance); it has no meaning on a CPU.
+    Workers are spawned: this process has asked for the GPU's name, and CUDA does not outlive a fork.
     """
     return {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_BATCH_INVARIANT": "1" if device == "cuda" and batch_invariant else "0",
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
     }
 
 
@@ -156,16 +157,18 @@ def context_length(longest: int, reach: int, config) -> int:
     return min(-(-longest // BLOCK) * BLOCK, reach)
 
 
-def cache_bytes(config, value_bytes: int, batch_size: int, context: int) -> int:
+def cache_bytes(config, value_bytes: int, in_flight: int, context: int) -> int:
     """Memory of keys and values for all requests in flight at full length, so that vllm never has to drop and redo one.
 
     Args:
         config: the model's configuration.
         value_bytes: bytes of one number.
+        in_flight: requests at once.
+        context: tokens of the longest.
     """
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    blocks = -(-context // BLOCK) * batch_size + 1  # vllm keeps a block of its own
+    blocks = -(-context // BLOCK) * in_flight + 1  # vllm keeps a block of its own
     return 2 * config.num_hidden_layers * heads * size * value_bytes * BLOCK * blocks
 
 
