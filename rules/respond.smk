@@ -4,6 +4,7 @@ section 3.2, step 1), and every system's to ED's test split (section 4.2).
 Requires: the samples, and the model: fetched (training set none, zero-shot) or fine-tuned.
 Makes, for each {inputs}: test, or synthetic-{prompt}
     <results>/responses/{base}/{training_set}/seed{seed}/{inputs}.jsonl    the model's response beside the sample's own
+    <results>/responses/{base}/{training_set}/seed{seed}/{inputs}.manifest.json    what made it, and how far it repeats
 """
 
 
@@ -25,12 +26,12 @@ def responding_flags(wildcards):
         config["responding"] if wildcards.inputs == "test" else config["discriminator"]
     )
     sampling = {key: how[key] for key in ("temperature", "top_p", "max_tokens")}
-    engine = {"engine": config["responding"]["engine"]}
+    engine = {key: config["responding"][key] for key in ("engine", "batch_invariant")}
     return flags(
         sampling
         | engine
         | config["dialogue"]
-        | {"dtype": config["models"][wildcards.base]["dtype"]}
+        | {key: config["models"][wildcards.base][key] for key in ("dtype", "gpus")}
     )
 
 
@@ -49,7 +50,8 @@ rule respond:
         samples=samples_to_answer,
         model=responding_model,
     output:
-        "<results>/responses/{base}/{training_set}/seed{seed}/{inputs}.jsonl",
+        responses="<results>/responses/{base}/{training_set}/seed{seed}/{inputs}.jsonl",
+        manifest="<results>/responses/{base}/{training_set}/seed{seed}/{inputs}.manifest.json",
     log:
         "<results>/logs/respond/{base}/{training_set}/seed{seed}/{inputs}.log",
     benchmark:
@@ -74,5 +76,6 @@ rule respond:
         " --seed {wildcards.seed}"
         " --threads {threads}"
         " --state {params.state}"
-        " --output {output}"
+        " --output {output.responses}"
+        " --manifest {output.manifest}"
         " > {log} 2>&1"

@@ -32,10 +32,10 @@ def main() -> None:
         messages = prompts.generation_messages(sample, prompt, demonstration)
         requests.append(Request(row_id, messages, seeds.row_seed(args.seed, row_id, "generate")))
 
-    code = provenance.code(__file__, ["prompts", "engines", f"{args.engine}_engine"])
-    finished = completing.complete(requests, args, "generate", code)
-    write_jsonl(args.output, (output(finished.rows[request.id], sample, number) for request, (sample, number) in zip(requests, rows)))
-    finished.clear()
+    code = provenance.code(__file__, ["prompts", "engines", "chats", f"{args.engine}_engine"])
+    completed = completing.complete(requests, args, "generate", code)
+    write_jsonl(args.output, (output(completed.rows[request.id], sample, number) for request, (sample, number) in zip(requests, rows)))
+    completing.write_manifest(args, "generate", completed)
 
 
 def output(row: Record, sample: Record, number: int) -> Record:

@@ -23,10 +23,10 @@ def main() -> None:
         Request(sample["id"], prompts.dialogue_messages(sample["history"], args.format, args.system), seeds.row_seed(args.seed, sample["id"], "respond"))
         for sample in samples
     ]
-    code = provenance.code(__file__, ["prompts", "engines", f"{args.engine}_engine"])
-    finished = completing.complete(requests, args, "respond", code)
-    write_jsonl(args.output, ({"id": s["id"], "prediction": finished.rows[s["id"]]["text"], "reference": s["response"]} for s in samples))
-    finished.clear()
+    code = provenance.code(__file__, ["prompts", "engines", "chats", f"{args.engine}_engine"])
+    completed = completing.complete(requests, args, "respond", code)
+    write_jsonl(args.output, ({"id": s["id"], "prediction": completed.rows[s["id"]]["text"], "reference": s["response"]} for s in samples))
+    completing.write_manifest(args, "respond", completed)
 
 
 if __name__ == "__main__":

@@ -101,12 +101,12 @@ def model_without_weights(tmp_path, tiny_model, repository):
     shutil.copytree(tiny_model, folder)
     (folder / "model.safetensors").unlink()
     flags = ["--inputs", write_jsonl(tmp_path / "inputs.jsonl", samples(1)), "--model", folder, "--state", tmp_path / "state"]
-    return ["respond.py", *flags, "--output", tmp_path / "out"], ["model.safetensors is missing", "make it again"]
+    return ["respond.py", *flags, "--output", tmp_path / "out", "--manifest", tmp_path / "manifest.json"], ["model.safetensors is missing", "make it again"]
 
 
 def no_model(tmp_path, tiny_model, repository):
     flags = ["--inputs", write_jsonl(tmp_path / "inputs.jsonl", samples(1)), "--model", tmp_path / "nowhere", "--state", tmp_path / "state"]
-    return ["respond.py", *flags, "--output", tmp_path / "out"], ["there is no model in", "fetch or train it"]
+    return ["respond.py", *flags, "--output", tmp_path / "out", "--manifest", tmp_path / "manifest.json"], ["there is no model in", "fetch or train it"]
 
 
 def packaged_model_of_another_version(tmp_path, tiny_model, repository):

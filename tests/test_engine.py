@@ -1,16 +1,20 @@
 """The transformers engine: a row's text depends on its own seed and messages, not on its batch, shard or a resume."""
 
+import hashlib
 import json
 import math
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pytest
 import torch
 
+from synth_empathy import cli
 from synth_empathy.engines import Request, Sampling, open_engine
 from synth_empathy.errors import UserError
 from synth_empathy.models import write_manifest
@@ -45,15 +49,15 @@ def test_greedy_takes_the_likeliest_token_each_time(tiny_model):
     request = requests(1)[0]
     greedy = Sampling(temperature=0.0, top_p=1.0, max_tokens=8)
     [completion] = engine.complete([request], greedy)
-    ids = engine.tokens(request, greedy)
+    ids = engine.chats.tokens(request, greedy)
     expected = []
     with torch.inference_mode():
         while len(expected) < 8:
             token = int(engine.model(torch.tensor([ids + expected])).logits[0, -1].argmax())
-            if token in engine.stops:
+            if token in engine.chats.stops:
                 break
             expected.append(token)
-    assert completion.text == engine.tokenizer.decode(expected).strip()
+    assert completion.text == engine.chats.tokenizer.decode(expected).strip()
     assert completion.tokens == len(expected)
 
 
@@ -90,10 +94,14 @@ def test_a_prompt_longer_than_the_model_reaches_is_refused(tiny_model):
         complete(tiny_model, [long], 1)
 
 
-@pytest.mark.parametrize(("engine", "message"), [("vllm", "not part of this release"), ("vlm", "no engine 'vlm'")])
-def test_other_engines_say_what_to_use(tiny_model, engine, message):
-    with pytest.raises(UserError, match=message):
+@pytest.mark.parametrize(
+    ("engine", "message", "hint"),
+    [("vllm", "the vllm engine is not installed for .*python", "make setup-vllm"), ("vlm", "no engine 'vlm'", "transformers, vllm")],
+)
+def test_engines_that_are_not_there_say_what_to_do(tiny_model, engine, message, hint):
+    with pytest.raises(UserError, match=message) as caught:
         open_engine(engine, tiny_model, "float32", 1)
+    assert hint in caught.value.hint
 
 
 def generate_flags(tmp_path, repository, model, output, *more):
@@ -103,12 +111,13 @@ def generate_flags(tmp_path, repository, model, output, *more):
         seeds.write_text("".join(json.dumps(row) + "\n" for row in rows))
     prompt = repository / "resources/prompts/prompt2.yaml"
     command = ["--seeds", seeds, "--prompt", prompt, "--model", model, "--passes", 2, "--temperature", 0.8, "--top-p", 0.9]
-    return [*command, "--max-tokens", 10, "--threads", 1, "--state", tmp_path / "state", "--output", output, *more]
+    return [*command, "--max-tokens", 10, "--threads", 1, "--state", tmp_path / "state", "--output", output, "--manifest", f"{output}.manifest.json", *more]
 
 
 def test_shards_and_batches_change_no_output(tmp_path, repository, tiny_model, step):
     whole = tmp_path / "whole.jsonl"
     assert step("generate.py", *generate_flags(tmp_path, repository, tiny_model, whole, "--batch-size", 7)).returncode == 0
+    shutil.rmtree(tmp_path / "state")  # nothing is to be taken over
     parts = []
     for shard in range(3):
         part = tmp_path / f"part{shard}.jsonl"
@@ -116,12 +125,12 @@ def test_shards_and_batches_change_no_output(tmp_path, repository, tiny_model, s
         parts += part.read_text().splitlines()
     assert len(parts) == 20
     assert sorted(parts) == sorted(whole.read_text().splitlines())
-    assert not any((tmp_path / "state").iterdir())  # state of finished steps is cleared
 
 
 def test_a_killed_shard_goes_on_from_its_finished_rows(tmp_path, repository, tiny_model, step):
     whole = tmp_path / "whole.jsonl"
     assert step("generate.py", *generate_flags(tmp_path, repository, tiny_model, whole, "--batch-size", 2)).returncode == 0
+    shutil.rmtree(tmp_path / "state")  # the killed one is to start from nothing
     resumed = tmp_path / "resumed.jsonl"
     command = [sys.executable, repository / "scripts/generate.py", *generate_flags(tmp_path, repository, tiny_model, resumed, "--batch-size", 2)]
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL)
@@ -137,6 +146,46 @@ def test_a_killed_shard_goes_on_from_its_finished_rows(tmp_path, repository, tin
     again = step("generate.py", *generate_flags(tmp_path, repository, tiny_model, resumed, "--batch-size", 2))
     assert f"{kept} finished before" in again.stdout
     assert resumed.read_bytes() == whole.read_bytes()
+    assert (tmp_path / "resumed.jsonl.manifest.json").read_bytes() == (tmp_path / "whole.jsonl.manifest.json").read_bytes()
+
+
+def test_another_number_of_shards_makes_no_row_again(tmp_path, repository, tiny_model, step):
+    def shards(count):
+        lines, made = [], 0
+        for shard in range(count):
+            output = tmp_path / f"outputs/{shard}.jsonl"
+            done = step("generate.py", *generate_flags(tmp_path, repository, tiny_model, output, "--shard", shard, "--shards", count))
+            assert done.returncode == 0, done.stderr
+            rows, before = map(int, re.search(r"generate: (\d+) rows, (\d+) finished before", done.stdout).groups())
+            assert ("model ready" in done.stdout) == (rows > before)  # no model is loaded for nothing
+            made += rows - before
+            lines += output.read_text().splitlines()
+        return made, sorted(lines)
+
+    made, three = shards(3)
+    assert made == 20
+    kept = rows_kept(tmp_path)
+    assert shards(5) == (0, three)
+    assert shards(1) == (0, three)
+    assert rows_kept(tmp_path) == kept == 20
+
+
+def test_the_manifest_says_what_made_the_shard_and_what_is_guaranteed(tmp_path, repository, tiny_model, step):
+    output = tmp_path / "whole.jsonl"
+    assert step("generate.py", *generate_flags(tmp_path, repository, tiny_model, output)).returncode == 0
+    manifest = json.loads((tmp_path / "whole.jsonl.manifest.json").read_text())
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert manifest["model"] == {"name": "tiny", "manifest_sha256": hashlib.sha256((tiny_model / "manifest.json").read_bytes()).hexdigest()}
+    assert manifest["sampling"] == {"temperature": 0.8, "top_p": 0.9, "max_tokens": 10}
+    assert manifest["engine"] == {
+        "name": "transformers", "dtype": "float32", "header": True, "threads": 1, "gpus": None, "batch_invariant": None, "batch_size": None,
+    }  # fmt: skip
+    assert manifest["device"]["kind"] == "cpu" and manifest["versions"].keys() == {"python", "torch", "transformers"}
+    assert "give the same bytes" in manifest["guarantee"]
+    assert manifest["code"]["generate.py"] == hashlib.sha256((repository / "scripts/generate.py").read_bytes()).hexdigest()
+    finish = Counter(row["finish"] for row in rows)
+    tokens = sum(row["tokens"] for row in rows)
+    assert manifest["output"] == {"sha256": hashlib.sha256(output.read_bytes()).hexdigest(), "rows": 20, "tokens": tokens, "finish": dict(finish)}
 
 
 def test_jobs_of_one_step_keep_their_finished_rows_apart(tmp_path, repository, tiny_model, step, monkeypatch):
@@ -149,10 +198,25 @@ def test_jobs_of_one_step_keep_their_finished_rows_apart(tmp_path, repository, t
     completing.add_flags(flags)
     parts = set()
     for output in ("prompt1/0.jsonl", "prompt2/0.jsonl"):
-        args = flags.parse_args(["--model", str(tiny_model), "--state", str(tmp_path / "state"), "--max-tokens", "2"])
+        manifest = ["--manifest", str(tmp_path / "manifest.json")]
+        args = flags.parse_args(["--model", str(tiny_model), "--state", str(tmp_path / "state"), "--max-tokens", "2", *manifest])
         args.output = tmp_path / output
-        parts.add(completing.complete(requests(1), args, "generate", {}).path)
+        completing.complete(requests(1), args, "generate", {})
+        parts |= set((tmp_path / "state").glob("*/*.jsonl"))
     assert len(parts) == 2 and len({part.parent for part in parts}) == 1
+
+
+def test_the_log_counts_rows_and_tokens(capsys):
+    counter = cli.Throughput("generate", total=4, done=1, start=time.monotonic(), every_s=0.0)
+    counter.add(10)
+    counter.add(0)
+    counter.every_s = 3600.0
+    counter.add(5)  # the last row is always told
+    ready, *lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"generate: model ready after [0-9.]+ s", ready)
+    assert [line.split(" rows")[0] for line in lines] == ["generate: 2 of 4", "generate: 3 of 4", "generate: 4 of 4"]
+    assert all(re.search(r" rows, [0-9.]+ tokens/s, [0-9.]+ s, about [0-9]+ s left$", line) for line in lines)
+    assert lines[-1].endswith("about 0 s left")
 
 
 def rows_kept(tmp_path):

@@ -92,7 +92,8 @@ def steps(tmp_path_factory, tiny_model, repository):
             "embed-*/*.npy", lambda state: len(list(state.rglob("[0-9]*.npy"))), r"chunks, (\d+) finished before", ["texts.jsonl", "e.npy"],
         ),
         "train": Step(
-            [scripts / "train_model.py", "--base", tiny_model, "--data", seeds, *common, "--batch-size", 4, "--epochs", 2, "--save-steps", 1, "--output", "{out}/m"],
+            [scripts / "train_model.py", "--base", tiny_model, "--data", seeds, *common, "--batch-size", 4, "--epochs", 2, "--save-steps", 1,
+             "--output", "{out}/m"],
             f"train-*/checkpoint-*/{WHOLE}", newest_checkpoint, r"goes on from checkpoint-(\d+)", ["m"],
         ),
     }  # fmt: skip

@@ -56,9 +56,28 @@ def test_a_target_of_the_papers_run_plans_what_it_needs_and_touches_nothing(dry_
 
 def test_the_papers_run_names_its_engine_its_sampling_and_its_gpus(checkout):
     plan = checkout.snakemake("-n", "-p", "results/paper/synthetic/prompt2/outputs/7.jsonl").stdout
-    for words in ("--engine vllm", "--passes 5", "--temperature 0.8", "--top-p 0.9", "--max-tokens 300", "--shard 7", "--shards 40", "gpu=8"):
+    for words in (
+        "--engine vllm",
+        "--batch-invariant",
+        "--gpus 8",
+        "--passes 5",
+        "--temperature 0.8",
+        "--top-p 0.9",
+        "--max-tokens 300",
+        "--shard 7",
+        "--shards 40",
+        "gpu=8",
+    ):
         assert words in plan
     assert "--demonstration" not in plan
+
+
+def test_the_demo_runs_vllm_on_a_cpu_by_an_overlay(checkout):
+    words = ["-n", "-p", "--configfile", "config/demo.yaml", "config/vllm-cpu.yaml", "--"]
+    plan = checkout.snakemake(*words, "results/demo-vllm/responses/smollm2-135m/none/seed0/test.jsonl").stdout
+    assert ".venv-vllm/bin/python scripts/respond.py" in plan and "--engine vllm" in plan and "--gpus 0" in plan
+    assert ".venv/bin/python scripts/fetch_model.py" in plan  # vllm's environment has not what converts models
+    assert ".venv-vllm/bin/python scripts/generate.py" in checkout.snakemake(*words, "results/demo-vllm/synthetic/prompt2/outputs/0.jsonl").stdout
 
 
 def test_the_demo_resolves(dry_run):

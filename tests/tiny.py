@@ -27,7 +27,7 @@ def make_tiny_model(folder: Path, name: str = "tiny") -> Path:
     fast.chat_template = CHATML
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(fast), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        vocab_size=len(fast), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
         max_position_embeddings=512, eos_token_id=fast.eos_token_id, bos_token_id=0, pad_token_id=fast.pad_token_id,
     )  # fmt: skip
     model = LlamaForCausalLM(config)

@@ -14,7 +14,13 @@ from .errors import UserError
 T = TypeVar("T")
 
 #: Set before any library that could reach a model hub is imported: a step works from local files only.
-OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -71,3 +77,33 @@ def progress(items: Iterable[T], total: int, what: str, every_s: float = 5.0) ->
             last = now
             left = (now - start) / done * (total - done)
             print(f"{what}: {done} of {total}, {now - start:.0f} s, about {left:.0f} s left")
+
+
+class Throughput:
+    """Lines for a log while a model writes: rows done, tokens per second and the time left, at most once in ``every_s`` seconds.
+
+    Args:
+        total: all rows, those finished by earlier jobs included.
+        done: the rows finished by earlier jobs.
+        start: when loading the model began, by ``time.monotonic``.
+    """
+
+    def __init__(self, what: str, total: int, done: int, start: float, every_s: float = 5.0):
+        self.what = what
+        self.total = total
+        self.before = self.done = done
+        self.every_s = every_s
+        self.tokens = 0
+        self.ready = self.last = time.monotonic()
+        print(f"{what}: model ready after {self.ready - start:.1f} s")
+
+    def add(self, tokens: int) -> None:
+        """Count one finished row of so many new tokens."""
+        self.done += 1
+        self.tokens += tokens
+        now = time.monotonic()
+        if now - self.last >= self.every_s or self.done == self.total:
+            self.last = now
+            seconds = max(now - self.ready, 1e-9)
+            left = seconds / (self.done - self.before) * (self.total - self.done)
+            print(f"{self.what}: {self.done} of {self.total} rows, {self.tokens / seconds:.1f} tokens/s, {seconds:.1f} s, about {left:.0f} s left")

@@ -1,16 +1,27 @@
-"""Running a language model over many requests: the same flags, resuming and counting for every step that does it."""
+"""Running a language model over many requests: the same flags, resuming, counting and manifest for every step that does it."""
 
 from __future__ import annotations
 
 import argparse
+import time
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from . import provenance
-from .engines import ENGINES, Engine, Request, Sampling, open_engine
+from . import cli, provenance, repeatability
+from .engines import ENGINES, Engine, Request, Sampling, open_engine, packages
 from .models import DTYPES, fingerprint, open_model
-from .records import Record
+from .records import Record, write_json
 from .resumable import FinishedRows
+
+
+@dataclass(frozen=True)
+class Completed:
+    """All rows of a step by id (``id``, ``text``, ``tokens``, ``finish``), and the facts that decided them."""
+
+    rows: dict[str, Record]
+    facts: Record
 
 
 def add_flags(flags: argparse.ArgumentParser) -> None:
@@ -18,48 +29,57 @@ def add_flags(flags: argparse.ArgumentParser) -> None:
     flags.add_argument("--model", type=Path, required=True, metavar="DIR", help="the model's folder (fetch_model.py or train_model.py made it)")
     flags.add_argument("--engine", choices=ENGINES, default="transformers", help="what runs the model")
     flags.add_argument("--dtype", choices=DTYPES, default="float32", help="the weights' type")
-    flags.add_argument("--batch-size", type=int, default=16, help="requests in flight at once")
-    flags.add_argument("--threads", type=int, default=2, help="CPU threads; part of what repeats a run exactly")
+    flags.add_argument("--batch-size", type=cli.count, default=16, help="requests in flight at once")
+    flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads; part of what repeats a run exactly")
+    flags.add_argument("--gpus", type=int, default=0, help="GPUs that vllm spreads the model over")
+    flags.add_argument("--batch-invariant", action="store_true", help="with vllm on GPUs: kernels whose result does not depend on the batch")
     flags.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     flags.add_argument("--top-p", type=float, default=1.0, help="draw from the likeliest tokens of this probability")
     flags.add_argument("--max-tokens", type=int, default=128, help="the most new tokens per request")
     flags.add_argument("--no-header", action="store_true", help="leave out the assistant's header after the prompt, as the released generation code does")
     flags.add_argument("--seed", type=int, default=0, help="the run's global seed; each row's own follows from it and the row's id")
-    flags.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder for finished rows of unfinished runs (results/RUN/.state)")
+    flags.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder that keeps finished rows (results/RUN/.state)")
+    flags.add_argument("--manifest", type=Path, required=True, metavar="JSON", help="what made the output and what is guaranteed of it")
 
 
-def complete(requests: Sequence[Request], args: argparse.Namespace, step: str, code: Record) -> FinishedRows:
-    """Complete the requests that an earlier, interrupted run did not finish, keeping each as it comes.
+def complete(requests: Sequence[Request], args: argparse.Namespace, step: str, code: Record) -> Completed:
+    """Complete the requests that no earlier job of the step has finished, keeping each as it comes.
 
     Args:
         args: parsed ``add_flags``, with the step's ``output``, whose path names this job's own file of finished rows.
         step: names the step in the state folder and the log.
         code: hashes of the code that decides the texts.
-
-    Returns:
-        All rows by id: ``id``, ``text``, ``tokens``, ``finish``. Call ``clear`` when the output is in place.
     """
-    import torch
-
     sampling = Sampling(args.temperature, args.top_p, args.max_tokens)
-    open_model(args.model)
-    decides = {
-        "model": fingerprint(args.model),
-        "sampling": sampling.facts(),
-        "engine": [args.engine, args.dtype, args.threads, not args.no_header],
-        "device": "cuda" if torch.cuda.is_available() else "cpu",
-        "batch_size": None if args.dtype == "float32" else args.batch_size,  # in bfloat16 a row's text depends on its batch
-        "code": code,
-        "versions": provenance.versions("torch", "transformers"),
-    }
-    finished = FinishedRows(args.state, step, decides, provenance.sha256_json(str(args.output))[:16])
+    facts = deciding_facts(args, sampling, code)
     asked = {request.id: provenance.sha256_json([request.messages, request.seed]) for request in requests}
-    left = [request for request in requests if finished.rows.get(request.id, {}).get("asked") != asked[request.id]]
-    print(f"{step}: {len(requests)} rows, {len(requests) - len(left)} finished before")
-    if left:
-        for completion in load(args).complete(left, sampling):
-            finished.add(vars(completion) | {"asked": asked[completion.id]})
-    return finished
+    with FinishedRows(args.state, step, facts, provenance.sha256_json(str(args.output))[:16], asked) as finished:
+        left = [request for request in requests if request.id not in finished.rows]
+        print(f"{step}: {len(requests)} rows, {len(requests) - len(left)} finished before")
+        if left:
+            start = time.monotonic()
+            completions = load(args).complete(left, sampling)
+            counter = cli.Throughput(step, len(requests), len(requests) - len(left), start)
+            for completion in completions:
+                finished.add(vars(completion))
+                counter.add(completion.tokens)
+    return Completed(finished.rows, facts | {"seed": args.seed, "requests_sha256": provenance.sha256_json(asked)})
+
+
+def deciding_facts(args: argparse.Namespace, sampling: Sampling, code: Record) -> Record:
+    """Everything that decides a row's text besides its messages and its seed."""
+    model = open_model(args.model)
+    device = repeatability.device()
+    return {
+        "model": {"name": model.get("name", args.model.name), "manifest_sha256": fingerprint(args.model)},
+        "sampling": sampling.facts(),
+        "engine": repeatability.engine_facts(
+            args.engine, args.dtype, device["kind"], args.threads, args.batch_size, not args.no_header, args.gpus, args.batch_invariant
+        ),
+        "device": device,
+        "versions": provenance.versions(*packages(args.engine)),
+        "code": code,
+    }
 
 
 def load(args: argparse.Namespace) -> Engine:
@@ -67,4 +87,16 @@ def load(args: argparse.Namespace) -> Engine:
     import torch
 
     torch.set_num_threads(args.threads)
-    return open_engine(args.engine, args.model, args.dtype, args.batch_size, not args.no_header)
+    return open_engine(args.engine, args.model, args.dtype, args.batch_size, not args.no_header, args.gpus, args.batch_invariant)
+
+
+def write_manifest(args: argparse.Namespace, step: str, completed: Completed) -> None:
+    """Write what made ``args.output``, which is in place: nothing in it depends on time, place or what was resumed."""
+    promise = repeatability.guarantee(args.engine, args.dtype, completed.facts["device"]["kind"], args.batch_invariant)
+    output = {
+        "sha256": provenance.sha256_file(args.output),
+        "rows": len(completed.rows),
+        "tokens": sum(row["tokens"] for row in completed.rows.values()),
+        "finish": dict(sorted(Counter(row["finish"] for row in completed.rows.values()).items())),
+    }
+    write_json(args.manifest, {"step": step} | completed.facts | {"guarantee": promise, "output": output})

@@ -1,11 +1,13 @@
 """Language models behind one small interface: requests in, completions out, in whatever order they finish.
 
 ``open_engine`` is the only place that knows which engines there are. Every engine draws a request's text from the
-request's own seed, so that batches, shards and resumed runs change no text (on CPU in float32: identical text).
+request's own seed, so that batches, shards and resumed runs change no text, as far as ``repeatability`` says.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,25 +62,46 @@ class Engine(Protocol):
     """What a step needs of a language model."""
 
     def complete(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
-        """Continue every request; completions come as they finish, in any order."""
+        """Continue every request; the model is loaded when this returns, and completions come as they finish, in any order."""
 
 
-def open_engine(name: str, model: Path, dtype: str, batch_size: int, header: bool = True) -> Engine:
+def open_engine(name: str, model: Path, dtype: str, batch_size: int, header: bool = True, gpus: int = 0, batch_invariant: bool = False) -> Engine:
     """Load a model behind the named engine.
 
     Args:
         dtype: the weights' type, as torch names it ("float32", "bfloat16").
         batch_size: requests in flight at once.
         header: whether the prompt ends with the assistant's header, as chat models expect.
+        gpus, batch_invariant: of the vllm engine alone.
 
     Raises:
-        UserError: no such engine, or the model folder is not complete.
+        UserError: no such engine, one that is not installed, or the model folder is not complete.
     """
     open_model(model)
+    packages(name)
     if name == "transformers":
         from .transformers_engine import TransformersEngine
 
         return TransformersEngine(model, dtype, batch_size, header)
-    if name == "vllm":
-        raise UserError("the vllm engine is not part of this release yet", "set `engine: transformers` in the configuration (docs/status.md)")
-    raise UserError(f"there is no engine {name!r}", f"use one of: {', '.join(ENGINES)}")
+    from .vllm_engine import VllmEngine
+
+    return VllmEngine(model, dtype, batch_size, header, gpus, batch_invariant)
+
+
+def packages(name: str) -> list[str]:
+    """The packages that decide an engine's texts. vllm's build for CPUs is a package of another name.
+
+    Raises:
+        UserError: no such engine, or it is not installed.
+    """
+    if name not in ENGINES:
+        raise UserError(f"there is no engine {name!r}", f"use one of: {', '.join(ENGINES)}")
+    if name == "transformers":
+        return ["torch", "transformers"]
+    builds = importlib.metadata.packages_distributions().get("vllm")
+    if builds is None:
+        raise UserError(
+            f"the vllm engine is not installed for {sys.executable}",
+            "run `make setup-vllm` and add config/vllm-cpu.yaml to --configfile, or set `engine: transformers` (envs/README.md)",
+        )
+    return ["torch", "transformers", *builds]

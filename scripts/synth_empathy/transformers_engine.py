@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LogitsProcessor, LogitsProcessorList, TopPLogitsWarper
+from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor, LogitsProcessorList, TopPLogitsWarper
 
-from . import cli
+from .chats import ChatTokenizer
 from .engines import Completion, Request, Sampling
-from .errors import UserError
 
 
 class RowSeededSampling(LogitsProcessor):
@@ -47,67 +46,38 @@ class TransformersEngine:
 
     def __init__(self, model: Path, dtype: str, batch_size: int, header: bool = True):
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
-        if self.tokenizer.pad_token is None:
-            self.tokenizer.pad_token = self.tokenizer.eos_token
+        self.chats = ChatTokenizer(model, header)
         self.model = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype)).to(self.device).eval()
         self.batch_size = batch_size
-        self.header = header
-        self.stops = stop_tokens(self.model, self.tokenizer)
         # Models ship defaults of their own (a repetition penalty, say), which generate() would mix into ours.
         self.model.generation_config = GenerationConfig()
 
     def complete(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """Continue every request, a batch at a time, the longest prompts first: memory runs out at once or never."""
-        prompts = {request.id: self.tokens(request, sampling) for request in requests}
+        prompts = self.chats.prompts(requests, sampling)
         ordered = sorted(requests, key=lambda request: (-len(prompts[request.id]), request.id))
-        batches = [ordered[start : start + self.batch_size] for start in range(0, len(ordered), self.batch_size)]
-        for batch in cli.progress(batches, len(batches), f"batches of up to {self.batch_size} rows"):
+        return self.batches(ordered, prompts, sampling)
+
+    def batches(self, ordered: Sequence[Request], prompts: dict[str, list[int]], sampling: Sampling) -> Iterator[Completion]:
+        """One batch after the other, in the order given."""
+        for start in range(0, len(ordered), self.batch_size):
+            batch = ordered[start : start + self.batch_size]
             yield from self.complete_batch(batch, [prompts[request.id] for request in batch], sampling)
-
-    def tokens(self, request: Request, sampling: Sampling) -> list[int]:
-        """A request's prompt as token ids, by the model's own chat template.
-
-        Raises:
-            UserError: prompt and new tokens together exceed what the model can see.
-        """
-        text = self.tokenizer.apply_chat_template(request.messages, tokenize=False, add_generation_prompt=self.header)
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        reach = self.model.config.max_position_embeddings
-        if len(ids) + sampling.max_tokens > reach:
-            raise UserError(
-                f"{request.id}: a prompt of {len(ids)} tokens and {sampling.max_tokens} new ones exceed the model's {reach}",
-                "lower max_tokens in the configuration",
-            )
-        return ids
 
     @torch.inference_mode()
     def complete_batch(self, batch: Sequence[Request], prompts: list[list[int]], sampling: Sampling) -> Iterator[Completion]:
         """One static batch; rows are padded on the left to the longest prompt."""
-        inputs = self.tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self.device)
+        inputs = self.chats.tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self.device)
         noise = [RowSeededSampling([request.seed for request in batch], sampling)] if sampling.temperature > 0 else []
         output = self.model.generate(
             **inputs,
             generation_config=GenerationConfig(
                 do_sample=False,
                 max_new_tokens=sampling.max_tokens,
-                eos_token_id=self.stops,
-                pad_token_id=self.tokenizer.pad_token_id,
+                eos_token_id=self.chats.stops,
+                pad_token_id=self.chats.tokenizer.pad_token_id,
             ),
             logits_processor=LogitsProcessorList(noise),
         )
         for request, row in zip(batch, output[:, inputs["input_ids"].shape[1] :].tolist()):
-            yield self.completion(request, row)
-
-    def completion(self, request: Request, row: list[int]) -> Completion:
-        """A row of new token ids up to its first stop token, as text."""
-        end = next((place for place, token in enumerate(row) if token in self.stops), None)
-        text = self.tokenizer.decode(row[:end], skip_special_tokens=True)
-        return Completion(request.id, text.strip(), len(row[:end]), "length" if end is None else "stop")
-
-
-def stop_tokens(model, tokenizer) -> list[int]:
-    """Every token that ends a turn: the tokenizer's and those that the model's generation configuration names."""
-    named = model.generation_config.eos_token_id
-    named = named if isinstance(named, list) else [named]
-    return sorted({token for token in [*named, tokenizer.eos_token_id] if token is not None})
+            yield self.chats.completion(request.id, row)

@@ -1,0 +1,66 @@
+"""Chats as tokens and tokens as text: the part of generating that must not differ between engines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+
+from .engines import Completion, Request, Sampling
+from .errors import UserError
+
+
+class ChatTokenizer:
+    """A model's tokenizer with its chat template, its stop tokens and its reach.
+
+    Args:
+        model: a complete model folder.
+        header: whether the prompt ends with the assistant's header.
+    """
+
+    def __init__(self, model: Path, header: bool):
+        self.tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        self.header = header
+        self.config = AutoConfig.from_pretrained(model).get_text_config()
+        self.reach = self.config.max_position_embeddings
+        self.stops = stop_tokens(model, self.config, self.tokenizer)
+
+    def prompts(self, requests: Sequence[Request], sampling: Sampling) -> dict[str, list[int]]:
+        """Every request's prompt as token ids, by the request's id.
+
+        Raises:
+            UserError: a prompt and its new tokens together exceed what the model can see.
+        """
+        return {request.id: self.tokens(request, sampling) for request in requests}
+
+    def tokens(self, request: Request, sampling: Sampling) -> list[int]:
+        """A request's prompt as token ids, by the model's own chat template, which holds all special tokens.
+
+        Raises:
+            UserError: prompt and new tokens together exceed what the model can see.
+        """
+        text = self.tokenizer.apply_chat_template(request.messages, tokenize=False, add_generation_prompt=self.header)
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        if len(ids) + sampling.max_tokens > self.reach:
+            raise UserError(
+                f"{request.id}: a prompt of {len(ids)} tokens and {sampling.max_tokens} new ones exceed the model's {self.reach}",
+                "lower max_tokens in the configuration",
+            )
+        return ids
+
+    def completion(self, request_id: str, row: Sequence[int]) -> Completion:
+        """A row of new token ids up to its first stop token, as text."""
+        end = next((place for place, token in enumerate(row) if token in self.stops), None)
+        text = self.tokenizer.decode(row[:end], skip_special_tokens=True)
+        return Completion(request_id, text.strip(), len(row[:end]), "length" if end is None else "stop")
+
+
+def stop_tokens(model: Path, config, tokenizer) -> list[int]:
+    """Every token that ends a turn: the tokenizer's and those that the model's generation configuration names."""
+    has_own = (model / "generation_config.json").is_file()
+    named = (GenerationConfig.from_pretrained(model) if has_own else config).eos_token_id
+    named = named if isinstance(named, list) else [named]
+    return sorted({token for token in [*named, tokenizer.eos_token_id] if token is not None})

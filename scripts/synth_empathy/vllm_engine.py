@@ -1,0 +1,181 @@
+"""The vllm engine: continuous batching over all requests at once, each with a seed of its own.
+
+One adapter for CPU and GPU; only the device's settings differ (``engine_settings``, ``environment``). Prompts go in and
+texts come out as tokens, by the code that the transformers engine uses, so that the engines differ in nothing else.
+vllm's own log is quiet unless VLLM_LOGGING_LEVEL asks for more.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from .chats import ChatTokenizer
+from .engines import Completion, Request, Sampling
+from .errors import UserError
+
+#: Tokens in a block of vllm's cache on a CPU; contexts are rounded up to whole blocks.
+BLOCK = 128
+#: The highest temperature that vllm takes.
+MAX_TEMPERATURE = 2.0
+
+
+class VllmEngine:
+    """``engines.Engine`` by vllm's offline engine. vllm is loaded by the first ``complete``, which knows the longest prompt.
+
+    Args:
+        model: a complete model folder.
+        dtype: as torch names it.
+        batch_size: requests in flight at once; a new one starts as soon as one ends.
+        header: whether the prompt ends with the assistant's header.
+        gpus: GPUs that the model is spread over; 0 where there is none.
+        batch_invariant: on GPUs, kernels whose result does not depend on the batch.
+
+    Raises:
+        UserError: there are fewer GPUs than asked for.
+    """
+
+    def __init__(self, model: Path, dtype: str, batch_size: int, header: bool = True, gpus: int = 0, batch_invariant: bool = False):
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        check_gpus(gpus, torch.cuda.device_count())
+        # Read when vllm is imported; never taken from the caller's shell, since they decide the texts.
+        os.environ.update(environment(self.device, batch_invariant))
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        self.model = model
+        self.dtype = dtype
+        self.batch_size = batch_size
+        self.gpus = gpus
+        self.batch_invariant = batch_invariant
+        self.chats = ChatTokenizer(model, header)
+        self.engine = None
+
+    def complete(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
+        """Continue every request; vllm has all of them at once, and each comes back when it ends.
+
+        Raises:
+            UserError: a prompt does not fit, or vllm does not take the temperature.
+        """
+        if sampling.temperature > MAX_TEMPERATURE:
+            raise UserError(f"vllm takes temperatures up to {MAX_TEMPERATURE:g}, not {sampling.temperature:g}", "lower temperature in the configuration")
+        prompts = self.chats.prompts(requests, sampling)
+        self.load(max(map(len, prompts.values()), default=0) + sampling.max_tokens, len(requests))
+
+        from vllm.inputs import tokens_input
+
+        for request in requests:
+            self.engine.add_request(request.id, tokens_input(prompts[request.id]), sampling_parameters(sampling, request.seed, self.chats.stops))
+        return self.steps()
+
+    def steps(self) -> Iterator[Completion]:
+        """Let vllm compute, a token of every request in flight at a time."""
+        while self.engine.has_unfinished_requests():
+            for output in self.engine.step():
+                yield self.chats.completion(output.request_id, output.outputs[0].token_ids)
+
+    def load(self, longest: int, count: int) -> None:
+        """Start vllm for ``count`` requests of up to ``longest`` tokens."""
+        from vllm import EngineArgs, LLMEngine
+
+        context = context_length(longest, self.chats.reach, self.chats.config)
+        settings = engine_settings(self.device, self.batch_size, context, self.gpus, self.batch_invariant)
+        if self.device == "cpu":
+            in_flight = min(self.batch_size, count)
+            settings["kv_cache_memory_bytes"] = cache_bytes(self.chats.config, getattr(torch, self.dtype).itemsize, in_flight, context)
+        print(f"vllm on {self.device}: {', '.join(f'{name}={value}' for name, value in sorted(settings.items()))}")
+        self.engine = None  # frees the last one's memory first
+        self.engine = LLMEngine.from_engine_args(EngineArgs(model=str(self.model), dtype=self.dtype, **settings))
+
+
+def sampling_parameters(sampling: Sampling, seed: int, stops: list[int]):
+    """One request's own sampling; the model's defaults (a repetition penalty, say) have no part in it."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        max_tokens=sampling.max_tokens,
+        seed=seed,
+        stop_token_ids=stops,
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def environment(device: str, batch_invariant: bool) -> dict[str, str]:
+    """The environment variables that decide how vllm computes.
+
+    In-process scheduling is deterministic: the same requests make the same batches (vllm's page on reproducibility).
+    Batch invariance makes the batches not matter (vllm's page on batch invariance); it has no meaning on a CPU.
+    Workers are spawned: this process has asked for the GPU's name, and CUDA does not outlive a fork.
+    """
+    return {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_BATCH_INVARIANT": "1" if device == "cuda" and batch_invariant else "0",
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+    }
+
+
+def engine_settings(device: str, batch_size: int, context: int, gpus: int, batch_invariant: bool) -> dict:
+    """vllm's engine arguments besides model and dtype.
+
+    Args:
+        context: the longest prompt and answer together, in tokens.
+    """
+    settings = {
+        "max_model_len": context,
+        "max_num_seqs": batch_size,
+        "seed": 0,
+        "skip_tokenizer_init": True,
+        "generation_config": "vllm",
+        "disable_log_stats": True,
+    }
+    if device == "cpu":
+        # Requests with seeds of their own crash vllm's CPU worker while prompts are cut into chunks.
+        return settings | {
+            "enable_chunked_prefill": False,
+            "max_num_batched_tokens": max(context, 2048),
+            "enable_prefix_caching": False,
+            "enforce_eager": True,
+        }
+    # A cached prefix would let a row's text depend on which rows came before it.
+    return settings | {"tensor_parallel_size": max(gpus, 1), "enable_prefix_caching": not batch_invariant}
+
+
+def context_length(longest: int, reach: int, config) -> int:
+    """``max_model_len``: the longest context that occurs, in whole blocks, and never more than the model's reach.
+
+    It bounds memory and decides no text, but for LongRoPE models, which choose their position scaling by it: those
+    always get their whole reach.
+    """
+    scaling = getattr(config, "rope_parameters", None) or {}
+    if scaling.get("rope_type") == "longrope":
+        return reach
+    return min(-(-longest // BLOCK) * BLOCK, reach)
+
+
+def cache_bytes(config, value_bytes: int, in_flight: int, context: int) -> int:
+    """Memory of keys and values for all requests in flight at full length, so that vllm never has to drop and redo one.
+
+    Args:
+        config: the model's configuration.
+        value_bytes: bytes of one number.
+        in_flight: requests at once.
+        context: tokens of the longest.
+    """
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    blocks = -(-context // BLOCK) * in_flight + 1  # vllm keeps a block of its own
+    return 2 * config.num_hidden_layers * heads * size * value_bytes * BLOCK * blocks
+
+
+def check_gpus(asked: int, found: int) -> None:
+    """Refuse to start a model on fewer GPUs than its catalogue entry asks for."""
+    if asked > found:
+        raise UserError(
+            f"the model is to run on {asked} GPUs, and there are {found} here",
+            "run the step where they are, or change `gpus` of the model in the configuration",
+        )
