@@ -40,18 +40,26 @@ def main() -> None:
     slow = (time.perf_counter() - start) * len(pairs) / args.calls
     print(f"batched:          {batched:7.1f} s, {len(texts) / batched:,.0f} texts/s")
     print(f"two texts a call: {slow:7.1f} s ({args.calls} calls timed); batched is {slow / batched:.1f} times as fast (aim: 4)")
+    least = products_seconds(embedder, texts)
+    print(f"the model's matrix products:  at least {least:.1f} s in float32 on these cores, {least / batched:.0%} of the batched time")
     print(f"largest difference of S between the two: {np.abs(exact[: args.calls] - alone).max():.6f}")
     stored, _ = scored(embedder, pairs, texts, args.batch_tokens, "float16")
     tell("float16 embeddings file", stored, exact)
     half, seconds = scored(embedding.load_embedder(args.model, "bfloat16"), pairs, texts, args.batch_tokens, "float32")
-    tell(f"bfloat16 weights ({seconds:.1f} s, {batched / seconds:.2f} times as fast)", half, exact)
+    print(f"bfloat16 weights: {seconds:7.1f} s, {batched / seconds:.1f} times as fast as float32, {slow / seconds:.1f} times as two texts a call")
+    tell("bfloat16 weights", half, exact)
 
 
 def made_pairs(path: Path, count: int) -> list[tuple[str, str]]:
-    """Pairs of seeded texts, each a turn or two of the samples': about as long as responses are."""
-    turns = [turn for sample in read_jsonl(path, SAMPLE) for turn in (*sample["history"], sample["response"])]
+    """Pairs of seeded texts, each 5 to 19 words that follow one another in the samples: as long as ED's responses, and hardly any twice."""
+    words = " ".join(turn for sample in read_jsonl(path, SAMPLE) for turn in (*sample["history"], sample["response"])).split()
     draw = random.Random(0)
-    return [tuple(" ".join(draw.sample(turns, draw.choice([1, 2]))) for _ in range(2)) for _ in range(count)]
+
+    def text() -> str:
+        start = draw.randrange(len(words) - 19)
+        return " ".join(words[start : start + draw.randint(5, 19)])
+
+    return [(text(), text()) for _ in range(count)]
 
 
 def scored(embedder, pairs: list[tuple[str, str]], texts: list[str], batch_tokens: int, storage: str) -> tuple[np.ndarray, float]:
@@ -65,6 +73,19 @@ def scored(embedder, pairs: list[tuple[str, str]], texts: list[str], batch_token
         left, right = ([row[pair[side]] for pair in pairs] for side in (0, 1))
         found = selection.similarities(embedding.load_embeddings(path), left, right)
     return found, time.perf_counter() - start
+
+
+def products_seconds(embedder, texts: list[str]) -> float:
+    """What bounds it: the multiplications of the model's linear layers for these tokens, at the speed of one large matrix product."""
+    import torch
+
+    weights = sum(module.weight.numel() for module in embedder.modules() if isinstance(module, torch.nn.Linear))
+    tokens = sum(map(len, embedder.tokenizer(texts)["input_ids"]))
+    left, right = torch.randn(4096, 384), torch.randn(384, 1536)
+    start = time.perf_counter()
+    for _ in range(20):
+        left @ right
+    return tokens * weights / (20 * left.shape[0] * right.numel() / (time.perf_counter() - start))
 
 
 def two_texts_a_call(embedder, pair: tuple[str, str]) -> float:

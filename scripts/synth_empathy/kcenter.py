@@ -20,10 +20,10 @@ import torch
 from .errors import UserError
 
 #: Rows lifted out at once. More answer more steps, and cost block x block distances in float64.
-BLOCK = 256
+BLOCK = 384
 #: Rows read at once: these bytes of them, small enough for a CPU's cache, but enough rows for its matrix products.
-PIECE = 1 << 20
-PIECE_ROWS = 512
+PIECE = 2 << 20
+PIECE_ROWS = 384
 GPU_PIECE = 256 << 20
 #: Bytes of rows taken at once in float64, and ambiguous rows compared with all centres at once.
 EXACT_PIECE = 512 << 10
