@@ -4,7 +4,7 @@
 # make setup         only the environment, .venv
 # make setup-vllm    the environment of the vllm engine on a CPU, .venv-vllm (envs/README.md)
 # make clean-state   removes what a run keeps of finished rows and interrupted training: RUN=paper, demo when not given
-# make bench         the last demo's time and memory by rule
+# make bench         after make demo: time and memory by rule, and every stage against its limit (half an hour; docs/performance.md)
 # make plan TARGET=table1   before anything runs: its jobs, tokens, GPU-hours and disk (docs/plan.md); CONFIG="config/demo.yaml" for overlays
 # make lint          style of Python and Snakemake files
 
@@ -54,9 +54,13 @@ demo: setup
 test: setup setup-vllm
 	@$(BIN)/python -m pytest $(PYTEST)
 
-bench: setup
+bench: setup setup-vllm
 	@$(BIN)/python benchmarks/demo_times.py --results results/$(RUN)
-	@$(BIN)/python benchmarks/dry_run_time.py --snakemake $(BIN)/snakemake
+	@$(BIN)/python benchmarks/dry_run_time.py --snakemake $(BIN)/snakemake --repeat 3
+	@$(BIN)/python benchmarks/k_center.py
+	@$(BIN)/python benchmarks/scoring.py
+	@for engine in "transformers --python $(BIN)/python" "vllm --python .venv-vllm/bin/python"; do \
+	  $(BIN)/python benchmarks/generation_shards.py --engine $$engine && $(BIN)/python benchmarks/killed_shard.py --engine $$engine || exit 1; done
 
 plan: setup
 	@$(BIN)/python scripts/plan.py --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) -- $(or $(TARGET),table1)

@@ -39,7 +39,7 @@ def add_flags(flags: argparse.ArgumentParser) -> None:
     flags.add_argument("--no-header", action="store_true", help="leave out the assistant's header after the prompt, as the released generation code does")
     flags.add_argument("--seed", type=int, default=0, help="the run's global seed; each row's own follows from it and the row's id")
     flags.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder that keeps finished rows (results/RUN/.state)")
-    flags.add_argument("--manifest", type=Path, required=True, metavar="JSON", help="what made the output and what is guaranteed of it")
+    flags.add_argument("--manifest", type=Path, metavar="JSON", help="what made the output and what is guaranteed of it; beside it when not given")
 
 
 def complete(requests: Sequence[Request], args: argparse.Namespace, step: str, code: Record) -> Completed:
@@ -99,4 +99,4 @@ def write_manifest(args: argparse.Namespace, step: str, completed: Completed) ->
         "tokens": sum(row["tokens"] for row in completed.rows.values()),
         "finish": dict(sorted(Counter(row["finish"] for row in completed.rows.values()).items())),
     }
-    write_json(args.manifest, {"step": step} | completed.facts | {"guarantee": promise, "output": output})
+    write_json(args.manifest or args.output.with_suffix(".manifest.json"), {"step": step} | completed.facts | {"guarantee": promise, "output": output})
