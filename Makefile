@@ -60,7 +60,7 @@ bench: setup setup-vllm
 	@$(BIN)/python benchmarks/k_center.py
 	@$(BIN)/python benchmarks/scoring.py
 	@for engine in "transformers --python $(BIN)/python" "vllm --python .venv-vllm/bin/python"; do \
-	  $(BIN)/python benchmarks/generation_shards.py --engine $$engine && $(BIN)/python benchmarks/killed_shard.py --engine $$engine || exit 1; done
+	  $(BIN)/python benchmarks/generation.py --engine $$engine || exit 1; done
 
 plan: setup
 	@$(BIN)/python scripts/plan.py --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) -- $(or $(TARGET),table1)

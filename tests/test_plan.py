@@ -116,7 +116,7 @@ def test_events_that_do_not_agree_with_snakemakes_own_count_are_refused():
 
 def test_a_shard_of_the_generator():
     one = planning.estimate(Job("generate", {"prompt": "prompt2", "shard": "0"}, ("x",), 2, 8), sizes(), {})
-    rows = 5032  # 5 x 40,250 = 201,250 outputs in 40 shards: the first ten have one more than 5,031
+    rows = 12579  # 5 x 40,250 = 201,250 outputs in 16 shards: the first two have one more than 12,578
     template = yaml.safe_load((REPOSITORY / "resources/prompts/prompt2.yaml").read_text())["template"]
     prompt = (len(template) - len("{context}{response}") + 190 + 60) / 4 + 15
     assert one.load.requests == rows

@@ -6,15 +6,15 @@ from collections import Counter
 
 import pytest
 
-#: Jobs by rule of the paper's Table 1: 40 shards, 7 models to fetch, the discriminator that is a baseline too.
+#: Jobs by rule of the paper's Table 1: 16 shards, 7 models to fetch, the discriminator that is a baseline too.
 TABLE1_JOBS = {
-    "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 7, "generate": 40, "parse_rounds": 1, "sample_turns": 1,
+    "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 7, "generate": 16, "parse_rounds": 1, "sample_turns": 1,
     "mix_training_set": 2, "train_model": 3, "respond": 7, "embed_texts": 1, "score_similarity": 1,
     "select_quality": 1, "select_diverse": 1, "evaluate": 6, "make_table1": 1, "table1": 1,
 }  # fmt: skip
 ED_ONLY = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "mix_training_set": 1, "train_model": 1}
 SELECTION = {
-    "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 3, "generate": 40, "parse_rounds": 1, "sample_turns": 1, "mix_training_set": 1,
+    "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 3, "generate": 16, "parse_rounds": 1, "sample_turns": 1, "mix_training_set": 1,
     "train_model": 1, "respond": 1, "embed_texts": 1, "score_similarity": 1, "select_quality": 1,
 }  # fmt: skip
 NOVELTY = SELECTION | {"select_diverse": 1, "embed_ed": 2, "report_novelty": 1}
@@ -65,7 +65,7 @@ def test_the_papers_run_names_its_engine_its_sampling_and_its_gpus(checkout):
         "--top-p 0.9",
         "--max-tokens 300",
         "--shard 7",
-        "--shards 40",
+        "--shards 16",
         "gpu=8",
     ):
         assert words in plan

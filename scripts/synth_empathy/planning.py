@@ -571,9 +571,9 @@ def plan(jobs: list[Job], sizes: Sizes, rates: dict[Key, Rate]) -> Record:
         },
         "largest_gpus_of_a_job": max((job.gpus for job in jobs), default=0),
         "largest_scratch_gb": max((one.load.scratch for one in estimates), default=0) / GB,
-        "download_gb": {
-            one.job.wildcards.get("model", "ED's archive"): one.load.network_bytes / GB for one in estimates if one.load.network_bytes
-        },
+        "download_gb": dict(sorted(
+            (one.job.wildcards.get("model", "ED's archive"), one.load.network_bytes / GB) for one in estimates if one.load.network_bytes
+        )),
         "not_estimated": sorted({one.job.rule for one in estimates if one.seconds is None}),
         "assumptions": {name: sizes.assumed.used[name] for name in sorted(sizes.assumed.used)},
         "measured": [
