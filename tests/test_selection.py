@@ -273,6 +273,13 @@ def test_released_rule_cannot_choose_every_point():
     assert "below 1" in caught.value.hint
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_refused():
+    with pytest.raises(UserError, match="there is no GPU here") as caught:
+        selection.k_center_greedy(np.eye(4), 2, 0, device="cuda")
+    assert "--device cpu" in caught.value.hint
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 @pytest.mark.parametrize("name", CLOUDS)
 def test_a_gpu_chooses_the_same(name):

@@ -51,10 +51,12 @@ class Points:
             ``cosine`` scales each to length 1, so that no point may be zero.
 
     Raises:
-        UserError: a point that is not finite, or zero where the metric is cosine.
+        UserError: a point that is not finite, or zero where the metric is cosine; a GPU that is not there.
     """
 
     def __init__(self, matrix: np.ndarray, rows: np.ndarray | None, metric: str, device: str):
+        if device == "cuda" and not torch.cuda.is_available():
+            raise UserError("there is no GPU here that torch can use", "choose on the CPU: --device cpu; the order is the same")
         self.matrix = matrix
         self.rows = np.arange(len(matrix)) if rows is None else np.asarray(rows, dtype=np.int64)
         self.device = device
