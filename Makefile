@@ -57,10 +57,10 @@ test: setup setup-vllm
 bench: setup setup-vllm
 	@$(BIN)/python benchmarks/demo_times.py --results results/$(RUN)
 	@$(BIN)/python benchmarks/dry_run_time.py --snakemake $(BIN)/snakemake --repeat 3
-	@$(BIN)/python benchmarks/k_center.py
-	@$(BIN)/python benchmarks/scoring.py
+	@env -u MALLOC_MMAP_THRESHOLD_ -u MALLOC_TRIM_THRESHOLD_ $(BIN)/python benchmarks/k_center.py
+	@$(BIN)/python benchmarks/scoring.py --samples results/$(RUN)/ed/train.jsonl
 	@for engine in "transformers --python $(BIN)/python" "vllm --python .venv-vllm/bin/python"; do \
-	  $(BIN)/python benchmarks/generation.py --engine $$engine || exit 1; done
+	  $(BIN)/python benchmarks/generation.py --seeds results/$(RUN)/ed/train.jsonl --engine $$engine || exit 1; done
 
 plan: setup
 	@$(BIN)/python scripts/plan.py --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) -- $(or $(TARGET),table1)

@@ -97,14 +97,15 @@ def killed(args: argparse.Namespace, folder: Path, whole: dict) -> None:
     process = started(args, folder)
     while rows_kept(folder) < args.rows / 2 and process.poll() is None:
         time.sleep(0.01)
+    if process.poll() is not None:
+        raise UserError("the call ended before it could be killed", "give it more --rows")
     process.kill()
     process.wait()
     kept, before = rows_kept(folder), time.monotonic() - start
     run = summed([finished(args, folder)])
     print(f"killed after {before:.1f} s with {kept} rows finished, started again: {run['together']:.1f} s, with {rows_kept(folder) - kept} rows to make")
-    most = min(args.batch_size, args.rows - kept)
-    print(f"both {(before + run['together']) / whole['together']:.2f} times one call; begun before and made again: at most {most} rows, one a slot")
-    print(f"rows the same: {same(run, whole)}")
+    ratio, twice = (before + run["together"]) / whole["together"], rows_kept(folder) - args.rows
+    print(f"both {ratio:.2f} times one call; rows finished twice: {twice}; rows the same: {same(run, whole)}")
 
 
 def rows_kept(folder: Path) -> int:

@@ -144,6 +144,7 @@ def extra_memory(points: np.ndarray, size: int, threads: int) -> int:
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=measure_memory, args=(sender, points, size, threads))
     process.start()
+    sender.close()  # so that a process that fails is noticed here
     extra = receiver.recv()
     process.join()
     return extra

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 from synth_empathy import cli, embedding, prompts, provenance
+from synth_empathy.errors import UserError
 from synth_empathy.models import DTYPES, fingerprint, open_model
 from synth_empathy.records import RESPONSE, SAMPLE, read_jsonl, write_jsonl
 from synth_empathy.resumable import FinishedChunks
@@ -18,7 +19,9 @@ def main() -> None:
     flags.add_argument("--dtype", choices=DTYPES, default="float32", help="the weights' type")
     flags.add_argument("--prompt-name", help="the model's own prompt to put before each text (gte: query); none when not given")
     flags.add_argument("--batch-tokens", type=cli.count, default=4096, help="the most tokens embedded together, padding included")
-    flags.add_argument("--chunk-texts", type=cli.count, default=1024, help="texts after which finished embeddings are kept; an interruption costs fewer")
+    flags.add_argument(
+        "--chunk-texts", type=cli.count, default=1024, help="finished embeddings are kept after so many texts, in whole batches; an interruption costs no more"
+    )
     flags.add_argument("--storage", choices=embedding.STORAGE, default="float32", help="the type of the embeddings file")
     flags.add_argument("--threads", type=int, default=2, help="CPU threads; part of what repeats a run exactly")
     flags.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder for finished chunks of unfinished runs (results/RUN/.state)")
@@ -30,6 +33,8 @@ def main() -> None:
     responses = read_jsonl(args.responses, RESPONSE) if args.responses else []
     wanted += [text for response in responses for text in (response["prediction"], response["reference"])]
     texts = embedding.distinct(wanted)
+    if not texts:
+        raise UserError(f"{args.samples} holds no sample, so that there is nothing to embed", "make it again from a split or a selection that has samples")
     print(f"{len(wanted):,} texts, {len(texts):,} distinct")
     write_jsonl(args.texts, ({"row": row, "text": text} for row, text in enumerate(texts)))
     chunks = FinishedChunks(args.state, "embed", what_decides(args, texts), args.chunk_texts)

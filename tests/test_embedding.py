@@ -297,6 +297,13 @@ def test_samples_alone_are_enough(minilm, tmp_path, step):
     assert np.load(tmp_path / "e.npy").dtype == np.float16
 
 
+def test_no_sample_is_refused(minilm, tmp_path, step):
+    (tmp_path / "samples.jsonl").write_text("")
+    flags = ["--samples", tmp_path / "samples.jsonl", "--model", minilm, "--state", tmp_path / "state"]
+    done = step("embed_texts.py", *flags, "--texts", tmp_path / "texts.jsonl", "--embeddings", tmp_path / "e.npy")
+    assert done.returncode == 1 and "holds no sample" in done.stderr and "Traceback" not in done.stderr
+
+
 # Batches and chunks
 
 WORDS = st.lists(st.integers(1, 60).map(lambda count: "dog " * count), min_size=1, max_size=60)
@@ -407,6 +414,8 @@ def test_loaded_embeddings_are_the_saved_ones(tmp_path):
         (np.zeros(4), r"holds float64 of shape \(4,\), not a matrix"),
         (np.zeros((4, 2, 1)), "not a matrix of floating numbers"),
         (np.zeros((4, 2), dtype=np.int64), "holds int64 of shape"),
+        (np.zeros((4, 2), dtype=">f4"), "holds >f4 of shape"),
+        (np.zeros((4, 0)), r"holds float64 of shape \(4, 0\)"),
         (np.array([[{}, 1]] * 4, dtype=object), "is no .npy array"),
     ],
 )

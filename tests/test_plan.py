@@ -250,7 +250,7 @@ def test_two_shards_give_a_rate_a_gpu(tmp_path):
 def test_a_rate_replaces_the_assumption_within_its_reach_and_not_beyond():
     job = Job("generate", {"prompt": "prompt2", "shard": "0"}, ("x",), 2, 4)
     key = ("generate", "llama3-70b-instruct", "vllm", True)
-    written = 5032 * 270
+    written = 12579 * 270  # shard 0 of 16
     one = planning.estimate(job, sizes(), {key: Rate(50.0, 3, written / 99)})
     assert one.seconds == pytest.approx(written / (50.0 * 4)) and one.measured.jobs == 3
     beyond = planning.estimate(job, sizes(), {key: Rate(50.0, 3, written / 101)})
@@ -288,7 +288,7 @@ def test_the_plan_says_what_was_measured_from_how_many_jobs(plan, checkout, tmp_
     done, found = plan("results/paper/synthetic/prompt2/outputs/7.jsonl")
     assert done.returncode == 0, done.stderr
     line = next(line for line in found["lines"] if line["rule"] == "generate")
-    written = 5032 * 270
+    written = 12578 * 270
     assert line["measured_jobs"] == 1 and line["hours_a_job"] == pytest.approx(written / (60000 / 100) / 3600)
     assert "generate, llama3-70b-instruct, vllm: 75 tokens written a second and GPU, from 2 jobs" in done.stdout
     assert "write_utilisation" not in found["assumptions"]
@@ -303,6 +303,18 @@ def test_every_pattern_finds_its_rules_benchmark(checkout):
         assert measured.job_of(re.sub(r"\{(\w+)\}", r"\1.1", pattern)) == (rule, {name: f"{name}.1" for name in re.findall(r"\{(\w+)\}", pattern)})
     with pytest.raises(Unusable):
         measured.job_of("make_table1")
+
+
+def test_earlier_jobs_count_the_gpus_that_the_rules_ask_for():
+    from plan import merged_settings, planned_jobs
+
+    jobs = planned_jobs(["table1", "novelty"], [], 2)
+    settings = merged_settings([])
+    compared = {job.rule for job in jobs if job.rule in measured.PATHS}
+    assert compared == set(measured.PATHS)
+    for job in jobs:
+        if job.rule in measured.PATHS:
+            assert (job.rule, measured.gpus_of(job.rule, job.wildcards, settings)) == (job.rule, job.gpus)
 
 
 def test_the_plan_estimates_no_rule_that_is_not_there(repository):

@@ -208,6 +208,20 @@ def test_scores_stay_within_the_stated_error(dimensions):
     assert 0 < abs(found - truth).max() < kcenter.score_error(dimensions)
 
 
+def test_tensorfloat32_is_switched_off():
+    """Environments may have switched it on; its error on a GPU is a hundred times what the margins allow."""
+    torch.backends.cuda.matmul.allow_tf32 = True
+    selection.k_center_greedy(np.eye(3), 1, 0)
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 384, 3584])
+def test_a_piece_and_its_scores_stay_small(dimensions):
+    points = kcenter.Points(np.ones((3000, dimensions), dtype=np.float32), None, "euclidean", "cpu")
+    assert points.piece <= 3000
+    assert 4 * points.piece * kcenter.BLOCK <= 2 * kcenter.PIECE
+
+
 def test_pieces_of_any_size_give_the_same(monkeypatch):
     points = clusters(np.random.default_rng(3)).astype(np.float32)
     whole = selection.k_center_greedy(points, 800, 0)

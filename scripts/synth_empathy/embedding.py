@@ -218,7 +218,7 @@ def load_embeddings(path: Path, rows: int | None = None) -> np.ndarray:
         rows: how many rows it must have; not checked when None.
 
     Raises:
-        UserError: missing, no matrix of floating numbers, or of another length.
+        UserError: missing, no matrix of float16, float32 or float64 in this machine's byte order, or of another length.
     """
     remake = "run embed_texts.py again; its two outputs belong together"
     try:
@@ -229,7 +229,7 @@ def load_embeddings(path: Path, rows: int | None = None) -> np.ndarray:
         raise UserError(f"{path} is no .npy array: {error}", remake) from None
     if not isinstance(matrix, np.ndarray):
         raise UserError(f"{path} is an archive of arrays, not one .npy array", remake)
-    if matrix.ndim != 2 or not np.issubdtype(matrix.dtype, np.floating):
+    if matrix.ndim != 2 or matrix.shape[1] == 0 or matrix.dtype not in (np.float16, np.float32, np.float64) or not matrix.dtype.isnative:
         raise UserError(f"{path} holds {matrix.dtype} of shape {matrix.shape}, not a matrix of floating numbers", remake)
     if rows is not None and len(matrix) != rows:
         raise UserError(f"{path} has {len(matrix)} rows for {rows} texts", remake)

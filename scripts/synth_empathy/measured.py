@@ -147,6 +147,7 @@ def gpus_of(rule: str, wildcards: dict[str, str], settings: Settings) -> int:
     models = {
         "generate": settings["generation"]["model"],
         "embed_texts": settings["scoring"]["model"],
+        "embed_ed": settings["scoring"]["model"],
         "evaluate": settings["evaluation"]["bertscore"]["model"],
     }
     model = wildcards["base"] if rule == "respond" else models.get(rule)

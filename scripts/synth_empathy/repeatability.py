@@ -9,7 +9,8 @@ from .records import Record
 
 CPU_FLOAT32 = (
     "On this kind of CPU, with these package versions and this number of threads, a row's text depends on its messages and its own seed alone: "
-    "any batch size, any number of shards and any resumed run give the same bytes (tests/test_engine.py, tests/test_vllm.py)."
+    "any batch size, any number of shards and any resumed run give the same bytes. Float32 itself rounds by the batch: a text would change only "
+    "where that rounding decides between two tokens, which was never seen (tests/test_engine.py, tests/test_vllm.py, tests/test_kill.py)."
 )
 CPU_OTHER = (
     "Each row draws from its own seed, but {dtype} rounds by the batch: the same rows in the same batches give the same bytes; "
