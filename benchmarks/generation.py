@@ -27,9 +27,9 @@ def main() -> None:
     flags.add_argument("--dtype", default="float32", help="the weights' type; only in float32 are the rows to be the same")
     flags.add_argument("--model", type=Path, default="models/smollm2-135m", metavar="DIR", help="the model's folder (make demo fetches this one)")
     flags.add_argument("--seeds", type=Path, default="results/demo/ed/train.jsonl", metavar="JSONL", help="samples to write after (make demo prepares these)")
-    flags.add_argument("--rows", type=cli.count, default=64, help="rows to generate")
+    flags.add_argument("--rows", type=cli.count, default=32, help="rows to generate")
     flags.add_argument("--shards", type=cli.count, default=8, help="parts to generate them in")
-    flags.add_argument("--batch-size", type=cli.count, default=8, help="requests in flight at once")
+    flags.add_argument("--batch-size", type=cli.count, default=4, help="requests in flight at once")
     flags.add_argument("--max-tokens", type=cli.count, default=32, help="the most new tokens per row")
     flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads")
     args = flags.parse_args()
@@ -44,6 +44,10 @@ def main() -> None:
             print(f"{what:<24} {run['start']:>10.1f} {run['generating']:>12.1f} {run['together']:>10.1f} {run['tokens'] / run['generating']:>8.1f}")
         ratios = (f"{parts[key] / whole[key]:.2f}" for key in ("generating", "together"))
         print("shards against one call: {} times the generating (aim: within 10 %), {} times all; rows the same: {}".format(*ratios, same(parts, whole)))
+        if whole["read"]:
+            print(
+                f"prompt tokens read, padding included: {whole['read']:,} in one call, {parts['read']:,} in shards, {parts['read'] / whole['read']:.2f} times"
+            )
         killed(args, folder / "killed", whole)
 
 
@@ -63,7 +67,7 @@ def finished(args: argparse.Namespace, folder: Path, shard: int = 0, shards: int
     """Run a shard's job to its end.
 
     Returns:
-        Seconds until the model was ready, of generating, and of the whole job; new tokens; the rows' lines.
+        Seconds until the model was ready, of generating, and of the whole job; new tokens, and those read with padding; the rows' lines.
 
     Raises:
         UserError: the job failed.
@@ -76,12 +80,14 @@ def finished(args: argparse.Namespace, folder: Path, shard: int = 0, shards: int
     generating = float(re.findall(r"tokens/s, ([0-9.]+) s", log)[-1])
     tokens = read_json(folder / f"{shard}.manifest.json")["output"]["tokens"]
     rows = (folder / f"{shard}.jsonl").read_text(encoding="utf-8").splitlines()
-    return {"start": together - generating, "generating": generating, "together": together, "tokens": tokens, "rows": rows}
+    padded = re.search(r"([0-9,]+) with the padding", log)  # the transformers engine says so; vllm pads nothing
+    read = int(padded[1].replace(",", "")) if padded else 0
+    return {"start": together - generating, "generating": generating, "together": together, "tokens": tokens, "read": read, "rows": rows}
 
 
 def summed(runs: list[dict]) -> dict:
     """Jobs that ran in turn, added up; their rows sorted."""
-    return {key: sum(run[key] for run in runs) for key in ("start", "generating", "together", "tokens")} | {
+    return {key: sum(run[key] for run in runs) for key in ("start", "generating", "together", "tokens", "read")} | {
         "rows": sorted(sum((run["rows"] for run in runs), []))
     }
 

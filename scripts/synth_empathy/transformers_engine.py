@@ -56,12 +56,14 @@ class TransformersEngine:
         """Continue every request, a batch at a time, the longest prompts first: memory runs out at once or never."""
         prompts = self.chats.prompts(requests, sampling)
         ordered = sorted(requests, key=lambda request: (-len(prompts[request.id]), request.id))
-        return self.batches(ordered, prompts, sampling)
+        batches = [ordered[start : start + self.batch_size] for start in range(0, len(ordered), self.batch_size)]
+        padded = sum(len(batch) * len(prompts[batch[0].id]) for batch in batches)
+        print(f"transformers on {self.device}: {sum(map(len, prompts.values())):,} prompt tokens, {padded:,} with the padding of {len(batches):,} batches")
+        return self.completions(batches, prompts, sampling)
 
-    def batches(self, ordered: Sequence[Request], prompts: dict[str, list[int]], sampling: Sampling) -> Iterator[Completion]:
+    def completions(self, batches: list[Sequence[Request]], prompts: dict[str, list[int]], sampling: Sampling) -> Iterator[Completion]:
         """One batch after the other, in the order given."""
-        for start in range(0, len(ordered), self.batch_size):
-            batch = ordered[start : start + self.batch_size]
+        for batch in batches:
             yield from self.complete_batch(batch, [prompts[request.id] for request in batch], sampling)
 
     @torch.inference_mode()
