@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from synth_empathy import cli, measured, planning
+from synth_empathy import cli, measured, planning, sizes
 from synth_empathy.errors import UserError
 from synth_empathy.records import Record, read_json, write_json
 from synth_empathy.settings import ROOT, Settings, check
@@ -22,19 +22,19 @@ def main() -> None:
     flags.add_argument("target", nargs="*", default=["table1"], help="what to plan: targets by name, or files under results/")
     flags.add_argument("--configfile", type=Path, nargs="+", default=[], metavar="YAML", help="overlays over config.yaml, as Snakemake takes them")
     flags.add_argument("--cores", type=cli.count, default=2, metavar="N", help="cores of the machine, for jobs without a GPU")
-    flags.add_argument("--assumptions", type=Path, default=planning.ASSUMPTIONS, metavar="YAML", help="throughputs, sizes and shares that are assumed")
+    flags.add_argument("--assumptions", type=Path, default=sizes.ASSUMPTIONS, metavar="YAML", help="throughputs, sizes and shares that are assumed")
     flags.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="earlier runs, whose benchmark files replace assumptions")
     flags.add_argument("--json", type=Path, metavar="FILE", help="write the plan here, too")
     args = flags.parse_args()
 
-    assumed = planning.load_assumptions(args.assumptions)
+    assumed = sizes.load_assumptions(args.assumptions)
     overlays = [path.resolve() for path in args.configfile]
     jobs = planned_jobs(args.target, overlays, args.cores)
     past, left_out = measured.past_jobs(args.results.resolve(), assumed)
     assumed.used.clear()  # what only the reading of earlier jobs asked for is not part of this plan
-    count, total = planning.counters(ROOT, {path for job in jobs for path in job.output})
-    sizes = planning.Sizes(merged_settings(overlays), assumed, count, total)
-    plan = planning.plan(jobs, sizes, measured.rates(past)) | {"targets": args.target, "earlier_jobs_left_out": dict(left_out)}
+    count, total = sizes.counters(ROOT, {path for job in jobs for path in job.output})
+    known = sizes.Sizes(merged_settings(overlays), assumed, count, total)
+    plan = planning.plan(jobs, known, measured.rates(past)) | {"targets": args.target, "earlier_jobs_left_out": dict(left_out)}
     if args.json:
         write_json(args.json, plan)
     print(shown(plan))

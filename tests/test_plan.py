@@ -13,10 +13,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_empathy import measured, planning
+from synth_empathy import loads, measured, planning
 from synth_empathy.errors import UserError
 from synth_empathy.measured import Unusable
-from synth_empathy.planning import Job, Rate, Sizes
+from synth_empathy.planning import Job, Rate
+from synth_empathy.sizes import ASSUMPTIONS, Assumptions, Sizes, counters, load_assumptions
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
@@ -26,7 +27,7 @@ CELL = "results/paper/metrics/qwen1.5-7b-chat/ed+prompt2-dk60-kcenter/seed0/pape
 def sizes(settings=CONFIG, counts=None, totals=None):
     """Sizes where only the files of ``counts`` are there."""
     found = {f"results/{settings['run']}/{path}": rows for path, rows in (counts or {}).items()}
-    return Sizes(settings, planning.load_assumptions(), found.get, lambda path, field: (totals or {}).get(path))
+    return Sizes(settings, load_assumptions(), found.get, lambda path, field: (totals or {}).get(path))
 
 
 @pytest.fixture
@@ -150,9 +151,9 @@ def test_downloads_are_the_repositorys_size_and_packages_are_not_downloaded():
     demo = yaml.safe_load((REPOSITORY / "config/demo.yaml").read_text())
     merged = CONFIG | {"models": CONFIG["models"] | demo["models"]}
     for model, gigabytes in {"llama3-70b-instruct": 141.2, "gte-qwen2-7b-instruct": 30.5, "roberta-large": 1.42, "smollm2-135m": 0.0}.items():
-        load = planning.fetch_model(sizes(merged), {"model": model})
+        load = loads.fetch_model(sizes(merged), {"model": model})
         assert load.network_bytes == pytest.approx(gigabytes * 1e9)
-    assert planning.fetch_model(sizes(merged), {"model": "smollm2-135m"}).disk == pytest.approx(0.135e9 * 4)
+    assert loads.fetch_model(sizes(merged), {"model": "smollm2-135m"}).disk == pytest.approx(0.135e9 * 4)
 
 
 @pytest.mark.parametrize(("prompt", "dk", "count"), [("prompt1", "50", 115898), ("prompt1", "70", 9791), ("prompt2", "60", 18789)])
@@ -181,9 +182,9 @@ def test_files_that_are_there_are_counted_instead():
 
 def test_a_file_that_is_about_to_be_made_again_is_not_counted(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"tokens": 3}\n{"tokens": 4}\n')
-    count, total = planning.counters(tmp_path, set())
+    count, total = counters(tmp_path, set())
     assert (count("a.jsonl"), total("a.jsonl", "tokens"), count("b.jsonl"), total("b.jsonl", "tokens")) == (2, 7, None, None)
-    count, total = planning.counters(tmp_path, {"a.jsonl"})
+    count, total = counters(tmp_path, {"a.jsonl"})
     assert (count("a.jsonl"), total("a.jsonl", "tokens")) == (None, None)
 
 
@@ -210,10 +211,10 @@ def test_a_model_without_parameters_is_refused_with_what_to_add():
     ],
 )
 def test_assumptions_that_cannot_be_meant_are_refused(change, message):
-    document = yaml.safe_load(planning.ASSUMPTIONS.read_text())
+    document = yaml.safe_load(ASSUMPTIONS.read_text())
     change(document["values"])
     with pytest.raises(UserError, match=message):
-        planning.Assumptions(document)
+        Assumptions(document)
 
 
 # Earlier jobs.
@@ -236,7 +237,7 @@ def past_run(root, seconds=100.0, rows=3, log="generate: 3 rows, 0 finished befo
 
 
 def past(root):
-    return measured.past_jobs(root / "results", planning.load_assumptions())
+    return measured.past_jobs(root / "results", load_assumptions())
 
 
 def test_two_shards_give_a_rate_a_gpu(tmp_path):
@@ -319,7 +320,7 @@ def test_earlier_jobs_count_the_gpus_that_the_rules_ask_for():
 
 def test_the_plan_estimates_no_rule_that_is_not_there(repository):
     declared = "".join(path.read_text() for path in (repository / "rules").glob("*.smk"))
-    assert set(planning.LOADS) <= set(re.findall(r"^rule (\w+):", declared, flags=re.MULTILINE))
+    assert set(loads.LOADS) <= set(re.findall(r"^rule (\w+):", declared, flags=re.MULTILINE))
 
 
 def test_real_logs_say_that_a_step_ran_from_the_start_or_went_on(tmp_path, step, tiny_model):

@@ -4,16 +4,18 @@ Each module is one room of the method, in the order a row of data passes through
 
     ed, tokens      raw EmpatheticDialogues -> samples
     prompts         samples -> chat messages
-    engines         chat messages -> text, by a language model
+    engines         chat messages -> text, by a language model; completing runs a step of it, chats makes its tokens,
+                    transformers_engine and vllm_engine compute, repeatability says what is guaranteed
     rounds          generated text -> dialogues -> synthetic samples
     training        samples -> a fine-tuned model
     embedding       text -> vectors and similarities
-    selection       similarities and vectors -> the selected samples
+    selection       similarities and vectors -> the selected samples; kcenter is its farthest-first traversal
     nearest         vectors -> exact nearest neighbours
     novelty         the selected samples -> what they leak, repeat and cover; novelty_plot draws it
     metrics         predictions and references -> scores
     tables          scores -> the paper's tables
 
-and what they all stand on: records (files), models and provenance (weights, manifests), seeds, settings
-(config.yaml), cli and errors.
+what they all stand on: records (files), resumable (what outlives a kill), models and provenance (weights, manifests),
+seeds, settings (config.yaml), cli and errors; and, beside the method, what a run will cost: sizes and loads of its jobs,
+measured (earlier jobs), planning.
 """

@@ -16,8 +16,10 @@ from pathlib import Path
 import yaml
 
 from .errors import UserError
-from .planning import LOADS, Assumptions, Key, Rate, Sizes, counters, key_of
+from .loads import LOADS
+from .planning import Key, Rate, key_of
 from .settings import Settings
+from .sizes import Assumptions, Sizes, counters
 
 #: The paths of benchmark files under results/{run}/benchmarks/, without their suffix; logs have the same.
 PATHS = {

@@ -1,0 +1,232 @@
+"""How large everything is before it is made: rows of each file, lengths of texts, weights of models (docs/plan.md).
+
+Rows are counted in files that exist and estimated where they do not, from the configuration and the stated assumptions
+(resources/throughput.yaml).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator
+
+from .errors import UserError
+from .prompts import load_demonstration, load_prompt
+from .records import Record
+from .settings import ROOT, TRAINING_SET, Settings, explain
+
+ASSUMPTIONS = ROOT / "resources" / "throughput.yaml"
+SCHEMA = ROOT / "resources" / "throughput.schema.yaml"
+
+GB = 1e9
+BYTES = {"float32": 4, "bfloat16": 2}
+
+#: Records in a file, or None where it does not exist or is about to be made again.
+Count = Callable[[str], "int | None"]
+#: The sum of a field over a file's records, on the same terms.
+Total = Callable[[str, str], "float | None"]
+
+
+class Assumptions:
+    """The checked values of resources/throughput.yaml; remembers which were asked for.
+
+    Args:
+        document: the file's content.
+        name: the file's name for errors.
+
+    Raises:
+        UserError: a key that is unknown (with the nearest known one), missing, or no number above 0.
+    """
+
+    def __init__(self, document: Record, name: str = str(ASSUMPTIONS.name)):
+        schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+        faults = [explain(error) for error in Draft202012Validator(schema).iter_errors(document)]
+        if faults:
+            raise UserError(f"{name} is not valid:\n  - " + "\n  - ".join(faults), "correct it (resources/throughput.schema.yaml says what it must hold)")
+        self._document = document
+        self.used: dict[str, Record] = {}
+
+    def __getitem__(self, name: str) -> float:
+        """One value, in the unit that the file states."""
+        self.used[name] = self._document["values"][name]
+        return self.used[name]["value"]
+
+    def samples_above(self, prompt: str) -> dict[float, int]:
+        """The paper's count of samples by DK threshold for a prompt."""
+        table = self._document["tables"]["samples_above_threshold"]
+        self.used["samples_above_threshold"] = {"value": "paper, table 2", "unit": "samples", "source": table["source"]}
+        return {float(dk): count for dk, count in table.get(prompt, table["prompt2"]).items()}
+
+
+def load_assumptions(path: Path = ASSUMPTIONS) -> Assumptions:
+    """Read and check the file of assumptions."""
+    try:
+        return Assumptions(yaml.safe_load(path.read_text(encoding="utf-8")), path.name)
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read: {error}", "restore it from the repository (git checkout)") from None
+
+
+class Sizes:
+    """How many rows each file has and how long their texts are: counted where a file is there, estimated where not.
+
+    Args:
+        settings: the merged configuration.
+        count, total: see ``Count`` and ``Total``; paths begin with results/{run}/.
+    """
+
+    def __init__(self, settings: Settings, assumed: Assumptions, count: Count, total: Total):
+        self.settings, self.assumed = settings, assumed
+        self._count, self._total = count, total
+        self.root = f"results/{settings['run']}"
+
+    def rows(self, path: str, estimate: Callable[[], float]) -> int:
+        """Rows of a file of this run; ``estimate`` is asked only when it cannot be counted."""
+        counted = self._count(f"{self.root}/{path}")
+        return round(estimate()) if counted is None else counted
+
+    def ed(self, split: str) -> int:
+        """Samples of a split of ED."""
+        keep = self.settings["ed"]["keep"][split]
+        return self.rows(f"ed/{split}.jsonl", lambda: min(keep or math.inf, self.assumed[f"ed_{split}"]))
+
+    def all_outputs(self) -> int:
+        """Outputs of the generator under one prompt: seeds x passes."""
+        chosen = self.settings["generation"]
+        return min(chosen["keep"] or math.inf, self.ed("train")) * chosen["passes"]
+
+    def outputs(self, prompt: str, shard: int) -> int:
+        """Outputs in one shard; every shards-th row is its own (generate.py)."""
+        total, shards = self.all_outputs(), self.settings["generation"]["shards"]
+        return self.rows(f"synthetic/{prompt}/outputs/{shard}.jsonl", lambda: len(range(shard, total, shards)))
+
+    def output_tokens(self, prompt: str, shard: int) -> float:
+        """Tokens that the generator writes in one shard."""
+        counted = self._total(f"{self.root}/synthetic/{prompt}/outputs/{shard}.jsonl", "tokens")
+        return self.outputs(prompt, shard) * self.tokens_an_output() if counted is None else counted
+
+    def tokens_an_output(self) -> float:
+        """Tokens of one output of the generator."""
+        return self.assumed["output_share"] * self.settings["generation"]["max_tokens"]
+
+    def samples(self, prompt: str) -> int:
+        """Synthetic samples: one a parsed dialogue."""
+        return self.rows(f"synthetic/{prompt}/samples.jsonl", lambda: self.all_outputs() * self.assumed["parse_yield"])
+
+    def quality(self, prompt: str, dk: str) -> int:
+        """Samples that pass the quality rule."""
+        return self.rows(f"selected/{prompt}/dk{dk}/quality.jsonl", lambda: self.samples(prompt) * self.share_above(prompt, float(dk)))
+
+    def share_above(self, prompt: str, dk: float) -> float:
+        """The share of samples above a DK threshold: the paper's at its thresholds, straight lines between them."""
+        of = self.assumed["ed_train"] * 5 * self.assumed["parse_yield"]  # the paper's five passes
+        points = [(0.0, 1.0)] + sorted((at, min(1.0, count / of)) for at, count in self.assumed.samples_above(prompt).items()) + [(100.0, 0.0)]
+        for (low, high_share), (high, low_share) in zip(points, points[1:]):
+            if dk <= high:
+                return high_share + (low_share - high_share) * (dk - low) / (high - low)
+        return 0.0
+
+    def selected(self, prompt: str, dk: str, selection: str, seed: str) -> int:
+        """Samples that the selection keeps of those above the threshold."""
+        ratio = 1.0 if selection == "none" else self.settings["selection"]["ratio"]
+        return self.rows(f"selected/{prompt}/dk{dk}/{selection}/seed{seed}.jsonl", lambda: math.floor(ratio * self.quality(prompt, dk)))
+
+    def synthetic_part(self, training_set: str, seed: str) -> int:
+        """Synthetic samples of a training set."""
+        parts = TRAINING_SET.fullmatch(training_set)
+        return self.selected(parts["prompt"], parts["dk"], parts["selection"], seed) if parts else 0
+
+    def training(self, training_set: str, seed: str) -> int:
+        """Samples of a training set."""
+        path = f"training/{training_set}/seed{seed}.jsonl"
+        return self.rows(path, lambda: self.ed("train") + self.synthetic_part(training_set, seed))
+
+    def responses(self, base: str, training_set: str, seed: str, inputs: str) -> int:
+        """Rows that a model answers."""
+        estimate = (lambda: self.ed("test")) if inputs == "test" else (lambda: self.samples(inputs.removeprefix("synthetic-")))
+        return self.rows(f"responses/{base}/{training_set}/seed{seed}/{inputs}.jsonl", estimate)
+
+    def texts(self, prompt: str) -> int:
+        """Distinct texts to embed: at most two responses and the dialogue of each sample."""
+        return self.rows(f"scored/{prompt}/texts.jsonl", lambda: 3 * self.samples(prompt))
+
+    def tokens(self, characters: float) -> float:
+        """Tokens of a text."""
+        return characters / self.assumed["characters_per_token"]
+
+    def ed_sample(self) -> tuple[float, float]:
+        """Tokens of an ED sample's history and response."""
+        return self.tokens(self.assumed["ed_history"]), self.tokens(self.assumed["ed_response"])
+
+    def synthetic_sample(self) -> tuple[float, float]:
+        """Tokens of a synthetic sample's history and response."""
+        output = self.tokens_an_output()
+        return output * self.assumed["synthetic_history"], output * self.assumed["synthetic_response"]
+
+    def generation_prompt(self, prompt: str) -> float:
+        """Tokens of the request for one output: the prompt's own text, an ED sample, and the demonstration if there is one."""
+        own = own_characters(ROOT / self.settings["prompts"][prompt])
+        characters = own + self.assumed["ed_history"] + self.assumed["ed_response"]
+        if self.settings["generation"]["demonstration"]:
+            example = load_demonstration(ROOT / self.settings["generation"]["demonstration"])
+            characters += own + sum(len(example[part]) for part in ("context", "response", "answer"))
+        return self.tokens(characters) + self.assumed["chat_template"]
+
+    def model(self, name: str) -> Record:
+        """A model's entry in the catalogue.
+
+        Raises:
+            UserError: it is not there, or without the number of its parameters.
+        """
+        entry = self.settings["models"].get(name, {})
+        if "parameters" not in entry:
+            problem = f"models: {name}: the plan needs `parameters`" if entry else f"there is no model {name!r} in the configuration"
+            raise UserError(problem, f"add `parameters: N` (billions, from its model card) to models: {name} in config.yaml or the overlay")
+        return entry
+
+    def weights(self, name: str, dtype: str | None = None) -> float:
+        """Bytes of a model's weights, in its own type or another."""
+        entry = self.model(name)
+        return entry["parameters"] * 1e9 * BYTES[dtype or entry["dtype"]]
+
+    def dimensions(self, name: str) -> int:
+        """Length of an embedding.
+
+        Raises:
+            UserError: the catalogue does not say.
+        """
+        if "dimensions" not in self.model(name):
+            raise UserError(
+                f"models: {name}: the plan needs `dimensions`", f"add `dimensions: N` (an embedding's length) to models: {name} in the configuration"
+            )
+        return self.model(name)["dimensions"]
+
+
+@cache
+def own_characters(prompt: Path) -> int:
+    """Characters of a prompt's template besides its fields; read once, not for every shard."""
+    return len(load_prompt(prompt)["template"].format(context="", response=""))
+
+
+def counters(root: Path, made_again: set[str]) -> tuple[Count, Total]:
+    """Functions that count records and add up a field in JSON Lines files below ``root``, but not in those of ``made_again``."""
+
+    @cache
+    def count(path: str) -> int | None:
+        if path in made_again or not (root / path).is_file():
+            return None
+        with open(root / path, "rb") as file:
+            return sum(1 for _ in file)
+
+    @cache
+    def total(path: str, name: str) -> float | None:
+        if count(path) is None:
+            return None
+        with open(root / path, encoding="utf-8") as file:
+            return sum(json.loads(line)[name] for line in file)
+
+    return count, total
