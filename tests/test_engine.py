@@ -5,8 +5,6 @@ import json
 import math
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -14,6 +12,7 @@ from collections import Counter
 import pytest
 import torch
 
+from processes import kill_when
 from synth_empathy import cli
 from synth_empathy.engines import Request, Sampling, open_engine
 from synth_empathy.errors import UserError
@@ -133,12 +132,7 @@ def test_a_killed_shard_goes_on_from_its_finished_rows(tmp_path, repository, tin
     shutil.rmtree(tmp_path / "state")  # the killed one is to start from nothing
     resumed = tmp_path / "resumed.jsonl"
     command = [sys.executable, repository / "scripts/generate.py", *generate_flags(tmp_path, repository, tiny_model, resumed, "--batch-size", 2)]
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while rows_kept(tmp_path) < 2 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_when(lambda: rows_kept(tmp_path) >= 2, command)
     kept = rows_kept(tmp_path)
     assert kept >= 2 and not resumed.exists(), "the shard was to be killed half way"
     [state] = (tmp_path / "state").glob("*/*.jsonl")

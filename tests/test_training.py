@@ -1,16 +1,15 @@
 """Fine-tuning: the loss is on the completion alone, runs repeat exactly, and a kill costs at most a checkpoint interval."""
 
 import json
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from processes import kill_when
 from synth_empathy.errors import UserError
 from synth_empathy.training import WHOLE, drop_checkpoints, set_aside_overlong, whole_checkpoint
 
@@ -88,12 +87,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(method, tiny_m
     assert whole.returncode == 0, whole.stderr
     flags = train_flags(tiny_model, data, tmp_path / "state", tmp_path / "resumed", *more)
     command = [sys.executable, repository / "scripts/train_model.py", *flags]
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "state").glob(f"train-*/checkpoint-[3-9]/{WHOLE}")) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_when(lambda: list((tmp_path / "state").glob(f"train-*/checkpoint-[3-9]/{WHOLE}")), command)
     assert not (tmp_path / "resumed").exists(), "the training was to be killed half way"
     resumed = step("train_model.py", *flags)
     assert resumed.returncode == 0, resumed.stderr

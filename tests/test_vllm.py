@@ -6,13 +6,12 @@ The engine has an environment of its own (make setup-vllm). Without it these tes
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
+from processes import kill_when
 from synth_empathy import vllm_engine
 from synth_empathy.errors import UserError
 from synth_empathy.repeatability import cpu_name, engine_facts, guarantee
@@ -120,12 +119,7 @@ def test_a_model_that_speaks_goes_on_after_a_kill_with_the_same_bytes(run, comma
     """SmolLM2 itself: killed in the middle, resumed at another batch size, in other shards, the texts are those of a calm run."""
     state = tmp_path / "killed"
     command = commands(vllm_python, "generate.py", real_model, "killed.jsonl", "--batch-size", 2, tokens=24, state=state)
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 300
-    while kept(state) < 2 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_when(lambda: kept(state) >= 2, command)
     before = kept(state)
     assert 2 <= before < ROWS and not (tmp_path / "killed.jsonl").exists(), "it was to be killed half way"
     resumed, log = run(vllm_python, "generate.py", real_model, "killed.jsonl", "--batch-size", 5, tokens=24, state=state)

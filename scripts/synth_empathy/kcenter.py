@@ -43,7 +43,7 @@ def score_error(dimensions: int) -> float:
     return (min(dimensions, 10 * dimensions**0.5) + 16) * 2.0**-24
 
 
-class Points:
+class ScaledPoints:
     """Rows of a matrix, which may be memory-mapped, read a piece at a time and scaled to lengths of at most 1.
 
     Args:
@@ -154,7 +154,7 @@ class FarthestFirst:
         exact, exact_centre: squared distance in float64 to ``exact_centre``; right as long as that is ``centre``.
     """
 
-    def __init__(self, points: Points, block: int = BLOCK):
+    def __init__(self, points: ScaledPoints, block: int = BLOCK):
         rows, device = len(points), points.device
         self.points, self.block = points, block
         self.error = score_error(points.dimensions)
@@ -266,7 +266,7 @@ class Block:
         exact: squared distances of all points to their nearest centres, float64.
     """
 
-    def __init__(self, points: Points, places: np.ndarray, exact: np.ndarray):
+    def __init__(self, points: ScaledPoints, places: np.ndarray, exact: np.ndarray):
         self.points, self.places = points, places
         self.before = exact[places]
         self.values = self.before.copy()

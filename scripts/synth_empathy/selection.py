@@ -112,7 +112,7 @@ def k_center_greedy(
     """
     from . import kcenter
 
-    points = kcenter.Points(embeddings, rows, metric, device)
+    points = kcenter.ScaledPoints(embeddings, rows, metric, device)
     extra = 1 if rule == "released" and size > 0 else 0
     if not 0 <= size <= len(points) - extra:
         raise UserError(f"{size} rows cannot be chosen of {len(points)}", "give a ratio above 0 and at most 1; below 1 where the first point is left out")
