@@ -83,4 +83,3 @@ def this_machine() -> Machine:
     """The settings of the pip that this interpreter has; none where it has no pip."""
     done = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True)
     return describe(pip_settings(done.stdout)) if done.returncode == 0 else Machine()
-

@@ -102,11 +102,19 @@ class Log:
 #: What failing commands say, what it means (None: the line says it itself), and what to do. The first that is found counts.
 REASONS = (
     (r"no space left on device", "the disk is full", "free space, or choose other folders with --work and --output"),
-    (r"DO NOT MATCH THE HASHES.*|Hash mismatch.*", None, "the index serves another file than the lock names: remove --work's folder and try again; do not edit the hash"),
+    (
+        r"DO NOT MATCH THE HASHES.*|Hash mismatch.*",
+        None,
+        "the index serves another file than the lock names: remove --work's folder and try again; do not edit the hash",
+    ),
     (r"No matching distribution found for .*", None, "point pip at an index that has it (pip config set global.index-url ...)"),
     (r"(?:NewConnectionError|Max retries|Name or service|Could not fetch|ConnectTimeout).*", None, "check the network and pip's index (pip config list)"),
     (r"Unable to locate package .*|Failed to fetch .*", None, "check the network and the base image's Debian sources"),
-    (r"(?:initializing source|pinging container registry|creating build container).*", None, "is the registry in reach? Where there is none, give --base a local image"),
+    (
+        r"(?:initializing source|pinging container registry|creating build container).*",
+        None,
+        "is the registry in reach? Where there is none, give --base a local image",
+    ),
     (r"(?:^|\n)(?:ERROR|error|Error|FATAL): .*", None, "mend that and start again"),
 )
 
@@ -175,9 +183,7 @@ def build(builder: Builder, name: str, image: catalogue.Image, source: catalogue
     return base or dockerfile_base((ROOT / catalogue.DOCKERFILE).read_text())
 
 
-def build_command(
-    builder: Builder, name: str, image: catalogue.Image, source: catalogue.Source, archive: Path, base: str | None, pip_conf: Path
-) -> list[str]:
+def build_command(builder: Builder, name: str, image: catalogue.Image, source: catalogue.Source, archive: Path, base: str | None, pip_conf: Path) -> list[str]:
     """The command that builds an image. With timestamps at 0, the same locks and base give the same digest."""
     hashes = " ".join(f"{Path(path).name}=sha256:{sha256}" for path, sha256 in catalogue.lock_hashes(image).items())
     arguments = {"IMAGE": name, "LOCKS": " ".join(image.locks), "DEBIAN": " ".join(image.debian), "LOCK_HASHES": hashes}
