@@ -1,0 +1,115 @@
+"""The images there are, the locks each is made from, and the file that says where they are published."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from synth_empathy.errors import UserError
+from synth_empathy.provenance import sha256_file
+from synth_empathy.records import write_text
+
+from . import ROOT
+
+DOCKERFILE = "containers/Dockerfile"
+#: What installs the locks; it stands in every image's list of locks, since it builds packages that have no wheel.
+BUILD_LOCK = "build"
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image.
+
+    Args:
+        locks: files of envs/, without ``.lock``, in the order of their installation.
+        debian: Debian packages that it needs at run time.
+    """
+
+    locks: tuple[str, ...]
+    debian: tuple[str, ...] = ()
+
+    def lock_paths(self) -> list[str]:
+        """Every lock that decides what is inside, relative to the repository."""
+        return [f"envs/{lock}.lock" for lock in (BUILD_LOCK, *self.locks)]
+
+
+IMAGES = {
+    "metrics-cpu": Image(("torch-cpu", "metrics-cpu")),
+    "train-cpu": Image(("torch-cpu", "train-cpu", "models")),
+    "vllm-cpu": Image(("torch-cpu", "vllm-cpu")),
+    "metrics-cuda": Image(("metrics-cuda",)),
+    "train-cuda": Image(("train-cuda",)),
+    # triton compiles kernels as vllm starts, in C and against Python's headers (which the base has); flashinfer in C++.
+    "vllm-cuda": Image(("vllm-cuda",), debian=("g++", "libc6-dev")),
+}
+
+
+def choose(names: list[str]) -> dict[str, Image]:
+    """The named images, each once, in the catalogue's order; all of them for no names.
+
+    Raises:
+        UserError: there is no such image.
+    """
+    for name in names:
+        if name not in IMAGES:
+            raise UserError(f"there is no image {name!r}", f"use one of: {', '.join(IMAGES)}")
+    return {name: image for name, image in IMAGES.items() if name in names or not names}
+
+
+def lock_hashes(image: Image, root: Path = ROOT) -> dict[str, str]:
+    """SHA-256 of each of an image's locks."""
+    return {path: sha256_file(root / path) for path in image.lock_paths()}
+
+
+@dataclass(frozen=True)
+class Source:
+    """The state of the repository that an image is made from.
+
+    Args:
+        commit: of the checkout; None where git does not know.
+        dirty: whether the checkout has changes that are not committed; None as above.
+        revision: the last commit that changed anything that the image is made from. The image's label has this one, so
+            that a commit elsewhere does not change the image's digest.
+        changed: those inputs of the image that have changes that are not committed.
+    """
+
+    commit: str | None
+    dirty: bool | None
+    revision: str | None
+    changed: list[str]
+
+
+def source(image: Image, root: Path = ROOT) -> Source:
+    """What git says of the repository and of an image's inputs."""
+    inputs = [DOCKERFILE, *image.lock_paths()]
+    commit = git(root, "rev-parse", "HEAD")
+    if commit is None:
+        return Source(None, None, None, [])
+    changed = (git(root, "status", "--porcelain", "--", *inputs) or "").splitlines()
+    dirty = bool(git(root, "status", "--porcelain"))
+    return Source(commit, dirty, git(root, "log", "-1", "--format=%H", "--", *inputs) or None, [line[2:].strip() for line in changed])
+
+
+def git(root: Path, *words: str) -> str | None:
+    """What a git command prints; None where there is no git or no repository."""
+    try:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip("\n") if done.returncode == 0 else None
+
+
+def record(path: Path, digests: dict[str, str]) -> None:
+    """Write digests into images.yaml, one line an image; comments and the other lines stay as they are.
+
+    Raises:
+        UserError: an image has no line there.
+    """
+    text = path.read_text()
+    for name, digest in digests.items():
+        text, found = re.subn(rf"^(  {re.escape(name)}:).*$", rf"\1 {digest}", text, flags=re.MULTILINE)
+        if found != 1:
+            raise UserError(f"{path} has {found} lines for the image {name}", f"give it one line under `images:`, as in `  {name}: null`")
+    write_text(path, text)
