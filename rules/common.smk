@@ -18,16 +18,18 @@ from synth_empathy import images, settings
 from synth_empathy.errors import UserError
 from synth_empathy.records import write_text
 
-try:
-    settings.check(config)
-except UserError as error:
-    raise WorkflowError(str(error)) from None
-
-
 #: Whether rules run in containers (--software-deployment-method apptainer).
 CONTAINERS = (
     DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
 )
+
+try:
+    settings.check(config)
+    if CONTAINERS:
+        images.check_apptainer()
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
 
 #: The interpreter of each group of packages: every shell command starts with one.
 PYTHON = (

@@ -79,8 +79,11 @@ class Checkout:
 
     def snakemake(self, *words: object, **kwargs) -> subprocess.CompletedProcess:
         """Run Snakemake here to its end."""
-        command = [str(BIN / "snakemake"), *map(str, words)]
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=1800, **kwargs)
+        return self.run(BIN / "snakemake", *words, **kwargs)
+
+    def run(self, *words: object, **kwargs) -> subprocess.CompletedProcess:
+        """Run any command here to its end."""
+        return subprocess.run(list(map(str, words)), cwd=self.folder, capture_output=True, text=True, timeout=1800, **kwargs)
 
     def made(self, run: str) -> dict[str, bytes]:
         """Every file of a run that another run must repeat byte for byte; logs, times and the configuration are each run's own."""
@@ -116,3 +119,20 @@ def small(demo, tmp_path_factory) -> Checkout:
     done = checkout.snakemake("--cores", "2", *SMALL, "--config", f"models_dir={demo.folder / 'models'}", "--", "table1")
     assert done.returncode == 0, done.stdout + done.stderr
     return checkout
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory):
+    """A running cluster with accounting; `hidden` is a folder that its node lost1 does not see."""
+    from hpc.slurm import Cluster, lacking
+
+    if lacking():
+        message = f"for a Slurm cluster this machine lacks {', '.join(lacking())} (tests/hpc/install.sh installs it)"
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    folder = tmp_path_factory.mktemp("slurm")
+    (folder / "hidden").mkdir()
+    cluster = Cluster(folder / "cluster", accounting=True, hidden=folder / "hidden")
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()

@@ -5,7 +5,6 @@ they fail. Only what docs/cluster.md tells a user to set is set: the account, an
 """
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -17,7 +16,7 @@ import yaml
 
 from conftest import BIN, SMALL, Checkout
 from hpc.profile import set_profile, without_containers
-from hpc.slurm import ACCOUNT, Cluster, lacking
+from hpc.slurm import ACCOUNT
 
 #: rule: GPUs, CPUs, MB, time limit of its jobs in the demo cut down, in Slurm's words.
 ASKED = {
@@ -37,21 +36,6 @@ ASKED = {
 }
 FIELDS = ("JobID", "Comment", "State", "ReqTRES", "Timelimit", "Partition", "Account", "NNodes", "JobName")
 SHARD = "results/small/synthetic/prompt2/outputs/0.jsonl"
-
-
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory):
-    """A running cluster with accounting; `hidden` is a folder that its node lost1 does not see."""
-    if lacking():
-        message = f"for a Slurm cluster this machine lacks {', '.join(lacking())} (tests/hpc/install.sh installs it)"
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
-    folder = tmp_path_factory.mktemp("slurm")
-    (folder / "hidden").mkdir()
-    cluster = Cluster(folder / "cluster", accounting=True, hidden=folder / "hidden")
-    try:
-        yield cluster.start()
-    finally:
-        cluster.stop()
 
 
 @pytest.fixture
@@ -93,7 +77,7 @@ def asked(job):
 
 def test_the_demo_through_slurm_makes_the_same_bytes_and_asks_for_what_its_rules_say(slurm, site, small):
     (site.folder / "one-system.yaml").write_text("tables: {table1: {systems: [demo-ours]}}\n")
-    done = site.snakemake(*words("one-system.yaml", "--jobs", 2, "--", "table1"))
+    done = site.snakemake(*words("one-system.yaml", "--jobs", 1, "--", "table1"))
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = jobs_of(slurm, done.stdout + done.stderr)
     assert {rule_of(job) for job in jobs} == set(ASKED) and len(jobs) == 17

@@ -55,6 +55,8 @@ def run(main: Callable[[], None], online: bool = False) -> None:
     else:
         os.environ.update(OFFLINE)
     sys.stdout.reconfigure(line_buffering=True)
+    if "APPTAINER_NAME" in os.environ:
+        print(f"in the image {os.environ['APPTAINER_NAME']}")
     try:
         main()
     except UserError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import yaml
@@ -43,6 +44,17 @@ def location(name: str, folder: str | None, catalogue: Path = CATALOGUE) -> str:
         )
         raise UserError(problem, hint)
     return f"{published['registry'].rstrip('/')}/{name}@{digest}"
+
+
+def check_apptainer() -> None:
+    """Refuse to begin without the program that runs containers.
+
+    Raises:
+        UserError: neither apptainer nor singularity is on PATH.
+    """
+    if not (shutil.which("apptainer") or shutil.which("singularity")):
+        hint = "load its module or install it; or do without containers: delete software-deployment-method and the two entries after it from slurm/config.yaml"
+        raise UserError("there is no apptainer (or singularity) on this machine's PATH", hint)
 
 
 def check_local(path: str | Path, root: Path = ROOT) -> None:

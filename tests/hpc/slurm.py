@@ -166,25 +166,8 @@ class Cluster:
         (ETC / "gres.conf").write_text(f"NodeName=gpu[1-2] Name=gpu Type=h100 File={self.folder}/dev/gpu[0-1]\n")
 
     def start_accounting(self) -> None:
-        """A database on a socket, and slurmdbd before it."""
-        base = self.folder / "mysql"
-        socket_file = base / "s.sock"
-        shutil.chown(base, "mysql", "mysql")
-        for parent in base.parents:  # the server gives up root, and has to reach its folder
-            parent.chmod(parent.stat().st_mode | 0o011)
-        subprocess.run(
-            ["mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={base}/data", "--skip-test-db", "--auth-root-authentication-method=normal"],
-            check=True, capture_output=True, timeout=60,
-        )  # fmt: skip
-        subprocess.Popen(
-            ["mariadbd", "--no-defaults", "--user=mysql", f"--datadir={base}/data", f"--socket={socket_file}", "--skip-networking",
-             f"--pid-file={self.folder}/run/mariadbd.pid",
-             "--innodb-buffer-pool-size=64M", "--innodb-lock-wait-timeout=900", f"--log-error={base}/err.log"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        wait_for(lambda: quiet("mariadb-admin", "--no-defaults", "-S", socket_file, "ping"), "the database")
-        make = "CREATE DATABASE slurm_acct_db; CREATE USER 'slurm'@'localhost' IDENTIFIED BY 'slurm'; GRANT ALL ON slurm_acct_db.* TO 'slurm'@'localhost';"
-        subprocess.run(["mariadb", "--no-defaults", "-S", str(socket_file), "-e", make], check=True, timeout=30)
+        """A database on a socket, slurmdbd before it, and one account in it."""
+        socket_file = self.start_database()
         Path("/run/mysqld").mkdir(exist_ok=True)
         default = Path("/run/mysqld/mysqld.sock")
         default.unlink(missing_ok=True)
@@ -196,6 +179,30 @@ class Cluster:
         wait_for(lambda: quiet("sacctmgr", "-n", "show", "cluster"), "slurmdbd")
         for words in (["cluster", "tests"], ["account", ACCOUNT, "Description=tests", "Organization=tests"], ["user", "root", f"Account={ACCOUNT}"]):
             quiet("sacctmgr", "-i", "add", *words)
+
+    def start_database(self) -> Path:
+        """MariaDB on a socket alone, made at the first start; returns the socket."""
+        base = self.folder / "mysql"
+        socket_file = base / "s.sock"
+        shutil.chown(base, "mysql", "mysql")
+        for parent in base.parents:  # the server gives up root, and has to reach its folder
+            parent.chmod(parent.stat().st_mode | 0o011)
+        common = ["--no-defaults", "--user=mysql", f"--datadir={base}/data"]
+        new = not (base / "data").exists()
+        if new:
+            words = ["mariadb-install-db", *common, "--skip-test-db", "--auth-root-authentication-method=normal"]
+            subprocess.run(words, check=True, capture_output=True, timeout=60)
+        subprocess.Popen(
+            ["mariadbd", *common, f"--socket={socket_file}", "--skip-networking", f"--pid-file={base}/mariadbd.pid",
+             "--innodb-buffer-pool-size=64M", "--innodb-lock-wait-timeout=900", f"--log-error={base}/err.log"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        wait_for(lambda: quiet("mariadb-admin", "--no-defaults", "-S", socket_file, "ping"), "the database")
+        if new:
+            make = "CREATE DATABASE slurm_acct_db; CREATE USER 'slurm'@'localhost' IDENTIFIED BY 'slurm';"
+            grant = "GRANT ALL ON slurm_acct_db.* TO 'slurm'@'localhost';"
+            subprocess.run(["mariadb", "--no-defaults", "-S", str(socket_file), "-e", make + grant], check=True, timeout=30)
+        return socket_file
 
     def start_node(self, node: str) -> None:
         """One slurmd; `lost1` in a mount namespace of its own where the hidden folder is empty."""
@@ -227,8 +234,8 @@ def clear_leftovers() -> None:
 
 def end_daemons(folder: Path) -> None:
     """Stop what a cluster's pid files name, and take its configuration away."""
-    for name in [*(f"slurmd-{node}" for node in NODES), "slurmctld", "slurmdbd", "mariadbd"]:
-        end(folder / "run" / f"{name}.pid")
+    for name in [*(f"run/slurmd-{node}" for node in NODES), "run/slurmctld", "run/slurmdbd", "mysql/mariadbd"]:
+        end(folder / f"{name}.pid")
     (ETC / "slurm.conf").unlink(missing_ok=True)
 
 
@@ -240,9 +247,19 @@ def end(pid_file: Path) -> None:
     for sent in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.kill(pid, sent)
-            wait_for(lambda: not Path(f"/proc/{pid}").exists(), f"the end of process {pid}", 10)
-            return
+            wait_for(lambda: gone(pid), f"the end of process {pid}", 20)
         except ProcessLookupError:
-            return
+            pass
         except TimeoutError:
             continue
+        break
+    pid_file.unlink(missing_ok=True)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended; one of our own is taken leave of, or it would stay listed."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass
+    return not Path(f"/proc/{pid}").exists()

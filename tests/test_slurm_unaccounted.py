@@ -1,0 +1,43 @@
+"""The shipped profile on a cluster that keeps no accounts: squeue says what becomes of jobs."""
+
+import pytest
+
+from conftest import SMALL, Checkout
+from hpc.profile import set_profile, without_containers
+from hpc.slurm import Cluster
+
+TARGET = "results/small/training/ed/seed0.jsonl"
+
+
+@pytest.fixture
+def unaccounted(slurm, tmp_path):
+    """The session's cluster makes way for one without accounting, and comes back."""
+    slurm.stop()
+    cluster = Cluster(tmp_path / "cluster", accounting=False, hidden=slurm.hidden)
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()
+        slurm.start()
+
+
+def test_without_accounting_sacct_is_refused_by_a_sentence_and_squeue_works(unaccounted, tmp_path):
+    site = Checkout(tmp_path / "checkout")
+    set_profile(site.folder, account=None)
+    without_containers(site.folder)
+    words = ["--profile", "slurm", "--slurm-no-account", *SMALL, "--", TARGET]
+    done = site.snakemake(*words)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1 and "accounts no jobs" in said and "slurm-status-command: squeue" in said and "Traceback" not in said
+    with (site.folder / "slurm/config.yaml").open("a") as file:
+        file.write("slurm-status-command: squeue\n")
+    done = site.snakemake(*words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (site.folder / TARGET).stat().st_size > 0
+
+    (site.folder / "broken").mkdir()
+    for split in ("train", "valid", "test"):
+        (site.folder / f"broken/{split}.csv").write_text("not,ed\n")
+    (site.folder / "broken.yaml").write_text("{run: broken, ed: {folder: broken}}\n")
+    done = site.snakemake(*words[:-2], "broken.yaml", "--retries", 0, "--", "results/broken/ed/report.json")
+    assert done.returncode == 1 and "What to do: " in done.stdout + done.stderr
