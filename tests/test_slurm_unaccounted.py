@@ -21,19 +21,18 @@ def unaccounted(slurm, tmp_path):
         slurm.start()
 
 
-def test_without_accounting_sacct_is_refused_by_a_sentence_and_squeue_works(unaccounted, tmp_path):
+def test_without_accounting_squeue_works_and_sacct_is_refused_by_a_sentence(unaccounted, tmp_path):
     site = Checkout(tmp_path / "checkout")
     set_profile(site.folder, account=None)
     without_containers(site.folder)
     words = ["--profile", "slurm", "--slurm-no-account", *SMALL, "--", TARGET]
     done = site.snakemake(*words)
-    said = done.stdout + done.stderr
-    assert done.returncode == 1 and "accounts no jobs" in said and "slurm-status-command: squeue" in said and "Traceback" not in said
-    with (site.folder / "slurm/config.yaml").open("a") as file:
-        file.write("slurm-status-command: squeue\n")
-    done = site.snakemake(*words)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (site.folder / TARGET).stat().st_size > 0
+
+    done = site.snakemake("--slurm-status-command", "sacct", "--forceall", *words)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1 and "accounts no jobs" in said and "slurm-status-command: squeue" in said and "Traceback" not in said
 
     (site.folder / "broken").mkdir()
     for split in ("train", "valid", "test"):

@@ -214,7 +214,7 @@ class Cluster:
 
     def stop(self) -> None:
         """End every daemon by its pid; what it leaves in /etc/slurm says who made it."""
-        quiet("scancel", "--user=root")
+        end_jobs()
         end_daemons(self.folder)
 
     def jobs(self, *fields: str, name: str | None = None) -> list[dict[str, str]]:
@@ -229,7 +229,14 @@ def clear_leftovers() -> None:
     conf = ETC / "slurm.conf"
     if conf.exists():
         [line] = [line for line in conf.read_text().splitlines() if line.startswith("StateSaveLocation=")]
+        end_jobs()
         end_daemons(Path(line.partition("=")[2]).parent)
+
+
+def end_jobs() -> None:
+    """Cancel every job and wait until its processes are gone: without their slurmd they would go on for ever."""
+    if quiet("scancel", "--user=root", "--signal=KILL", "--full") and quiet("scancel", "--user=root"):
+        wait_for(lambda: not subprocess.run(["squeue", "-h"], capture_output=True, timeout=30).stdout.strip(), "the end of all jobs")
 
 
 def end_daemons(folder: Path) -> None:
