@@ -72,7 +72,7 @@ def test_a_job_sees_its_image_and_its_gpu_and_none_of_the_hosts_packages(slurm, 
 def test_without_a_network_a_step_in_the_image_passes(given):
     target = "results/demo/metrics/smollm2-135m/none/seed0/standard.json"
     words = ["--cores", "2", "--sdm", "apptainer", "--config", f"image_folder={image_folder(given)}", *DEMO, "--", target]
-    done = given.run("unshare", "--net", "sh", "-c", 'test "$(ls /sys/class/net)" = lo && exec "$@"', "sh", BIN / "snakemake", *words)
+    done = given.run("unshare", "--net", "sh", "-c", '[ "$(grep -c : /proc/net/dev)" = 1 ] && exec "$@"', "sh", BIN / "snakemake", *words)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((given.folder / target).read_text())["protocol"] == "standard"
     [log] = (given.folder / "results/demo/logs/evaluate").rglob("standard.log")
@@ -105,10 +105,10 @@ def test_no_published_image_is_a_sentence_too(checkout, tmp_path):
     (tmp_path / "apptainer").write_text("#!/bin/sh\necho apptainer version 1.4.5\n")
     (tmp_path / "apptainer").chmod(0o755)
     with_it = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    words = ["-n", "-p", "--sdm", "apptainer", "results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper.json"]
-    done = checkout.snakemake(*words, env=with_it)
+    words, target = ["-n", "-p", "--sdm", "apptainer"], ["--", "results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper.json"]
+    done = checkout.snakemake(*words, *target, env=with_it)
     assert done.returncode == 1 and "is not published" in done.stdout + done.stderr and "containers/build" in done.stdout + done.stderr
-    done = checkout.snakemake(*words, "--config", "image_folder=/sifs", env=with_it)
+    done = checkout.snakemake(*words, "--config", "image_folder=/sifs", *target, env=with_it)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "/opt/env/bin/python -E scripts/train_model.py" in done.stdout and ".venv/bin/python" not in done.stdout
 
