@@ -3,6 +3,7 @@
     snakemake --cores 2 table1                                   the paper's run (config.yaml)
     snakemake --cores 2 --configfile config/demo.yaml table1     the same rules on small models
     snakemake -n table1                                          what would run
+    snakemake --profile slurm table1                             on a cluster, in containers (docs/cluster.md)
     snakemake --cores 2 novelty                                  whether the synthetic data leaks the test split
 
 The method, in the order data flows; each file opens with what it needs and what it makes:
@@ -13,6 +14,7 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/cluster.smk"
 
 
 pathvars:
@@ -21,7 +23,12 @@ pathvars:
 
 
 onstart:
+    check_before_start()
     keep_configuration()
+
+
+onerror:
+    explain_failure(log)
 
 
 include: "rules/data.smk"

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from synth_empathy import settings
+from synth_empathy import images, settings
 from synth_empathy.errors import UserError
 from synth_empathy.records import write_text
 
@@ -23,8 +24,17 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 
+#: Whether rules run in containers (--software-deployment-method apptainer).
+CONTAINERS = (
+    DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+)
+
 #: The interpreter of each group of packages: every shell command starts with one.
-PYTHON = config["environments"]
+PYTHON = (
+    dict.fromkeys(config["environments"], images.PYTHON)
+    if CONTAINERS
+    else config["environments"]
+)
 
 #: Where <results> and <models> point, for flags: Snakemake fills those in paths alone.
 RESULTS = f"results/{config['run']}"
@@ -70,9 +80,23 @@ def code(script, *modules):
     ]
 
 
-def image(group):
-    """The container image of a group of packages; none are built yet (containers/README.md)."""
-    return None
+def image(group, gpus=0):
+    """The image of a group of packages, its CUDA build for jobs with GPUs; none where rules run without containers.
+
+    gpus is their number, or a function of the job's wildcards; then the image is one, too.
+    """
+    if not CONTAINERS:
+        return None
+
+    def place(wildcards):
+        number = gpus(wildcards) if callable(gpus) else gpus
+        name = images.name_of(config["images"][group], number)
+        try:
+            return images.location(name, config["image_folder"])
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
+
+    return place if callable(gpus) else place(None)
 
 
 def grows(amount):

@@ -49,6 +49,8 @@ rule fetch_ed:
         expand("<results>/ed/raw/{split}.csv", split=SPLITS),
     log:
         "<results>/logs/fetch_ed.log",
+    container:
+        image("core")
     params:
         archive=archive_flags,
     shell:
@@ -88,6 +90,8 @@ rule fetch_model:
         "<models>/{model}/manifest.json",
     log:
         "<models>/logs/fetch_{model}.log",
+    container:
+        image("train")
     params:
         source=model_source_flags,
     shell:

@@ -46,7 +46,7 @@ rule evaluate:
     benchmark:
         "<results>/benchmarks/evaluate/{base}/{training_set}/seed{seed}/{protocol}.tsv"
     container:
-        image("core")
+        image("core", BERTSCORE.get("gpus", 0))
     resources:
         gpu=BERTSCORE.get("gpus", 0),
         mem_mb=grows(4000 + BERTSCORE.get("mem_mb", 0)),

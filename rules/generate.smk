@@ -58,7 +58,7 @@ rule generate:
     benchmark:
         "<results>/benchmarks/generate/{prompt}/{shard}.tsv"
     container:
-        image("llm")
+        image("llm", config["models"][config["generation"]["model"]]["gpus"])
     threads: 2
     resources:
         gpu=config["models"][config["generation"]["model"]]["gpus"],

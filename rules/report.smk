@@ -43,7 +43,7 @@ rule embed_ed:
     benchmark:
         "<results>/benchmarks/embed_ed/{split}.tsv"
     container:
-        image("embed")
+        image("embed", config["models"][config["scoring"]["model"]]["gpus"])
     threads: 2
     resources:
         gpu=config["models"][config["scoring"]["model"]]["gpus"],
@@ -61,6 +61,7 @@ rule embed_ed:
         " {params.embedding}"
         " --batch-tokens {resources.batch_tokens}"
         " --chunk-texts {resources.chunk_texts}"
+        " --gpus {resources.gpu}"
         " --threads {threads}"
         " --state {params.state}"
         " --texts {output.texts}"

@@ -57,7 +57,7 @@ rule respond:
     benchmark:
         "<results>/benchmarks/respond/{base}/{training_set}/seed{seed}/{inputs}.tsv"
     container:
-        image("llm")
+        image("llm", responding_gpus)
     threads: 2
     resources:
         gpu=responding_gpus,

@@ -44,7 +44,7 @@ rule embed_texts:
     benchmark:
         "<results>/benchmarks/embed_texts/{prompt}.tsv"
     container:
-        image("embed")
+        image("embed", config["models"][config["scoring"]["model"]]["gpus"])
     threads: 2
     resources:
         gpu=config["models"][config["scoring"]["model"]]["gpus"],
@@ -63,6 +63,7 @@ rule embed_texts:
         " {params.embedding}"
         " --batch-tokens {resources.batch_tokens}"
         " --chunk-texts {resources.chunk_texts}"
+        " --gpus {resources.gpu}"
         " --threads {threads}"
         " --state {params.state}"
         " --texts {output.texts}"

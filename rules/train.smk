@@ -94,7 +94,7 @@ rule train_model:
     wildcard_constraints:
         training_set=TRAINED,
     container:
-        image("train")
+        image("train", training_gpus)
     threads: 2
     resources:
         gpu=training_gpus,
@@ -111,6 +111,7 @@ rule train_model:
         " {params.recipe}"
         " --save-steps {resources.save_steps}"
         " --seed {wildcards.seed}"
+        " --gpus {resources.gpu}"
         " --threads {threads}"
         " --state {params.state}"
         " --output $(dirname {output})"

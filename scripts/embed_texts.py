@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, embedding, prompts, provenance
+from synth_empathy import cli, devices, embedding, prompts, provenance
 from synth_empathy.errors import UserError
 from synth_empathy.models import DTYPES, fingerprint, open_model
 from synth_empathy.records import RESPONSE, SAMPLE, read_jsonl, write_jsonl
@@ -23,11 +23,13 @@ def main() -> None:
         "--chunk-texts", type=cli.count, default=1024, help="finished embeddings are kept after so many texts, in whole batches; an interruption costs no more"
     )
     flags.add_argument("--storage", choices=embedding.STORAGE, default="float32", help="the type of the embeddings file")
+    flags.add_argument("--gpus", type=int, default=0, help="GPUs that the step counts on; refused where there are fewer")
     flags.add_argument("--threads", type=int, default=2, help="CPU threads; part of what repeats a run exactly")
     flags.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder for finished chunks of unfinished runs (results/RUN/.state)")
     flags.add_argument("--texts", type=Path, required=True, metavar="JSONL", help="row, text")
     flags.add_argument("--embeddings", type=Path, required=True, metavar="NPY", help="unit vectors, a row a text")
     args = flags.parse_args()
+    devices.check_gpus(args.gpus)
 
     wanted = [prompts.flat_sample(sample) for sample in read_jsonl(args.samples, SAMPLE)]
     responses = read_jsonl(args.responses, RESPONSE) if args.responses else []

@@ -5,7 +5,7 @@ import dataclasses
 from collections import Counter
 from pathlib import Path
 
-from synth_empathy import cli, models, provenance
+from synth_empathy import cli, devices, models, provenance
 from synth_empathy.records import SAMPLE, Record, read_jsonl
 
 #: Recipe fields as flags: name, type, default, meaning. The defaults are those of a small LoRA run.
@@ -36,6 +36,7 @@ def main() -> None:
     flags.add_argument("--system", default="", help="system prompt; none when empty")
     flags.add_argument("--dtype", choices=models.DTYPES, default="float32", help="the saved weights' type; full fine-tuning computes on float32 weights")
     flags.add_argument("--threads", type=int, default=2, help="CPU threads; part of what repeats a run exactly")
+    flags.add_argument("--gpus", type=int, default=0, help="GPUs that the step counts on; refused where there are fewer")
     flags.add_argument("--seed", type=int, default=0, help="order of samples, dropout and adapters' start")
     for name, kind, default, meaning in RECIPE:
         choices = ["lora", "full"] if name == "method" else None
@@ -55,6 +56,7 @@ def train(args) -> None:
 
     from synth_empathy import training
 
+    devices.check_gpus(args.gpus)
     torch.set_num_threads(args.threads)
     recipe = training.Recipe(**{name: getattr(args, name) for name, *_ in RECIPE})
     rows = training.conversations(samples, args.format, args.system)

@@ -59,6 +59,10 @@ def step(repository):
 
 
 BIN = Path(sys.executable).parent
+#: What differs between two runs that make the same.
+OWN = ("logs", "benchmarks", ".state", "config.yaml")
+DEMO = ["--configfile", "config/demo.yaml"]
+SMALL = [*DEMO, "tests/small.yaml"]
 
 
 class Checkout:
@@ -78,6 +82,12 @@ class Checkout:
         command = [str(BIN / "snakemake"), *map(str, words)]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=1800, **kwargs)
 
+    def made(self, run: str) -> dict[str, bytes]:
+        """Every file of a run that another run must repeat byte for byte; logs, times and the configuration are each run's own."""
+        results = self.folder / "results" / run
+        kept = (path for path in results.rglob("*") if path.is_file() and path.relative_to(results).parts[0] not in OWN)
+        return {str(path.relative_to(results)): path.read_bytes() for path in kept}
+
     def files(self) -> set[str]:
         """Every file but Snakemake's own notes and Python's caches."""
         found = (path.relative_to(self.folder) for path in self.folder.rglob("*") if not path.is_dir())
@@ -88,3 +98,21 @@ class Checkout:
 def checkout(tmp_path) -> Checkout:
     """A fresh checkout to run Snakemake in."""
     return Checkout(tmp_path / "checkout")
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory) -> Checkout:
+    """A fresh checkout in which the demo has run."""
+    checkout = Checkout(tmp_path_factory.mktemp("demo") / "checkout")
+    done = checkout.snakemake("--cores", "2", *DEMO, "--", "table1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return checkout
+
+
+@pytest.fixture(scope="session")
+def small(demo, tmp_path_factory) -> Checkout:
+    """A fresh checkout in which the demo cut down has run, undisturbed, with the demo's models."""
+    checkout = Checkout(tmp_path_factory.mktemp("small") / "checkout")
+    done = checkout.snakemake("--cores", "2", *SMALL, "--config", f"models_dir={demo.folder / 'models'}", "--", "table1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return checkout

@@ -11,19 +11,9 @@ import time
 
 import pytest
 
-from conftest import BIN, Checkout
+from conftest import BIN, DEMO, SMALL, Checkout
 
-DEMO = ["--cores", "2", "--configfile", "config/demo.yaml"]
 KEY = "results/demo"
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """A fresh checkout in which the demo has run."""
-    checkout = Checkout(tmp_path_factory.mktemp("demo") / "checkout")
-    done = checkout.snakemake(*DEMO, "--", "table1")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return checkout
 
 
 def read_jsonl(path):
@@ -50,7 +40,7 @@ def test_table1_holds_every_system_and_metric(demo):
 
 
 def test_a_second_run_has_nothing_to_do(demo):
-    done = demo.snakemake(*DEMO, "--", "table1")
+    done = demo.snakemake("--cores", "2", *DEMO, "--", "table1")
     assert done.returncode == 0 and "Nothing to be done" in done.stdout + done.stderr
 
 
@@ -77,7 +67,9 @@ def test_a_row_can_be_walked_back_from_the_table_to_ed(demo):
 @pytest.mark.parametrize("offline", ["0", "1"])
 def test_a_converted_model_does_not_depend_on_the_environment(demo, offline):
     copy = "elsewhere"
-    done = demo.snakemake(*DEMO, "--config", f"models_dir={copy}", "--", f"{copy}/smollm2-135m/manifest.json", env=os.environ | {"HF_HUB_OFFLINE": offline})
+    done = demo.snakemake(
+        "--cores", "2", *DEMO, "--config", f"models_dir={copy}", "--", f"{copy}/smollm2-135m/manifest.json", env=os.environ | {"HF_HUB_OFFLINE": offline}
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     first, second = (demo.folder / models / "smollm2-135m/manifest.json" for models in ("models", copy))
     assert first.read_bytes() == second.read_bytes()
@@ -99,8 +91,6 @@ def test_benchmarks_stay_under_the_memory_limit_of_the_demo(demo):
         assert row["max_rss"] in ("NA", "-") or float(row["max_rss"]) * 2**20 < 6e9, path
 
 
-SMALL = ["--cores", "2", "--configfile", "config/demo.yaml", "tests/small.yaml"]
-
 #: What shows that a run is in the middle of a step: generating, training, responding, between steps.
 MOMENTS = [
     ".state/generate-*/*.jsonl",
@@ -111,18 +101,8 @@ MOMENTS = [
 ]
 
 
-def made(results):
-    """Every file of a run that another run must repeat byte for byte; logs and times are each run's own."""
-    kept = (path for path in results.rglob("*") if path.is_file() and path.relative_to(results).parts[0] not in ("logs", "benchmarks", ".state"))
-    return {str(path.relative_to(results)): path.read_bytes() for path in kept}
-
-
-def test_a_run_killed_at_every_stage_ends_as_one_that_was_not(demo, tmp_path):
-    words = [*SMALL, "--config", f"models_dir={demo.folder / 'models'}", "--", "table1"]
-    calm = Checkout(tmp_path / "calm")
-    done = calm.snakemake(*words)
-    assert done.returncode == 0, done.stdout + done.stderr
-
+def test_a_run_killed_at_every_stage_ends_as_one_that_was_not(demo, small, tmp_path):
+    words = ["--cores", "2", *SMALL, "--config", f"models_dir={demo.folder / 'models'}", "--", "table1"]
     killed = Checkout(tmp_path / "killed")
     results = killed.folder / "results/small"
     for moment in MOMENTS:
@@ -142,7 +122,7 @@ def test_a_run_killed_at_every_stage_ends_as_one_that_was_not(demo, tmp_path):
         assert subprocess.run(unlock, cwd=killed.folder).returncode == 0
     done = killed.snakemake(*words)
     assert done.returncode == 0, done.stdout + done.stderr
-    first, second = made(calm.folder / "results/small"), made(results)
+    first, second = small.made("small"), killed.made("small")
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
     assert "tables/table1.csv" in first

@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from processes import kill_when
-from synth_empathy import vllm_engine
+from synth_empathy import devices, vllm_engine
 from synth_empathy.errors import UserError
 from synth_empathy.repeatability import cpu_name, engine_facts, guarantee
 
@@ -212,10 +212,10 @@ def test_the_cache_holds_every_request_in_flight(tiny_model):
 
 
 def test_too_few_gpus_are_refused():
-    vllm_engine.check_gpus(0, 0)
-    vllm_engine.check_gpus(8, 8)
-    with pytest.raises(UserError, match="run on 8 GPUs, and there are 4 here"):
-        vllm_engine.check_gpus(8, 4)
+    devices.check_gpus(0, 0)
+    devices.check_gpus(8, 8)
+    with pytest.raises(UserError, match="run on 8 GPUs, and torch sees 4 here"):
+        devices.check_gpus(8, 4)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,10 @@ def run(main: Callable[[], None], online: bool = False) -> None:
         online: only the fetching steps may reach a hub; every other one is told not to try.
     """
     os.environ["TQDM_DISABLE"] = "1"  # steps say their progress themselves, in lines fit for a log file
-    if not online:
+    if online:
+        for name in OFFLINE:
+            os.environ.pop(name, None)  # images set them
+    else:
         os.environ.update(OFFLINE)
     sys.stdout.reconfigure(line_buffering=True)
     try:

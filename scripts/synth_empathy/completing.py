@@ -31,7 +31,7 @@ def add_flags(flags: argparse.ArgumentParser) -> None:
     flags.add_argument("--dtype", choices=DTYPES, default="float32", help="the weights' type")
     flags.add_argument("--batch-size", type=cli.count, default=16, help="requests in flight at once")
     flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads; part of what repeats a run exactly")
-    flags.add_argument("--gpus", type=int, default=0, help="GPUs that vllm spreads the model over")
+    flags.add_argument("--gpus", type=int, default=0, help="GPUs that the step counts on, and vllm spreads the model over")
     flags.add_argument("--batch-invariant", action="store_true", help="with vllm on GPUs: kernels whose result does not depend on the batch")
     flags.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     flags.add_argument("--top-p", type=float, default=1.0, help="draw from the likeliest tokens of this probability")

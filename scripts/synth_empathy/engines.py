@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
+from .devices import check_gpus
 from .errors import UserError
 from .models import open_model
 from .prompts import Message
@@ -72,13 +73,15 @@ def open_engine(name: str, model: Path, dtype: str, batch_size: int, header: boo
         dtype: the weights' type, as torch names it ("float32", "bfloat16").
         batch_size: requests in flight at once.
         header: whether the prompt ends with the assistant's header, as chat models expect.
-        gpus, batch_invariant: of the vllm engine alone.
+        gpus: how many the step counts on; vllm spreads the model over them.
+        batch_invariant: of the vllm engine alone.
 
     Raises:
-        UserError: no such engine, one that is not installed, or the model folder is not complete.
+        UserError: no such engine, one that is not installed, fewer GPUs, or the model folder is not complete.
     """
     open_model(model)
     packages(name)
+    check_gpus(gpus)
     if name == "transformers":
         from .transformers_engine import TransformersEngine
 

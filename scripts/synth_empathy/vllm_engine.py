@@ -40,7 +40,6 @@ class VllmEngine:
 
     def __init__(self, model: Path, dtype: str, batch_size: int, header: bool = True, gpus: int = 0, batch_invariant: bool = False):
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        check_gpus(gpus, torch.cuda.device_count())
         # Read when vllm is imported; never taken from the caller's shell, since they decide the texts.
         os.environ.update(environment(self.device, batch_invariant))
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
@@ -170,12 +169,3 @@ def cache_bytes(config, value_bytes: int, in_flight: int, context: int) -> int:
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     blocks = -(-context // BLOCK) * in_flight + 1  # vllm keeps a block of its own
     return 2 * config.num_hidden_layers * heads * size * value_bytes * BLOCK * blocks
-
-
-def check_gpus(asked: int, found: int) -> None:
-    """Refuse to start a model on fewer GPUs than its catalogue entry asks for."""
-    if asked > found:
-        raise UserError(
-            f"the model is to run on {asked} GPUs, and there are {found} here",
-            "run the step where they are, or change `gpus` of the model in the configuration",
-        )

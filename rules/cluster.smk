@@ -1,0 +1,81 @@
+"""Before the first job: are its images there, and can the cluster take it? After a failure: which node saw nothing?
+
+Requires: Slurm's own commands, when the executor is slurm; slurm/config.yaml and slurm/partitions.yaml.
+Makes: nothing; no rule stands here. Snakefile's onstart and onerror call it.
+"""
+
+from snakemake.logging import logger
+from synth_empathy import cluster
+
+
+def partition_of(job):
+    """The partition that the executor will choose for a job; None when none of the profile's takes it."""
+    from snakemake_executor_plugin_slurm import partitions
+
+    if job.resources.get("slurm_partition"):
+        return str(job.resources["slurm_partition"])
+    file = workflow.executor_settings.partition_config
+    if not file:
+        return partitions.get_default_partition(job, logger) or None
+    return partitions.get_best_partition(
+        partitions.read_partition_file(file), job, logger
+    )
+
+
+def need_of(job):
+    """What a job asks of Slurm."""
+    resources = job.resources
+    return cluster.Need(
+        job.rule.name,
+        partition=partition_of(job),
+        account=str(resources.get("slurm_account") or "") or None,
+        gpus=resources.get("gpu", 0) or cluster.count_gpus(resources.get("gres", "")),
+        cpus=resources.get("cpus_per_task") or job.threads,
+        mem_mb=resources.get("mem_mb", 0),
+        minutes=resources.get("runtime", 0),
+    )
+
+
+def jobs_to_run():
+    """The jobs of this run that are not local."""
+    return [job for job in workflow.dag.needrun_jobs() if not job.is_local]
+
+
+def check_images():
+    """Refuse a run whose image files are not there, before its first job."""
+    if not CONTAINERS:
+        return
+    for place in sorted(
+        {job.container_img_url for job in workflow.dag.needrun_jobs()} - {None}
+    ):
+        if "://" not in place:
+            images.check_local(place)
+
+
+def check_cluster():
+    """Refuse a run that the cluster cannot take, before its first job."""
+    if workflow.executor_plugin.name == "slurm":
+        chosen = workflow.executor_settings
+        cluster.check(
+            [need_of(job) for job in jobs_to_run()],
+            chosen.no_account,
+            chosen.status_command,
+        )
+
+
+def check_before_start():
+    """What can be known to fail, said before anything is submitted."""
+    try:
+        check_images()
+        check_cluster()
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def explain_failure(logs):
+    """Name the nodes on which jobs failed without a word; logs are this run's own."""
+    if workflow.executor_plugin.name == "slurm":
+        text = "".join(Path(path).read_text() for path in logs)
+        told = cluster.explain_silence(text, Path.cwd())
+        if told:
+            logger.error(told)

@@ -1,0 +1,66 @@
+"""Container images: where a rule's image is, and whether what is there was built from today's locks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+
+from .errors import UserError
+from .provenance import sha256_file
+
+ROOT = Path(__file__).resolve().parents[2]
+CATALOGUE = ROOT / "containers" / "images.yaml"
+
+#: The interpreter inside every image; -E, since Apptainer hands the host's PYTHONPATH on.
+PYTHON = "/opt/env/bin/python -E"
+
+
+def name_of(image: str, gpus: int) -> str:
+    """An image's CUDA build for a job with GPUs, its CPU build for any other."""
+    return f"{image}-{'cuda' if gpus else 'cpu'}"
+
+
+def location(name: str, folder: str | None, catalogue: Path = CATALOGUE) -> str:
+    """Where an image is, as Snakemake's ``container:`` takes it.
+
+    Args:
+        folder: holds ``{name}.sif``; None for the registry of the catalogue.
+        catalogue: the file that maps image names to OCI digests.
+
+    Raises:
+        UserError: without a folder, when the catalogue has no registry or no digest for the image.
+    """
+    if folder:
+        return f"{folder.rstrip('/')}/{name}.sif"
+    published = yaml.safe_load(catalogue.read_text(encoding="utf-8"))
+    digest = published["images"].get(name)
+    if not published["registry"] or not digest:
+        problem = f"the image {name} is not published ({catalogue.parent.name}/{catalogue.name} has no registry or no digest for it)"
+        hint = (
+            f"build it (containers/build --image {name} --output DIR) and set image_folder, in slurm/config.yaml under config or by --config image_folder=DIR"
+        )
+        raise UserError(problem, hint)
+    return f"{published['registry'].rstrip('/')}/{name}@{digest}"
+
+
+def check_local(path: str | Path, root: Path = ROOT) -> None:
+    """Refuse an image file that is not there, or was built from a lock that has changed since.
+
+    ``containers/build`` leaves ``{name}.json`` beside the image with its lock's SHA-256; an image without one, pulled
+    from a registry by hand, is taken as it is.
+
+    Raises:
+        UserError: names the file and how to make it.
+    """
+    path = Path(path)
+    hint = f"build it (containers/build --image {path.stem} --output {path.parent}), or set image_folder, in slurm/config.yaml under config, to where it is"
+    if not path.is_file():
+        raise UserError(f"there is no image {path}", hint)
+    record = path.with_suffix(".json")
+    if not record.is_file():
+        return
+    for lock, digest in json.loads(record.read_text(encoding="utf-8"))["locks"].items():
+        if not (root / lock).is_file() or sha256_file(root / lock) != digest:
+            raise UserError(f"{path} was built from another {lock} than the one here", hint)
