@@ -6,6 +6,7 @@ it calls ``open_model``, which says what to do when it is not there or not compl
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import shutil
@@ -118,19 +119,42 @@ def download_from_hub(repository: str, revision: str, folder: Path) -> None:
     """Fetch one revision of a model repository: weights as safetensors, tokenizer and configuration only.
 
     Raises:
-        UserError: the hub cannot be reached, refuses access, or has no such revision.
+        UserError: the hub cannot be reached, refuses access, has no such revision, or sent other bytes than it lists.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
     wanted = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "1_Pooling/*", "LICENSE*", "README.md"]
     try:
         snapshot_download(repository, revision=revision, local_dir=folder, allow_patterns=wanted)
+        listed = HfApi().model_info(repository, revision=revision, files_metadata=True).siblings
     except RevisionNotFoundError:
         raise UserError(f"{repository} has no revision {revision}", "correct `revision` of the model in the configuration") from None
     except RepositoryNotFoundError:
         raise UserError(f"{repository} does not exist or is closed to you", "accept its licence on the hub and set HF_TOKEN in your environment") from None
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except Exception as error:  # the client passes on its HTTP library's own errors, which are of no common kind
         hint = "run the fetch rules where there is a network (the login node), with HF_TOKEN set for gated models"
         raise UserError(f"{repository} could not be fetched: {error}", hint) from None
     shutil.rmtree(folder / ".cache", ignore_errors=True)
+    check_against_hub(folder, {file.rfilename: (file.lfs.sha256 if file.lfs else None, file.blob_id) for file in listed})
+
+
+def check_against_hub(folder: Path, listed: dict[str, tuple[str | None, str]]) -> None:
+    """Refuse files that are not those of the revision; the client itself compares their sizes alone.
+
+    Args:
+        listed: for each of the revision's files its SHA-256, which the hub knows of large files, and git's hash of it.
+
+    Raises:
+        UserError: names the file that differs.
+    """
+    for name, (sha256, blob) in listed.items():
+        path = folder / name
+        if path.is_file() and (sha256_file(path) != sha256 if sha256 else git_hash(path) != blob):
+            raise UserError(f"{path} is not what the hub lists for it", "remove it and start again: it was damaged on the way or changed here")
+
+
+def git_hash(path: Path) -> str:
+    """A file's hash as git names it: SHA-1 of its length and its bytes."""
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
