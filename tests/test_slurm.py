@@ -225,7 +225,7 @@ def test_a_node_without_the_shared_folder_is_named(slurm, demo):
         done = site.snakemake(*words("--retries", 0, "--", "results/small/ed/report.json"))
         said = done.stdout + done.stderr
         assert done.returncode == 1
-        assert re.search(rf"1 Slurm jobs ended without a line in their log, on lost1: {re.escape(str(site.folder))} is not to be seen there", said), said
+        assert re.search(rf"Slurm jobs ended without a line in their log \(\d+, on lost1\): {re.escape(str(site.folder))} is not to be seen there", said), said
         assert "move the repository to a file system that all nodes share" in said
     finally:
         shutil.rmtree(site.folder)

@@ -184,7 +184,7 @@ def explain_silence(log: str, folder: Path) -> str | None:
     if not silent:
         return None
     nodes = sorted({node for job in silent for node in nodes_of(job)}) or ["their node"]
-    problem = f"{len(silent)} Slurm jobs ended without a line in their log, on {', '.join(nodes)}: {folder} is not to be seen there"
+    problem = f"Slurm jobs ended without a line in their log ({', '.join(silent)}, on {', '.join(nodes)}): {folder} is not to be seen there"
     hint = f"move the repository to a file system that all nodes share, or keep off these nodes: slurm-exclude-failed-nodes: {','.join(nodes)} in {PROFILE}"
     return f"error: {problem}\n  What to do: {hint}"
 
