@@ -1,0 +1,32 @@
+"""A step that counts on GPUs says so where there are fewer, instead of computing for weeks on a CPU."""
+
+import json
+
+import pytest
+
+MORE = 99  # than any machine has
+
+
+@pytest.fixture
+def samples(tmp_path):
+    path = tmp_path / "samples.jsonl"
+    row = {"id": "train/c0/0", "history": ["i am happy today ."], "response": "that is wonderful .", "source": "ed"}
+    path.write_text(json.dumps(row) + "\n")
+    return path
+
+
+def flags_of(script, samples, model, tmp_path, repository):
+    common = ["--model", model, "--output", tmp_path / "output"]
+    return {
+        "generate.py": [*common, "--seeds", samples, "--prompt", repository / "resources/prompts/prompt2.yaml"],
+        "respond.py": [*common, "--inputs", samples],
+        "embed_texts.py": ["--samples", samples, "--model", model, "--texts", tmp_path / "t.jsonl", "--embeddings", tmp_path / "e.npy"],
+        "train_model.py": ["--base", model, "--data", samples, "--output", tmp_path / "output"],
+    }[script]
+
+
+@pytest.mark.parametrize("script", ["generate.py", "respond.py", "embed_texts.py", "train_model.py"])
+def test_a_step_with_fewer_gpus_than_it_counts_on_refuses_to_begin(script, samples, tiny_model, tmp_path, repository, step):
+    done = step(script, *flags_of(script, samples, tiny_model, tmp_path, repository), "--gpus", MORE, "--state", tmp_path / "state")
+    assert done.returncode == 1 and f"run on {MORE} GPUs, and torch sees" in done.stderr and "--nv" in done.stderr
+    assert not (tmp_path / "output").exists() and not (tmp_path / "e.npy").exists()
