@@ -160,7 +160,7 @@ def test_the_models_own_decoding_defaults_do_not_leak_in(run, vllm_python, tiny_
     [
         (["--max-tokens", "600"], "new ones exceed the model's 512", "lower max_tokens"),
         (["--temperature", "3"], "vllm takes temperatures up to 2, not 3", "lower temperature"),
-        (["--gpus", "2"], "to run on 2 GPUs, and there are 0 here", "change `gpus`"),
+        (["--gpus", "2"], "to run on 2 GPUs, and torch sees 0 here", "change `gpus`"),
     ],
 )
 def test_what_vllm_cannot_do_is_said_before_it_starts(commands, vllm_python, tiny_model, tmp_path, flags, problem, hint):
