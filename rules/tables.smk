@@ -12,11 +12,13 @@ TABLE1 = config["tables"]["table1"]
 
 def table1_metrics(wildcards):
     """The metrics of every system of Table 1, for every seed."""
-    return [
-        f"{system_path(system, 'metrics', seed)}/{TABLE1['protocol']}.json"
-        for system in TABLE1["systems"]
-        for seed in config["seeds"]
-    ]
+    return [f for system in TABLE1["systems"] for f in system_metrics(system)]
+
+
+def system_metrics(system):
+    """The metrics of a system of Table 1, for every seed."""
+    folders = [system_path(system, "metrics", seed) for seed in config["seeds"]]
+    return [f for folder in folders for f in metrics_files(folder, TABLE1["protocol"])]
 
 
 def table1_flags(wildcards):
@@ -24,16 +26,12 @@ def table1_flags(wildcards):
     words = [flags({"note": TABLE1["note"]})]
     for system in TABLE1["systems"]:
         chosen = config["systems"][system]
-        metrics = [
-            f"{system_path(system, 'metrics', seed)}/{TABLE1['protocol']}.json"
-            for seed in config["seeds"]
-        ]
         words += [
             "--system",
             system,
             shlex.quote(chosen["title"]),
             shlex.quote(chosen["paper_row"] or "none"),
-            *map(located, metrics),
+            *map(located, system_metrics(system)),
         ]
     return " ".join(words)
 

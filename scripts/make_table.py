@@ -15,7 +15,7 @@ def main() -> None:
     flags.add_argument("--paper", type=Path, required=True, metavar="CSV", help="the paper's numbers (resources/paper/)")
     flags.add_argument(
         "--system", nargs="+", action="append", required=True, metavar="WORD",
-        help="KEY TITLE PAPER_ROW METRICS.json...: a system, its row in the paper's table or none, and its metrics, a file a seed",
+        help="KEY TITLE PAPER_ROW METRICS.json...: a system, its row in the paper's table or none, and its metrics, a file a seed, or two with BERTScore's own",
     )  # fmt: skip
     flags.add_argument("--csv", type=Path, required=True, help="one line a system and metric")
     flags.add_argument("--markdown", type=Path, required=True, help="the same to read")

@@ -86,6 +86,19 @@ def test_bertscore_of_another_model_stands_under_its_name(tmp_path, paper):
     assert "bert_f1 by all-minilm, layer 5 30.00" in tables.as_markdown("T", [row], None)
 
 
+def test_bertscore_from_a_file_of_its_own_joins_its_seeds_row(tmp_path, paper):
+    files = []
+    for seed in (0, 1):
+        files.append(metrics_file(tmp_path / f"{seed}.json", cider=20.0 + seed, responses_sha256=str(seed)))
+        files.append(metrics_file(tmp_path / f"{seed}-bertscore.json", bert_f1=seed, responses_sha256=str(seed), by_sample={}))
+    row = tables.read_row("s", "t", OURS, files, paper)
+    assert (row.seeds, row.samples, row.ours) == (2, 24, {"cider": 20.5, "bert_f1": 0.5})
+    with pytest.raises(UserError, match="the metrics of s and its BERTScore are not of the same responses"):
+        tables.read_row("s", "t", OURS, [files[0], files[3]], paper)
+    with pytest.raises(UserError, match="not of the same responses"):
+        tables.read_row("s", "t", OURS, files[:3], paper)
+
+
 @pytest.mark.parametrize("change", [{"protocol": "standard"}, {"samples": 25}])
 def test_metrics_that_do_not_belong_together_are_refused(tmp_path, paper, change):
     paths = [metrics_file(tmp_path / "0.json", bleu1=1.0), metrics_file(tmp_path / "1.json", bleu1=1.0, **change)]

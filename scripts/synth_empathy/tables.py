@@ -55,19 +55,30 @@ def read_paper_table(path: Path) -> dict[str, dict[str, float]]:
 
 
 def read_row(system: str, title: str, paper_row: str | None, paths: list[Path], paper: dict[str, dict[str, float]]) -> Row:
-    """A system's row from its metrics files, one a seed.
+    """A system's row from its metrics files, one a seed, or two where BERTScore stands in a file of its own.
 
     Raises:
-        UserError: the paper has no such row, or the files disagree on protocol or number of samples.
+        UserError: the paper has no such row, or the files disagree on protocol, number of samples or responses.
     """
     if paper_row is not None and paper_row not in paper:
         raise UserError(f"the paper's table has no row {paper_row!r}", f"use one of: {'; '.join(paper)}")
-    metrics = [read_json(path) for path in paths]
+    metrics = merged(system, [read_json(path) for path in paths])
     made = {(m["protocol"], m["samples"]) for m in metrics}
     if len(made) > 1:
         raise UserError(f"the metrics of {system} differ in protocol or number of samples: {sorted(made)}", "delete them and run again")
     protocol, samples = made.pop()
     return Row(system, title, samples, len(metrics), protocol, mean_values(metrics), paper.get(paper_row or "", {}))
+
+
+def merged(system: str, metrics: list[Record]) -> list[Record]:
+    """One record a seed: the files of BERTScore alone, in their order, with the others in theirs."""
+    alone = [m for m in metrics if "by_sample" in m]
+    others = [m for m in metrics if "by_sample" not in m]
+    if not alone:
+        return others
+    if [(m["protocol"], m["responses_sha256"]) for m in alone] != [(m["protocol"], m["responses_sha256"]) for m in others]:
+        raise UserError(f"the metrics of {system} and its BERTScore are not of the same responses, seed by seed", "delete them and run again")
+    return [bertscore | other for bertscore, other in zip(alone, others)]
 
 
 def mean_values(metrics: list[Record]) -> dict[str, float]:
