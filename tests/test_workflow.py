@@ -20,6 +20,10 @@ SELECTION = {
 NOVELTY = SELECTION | {"select_diverse": 1, "embed_ed": 2, "report_novelty": 1}
 CELL = SELECTION | {"fetch_model": 4, "select_diverse": 1, "mix_training_set": 2, "train_model": 2, "respond": 2, "evaluate": 1}
 
+#: The system, the baseline and the discriminator are three trainings; BERTScore's model is one to fetch.
+COMPARISON = CELL | {"fetch_model": 5, "train_model": 3, "mix_training_set": 2, "respond": 3, "evaluate_bertscore": 2, "compare_systems": 1}
+del COMPARISON["evaluate"]
+
 
 @pytest.fixture
 def dry_run(checkout):
@@ -41,6 +45,8 @@ def dry_run(checkout):
         ("results/paper/models/llama3-8b-instruct/ed/seed0/manifest.json", ED_ONLY),
         ("results/paper/selected/prompt2/dk60/quality.jsonl", SELECTION),
         ("results/paper/metrics/qwen1.5-7b-chat/ed+prompt2-dk60-kcenter/seed0/standard.json", CELL),
+        ("comparisons", COMPARISON | {"comparisons": 1}),
+        ("results/paper/comparisons/qwen1.5-7b-chat/ed+prompt2-dk55-none/against-none/standard.json", COMPARISON | {"train_model": 2, "mix_training_set": 2}),
         ("novelty", NOVELTY | {"novelty": 1}),
         ("results/paper/reports/novelty/prompt2/dk60/random/seed1.svg", NOVELTY | {"select_diverse": 2}),
         ("results/paper/metrics/llama3-8b-instruct/ed+prompt1-dk55-none/seed3/paper.json", CELL | {"fetch_model": 3}),
@@ -180,7 +186,7 @@ def local_rules(repository):
 def test_every_rule_keeps_the_order_of_fields_and_every_non_local_one_has_what_a_cluster_needs(repository):
     local = local_rules(repository)
     found = list(rules(repository))
-    assert len(found) >= 15 and local == {"fetch_ed", "fetch_model", "table1", "novelty"}
+    assert len(found) >= 15 and local == {"fetch_ed", "fetch_model", "table1", "novelty", "comparisons"}
     for file, name, fields in found:
         assert fields == sorted(fields, key=ORDER.index), (file, name)
         if name not in local:
