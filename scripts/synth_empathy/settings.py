@@ -12,6 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from .archive import INDEX
 from .errors import UserError
 from .prompts import load_prompt
 from .tables import COLUMNS, read_paper_table, rows_of
@@ -160,6 +161,8 @@ def file_faults(settings: Settings) -> Iterator[str]:
     named = {f"prompts: {name}": path for name, path in settings["prompts"].items()}
     if settings["generation"]["demonstration"]:
         named["generation: demonstration"] = settings["generation"]["demonstration"]
+    if settings["archive"] and not Path(settings["archive"], INDEX).is_file():
+        yield f"archive: {settings['archive']} is not an archive: it has no {INDEX} (docs/archive.md says how one is made)"
     for place, path in named.items():
         if not (ROOT / path).is_file():
             yield f"{place}: there is no file {path}"
