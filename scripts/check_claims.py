@@ -23,7 +23,8 @@ def main() -> None:
     if not args.results.is_dir():
         raise UserError(f"{args.results} is not a folder", "give a run's results, such as results/paper")
 
-    checked = claims.check_all(claims.load(args.claims), Results(args.results))
+    known = claims.load(args.claims)
+    checked = claims.check_all(known, Results(args.results, known.systems))
     run = args.results.resolve().name
     write_text(args.markdown or args.results / "claims.md", claims.as_markdown(run, args.note, checked))
     write_json(args.json or args.results / "claims.json", {"run": run, "note": args.note, "counts": claims.counts_of(checked), "claims": checked})

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from statistics import stdev
 from typing import Any
 
-from .evidence import Missing, Numbers, Value
+from .evidence import Missing, Numbers, Value, shown
 
 Operands = dict[str, Any]
 #: Standard errors by which a difference must be clear of the seeds' spread.
@@ -96,9 +96,10 @@ def exceeds(first: Value | Missing, second: Value | Missing, scale: Scale) -> Ou
         return lacking
     noise = ERRORS * error_of_difference(first, second)
     needed = max(scale.tolerance, noise)
+    edge = needed + ROUNDING if needed else 0.0
     low, high = first.low - second.high, first.high - second.low
-    holds = True if low > needed + ROUNDING else False if high <= needed + ROUNDING else None
-    limit = f", which asks for more than {needed:.4g}" if needed else ""
+    holds = True if low > edge else False if high <= edge else None
+    limit = f" by more than {shown(needed)}" if needed else ""
     if noise > scale.tolerance:
         limit += f" ({ERRORS} standard errors over {min(len(first.by_seed), len(second.by_seed))} seeds)"
     words = {True: "is above", False: "is not above", None: "may or may not be above"}[holds]
@@ -115,12 +116,17 @@ def is_near(value: Value | Missing, target: float, scale: Scale, what: str = "")
     farthest = max(abs(value.low - target), abs(value.high - target))
     holds = True if farthest <= allowed else False if nearest > allowed else None
     words = {True: "is within", False: "is not within", None: "may or may not be within"}[holds]
-    return Outcome(holds, f"{what}{value} {words} {allowed:.4g} of {target:,g}")
+    return Outcome(holds, f"{what}{value} {words} {shown(allowed)} of {shown(target)}")
 
 
 def near(test: Operands, scale: Scale) -> Outcome:
     """``of`` is near ``value``."""
     return is_near(scale.get(test["of"]), test["value"], scale)
+
+
+def near_all(test: Operands, scale: Scale) -> Outcome:
+    """Each of ``of`` is near the value in the same place of ``values``."""
+    return both(is_near(scale.get(quantity), value, scale) for quantity, value in zip(test["of"], test["values"]))
 
 
 def near_paper(test: Operands, scale: Scale) -> Outcome:
@@ -257,6 +263,7 @@ def share_fits_mean(test: Operands, scale: Scale) -> Outcome:
 #: Each kind's operands and what computes it.
 KINDS: dict[str, tuple[tuple[str, ...], Callable[[Operands, Scale], Outcome]]] = {
     "near": (("of", "value"), near),
+    "near_all": (("of", "values"), near_all),
     "near_paper": (("of",), near_paper),
     "above": (("of", "value"), above),
     "higher": (("first", "second"), higher),
@@ -274,4 +281,4 @@ KINDS: dict[str, tuple[tuple[str, ...], Callable[[Operands, Scale], Outcome]]] =
 #: Operands that are quantities, or lists of them.
 QUANTITIES = ("of", "to", "others", "first", "second", "last", "mean", "share")
 #: Operands that are lists of quantities, by kind.
-LISTS = {("above", "of"), ("shares_near", "of"), ("sums_to", "of"), ("best_of", "others")}
+LISTS = {("near_all", "of"), ("above", "of"), ("shares_near", "of"), ("sums_to", "of"), ("best_of", "others")}

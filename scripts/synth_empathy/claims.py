@@ -101,6 +101,8 @@ def test_faults(test: Record, systems: dict[str, Record]) -> Iterator[str]:
         if isinstance(test[key], list) != ((test["kind"], key) in LISTS):
             yield f"{key}: the kind {test['kind']} takes {'a list' if (test['kind'], key) in LISTS else 'a single quantity'}"
             return
+    if "values" in operands and len(test["values"]) != len(test["of"]):
+        yield f"values: {len(test['values'])} for {len(test['of'])} quantities"
     if "at" in operands and test["at"] not in test["over"]:
         yield f"at: {test['at']!r} is not in over"
     try:
@@ -145,23 +147,22 @@ def decide(claim: Record, claims: Claims, numbers: Numbers, paper: Paper) -> tup
     tolerance = claim["tolerance"]
     scale = Scale(numbers, paper, tolerance["value"], tolerance.get("relative", False))
     compute = KINDS[claim["test"]["kind"]][1]
-    tests = list(instances(claim["test"], claims.systems))
-    outcomes = [compute(test, scale) for test in tests]
-    needed = claim["test"].get("holds_if", len(outcomes))
-    parts = [{"of": part_name(test), "holds": outcome.holds, "said": outcome.said} for test, outcome in zip(tests, outcomes)]
-    return counted(outcomes, needed), parts
+    outcomes = [compute(test, scale) for test in instances(claim["test"], claims.systems)]
+    labels = part_labels(claim["test"])
+    parts = [{"of": label, "holds": outcome.holds, "said": outcome.said} for label, outcome in zip(labels, outcomes)]
+    if len(outcomes) == 1:
+        return outcomes[0], parts
+    labelled = [outcome if outcome.holds is None else Outcome(outcome.holds, f"{label}: {outcome.said}") for label, outcome in zip(labels, outcomes)]
+    return counted(labelled, claim["test"].get("holds_if", len(outcomes))), parts
 
 
-def part_name(test: Operands) -> str:
-    """What one part of a claim is about: its first quantity."""
-    quantity = next(quantities_of(test))
-    return quantity
+def part_labels(test: Record) -> list[str]:
+    """What tells the parts of a claim apart: their values in ``each``."""
+    return [" ".join(map(str, values)) or "all" for values in itertools.product(*test.get("each", {}).values())]
 
 
 def counted(outcomes: list[Outcome], needed: int) -> Outcome:
     """Whether enough parts hold: all of them unless the claim asks for fewer."""
-    if len(outcomes) == 1:
-        return outcomes[0]
     if needed == len(outcomes):
         whole = both(outcomes)
         of_them = sum(outcome.holds is whole.holds for outcome in outcomes)
@@ -252,7 +253,7 @@ def as_markdown(run: str, note: str | None, checked: list[Record]) -> str:
     lines += [f"{summary(checked)}.", ""]
     lines += ["| claim | the paper says | in its own numbers | here | found, or missing |", "|---|---|---|---|---|"]
     for claim in checked:
-        said = f"{claim['place']}: \"{claim['quote']}\""
+        said = f'{claim["place"]}: "{claim["quote"]}"'
         row = [claim["id"], said, claim["in_the_papers_own_numbers"], f"**{claim['verdict']}**", claim["found"]]
         lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |")
     lines += ["", *missing_targets(checked), *contradictions(checked)]

@@ -37,7 +37,7 @@ TEST_SAMPLES = 5255
 FILES = (
     "cells/*/*/*/*.json",
     "judged/*/*/*.summary.json",
-    "human/figure7.json",
+    "figures/figure7.csv",
     "synthetic/*/parse_summary.json",
     "synthetic/*/samples.jsonl",
     "ed/report.json",
@@ -61,9 +61,12 @@ class Value:
         return cls(number, number, by_seed or {})
 
     def __str__(self) -> str:
-        if self.low == self.high:
-            return f"{self.low:,.4f}".rstrip("0").rstrip(".")
-        return f"{self.low:.6g} to {self.high:.6g}"
+        return shown(self.low) if self.low == self.high else f"{shown(self.low)} to {shown(self.high)}"
+
+
+def shown(number: float) -> str:
+    """A number to four decimals, without the zeros that end it."""
+    return f"{number:,.4f}".rstrip("0").rstrip(".")
 
 
 @dataclass(frozen=True)
@@ -110,10 +113,12 @@ class Results:
 
     Args:
         folder: results/{run}.
+        systems: as of ``Paper``.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, systems: dict[str, dict[str, str]]):
         self.folder = folder
+        self.systems = systems
 
     def value(self, quantity: str) -> Value | Missing:
         """A quantity from the run's files, its mean over seeds where there are several, or what is missing."""
@@ -177,15 +182,17 @@ class Results:
         return Value.of(fmean(by_seed.values()), by_seed)
 
     def _human(self, baseline: str, item: str) -> Value | Missing:
-        """A share of all judgements against a baseline, in percent."""
-        path = self.folder / "human" / "figure7.json"
+        """A share of all judgements against a baseline, over all criteria, in percent."""
+        path = self.folder / "figures" / "figure7.csv"
         if not path.is_file():
-            return Missing("there is no human/figure7.json: no people were asked")
-        counts = field_of(read_json(path), "counts", path).get(baseline)
-        if counts is None:
-            return Missing(f"human/figure7.json has no judgements against {baseline}")
-        total = sum(counts[name] for name in ITEMS["human"])
-        return Value.of(100 * counts[item] / total) if total else Missing(f"human/figure7.json has no judgements against {baseline}")
+            return Missing("there is no figures/figure7.csv: no judgements by people")
+        lines = read_csv(path)
+        rows = [row for row in lines if row["criterion"] == "all" and self.systems.get(baseline, {}).get("row") == row["baseline"]]
+        if not rows:
+            return Missing(f"figures/figure7.csv has no judgements against {baseline}")
+        if rows[0]["counted"] != "judgements":
+            return Missing("figures/figure7.csv counts majorities, and the paper's percentages fit single judgements only")
+        return Value.of(100 * int(rows[0][item]) / int(rows[0]["total"]))
 
     def _generated(self, prompt: str, item: str) -> Value | Missing:
         """How many outputs, dialogues or samples there are."""
@@ -334,7 +341,12 @@ TABLE2_BASES = {"Qwen1.5-7B": "qwen1.5-7b-chat", "LLaMA3-8B-Instruct": "llama3-8
 
 @cache
 def rows_of(path: Path) -> list[dict[str, str]]:
-    """The lines of one of the paper's tables."""
+    """The lines of one of the paper's tables, which do not change while we look."""
+    return read_csv(path)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The lines of a table by its heading."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
