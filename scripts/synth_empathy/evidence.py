@@ -26,9 +26,9 @@ from typing import Protocol
 
 import yaml
 
+from . import cells, tables
 from .errors import UserError
 from .records import ED_SAMPLE, Record, read_json, read_jsonl
-from .tables import METRICS
 
 SPLITS = ("train", "valid", "test")
 #: Test samples of the paper's tables: ED's test split as its line of research prepares it (docs/deviations.md).
@@ -101,7 +101,7 @@ def parts_of(quantity: str) -> tuple[str, list[str], str]:
 
 ADDRESSES = {"cell": 1, "judged": 2, "human": 0, "generated": 0}
 ITEMS = {
-    "cell": (*METRICS, "samples_quality", "samples_selected"),
+    "cell": tuple(cells.HEADINGS),
     "judged": ("mean", "full_share"),
     "human": ("win", "loss", "tie"),
     "generated": ("outputs", "dialogues", "samples"),
@@ -161,7 +161,7 @@ class Results:
             if bases and base not in bases:
                 return Missing(f"this run's systems are {', '.join(bases)}, and the claim names {base}")
             return Missing(f"there is no cell {base}/{training_set}/{metric}.json")
-        found = [read_cell(path) for path in paths]
+        found = [cell_value(path) for path in paths]
         absent = [value for value in found if isinstance(value, Missing)]
         if absent:
             return absent[0]
@@ -232,19 +232,17 @@ class Results:
         return {(split, record["conv_id"]): record["emotion"] for split, record in records}
 
 
-def read_cell(path: Path) -> Value | Missing:
+def cell_value(path: Path) -> Value | Missing:
     """A cell's value by the paper's protocol on the whole test split; anything else is no test of the paper's claims."""
-    cell = read_json(path)
+    cell = cells.read_cell(path)
     place = "/".join(path.parts[-4:])
-    value, protocol, samples = (field_of(cell, name, path) for name in ("value", "protocol", "test_samples"))
-    if value is None:
-        return Missing(f"{place} is empty: {field_of(cell, 'why_null', path)}")
-    if path.stem in METRICS and protocol != "paper":
-        return Missing(f"{place} is by the {protocol} protocol, not by the paper's")
-    if path.stem in METRICS and samples != TEST_SAMPLES:
-        return Missing(f"{place} is on {samples} test samples, the paper's on {TEST_SAMPLES:,}")
-    by_seed = cell.get("by_seed") or {}
-    return Value.of(float(value), {seed: float(number) for seed, number in by_seed.items()})
+    if cell.value is None:
+        return Missing(f"{place} is empty: {cell.why_null}")
+    if cell.metric in cells.METRICS and cell.protocol != "paper":
+        return Missing(f"{place} is by the {cell.protocol} protocol, not by the paper's")
+    if cell.metric in cells.METRICS and cell.test_samples != TEST_SAMPLES:
+        return Missing(f"{place} is of {cell.test_samples} test samples, the paper's of {TEST_SAMPLES:,}")
+    return Value.of(float(cell.value), cell.by_seed)
 
 
 def field_of(record: Record, name: str, path: Path) -> object:
@@ -302,21 +300,17 @@ class Paper:
 
     @cached_property
     def _cells(self) -> dict[tuple[str, str, str], float]:
-        """Tables 1 and 2 by base, training set and metric."""
-        rows = {line["system"]: line for line in rows_of(self.folder / "table1.csv")}
+        """All tables by base, training set and metric; Tables 2 to 4 name their rows so."""
+        first = tables.read_paper_table(self.folder / "table1.csv")
+        rows = [(f"{system['base']}/{system['training_set']}", first[system["row"]]) for system in self.systems.values()]
+        for name in ("table2", "table3", "table4"):
+            rows += tables.read_paper_table(self.folder / f"{name}.csv").items()
         found: dict[tuple[str, str, str], float] = {}
-        for system in self.systems.values():
-            for metric in METRICS:
-                if rows[system["row"]].get(metric):
-                    found[system["base"], system["training_set"], metric] = float(rows[system["row"]][metric])
-        for line in rows_of(self.folder / "table2.csv"):
-            place = TABLE2_BASES[line["model"]], f"ed+prompt{line['prompt']}-dk{line['dk_threshold']}-kcenter"
-            # Which of the two counts the column "Data" holds is not said.
-            columns = {"samples_quality": "samples", "samples_selected": "samples"} | {metric: metric for metric in METRICS if metric in line}
-            for item, column in columns.items():
-                value = float(line[column])
-                if found.setdefault((*place, item), value) != value:
-                    raise UserError(f"tables 1 and 2 of {self.folder} disagree on {place} {item}", "restore them from the repository (git checkout)")
+        for system, values in rows:
+            for metric, value in values.items():
+                base, training_set = system.split("/")
+                if found.setdefault((base, training_set, metric), value) != value:
+                    raise UserError(f"two tables of {self.folder} disagree on {system} {metric}", "restore them from the repository (git checkout)")
         return found
 
     def _judged(self, stage: str, item: str) -> Value | Missing:
@@ -333,10 +327,6 @@ class Paper:
         row = {line["baseline"]: line for line in rows_of(self.folder / "figure7.csv")}[self.systems[baseline]["row"]]
         known = {name: float(row[f"{name}_pct"]) for name in ITEMS["human"] if row[f"{name}_pct"]}
         return Value.of(known[item]) if item in known else Value(0.0, 100 - sum(known.values()))
-
-
-#: Table 2's names of its models.
-TABLE2_BASES = {"Qwen1.5-7B": "qwen1.5-7b-chat", "LLaMA3-8B-Instruct": "llama3-8b-instruct"}
 
 
 @cache
