@@ -211,8 +211,8 @@ def asked_settings(claims: Claims, settings: Settings) -> dict[str, str]:
 
 
 def check_all(claims: Claims, results: Results) -> list[Record]:
-    """Every claim with its verdict on a run's results, in the file's order."""
-    paper = claims.paper()
+    """Every claim with its verdict on a run's results, in the file's order; targets are this run's."""
+    paper, run = claims.paper(), results.folder.resolve().name
     checked = []
     for claim in claims.claims:
         reason = unmet(claim, claims, results.settings)
@@ -224,7 +224,7 @@ def check_all(claims: Claims, results: Results) -> list[Record]:
                 "found": outcome.said,
                 "place": claim["place"],
                 "quote": claim["quote"],
-                "target": claim["target"],
+                "target": claim["target"].replace("results/paper/", f"results/{run}/"),
                 "tolerance": claim["tolerance"],
                 "cost": claims.costs[claim["cost"]],
                 "note": claim.get("note"),
