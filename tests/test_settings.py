@@ -137,6 +137,7 @@ FAULTS = {
     "history bounds crossed": ("turns/min_history", 4, ["turns: min_history 4 is above max_history 3"]),
     "model without a source": ("models/roberta-large/revision", DELETE, ["models: roberta-large: give either a revision", "or package"]),
     "model with half a package": ("models/roberta-large/package", "x", ["models: roberta-large: give either a revision"]),
+    "failing on claims in words": ("claims/fail", "does-not-hold", ["claims: fail: 'does-not-hold' is of the wrong type", "boolean"]),
     "name with a slash": ("run", "a/b", ["run: 'a/b' does not have the form"]),
 }
 
