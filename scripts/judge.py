@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Let a language model mark synthetic samples, 1 to 3 by each criterion (paper, section 3.4, Figures 4 and 5)."""
 
+import argparse
 from pathlib import Path
 
 from synth_empathy import cli, completing, judging, prompts, provenance
-from synth_empathy.records import SAMPLE, read_jsonl, write_json, write_jsonl
+from synth_empathy.records import SAMPLE, Record, read_jsonl, write_json, write_jsonl
 
 
 def main() -> None:
@@ -33,18 +34,7 @@ def main() -> None:
     samples = read_jsonl(args.samples, SAMPLE)
     drawn = judging.draw(samples, args.keep, args.seed)
     print(f"judge: {len(drawn):,} of {len(samples):,} samples drawn, {len(rubrics)} criteria")
-    requests = judging.requests(drawn, rubrics, args.seed)
-
-    code = provenance.code(__file__, ["judging", "prompts", "engines", "chats", f"{args.engine}_engine"])
-    if args.mode == "probabilities":
-        completed = completing.answer(requests, judging.MARKS, args, "judge", code)
-        entries = {name: judging.read_mark(row, args.temperature) for name, row in completed.rows.items()}
-    else:
-        completed = completing.complete(requests, args, "judge", code)
-        entries = {name: judging.drawn_mark(row) for name, row in completed.rows.items()}
-    judged = [
-        {"id": sample["id"], "criteria": {rubric["name"]: entries[judging.request_id(sample, rubric)] for rubric in rubrics}} for sample in drawn
-    ]  # fmt: skip
+    completed, judged = judge(drawn, rubrics, args)
     found = judging.summarise(judged, rubrics)
 
     write_jsonl(args.output, judged)
@@ -52,9 +42,27 @@ def main() -> None:
     how = {"mode": args.mode, "temperature": args.temperature}
     counts = {"available": len(samples), "drawn": len(drawn), "scored": found.pop("scored")}
     write_json(args.summary, what | how | {"samples": counts} | found | {"note": args.note})
-    inputs = {"samples_sha256": provenance.sha256_file(args.samples), "rubrics_sha256": {rubric["name"]: provenance.sha256_file(path) for rubric, path in zip(rubrics, args.rubrics)}}
+    asked = {rubric["name"]: provenance.sha256_file(path) for rubric, path in zip(rubrics, args.rubrics)}
+    inputs = {"samples_sha256": provenance.sha256_file(args.samples), "rubrics_sha256": asked}
     completing.write_manifest(args, "judge", completed, {"judging": how | {"samples": counts} | inputs})
     print(f"judge: mean {found['all']['mean']:.2f} of 1 to 3, full marks by every criterion: {100 * found['all']['full_share']:.1f} %")
+
+
+def judge(drawn: list[Record], rubrics: list[Record], args: argparse.Namespace) -> tuple[completing.Completed, list[Record]]:
+    """What the model answered, and ``records.JUDGED`` of every sample."""
+    requests = judging.requests(drawn, rubrics, args.seed)
+    code = provenance.code(__file__, ["judging", "prompts", "engines", "chats", f"{args.engine}_engine"])
+    if args.mode == "probabilities":
+        completed = completing.answer(requests, judging.MARKS, args, "judge", code)
+        entries = {name: judging.read_mark(row, args.temperature) for name, row in completed.rows.items()}
+    else:
+        completed = completing.complete(requests, args, "judge", code)
+        entries = {name: judging.drawn_mark(row) for name, row in completed.rows.items()}
+
+    def judged(sample: Record) -> Record:
+        return {"id": sample["id"], "criteria": {rubric["name"]: entries[judging.request_id(sample, rubric)] for rubric in rubrics}}
+
+    return completed, list(map(judged, drawn))
 
 
 if __name__ == "__main__":

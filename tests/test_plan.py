@@ -189,8 +189,8 @@ def test_a_file_that_is_about_to_be_made_again_is_not_counted(tmp_path):
 
 
 def test_a_rule_that_the_plan_does_not_know_is_named_where_it_takes_gpus():
-    found = planning.plan([Job("judge", {}, ("x",), 1, 8), Job("draw", {}, ("y",), 1, 0)], sizes(), {})
-    assert found["not_estimated"] == ["judge"] and found["totals"]["jobs"] == 2
+    found = planning.plan([Job("interview", {}, ("x",), 1, 8), Job("draw", {}, ("y",), 1, 0)], sizes(), {})
+    assert found["not_estimated"] == ["interview"] and found["totals"]["jobs"] == 2
 
 
 def test_a_model_without_parameters_is_refused_with_what_to_add():
@@ -309,7 +309,8 @@ def test_every_pattern_finds_its_rules_benchmark(checkout):
 def test_earlier_jobs_count_the_gpus_that_the_rules_ask_for():
     from plan import merged_settings, planned_jobs
 
-    jobs = planned_jobs(["table1", "novelty", "results/paper/training/ed+prompt2-draw60-none/seed0.jsonl"], [], 2)
+    judged = "results/paper/judged/prompt2/dk60-kcenter/seed0.jsonl"
+    jobs = planned_jobs(["table1", "novelty", judged, "results/paper/training/ed+prompt2-draw60-none/seed0.jsonl"], [], 2)
     settings = merged_settings([])
     compared = {job.rule for job in jobs if job.rule in measured.PATHS}
     assert compared == set(measured.PATHS)

@@ -15,11 +15,10 @@ from statistics import fmean, stdev
 from . import seeds
 from .engines import Request
 from .errors import UserError
-from .prompts import turn_lines
+from .prompts import MARKS, turn_lines
 from .records import Record
 
 MODES = ("probabilities", "sampling")
-MARKS = ("1", "2", "3")
 FULL = MARKS[-1]
 #: What an output must be to be a mark: nothing stands before or behind it but "Score:" and blanks.
 MARK = re.compile(r"\s*(?:score\s*:\s*)?([123])\s*", flags=re.IGNORECASE)
