@@ -15,7 +15,9 @@ def samples_to_judge(wildcards):
     if wildcards.stage == "before":
         return f"<results>/synthetic/{wildcards.prompt}/samples.jsonl"
     selected = wildcards.stage.replace("-", "/")
-    return f"<results>/selected/{wildcards.prompt}/{selected}/seed{wildcards.seed}.jsonl"
+    return (
+        f"<results>/selected/{wildcards.prompt}/{selected}/seed{wildcards.seed}.jsonl"
+    )
 
 
 def judging_memory(wildcards, attempt):

@@ -136,6 +136,20 @@ def test_a_mixture_of_experts_computes_with_the_active_parameters_and_loads_all(
     assert one.seconds == pytest.approx(10 + 46.7 * 2 + flop / (4 * 312e12))
 
 
+def test_the_judge_reads_the_rubrics_and_writes_nothing_unless_it_samples():
+    wildcards = {"prompt": "prompt2", "stage": "dk60-kcenter", "seed": "0"}
+    templates = [yaml.safe_load((REPOSITORY / path).read_text())["template"] for path in CONFIG["judge"]["criteria"].values()]
+    prompt = (sum(map(len, templates)) / 3 - len("{context}{response}")) / 4 + 270 * (0.5 + 0.12) + 15
+    one = planning.estimate(Job("judge", wildcards, ("x",), 2, 8), sizes(), {})
+    assert (one.load.requests, one.load.tokens_out) == (2000 * 3, 0)
+    assert one.load.tokens_in == pytest.approx(6000 * prompt)
+    assert one.seconds == pytest.approx(10 + 70.6 * 2 + 2 * 70.6e9 * 6000 * prompt / 0.4 / (8 * 312e12))
+    few = sizes(CONFIG | {"judge": CONFIG["judge"] | {"keep": None, "mode": "sampling"}}, counts={"selected/prompt2/dk60/kcenter/seed0.jsonl": 7})
+    load = loads.judge(few, wildcards)
+    assert (load.requests, load.tokens_out) == (21, 42) and load.variant == "vllm, sampling"
+    assert loads.judge(sizes(counts={"synthetic/prompt2/samples.jsonl": 1999}), wildcards | {"stage": "before"}).requests == 1999 * 3
+
+
 def test_full_fine_tuning_counts_tokens_weights_and_checkpoints():
     wildcards = {"base": "qwen1.5-7b-chat", "training_set": "ed+prompt2-dk60-kcenter", "seed": "0"}
     one = planning.estimate(Job("train_model", wildcards, ("x",), 2, 1), sizes(), {})
