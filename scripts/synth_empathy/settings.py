@@ -14,7 +14,7 @@ from jsonschema.exceptions import ValidationError
 
 from .archive import INDEX
 from .errors import UserError
-from .prompts import load_prompt
+from .prompts import load_prompt, load_rubric
 from .tables import COLUMNS, read_paper_table, rows_of
 
 Settings = dict[str, Any]
@@ -99,6 +99,7 @@ def model_faults(settings: Settings) -> Iterator[str]:
         "generation: model": settings["generation"]["model"],
         "discriminator: base": settings["discriminator"]["base"],
         "scoring: model": settings["scoring"]["model"],
+        "judge: model": settings["judge"]["model"],
         **{f"systems: {name}: base": system["base"] for name, system in settings["systems"].items()},
         **{f"training: bases: {base}": base for base in settings["training"]["bases"]},
     }
@@ -157,8 +158,10 @@ def table_faults(settings: Settings) -> Iterator[str]:
 
 
 def file_faults(settings: Settings) -> Iterator[str]:
-    """Data files that are not there, prompts under another name than their own, rows that the paper's table lacks."""
+    """Data files that are not there, prompts and rubrics under another name than their own, rows that the paper's table lacks."""
+    criteria = settings["judge"]["criteria"]
     named = {f"prompts: {name}": path for name, path in settings["prompts"].items()}
+    named |= {f"judge: criteria: {name}": path for name, path in criteria.items()}
     if settings["generation"]["demonstration"]:
         named["generation: demonstration"] = settings["generation"]["demonstration"]
     if settings["archive"] and not Path(settings["archive"], INDEX).is_file():
@@ -169,6 +172,9 @@ def file_faults(settings: Settings) -> Iterator[str]:
     for name, path in settings["prompts"].items():
         if (ROOT / path).is_file() and load_prompt(ROOT / path)["name"] != name:
             yield f"prompts: {name}: {path} calls itself {load_prompt(ROOT / path)['name']!r}; ids and paths need one name"
+    for name, path in criteria.items():
+        if (ROOT / path).is_file() and load_rubric(ROOT / path)["name"] != name:
+            yield f"judge: criteria: {name}: {path} calls itself {load_rubric(ROOT / path)['name']!r}; a criterion needs one name"
     known = read_paper_table(ROOT / "resources" / "paper" / "table1.csv")
     for name, system in settings["systems"].items():
         if system["paper_row"] is not None and system["paper_row"] not in known:
