@@ -59,17 +59,20 @@ endef
 	@.venv-workflow/bin/pip install -qq --require-hashes --no-deps -r envs/workflow.lock
 	@touch $@
 
-# The Python that each baseline's code was written for, as in config.yaml.
+# The Python that each baseline's code was written for, as in config.yaml, and a pip that runs on it and knows today's wheels.
 PYTHON_seek := 3.8
 PYTHON_case := 3.6
 PYTHON_escm := 3.10
+PIP_seek := 24.3.1
+PIP_case := 21.3.1
+PIP_escm := 24.3.1
 
 setup-baseline:
 	@test -n "$(PYTHON_$(BASELINE))" || { echo "error: BASELINE is none of seek, case, escm"; echo "  What to do: make setup-baseline BASELINE=seek PYTHON=/path/to/python$(PYTHON_seek)"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(PYTHON_$(BASELINE))")' \
 	  || { echo "error: $(PYTHON) is not Python $(PYTHON_$(BASELINE))"; echo "  What to do: make setup-baseline BASELINE=$(BASELINE) PYTHON=/path/to/python$(PYTHON_$(BASELINE))"; exit 1; }
 	@$(PYTHON) -m venv .venv-$(BASELINE)
-	@.venv-$(BASELINE)/bin/python -m pip install -qq --upgrade pip
+	@.venv-$(BASELINE)/bin/python -m pip install -qq pip==$(PIP_$(BASELINE))
 	@.venv-$(BASELINE)/bin/python -m pip install -qq --require-hashes --no-deps --use-pep517 -r envs/$(BASELINE).lock
 
 demo: setup
