@@ -14,7 +14,7 @@ from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from synth_empathy import baselines, images, settings
+from synth_empathy import baselines, cells, images, settings, tables
 from synth_empathy.errors import UserError
 from synth_empathy.records import write_text
 
@@ -66,6 +66,7 @@ wildcard_constraints:
     training_set=f"none|authors|published|{TRAINED}",
     inputs="test|synthetic-[a-z0-9][a-z0-9._]*",
     protocol="paper|standard",
+    table="table[1-4]",
     seed="[0-9]+",
     shard="[0-9]+",
 
@@ -142,6 +143,11 @@ def system_path(system, kind, seed):
     """Where a system's responses or metrics stand: {kind}/{base}/{training_set}/seed{seed}."""
     chosen = config["systems"][system]
     return f"<results>/{kind}/{chosen['base']}/{chosen['training_set']}/seed{seed}"
+
+
+def table_rows(table):
+    """A table's rows by the configuration: base, training_set, title, paper_row."""
+    return tables.rows_of(config, table)
 
 
 def model_memory(model, attempt):

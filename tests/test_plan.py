@@ -68,7 +68,6 @@ def test_a_cell_downloads_only_what_it_needs_and_every_assumption_says_its_sourc
         "llama3-8b-instruct",
         "qwen1.5-7b-chat",
         "gte-qwen2-7b-instruct",
-        "roberta-large",
         "ED's archive",
     }
     assert found["largest_gpus_of_a_job"] == 8 and found["measured"] == []

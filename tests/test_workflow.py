@@ -10,7 +10,7 @@ import pytest
 TABLE1_JOBS = {
     "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 7, "generate": 16, "parse_rounds": 1, "sample_turns": 1,
     "mix_training_set": 2, "train_model": 3, "respond": 7, "embed_texts": 1, "score_similarity": 1,
-    "select_quality": 1, "select_diverse": 1, "evaluate": 6, "make_table1": 1, "table1": 1,
+    "select_quality": 1, "select_diverse": 1, "evaluate": 6, "evaluate_bertscore": 6, "make_table1": 1, "table1": 1,
 }  # fmt: skip
 ED_ONLY = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "mix_training_set": 1, "train_model": 1}
 SELECTION = {
@@ -18,7 +18,7 @@ SELECTION = {
     "train_model": 1, "respond": 1, "embed_texts": 1, "score_similarity": 1, "select_quality": 1,
 }  # fmt: skip
 NOVELTY = SELECTION | {"select_diverse": 1, "embed_ed": 2, "report_novelty": 1}
-CELL = SELECTION | {"fetch_model": 5, "select_diverse": 1, "mix_training_set": 2, "train_model": 2, "respond": 2, "evaluate": 1}
+CELL = SELECTION | {"fetch_model": 4, "select_diverse": 1, "mix_training_set": 2, "train_model": 2, "respond": 2, "evaluate": 1}
 
 
 @pytest.fixture
@@ -43,7 +43,9 @@ def dry_run(checkout):
         ("results/paper/metrics/qwen1.5-7b-chat/ed+prompt2-dk60-kcenter/seed0/standard.json", CELL),
         ("novelty", NOVELTY | {"novelty": 1}),
         ("results/paper/reports/novelty/prompt2/dk60/random/seed1.svg", NOVELTY | {"select_diverse": 2}),
-        ("results/paper/metrics/llama3-8b-instruct/ed+prompt1-dk55-none/seed3/paper.json", CELL | {"fetch_model": 4}),
+        ("results/paper/metrics/llama3-8b-instruct/ed+prompt1-dk55-none/seed3/paper.json", CELL | {"fetch_model": 3}),
+        ("results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper.json", ED_ONLY | {"respond": 1, "evaluate": 1}),
+        ("results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper-bertscore.json", ED_ONLY | {"fetch_model": 2, "respond": 1, "evaluate_bertscore": 1}),
     ],
 )
 def test_a_target_of_the_papers_run_plans_what_it_needs_and_touches_nothing(dry_run, checkout, target, expected):
@@ -149,6 +151,14 @@ def test_only_settings_that_decide_a_result_make_it_again(checkout, overlay, rer
     done = checkout.snakemake("-n", *demo, "overlay.yaml", "--", "table1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert ("params have changed" in done.stdout) == reruns
+
+
+def test_where_bertscore_is_left_out_nothing_asks_for_it_and_its_file_cannot_be_had(checkout, dry_run):
+    words = ["--configfile", "config/demo.yaml", "tests/small.yaml", "--"]
+    done, jobs = dry_run(*words, "table1")
+    assert done.returncode == 0 and jobs["evaluate"] == 3 and "evaluate_bertscore" not in jobs
+    done, _ = dry_run(*words, "results/small/metrics/smollm2-135m/none/seed0/paper-bertscore.json")
+    assert done.returncode == 1 and "leaves BERTScore out" in done.stdout + done.stderr and "What to do: name one of its models" in done.stdout + done.stderr
 
 
 ORDER = ["input", "output", "log", "benchmark", "wildcard_constraints", "container", "threads", "resources", "params", "shell"]
