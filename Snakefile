@@ -5,6 +5,7 @@
     snakemake -n table1                                          what would run
     snakemake --profile slurm table1                             on a cluster, in containers (docs/cluster.md)
     snakemake --cores 2 novelty                                  whether the synthetic data leaks the test split
+    snakemake --cores 1 check_claims                             which of the paper's claims hold in the results so far
 
 The method, in the order data flows; each file opens with what it needs and what it makes:
 """
@@ -39,7 +40,9 @@ include: "rules/respond.smk"
 include: "rules/baselines.smk"
 include: "rules/score.smk"
 include: "rules/select.smk"
+include: "rules/judge.smk"
 include: "rules/evaluate.smk"
 include: "rules/cells.smk"
 include: "rules/tables.smk"
 include: "rules/report.smk"
+include: "rules/claims.smk"

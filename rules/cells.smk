@@ -33,14 +33,16 @@ def bertscore_metrics(wildcards):
     return seed_paths(wildcards, "metrics", name)
 
 
+def counts_path(training_set, seed):
+    """Where the counts of a training set's selection stand."""
+    parts = settings.TRAINING_SET.fullmatch(training_set)
+    folder = f"{parts['prompt']}/{parts['quality']}/{parts['selection']}"
+    return f"<results>/selected/{folder}/seed{seed}.counts.json"
+
+
 def selection_counts(wildcards):
     """The counts of the selection that a row's system was trained on."""
-    parts = settings.TRAINING_SET.fullmatch(wildcards.training_set)
-    folder = f"{parts['prompt']}/{parts['quality']}/{parts['selection']}"
-    return [
-        f"<results>/selected/{folder}/seed{seed}.counts.json"
-        for seed in config["seeds"]
-    ]
+    return [counts_path(wildcards.training_set, seed) for seed in config["seeds"]]
 
 
 def row_flags(wildcards):

@@ -50,7 +50,7 @@ def test_a_table_from_given_responses_through_slurm_in_the_image_has_the_same_by
     names = [name for name in calm if name.startswith(("metrics/", "tables/"))]
     assert len(names) == 8 and [name for name in names if made[name] != calm[name]] == []
     logs = [path for step in ("evaluate", "evaluate_bertscore") for path in (given.folder / "results/demo/logs" / step).rglob("*.log")]
-    logs += [given.folder / "results/demo/logs/make_table1.log"]
+    logs += [given.folder / "results/demo/logs/make_table/table1.log"]
     assert len(logs) == 7 and all("in the image metrics-cpu.sif" in log.read_text() for log in logs)
 
 

@@ -124,6 +124,15 @@ def no_metrics_samples(tmp_path, tiny_model, repository):
     return ["evaluate.py", *flags, "--output", tmp_path / "out"], []
 
 
+def judging(rows, *fragments, rubrics=("coherence.yaml",), flags=()):
+    def case(tmp_path, tiny_model, repository):
+        found = [repository / "resources/judge" / name for name in rubrics]
+        command = ["judge.py", "--samples", write_jsonl(tmp_path / "samples.jsonl", rows), "--rubrics", *found, "--model", tiny_model, *flags]
+        return [*command, "--state", tmp_path / "state", "--output", tmp_path / "out", "--summary", tmp_path / "summary.json"], fragments
+
+    return case
+
+
 good = "\n".join([HEADER, *GOOD]).encode()
 CASES = {
     "archive with another checksum": wrong_checksum,
@@ -143,6 +152,12 @@ CASES = {
     "packaged model of another version": packaged_model_of_another_version,
     "record of the wrong type": bad_record,
     "metrics on zero samples": no_metrics_samples,
+    "no sample to judge": judging([], "there is no sample to judge"),
+    "sample without a response to judge": judging([*samples(1), {"id": "blank", "history": ["a"], "response": " "}], "sample 'blank' has no text to judge"),
+    "two samples of one id to judge": judging([*samples(2), *samples(1)], "line 3: id 's0' stands on line 1 already"),
+    "rubric that is not there": judging(samples(1), "humour.yaml does not exist", "resources/judge/", rubrics=["humour.yaml"]),
+    "rubric given twice": judging(samples(1), "2 rubrics call themselves 'coherence'", rubrics=["coherence.yaml"] * 2),
+    "prompt given as a rubric": judging(samples(1), "prompt2.yaml: the template does not name the mark 1", rubrics=["../prompts/prompt2.yaml"]),
 }
 
 

@@ -158,9 +158,24 @@ FAULTS = {
     ),
     "LoRA without its rank": ("training/recipes/lora/lora_r", DELETE, ["training: recipes: lora: lora_r, lora_alpha and lora_dropout", "all three"]),
     "full fine-tuning with a rank": ("training/recipes/full/lora_r", 8, ["training: recipes: full: lora_r, lora_alpha and lora_dropout", "no other"]),
+    "unknown judge": ("judge/model", "llama3-70b", ["judge: model: there is no model 'llama3-70b'", "did you mean 'llama3-70b-instruct'?"]),
+    "unknown mode of the judge": ("judge/mode", "sample", ["judge: mode: 'sample' is not one of probabilities, sampling", "did you mean 'sampling'?"]),
+    "judge at temperature 0": ("judge/temperature", 0, ["judge: temperature: 0 is out of range", "above 0 and at most 2"]),
+    "judge without criteria": ("judge/criteria", {}, ["judge: criteria: "]),
+    "rubric that is not there": (
+        "judge/criteria/humour",
+        "resources/judge/humour.yaml",
+        ["judge: criteria: humour: there is no file resources/judge/humour.yaml"],
+    ),
+    "rubric of another name": (
+        "judge/criteria/humour",
+        "resources/judge/empathy.yaml",
+        ["judge: criteria: humour: resources/judge/empathy.yaml calls itself 'empathy'"],
+    ),
     "history bounds crossed": ("turns/min_history", 4, ["turns: min_history 4 is above max_history 3"]),
     "model without a source": ("models/roberta-large/revision", DELETE, ["models: roberta-large: give either a revision", "or package"]),
     "model with half a package": ("models/roberta-large/package", "x", ["models: roberta-large: give either a revision"]),
+    "failing on claims in words": ("claims/fail", "does-not-hold", ["claims: fail: 'does-not-hold' is of the wrong type", "boolean"]),
     "name with a slash": ("run", "a/b", ["run: 'a/b' does not have the form"]),
 }
 

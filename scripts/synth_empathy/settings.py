@@ -12,8 +12,9 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from .archive import INDEX
 from .errors import UserError
-from .prompts import load_prompt
+from .prompts import load_prompt, load_rubric
 from .tables import COLUMNS, read_paper_table, rows_of
 
 Settings = dict[str, Any]
@@ -102,6 +103,7 @@ def model_faults(settings: Settings) -> Iterator[str]:
         "generation: model": settings["generation"]["model"],
         "discriminator: base": settings["discriminator"]["base"],
         "scoring: model": settings["scoring"]["model"],
+        "judge: model": settings["judge"]["model"],
         **{f"systems: {name}: base": system["base"] for name, system in settings["systems"].items() if system["training_set"] not in OTHERS},
         **{f"training: bases: {base}": base for base in settings["training"]["bases"]},
     }
@@ -171,18 +173,25 @@ def other_faults(settings: Settings, place: str, system: Settings) -> Iterator[s
 
 
 def file_faults(settings: Settings) -> Iterator[str]:
-    """Data files that are not there, prompts under another name than their own, rows that the paper's table lacks."""
+    """Data files that are not there, prompts and rubrics under another name than their own, rows that the paper's table lacks."""
+    criteria = settings["judge"]["criteria"]
     named = {f"prompts: {name}": path for name, path in settings["prompts"].items()}
+    named |= {f"judge: criteria: {name}": path for name, path in criteria.items()}
     if settings["generation"]["demonstration"]:
         named["generation: demonstration"] = settings["generation"]["demonstration"]
     named |= {f"published: {name}: file": system["file"] for name, system in settings["published"].items()}
     named |= {f"baselines: {name}: results": baseline["results"] for name, baseline in settings["baselines"].items() if baseline["results"]}
+    if settings["archive"] and not Path(settings["archive"], INDEX).is_file():
+        yield f"archive: {settings['archive']} is not an archive: it has no {INDEX} (docs/archive.md says how one is made)"
     for place, path in named.items():
         if not (ROOT / path).is_file():
             yield f"{place}: there is no file {path}"
     for name, path in settings["prompts"].items():
         if (ROOT / path).is_file() and load_prompt(ROOT / path)["name"] != name:
             yield f"prompts: {name}: {path} calls itself {load_prompt(ROOT / path)['name']!r}; ids and paths need one name"
+    for name, path in criteria.items():
+        if (ROOT / path).is_file() and load_rubric(ROOT / path)["name"] != name:
+            yield f"judge: criteria: {name}: {path} calls itself {load_rubric(ROOT / path)['name']!r}; a criterion needs one name"
     known = read_paper_table(ROOT / "resources" / "paper" / "table1.csv")
     for name, system in settings["systems"].items():
         if system["paper_row"] is not None and system["paper_row"] not in known:
