@@ -25,6 +25,7 @@ pathvars:
 
 onstart:
     check_before_start()
+    check_baselines()
     keep_configuration()
 
 
@@ -36,6 +37,7 @@ include: "rules/data.smk"
 include: "rules/generate.smk"
 include: "rules/train.smk"
 include: "rules/respond.smk"
+include: "rules/baselines.smk"
 include: "rules/score.smk"
 include: "rules/select.smk"
 include: "rules/judge.smk"

@@ -14,7 +14,7 @@ from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from synth_empathy import cells, images, settings, tables
+from synth_empathy import baselines, cells, images, settings, tables
 from synth_empathy.errors import UserError
 from synth_empathy.records import write_text
 
@@ -58,6 +58,7 @@ wildcard_constraints:
     split="train|valid|test",
     model="[a-z0-9][a-z0-9._-]*",
     base="[a-z0-9][a-z0-9._-]*",
+    baseline="[a-z0-9][a-z0-9._-]*",
     prompt="[a-z0-9][a-z0-9._]*",
     dk=DK,
     quality=QUALITY,

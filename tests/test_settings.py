@@ -44,6 +44,12 @@ def test_what_is_shipped_is_valid(shipped, demo):
             settings.check(whole | {"sead": 1})
 
 
+def test_a_system_may_be_a_baseline_or_published_outputs(repository, shipped):
+    systems = {"seek": SEEK, "kemp": SEEK | {"base": "kemp", "training_set": "published", "paper_row": None}}
+    published = {"kemp": {"title": "KEMP", "file": "README.md", "source": "x"}}
+    assert settings.check(shipped | {"systems": shipped["systems"] | systems, "published": published}) is None
+
+
 def test_the_schema_knows_exactly_the_shipped_keys(repository, shipped):
     schema = yaml.safe_load((repository / "config" / "schema.yaml").read_text(encoding="utf-8"))
     assert set(schema["properties"]) == set(schema["required"]) == set(shipped)
@@ -69,6 +75,7 @@ def test_the_schema_is_one(repository):
 
 #: Where (a path into the configuration), what stands there instead, and what the message says. ``DELETE`` takes it away.
 DELETE = object()
+SEEK = {"title": "SEEK", "base": "seek", "training_set": "authors", "paper_row": "SEEK"}
 FAULTS = {
     "typo in a key": ("generation/temprature", 0.8, ["generation: unknown key 'temprature'", "did you mean 'temperature'?"]),
     "typo in a top-level key": ("sytems", {}, ["top level: unknown key 'sytems'", "did you mean 'systems'?"]),
@@ -114,6 +121,23 @@ FAULTS = {
     "unknown discriminator": ("discriminator/base", "lama3-8b-instruct", ["discriminator: base: there is no model", "did you mean 'llama3-8b-instruct'?"]),
     "unknown base of a system": ("systems/llama3-8b/base", "llama3-8b-instrukt", ["systems: llama3-8b: base: there is no model", "'llama3-8b-instruct'"]),
     "unknown BERTScore model": ("evaluation/bertscore/model", "roberta", ["evaluation: bertscore: model: there is no model 'roberta'", "'roberta-large'"]),
+    "baseline that is none": ("systems/ours", SEEK | {"base": "seak"}, ["systems: ours: base: the training set authors needs a key of baselines", "'seek'"]),
+    "published outputs that are none": (
+        "systems/ours",
+        SEEK | {"training_set": "published"},
+        ["systems: ours: base: the training set published needs a key of published, and 'seek' is none (it is empty)"],
+    ),
+    "model as a baseline": ("systems/ours/training_set", "authors", ["systems: ours: base: the training set authors needs a key of baselines"]),
+    "baseline as a model": ("systems/ours", SEEK | {"training_set": "ed"}, ["systems: ours: base: there is no model 'seek'"]),
+    "discriminator by somebody else": ("discriminator/training_set", "authors", ["discriminator: training_set", "use ed"]),
+    "branch for a commit": ("baselines/seek/commit", "main", ["baselines: seek: commit: 'main' does not have the form"]),
+    "results that are not there": ("baselines/case/results", "no/results.txt", ["baselines: case: results: there is no file no/results.txt"]),
+    "published outputs that are not there": (
+        "published/kemp",
+        {"title": "KEMP", "file": "no/kemp.jsonl", "source": "x"},
+        ["published: kemp: file: there is no file no/kemp.jsonl"],
+    ),
+    "share over one": ("outputs/unaligned", 2, ["outputs: unaligned: 2 is out of range"]),
     "unknown system in a table": (
         "tables/table1/systems",
         ["ours", "qwen1.5-7b"],

@@ -27,6 +27,10 @@ SCHEMA = ROOT / "config" / "schema.yaml"
 TRAINING_SET = re.compile(r"ed\+(?P<prompt>[a-z0-9][a-z0-9._]*)-(?P<quality>(?:dk|draw)(?P<dk>[0-9]+(?:[.][0-9]+)?))-(?P<selection>kcenter|random|none)")
 
 
+#: Training sets of systems that are not ours, and the catalogue that holds their bases.
+OTHERS = {"authors": "baselines", "published": "published"}
+
+
 def check(settings: Settings) -> None:
     """Refuse a configuration that cannot be meant.
 
@@ -100,7 +104,7 @@ def model_faults(settings: Settings) -> Iterator[str]:
         "discriminator: base": settings["discriminator"]["base"],
         "scoring: model": settings["scoring"]["model"],
         "judge: model": settings["judge"]["model"],
-        **{f"systems: {name}: base": system["base"] for name, system in settings["systems"].items()},
+        **{f"systems: {name}: base": system["base"] for name, system in settings["systems"].items() if system["training_set"] not in OTHERS},
         **{f"training: bases: {base}": base for base in settings["training"]["bases"]},
     }
     bertscore = settings["evaluation"]["bertscore"]
@@ -122,6 +126,9 @@ def system_faults(settings: Settings) -> Iterator[str]:
     """Systems, and the discriminator, that cannot be trained."""
     trained = {f"systems: {name}": system for name, system in settings["systems"].items()} | {"discriminator": settings["discriminator"]}
     for place, system in trained.items():
+        if system["training_set"] in OTHERS:
+            yield from other_faults(settings, place, system)
+            continue
         if system["training_set"] != "none" and system["base"] not in settings["training"]["bases"]:
             yield f"{place}: training: bases names no recipe for {system['base']!r}{nearest(system['base'], settings['training']['bases'])}"
         parts = TRAINING_SET.fullmatch(system["training_set"])
@@ -157,6 +164,14 @@ def table_faults(settings: Settings) -> Iterator[str]:
             yield f"tables: {table}: {twice} stands in it twice; each row needs its own base or training set"
 
 
+def other_faults(settings: Settings, place: str, system: Settings) -> Iterator[str]:
+    """A system that is not ours and whose outputs come from nowhere."""
+    catalogue = OTHERS[system["training_set"]]
+    if system["base"] not in settings[catalogue]:
+        known = nearest(system["base"], settings[catalogue]) if settings[catalogue] else " (it is empty)"
+        yield f"{place}: base: the training set {system['training_set']} needs a key of {catalogue}, and {system['base']!r} is none{known}"
+
+
 def file_faults(settings: Settings) -> Iterator[str]:
     """Data files that are not there, prompts and rubrics under another name than their own, rows that the paper's table lacks."""
     criteria = settings["judge"]["criteria"]
@@ -164,6 +179,8 @@ def file_faults(settings: Settings) -> Iterator[str]:
     named |= {f"judge: criteria: {name}": path for name, path in criteria.items()}
     if settings["generation"]["demonstration"]:
         named["generation: demonstration"] = settings["generation"]["demonstration"]
+    named |= {f"published: {name}: file": system["file"] for name, system in settings["published"].items()}
+    named |= {f"baselines: {name}: results": baseline["results"] for name, baseline in settings["baselines"].items() if baseline["results"]}
     if settings["archive"] and not Path(settings["archive"], INDEX).is_file():
         yield f"archive: {settings['archive']} is not an archive: it has no {INDEX} (docs/archive.md says how one is made)"
     for place, path in named.items():
