@@ -17,7 +17,6 @@ from .tables import METRICS
 
 Values = list[float | None]
 
-#: One metric: a cell's own value, or that of its ``instead``.
 CELLS_HINT = "give the cells of one table, one protocol and one test set: results/{run}/cells/"
 
 
@@ -101,7 +100,7 @@ def radar(cells: list[Cell]) -> Radar:
     shares = [[share(value, top) for value, top in zip(row, best)] for row in values]
     return Radar(
         metrics, titles, best, shares,
-        missing=absent(titles, metrics, values) + [f"{METRICS[m]} (no value above 0)" for m, top in zip(metrics, best) if top is None and has(values, metrics, m)],
+        missing=absent(titles, metrics, values) + [f"{METRICS[m]} (none above 0)" for m, top in zip(metrics, best) if top is None and has(values, metrics, m)],
         below_zero=[f"{titles[i]}: {METRICS[m]} {row[j]:.2f}" for i, row in enumerate(values) for j, m in enumerate(metrics) if (row[j] or 0) < 0],
         other_model=other_model, samples=span({cell.test_samples for cell in cells}), protocol=protocol,
     )  # fmt: skip
@@ -168,6 +167,11 @@ def absent(titles: list[str], metrics: list[str], values: list[Values]) -> list[
         elif lacking:
             words.append(f"{title} ({', '.join(lacking)})")
     return words
+
+
+def why_missing(cells: list[Cell]) -> list[str]:
+    """A line for every cell without a value, with its reason."""
+    return [f"missing: {cell.title}, {METRICS.get(cell.metric, cell.metric)}: {cell.why_null}" for cell in cells if cell.value is None]
 
 
 def curves(cells: list[Cell]) -> list[Curve]:
