@@ -48,8 +48,10 @@ SHARDS = range(config["generation"]["shards"])
 
 #: A DK threshold as paths write it: 0 to 100, with decimals if any.
 DK = r"(?:100|[0-9]{1,2})(?:[.][0-9]+)?"
+#: The quality step: what lies above a DK threshold, or (Table 3) a draw of as many from everything generated.
+QUALITY = rf"(?:dk|draw){DK}"
 #: What a model can be trained on: ED, or ED with selected synthetic samples.
-TRAINED = rf"ed(?:\+[a-z0-9][a-z0-9._]*-dk{DK}-(?:kcenter|random|none))?"
+TRAINED = rf"ed(?:\+[a-z0-9][a-z0-9._]*-{QUALITY}-(?:kcenter|random|none))?"
 
 
 wildcard_constraints:
@@ -58,8 +60,9 @@ wildcard_constraints:
     base="[a-z0-9][a-z0-9._-]*",
     prompt="[a-z0-9][a-z0-9._]*",
     dk=DK,
+    quality=QUALITY,
     selection="kcenter|random|none",
-    training_set=f"none|{TRAINED}",
+    training_set=f"none|authors|published|{TRAINED}",
     inputs="test|synthetic-[a-z0-9][a-z0-9._]*",
     protocol="paper|standard",
     seed="[0-9]+",

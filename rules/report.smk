@@ -16,8 +16,9 @@ def novelty_reports(wildcards):
     training_sets = {config["systems"][name]["training_set"] for name in systems}
     parts = filter(None, map(settings.TRAINING_SET.fullmatch, sorted(training_sets)))
     return [
-        f"<results>/reports/novelty/{part['prompt']}/dk{part['dk']}/{part['selection']}/seed{seed}.json"
+        f"<results>/reports/novelty/{part['prompt']}/{part['quality']}/{part['selection']}/seed{seed}.json"
         for part in parts
+        if part["quality"].startswith("dk")
         for seed in config["seeds"]
     ]
 

@@ -3,9 +3,19 @@
 Requires: the synthetic samples, their similarities, their embeddings.
 Makes:
     <results>/selected/{prompt}/dk{dk}/quality.jsonl                     the samples that pass the DK threshold
-    <results>/selected/{prompt}/dk{dk}/{selection}/seed{seed}.jsonl      those that the selection keeps, with their rank:
-                                                                         kcenter, random (a control), none (an ablation)
+    <results>/selected/{prompt}/draw{dk}/seed{seed}.jsonl                as many, drawn from all: Table 3's ablation
+    <results>/selected/{prompt}/{quality}/{selection}/seed{seed}.jsonl   those of dk{dk} or draw{dk} that the selection
+                                                                         keeps, with their rank: kcenter, random (a
+                                                                         control), none (Table 4's ablation)
 """
+
+
+def samples_to_select(wildcards):
+    """What the diversity selection chooses among: the samples that passed, or as many drawn."""
+    name = (
+        f"seed{wildcards.seed}" if wildcards.quality.startswith("draw") else "quality"
+    )
+    return f"<results>/selected/{wildcards.prompt}/{wildcards.quality}/{name}.jsonl"
 
 
 rule select_quality:
@@ -35,17 +45,41 @@ rule select_quality:
         " > {log} 2>&1"
 
 
+rule draw_samples:
+    input:
+        samples="<results>/synthetic/{prompt}/samples.jsonl",
+        passed="<results>/selected/{prompt}/dk{dk}/quality.jsonl",
+    output:
+        "<results>/selected/{prompt}/draw{dk}/seed{seed}.jsonl",
+    log:
+        "<results>/logs/draw_samples/{prompt}/draw{dk}/seed{seed}.log",
+    benchmark:
+        "<results>/benchmarks/draw_samples/{prompt}/draw{dk}/seed{seed}.tsv"
+    container:
+        image("core")
+    resources:
+        mem_mb=grows(4000),
+        runtime=grows(20),
+    shell:
+        "{PYTHON[core]} scripts/draw_samples.py"
+        " --samples {input.samples}"
+        " --as-many-as {input.passed}"
+        " --seed {wildcards.seed}"
+        " --output {output}"
+        " > {log} 2>&1"
+
+
 rule select_diverse:
     input:
-        samples="<results>/selected/{prompt}/dk{dk}/quality.jsonl",
+        samples=samples_to_select,
         texts="<results>/scored/{prompt}/texts.jsonl",
         embeddings="<results>/scored/{prompt}/embeddings.npy",
     output:
-        "<results>/selected/{prompt}/dk{dk}/{selection}/seed{seed}.jsonl",
+        "<results>/selected/{prompt}/{quality}/{selection}/seed{seed}.jsonl",
     log:
-        "<results>/logs/select_diverse/{prompt}/dk{dk}/{selection}/seed{seed}.log",
+        "<results>/logs/select_diverse/{prompt}/{quality}/{selection}/seed{seed}.log",
     benchmark:
-        "<results>/benchmarks/select_diverse/{prompt}/dk{dk}/{selection}/seed{seed}.tsv"
+        "<results>/benchmarks/select_diverse/{prompt}/{quality}/{selection}/seed{seed}.tsv"
     container:
         image("embed")
     threads: 2

@@ -1,7 +1,7 @@
 """Fine-tuning: the discriminator (paper, section 3.2), the ED-only baselines and our systems (section 4.2), by one rule.
 
 Requires: ED's train samples, for ed+... the selected synthetic samples, and the base model.
-Makes, for each {training_set}: ed, or ed+{prompt}-dk{dk}-{selection}
+Makes, for each {training_set}: ed, or ed+{prompt}-{quality}-{selection}
     <results>/training/{training_set}/seed{seed}.jsonl                     all its samples with their source
     <results>/models/{base}/{training_set}/seed{seed}/manifest.json        merged weights, tokenizer, manifest
 """
@@ -12,7 +12,7 @@ def synthetic_part(wildcards):
     if wildcards.training_set == "ed":
         return []
     parts = settings.TRAINING_SET.fullmatch(wildcards.training_set)
-    return f"<results>/selected/{parts['prompt']}/dk{parts['dk']}/{parts['selection']}/seed{wildcards.seed}.jsonl"
+    return f"<results>/selected/{parts['prompt']}/{parts['quality']}/{parts['selection']}/seed{wildcards.seed}.jsonl"
 
 
 def synthetic_flag(wildcards, input):

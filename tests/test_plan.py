@@ -309,7 +309,7 @@ def test_every_pattern_finds_its_rules_benchmark(checkout):
 def test_earlier_jobs_count_the_gpus_that_the_rules_ask_for():
     from plan import merged_settings, planned_jobs
 
-    jobs = planned_jobs(["table1", "novelty"], [], 2)
+    jobs = planned_jobs(["table1", "novelty", "results/paper/training/ed+prompt2-draw60-none/seed0.jsonl"], [], 2)
     settings = merged_settings([])
     compared = {job.rule for job in jobs if job.rule in measured.PATHS}
     assert compared == set(measured.PATHS)

@@ -55,6 +55,25 @@ def test_random_rows_are_drawn_evenly():
     assert (abs(counts - 600) < 100).all()
 
 
+# A draw instead of the quality selection
+
+
+def test_a_draw_is_seeded_nested_even_and_in_order():
+    samples = [{"id": f"s{n}"} for n in range(50)]
+    drawn = selection.draw_samples(samples, 10, 3)
+    assert len(drawn) == 10 and drawn == [sample for sample in samples if sample in drawn]
+    larger = selection.draw_samples(samples[::-1], 20, 3)
+    assert all(sample in larger for sample in drawn)
+    assert selection.draw_samples(samples, 10, 4) != drawn and selection.draw_samples(samples, 50, 4) == samples
+    counts = {sample["id"]: 0 for sample in samples}
+    for seed in range(1000):
+        for sample in selection.draw_samples(samples, 10, seed):
+            counts[sample["id"]] += 1
+    assert all(130 < count < 270 for count in counts.values())  # 200 each, 12.6 as standard deviation
+    with pytest.raises(UserError, match="51 samples cannot be drawn of 50"):
+        selection.draw_samples(samples, 51, 0)
+
+
 # Quality
 
 

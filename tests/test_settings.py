@@ -196,6 +196,7 @@ def test_what_is_meant_is_accepted(shipped, place, value):
 
 def test_training_sets_are_taken_apart():
     parts = settings.TRAINING_SET.fullmatch("ed+prompt2-dk57.5-kcenter")
-    assert parts.groupdict() == {"prompt": "prompt2", "dk": "57.5", "selection": "kcenter"}
+    assert parts.groupdict() == {"prompt": "prompt2", "quality": "dk57.5", "dk": "57.5", "selection": "kcenter"}
+    assert settings.TRAINING_SET.fullmatch("ed+prompt2-draw60-none")["quality"] == "draw60"
     for other in ("ed", "none", "ed+prompt2-dk60-", "ed+prompt2-dk-kcenter", "ed+-dk60-kcenter", "ed+prompt2-dk60-kcenter2"):
         assert settings.TRAINING_SET.fullmatch(other) is None

@@ -125,8 +125,8 @@ def evaluate(sizes: Sizes, wildcards: dict[str, str]) -> Load:
 
 def select_diverse(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     """A selection; k-center compares each chosen row with those that are left, and its work is rows x chosen rows."""
-    prompt, dk, selection = wildcards["prompt"], wildcards["dk"], wildcards["selection"]
-    rows, chosen = sizes.quality(prompt, dk), sizes.selected(prompt, dk, selection, wildcards["seed"])
+    prompt, quality, selection = wildcards["prompt"], wildcards["quality"], wildcards["selection"]
+    rows, chosen = sizes.passed(prompt, quality), sizes.selected(prompt, quality, selection, wildcards["seed"])
     disk = chosen * sizes.assumed["record"]
     if selection != "kcenter":
         return Load(work=rows, rows=rows, variant=selection, disk=disk)
@@ -144,7 +144,7 @@ def embed_ed(sizes: Sizes, wildcards: dict[str, str]) -> Load:
 def report_novelty(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     """Nearest neighbours among the selected samples and ED's; its work is the pairs that are compared."""
     prompt, dk = wildcards["prompt"], wildcards["dk"]
-    selected = sizes.selected(prompt, dk, wildcards["selection"], wildcards["seed"])
+    selected = sizes.selected(prompt, f"dk{dk}", wildcards["selection"], wildcards["seed"])
     train, test, passed = sizes.ed("train"), sizes.ed("test"), sizes.quality(prompt, dk)
     coverages = 2 + sizes.settings["report"]["draws"]
     pairs = selected * (test + train + 2 * selected) + 2 * train * test + coverages * (passed - selected) * selected
@@ -196,6 +196,7 @@ LOADS: dict[str, Callable[[Sizes, dict[str, str]], Load]] = {
     "embed_texts": embed_texts,
     "score_similarity": reading(samples_of),
     "select_quality": reading(samples_of),
+    "draw_samples": reading(samples_of),
     "select_diverse": select_diverse,
     "embed_ed": embed_ed,
     "report_novelty": report_novelty,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -30,6 +30,11 @@ def keep_by_hash(rows: Iterable[T], size: int | None, key: Callable[[T], str]) -
     rows = list(rows)
     if size is None or size >= len(rows):
         return rows
-    order = sorted(range(len(rows)), key=lambda i: hashlib.sha256(key(rows[i]).encode()).digest())
+    return keep_lowest(rows, size, lambda row: hashlib.sha256(key(row).encode()).digest())
+
+
+def keep_lowest(rows: list[T], size: int, rank: Callable[[T], Any]) -> list[T]:
+    """The ``size`` rows of lowest rank, in their given order."""
+    order = sorted(range(len(rows)), key=lambda i: rank(rows[i]))
     keep = set(order[:size])
     return [row for i, row in enumerate(rows) if i in keep]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import cli
+from . import cli, seeds
 from .errors import UserError
 from .records import Record
 
@@ -63,6 +63,19 @@ def select_quality(scored: list[Record], threshold: float, rule: str) -> list[Re
             "lower the threshold in the configuration (systems: training_set), or raise the number of generated samples",
         )
     return kept
+
+
+def draw_samples(samples: list[Record], size: int, seed: int) -> list[Record]:
+    """A seeded draw without replacement, in the samples' order, by each id's own seed: Table 3 without quality selection.
+
+    A smaller draw is part of a larger one, so that what is drawn at DK 60 is also drawn at 55.
+
+    Raises:
+        UserError: there are not so many samples.
+    """
+    if size > len(samples):
+        raise UserError(f"{size} samples cannot be drawn of {len(samples)}", "draw from the samples that the quality selection chose from")
+    return seeds.keep_lowest(samples, size, lambda sample: seeds.row_seed(seed, sample["id"], "draw"))
 
 
 def size_of(ratio: float, rows: int) -> int:

@@ -21,8 +21,9 @@ Settings = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "config" / "schema.yaml"
 
-#: What a model was trained on, as the paper's axes: base set, prompt, DK threshold, selection.
-TRAINING_SET = re.compile(r"ed\+(?P<prompt>[a-z0-9][a-z0-9._]*)-dk(?P<dk>[0-9]+(?:[.][0-9]+)?)-(?P<selection>kcenter|random|none)")
+#: What a model was trained on, as the paper's axes: base set, prompt, quality selection (above a DK threshold, or a draw
+#: of as many as are above it), diversity selection.
+TRAINING_SET = re.compile(r"ed\+(?P<prompt>[a-z0-9][a-z0-9._]*)-(?P<quality>(?:dk|draw)(?P<dk>[0-9]+(?:[.][0-9]+)?))-(?P<selection>kcenter|random|none)")
 
 
 def check(settings: Settings) -> None:

@@ -130,15 +130,19 @@ class Sizes:
                 return high_share + (low_share - high_share) * (dk - low) / (high - low)
         return 0.0
 
-    def selected(self, prompt: str, dk: str, selection: str, seed: str) -> int:
-        """Samples that the selection keeps of those above the threshold."""
+    def passed(self, prompt: str, quality: str) -> int:
+        """Samples above the threshold (dk60), or as many that were drawn (draw60)."""
+        return self.quality(prompt, quality.removeprefix("dk").removeprefix("draw"))
+
+    def selected(self, prompt: str, quality: str, selection: str, seed: str) -> int:
+        """Samples that the selection keeps of those."""
         ratio = 1.0 if selection == "none" else self.settings["selection"]["ratio"]
-        return self.rows(f"selected/{prompt}/dk{dk}/{selection}/seed{seed}.jsonl", lambda: math.floor(ratio * self.quality(prompt, dk)))
+        return self.rows(f"selected/{prompt}/{quality}/{selection}/seed{seed}.jsonl", lambda: math.floor(ratio * self.passed(prompt, quality)))
 
     def synthetic_part(self, training_set: str, seed: str) -> int:
         """Synthetic samples of a training set."""
         parts = TRAINING_SET.fullmatch(training_set)
-        return self.selected(parts["prompt"], parts["dk"], parts["selection"], seed) if parts else 0
+        return self.selected(parts["prompt"], parts["quality"], parts["selection"], seed) if parts else 0
 
     def training(self, training_set: str, seed: str) -> int:
         """Samples of a training set."""

@@ -1,0 +1,26 @@
+#!/usr/bin/env python3
+"""Draw as many samples as another selection keeps: the paper's ablation without quality selection (section 4.5, Table 3)."""
+
+from pathlib import Path
+
+from synth_empathy import cli, selection
+from synth_empathy.records import SAMPLE, read_jsonl, write_jsonl
+
+
+def main() -> None:
+    """Parse flags, draw, write the samples in their order."""
+    flags = cli.parser(__doc__ + " The paper does not say how many samples it drew: docs/deviations.md.")
+    flags.add_argument("--samples", type=Path, required=True, metavar="JSONL", help="all synthetic samples: id, history, response")
+    flags.add_argument("--as-many-as", type=Path, required=True, metavar="JSONL", help="the samples that the quality selection keeps")
+    flags.add_argument("--seed", type=int, default=0, help="of the draw")
+    flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="the samples drawn")
+    args = flags.parse_args()
+
+    samples, size = read_jsonl(args.samples, SAMPLE), len(read_jsonl(args.as_many_as, SAMPLE))
+    drawn = selection.draw_samples(samples, size, args.seed)
+    write_jsonl(args.output, drawn)
+    print(f"{len(drawn):,} of {len(samples):,} samples drawn")
+
+
+if __name__ == "__main__":
+    cli.run(main)
