@@ -143,6 +143,19 @@ def system_path(system, kind, seed):
     return f"<results>/{kind}/{chosen['base']}/{chosen['training_set']}/seed{seed}"
 
 
+def table_rows(table):
+    """A table's rows, as (base, training_set), in its order."""
+    chosen = config["tables"][table]
+    if "systems" in chosen:
+        systems = [config["systems"][name] for name in chosen["systems"]]
+        return [(system["base"], system["training_set"]) for system in systems]
+    return [
+        (one["base"], f"ed+{one['prompt']}-dk{threshold}-{chosen['selection']}")
+        for one in chosen["series"]
+        for threshold in chosen["thresholds"]
+    ]
+
+
 def model_memory(model, attempt):
     """Main memory of a step that runs a model of the catalogue, growing with each attempt."""
     return config["models"][model]["mem_mb"] * attempt

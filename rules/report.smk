@@ -12,7 +12,9 @@ Targets by name: novelty
 
 def novelty_reports(wildcards):
     """The reports on every synthetic training set of a table's systems, for every seed."""
-    systems = [name for table in config["tables"].values() for name in table["systems"]]
+    systems = [
+        name for table in config["tables"].values() for name in table.get("systems", [])
+    ]
     training_sets = {config["systems"][name]["training_set"] for name in systems}
     parts = filter(None, map(settings.TRAINING_SET.fullmatch, sorted(training_sets)))
     return [

@@ -72,6 +72,7 @@ class Judged:
     seeds: int
     notes: list[str]
     made_by: tuple[str, str, str]
+    stage: str
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ def judged(paths: list[Path]) -> Judged:
         [c["title"] for c in first["criteria"].values()],
         [fmean(row) for row in means], [spread(row) for row in means], [fmean(row) for row in shares], [spread(row) for row in shares],
         sum(s["samples"]["scored"] for s in summaries), len(summaries),
-        list(dict.fromkeys(s["note"] for s in summaries if s["note"])), (first["prompt"], first["judge"], first["mode"]),
+        list(dict.fromkeys(s["note"] for s in summaries if s["note"])), (first["prompt"], first["judge"], first["mode"]), first["stage"],
     )  # fmt: skip
 
 
@@ -242,7 +243,9 @@ def read_summary(path: Path) -> Record:
 
 
 def check_stages(before: Judged, after: Judged) -> None:
-    """Refuse two stages that cannot be compared: another prompt, judge, mode or other criteria."""
+    """Refuse two stages that cannot be compared: twice the same, another prompt, judge, mode or other criteria."""
+    if before.stage == after.stage:
+        raise UserError(f"before and after are both {before.stage}", "give the summaries of two stages: before, and one such as dk60-kcenter")
     if (before.made_by, before.titles) != (after.made_by, after.titles):
         told = [f"{' / '.join(stage.made_by)} on {', '.join(stage.titles)}" for stage in (before, after)]
         raise UserError(f"before and after were not judged alike: {told[0]}; {told[1]}", "give summaries of one prompt, judge, mode and set of criteria")

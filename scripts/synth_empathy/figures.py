@@ -164,7 +164,7 @@ def draw_figure1(data: Radar, note: str | None):
 def radar_notes(data: Radar) -> list[str]:
     """What a reader of the radar must know."""
     notes = [
-        f"Each axis runs from 0 to the best system's value, which stands in brackets (x 100); rings at 25, 50, 75 and 100 % of it. "
+        f"Each axis runs from 0 to the best system's value, in brackets; rings at 25, 50, 75 and 100 % of it. Values times 100. "
         f"{data.samples} test samples, {data.protocol} protocol."
     ]
     if data.missing:
@@ -240,7 +240,7 @@ def judge_notes(before: Judged, after: Judged) -> list[str]:
     prompt, judge, mode = after.made_by
     seeds = f"; bars: means over {after.seeds} seeds, whiskers: their standard deviation" if after.seeds > 1 else ""
     return [
-        f"{prompt}, judge {judge} ({mode}): {before.samples:,} samples before, {after.samples:,} after{seeds}. "
+        f"{prompt}, {after.stage}; judge {judge} ({mode}); {before.samples:,} samples before, {after.samples:,} after{seeds}. "
         f"The paper's numbers are over all criteria together. {UNKNOWN_NOTE}."
     ]
 

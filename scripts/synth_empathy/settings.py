@@ -126,10 +126,16 @@ def system_faults(settings: Settings) -> Iterator[str]:
             yield f"{place}: training_set: there is no prompt {parts['prompt']!r}{nearest(parts['prompt'], settings['prompts'])}"
         if parts and not 0 <= float(parts["dk"]) <= 100:
             yield f"{place}: training_set: the DK threshold {parts['dk']} is out of range; it must be at least 0 and at most 100"
+    shown = settings["figures"]["figure5"]
+    if shown["prompt"] not in settings["prompts"]:
+        yield f"figures: figure5: prompt: there is no prompt {shown['prompt']!r}{nearest(shown['prompt'], settings['prompts'])}"
+    dk = float(re.search("[0-9.]+", shown["stage"])[0])
+    if dk > 100:
+        yield f"figures: figure5: stage: the DK threshold {dk:g} is out of range; it must be at least 0 and at most 100"
     if settings["discriminator"]["training_set"] not in ("ed", "none"):
         yield "discriminator: training_set: it selects the synthetic samples and so cannot be trained on them; use ed"
     for table, content in settings["tables"].items():
-        for name in content["systems"]:
+        for name in content.get("systems", []):
             if name not in settings["systems"]:
                 yield f"tables: {table}: systems: there is no system {name!r}{nearest(name, settings['systems'])}"
 
@@ -139,6 +145,8 @@ def file_faults(settings: Settings) -> Iterator[str]:
     named = {f"prompts: {name}": path for name, path in settings["prompts"].items()}
     if settings["generation"]["demonstration"]:
         named["generation: demonstration"] = settings["generation"]["demonstration"]
+    if settings["human"]["judgements"]:
+        named["human: judgements"] = settings["human"]["judgements"]
     for place, path in named.items():
         if not (ROOT / path).is_file():
             yield f"{place}: there is no file {path}"
