@@ -186,7 +186,7 @@ def curves(cells: list[Cell]) -> list[Curve]:
     for cell in cells:
         parts = TRAINING_SET.fullmatch(cell.training_set)
         where = f"{cell.table}/{cell.base}/{cell.training_set}/{cell.metric}.json"
-        if cell.metric != "cider" or not parts:
+        if cell.metric != "cider" or not parts or not parts["quality"].startswith("dk"):
             raise UserError(f"{where} is no CIDEr of a DK threshold", "give Table 2's cider cells: their training set is ed+{prompt}-dk{T}-{selection}")
         line = series.setdefault((cell.base, parts["prompt"], parts["selection"]), {})
         if line.setdefault(float(parts["dk"]), cell) is not cell:

@@ -110,6 +110,19 @@ def sheet(title: str, height: float, handles: Sequence[Any], notes: Sequence[str
     return figure
 
 
+def settled(figure):
+    """The figure with its axes where the layout puts them, to 0.0001 of its size.
+
+    The layout's solver sums in an order that changes from process to process; the last bits of what it finds would change
+    the ids in an SVG.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position([round(float(part), 4) for part in axes.get_position(original=True).bounds])
+    return figure
+
+
 def key(figure, handles: Sequence[Any], renderer, width: float):
     """The legend in as many columns as the width takes; None without handles."""
     for columns in range(min(4, len(handles)), 0, -1):
@@ -158,7 +171,7 @@ def draw_figure1(data: Radar, note: str | None):
         for number, shares in reversed(list(enumerate(data.shares))):
             x, y = zip(*(spot(angle, math.nan if value is None else value) for angle, value in zip(closed(angles), closed(shares))))
             axes.plot(x, y, clip_on=False, **looks[number])
-        return figure
+        return settled(figure)
 
 
 def radar_notes(data: Radar) -> list[str]:
@@ -221,7 +234,7 @@ def draw_figure5(before: Judged, after: Judged, paper: tuple[PaperStage, PaperSt
         handles += [Line2D([], [], **mark_of(True), label="paper: more than")] if any(stage.above for stage in paper) else []
         notes = [*judge_notes(before, after), *dict.fromkeys([*before.notes, *after.notes, note or ""])]
         width = max(WIDTH, 0.45 + 0.74 * len(before.means))
-        figure = sheet("Figure 5: generated data before and after selection, as the judge marks it", 3.5, handles, notes, width)
+        figure = sheet("Figure 5: generated data before and after selection, as the judge marks it", 3.7, handles, notes, width)
         marks, full = figure.subplots(2, 1)
         draw_stages(marks, (before.means, after.means), (before.spread, after.spread), [stage.mean for stage in paper], "{:.2f}")
         label_groups(marks, [*before.titles, "Mean"], (before.means, after.means), [told(stage.mean, "{:.2f}") for stage in paper], "{:.2f}")
@@ -232,7 +245,7 @@ def draw_figure5(before: Judged, after: Judged, paper: tuple[PaperStage, PaperSt
         words = [told(None if s.share is None else 100 * s.share, "{:.0f}", ">" if s.above else "") for s in paper]
         label_groups(full, [*before.titles, "All at once"], shares, words, "{:.0f}", " %")
         full.set(ylabel="share of full marks (%)", ylim=(0, 108), yticks=[0, 25, 50, 75, 100])
-        return figure
+        return settled(figure)
 
 
 def judge_notes(before: Judged, after: Judged) -> list[str]:
@@ -266,7 +279,7 @@ def draw_stages(axes, values, spreads, paper: list[float | None], form: str, abo
 def label_groups(axes, titles: list[str], values, paper: list[str], form: str, unit: str = "") -> None:
     """Each group's name and both values under it; under the last the paper's, too."""
     labels = [f"{title}\n{form.format(b)} \N{RIGHTWARDS ARROW} {form.format(a)}{unit}" for title, b, a in zip(titles, *values)]
-    labels[-1] += f"\npaper: {paper[0]} \N{RIGHTWARDS ARROW} {paper[1]}{unit}"
+    labels[-1] += f"\npaper:\n{paper[0]} \N{RIGHTWARDS ARROW} {paper[1]}{unit}"
     axes.set_xticks(range(len(labels)), labels)
     axes.tick_params(axis="x", length=0)
 
@@ -300,7 +313,7 @@ def draw_figure7(results: list[Result], count: str, paper: dict[str, dict[str, f
         axes.set(xlim=(0, 100), ylim=(len(results) - 0.3, -0.7), xlabel="share of judgements (%)" if count == COUNTS[0] else "share of majority verdicts (%)")
         axes.tick_params(axis="y", length=0)
         axes.spines[["top", "right", "left"]].set_visible(False)
-        return figure
+        return settled(figure)
 
 
 def draw_shares(axes, shares: dict[str, float], place: float, high: float) -> None:
@@ -347,7 +360,7 @@ def draw_figure8(data: list[Curve], note: str | None):
         axes.grid(axis="y", color="0.9", linewidth=0.5)
         axes.margins(x=0.06, y=0.08)
         axes.spines[["top", "right"]].set_visible(False)
-        return figure
+        return settled(figure)
 
 
 def gaps(values: list[float | None]) -> list[float]:
