@@ -14,7 +14,7 @@ from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from synth_empathy import images, settings
+from synth_empathy import cells, images, settings, tables
 from synth_empathy.errors import UserError
 from synth_empathy.records import write_text
 
@@ -65,6 +65,7 @@ wildcard_constraints:
     training_set=f"none|authors|published|{TRAINED}",
     inputs="test|synthetic-[a-z0-9][a-z0-9._]*",
     protocol="paper|standard",
+    table="table[1-4]",
     seed="[0-9]+",
     shard="[0-9]+",
 
@@ -144,16 +145,8 @@ def system_path(system, kind, seed):
 
 
 def table_rows(table):
-    """A table's rows, as (base, training_set), in its order."""
-    chosen = config["tables"][table]
-    if "systems" in chosen:
-        systems = [config["systems"][name] for name in chosen["systems"]]
-        return [(system["base"], system["training_set"]) for system in systems]
-    return [
-        (one["base"], f"ed+{one['prompt']}-dk{threshold}-{chosen['selection']}")
-        for one in chosen["series"]
-        for threshold in chosen["thresholds"]
-    ]
+    """A table's rows by the configuration: base, training_set, title, paper_row."""
+    return tables.rows_of(config, table)
 
 
 def model_memory(model, attempt):

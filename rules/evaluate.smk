@@ -1,44 +1,36 @@
 """Automatic metrics of a system's responses to ED's test split (paper, section 4.1.3), by two protocols.
 
-Requires: the system's responses; BERTScore's model, unless the configuration leaves it out.
+Requires: the system's responses; for BERTScore its model, unless the configuration leaves it out.
 Makes, for each {protocol}: paper, or standard
-    <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}.json    values x 100, signatures, counts
+    <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}.json              BLEU, Distinct, ROUGE, CIDEr: values x 100, signatures, counts
+    <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-bertscore.json    BERTScore alone, each sample's too
 """
 
 #: The catalogue's entry of BERTScore's model; empty when BERTScore is left out.
 BERTSCORE = config["models"].get(config["evaluation"]["bertscore"]["model"], {})
 
 
+def metrics_files(folder, protocol):
+    """A system's metrics: of shared words, and BERTScore unless the configuration leaves it out."""
+    kinds = ["", "-bertscore"] if BERTSCORE else [""]
+    return [f"{folder}/{protocol}{kind}.json" for kind in kinds]
+
+
 def bertscore_model(wildcards):
-    """The manifest of BERTScore's model; none when the configuration leaves BERTScore out."""
+    """The manifest of BERTScore's model; an error when the configuration leaves BERTScore out."""
     model = config["evaluation"]["bertscore"]["model"]
-    return f"<models>/{model}/manifest.json" if model else []
-
-
-def bertscore_flags(wildcards):
-    """BERTScore's model and layer, or that it is left out."""
-    chosen = config["evaluation"]["bertscore"]
-    if chosen["model"] is None:
-        return "--no-bertscore"
-    return flags(
-        {
-            "bertscore_model": f"{MODELS}/{chosen['model']}",
-            "bertscore_layer": chosen["layer"],
-        }
-    )
+    if model is None:
+        raise WorkflowError(
+            "the configuration leaves BERTScore out (evaluation: bertscore: model: null)\n"
+            "  What to do: name one of its models there, or ask for the file without -bertscore"
+        )
+    return f"<models>/{model}/manifest.json"
 
 
 rule evaluate:
     input:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
-        bertscore=bertscore_model,
-        code=code(
-            "evaluate",
-            "tokens",
-            "metrics/__init__",
-            "metrics/overlap",
-            "metrics/bertscore",
-        ),
+        code=code("evaluate", "tokens", "metrics/__init__", "metrics/overlap"),
     output:
         "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}.json",
     log:
@@ -46,17 +38,44 @@ rule evaluate:
     benchmark:
         "<results>/benchmarks/evaluate/{base}/{training_set}/seed{seed}/{protocol}.tsv"
     container:
+        image("core")
+    resources:
+        mem_mb=grows(4000),
+        runtime=grows(60),
+    shell:
+        "{PYTHON[core]} scripts/evaluate.py"
+        " --responses {input.responses}"
+        " --protocol {wildcards.protocol}"
+        " --no-bertscore"
+        " --output {output}"
+        " > {log} 2>&1"
+
+
+rule evaluate_bertscore:
+    input:
+        responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
+        model=bertscore_model,
+        code=code("evaluate", "tokens", "metrics/__init__", "metrics/bertscore"),
+    output:
+        "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-bertscore.json",
+    log:
+        "<results>/logs/evaluate_bertscore/{base}/{training_set}/seed{seed}/{protocol}.log",
+    benchmark:
+        "<results>/benchmarks/evaluate_bertscore/{base}/{training_set}/seed{seed}/{protocol}.tsv"
+    container:
         image("core", BERTSCORE.get("gpus", 0))
     resources:
         gpu=BERTSCORE.get("gpus", 0),
         mem_mb=grows(4000 + BERTSCORE.get("mem_mb", 0)),
         runtime=grows(60),
     params:
-        bertscore=bertscore_flags,
+        layer=flags({"bertscore_layer": config["evaluation"]["bertscore"]["layer"]}),
     shell:
         "{PYTHON[core]} scripts/evaluate.py"
         " --responses {input.responses}"
         " --protocol {wildcards.protocol}"
-        " {params.bertscore}"
+        " --bertscore-only"
+        " --bertscore-model $(dirname {input.model})"
+        " {params.layer}"
         " --output {output}"
         " > {log} 2>&1"

@@ -10,16 +10,15 @@ Makes, each as .pdf, .svg and .png:
 Targets by name: figure1, figure5, figure7, figure8
 """
 
-from synth_empathy.tables import METRICS
+
+def figure1_cells(wildcards):
+    """Table 1's cells."""
+    return cells_of("table1", tables.COLUMNS["table1"])
 
 
-def cells_of(table, metrics):
-    """A table's cells of some metrics, row by row."""
-    return [
-        f"<results>/cells/{table}/{base}/{training_set}/{metric}.json"
-        for base, training_set in table_rows(table)
-        for metric in metrics
-    ]
+def figure8_cells(wildcards):
+    """Table 2's CIDEr cells, and no others."""
+    return cells_of("table2", ["cider"])
 
 
 def judged_before(wildcards):
@@ -55,6 +54,10 @@ localrules:
     figure5,
     figure7,
     figure8,
+    make_figure1,
+    make_figure5,
+    make_figure7,
+    make_figure8,
 
 
 rule figure1:
@@ -79,8 +82,8 @@ rule figure8:
 
 rule make_figure1:
     input:
-        cells=cells_of("table1", METRICS),
-        code=code("make_figure1", "cells", "figure_data", "figures"),
+        cells=figure1_cells,
+        code=code("make_figure1", "cells", "tables", "figure_data", "figures"),
     output:
         pdf="<results>/figures/figure1.pdf",
         svg="<results>/figures/figure1.svg",
@@ -91,19 +94,15 @@ rule make_figure1:
         ),
     log:
         "<results>/logs/make_figure1.log",
-    benchmark:
-        "<results>/benchmarks/make_figure1.tsv"
     container:
         image("core")
-    resources:
-        mem_mb=grows(1000),
-        runtime=grows(10),
     params:
-        note=flags({"note": config["figures"]["note"]}),
+        rows=rows_as_flags("table1"),
+        cells=f"{RESULTS}/cells/table1",
     shell:
         "{PYTHON[core]} scripts/make_figure1.py"
-        " --cells {input.cells}"
-        " {params.note}"
+        " --cells {params.cells}"
+        " {params.rows}"
         " --figures {output}"
         " > {log} 2>&1"
 
@@ -124,15 +123,10 @@ rule make_figure5:
         ),
     log:
         "<results>/logs/make_figure5.log",
-    benchmark:
-        "<results>/benchmarks/make_figure5.tsv"
     container:
         image("core")
-    resources:
-        mem_mb=grows(1000),
-        runtime=grows(10),
     params:
-        note=flags({"note": config["figures"]["note"]}),
+        note=flags({"note": config["note"]}),
     shell:
         "{PYTHON[core]} scripts/make_figure5.py"
         " --before {input.before}"
@@ -159,18 +153,11 @@ rule make_figure7:
         csv="<results>/figures/figure7.csv",
     log:
         "<results>/logs/make_figure7.log",
-    benchmark:
-        "<results>/benchmarks/make_figure7.tsv"
     container:
         image("core")
-    resources:
-        mem_mb=grows(1000),
-        runtime=grows(10),
     params:
         baselines=" ".join(map(shlex.quote, config["human"]["baselines"])),
-        settings=flags(
-            {"count": config["human"]["count"], "note": config["figures"]["note"]}
-        ),
+        settings=flags({"count": config["human"]["count"], "note": config["note"]}),
     shell:
         "{PYTHON[core]} scripts/make_figure7.py"
         " --judgements {input.judgements:q}"
@@ -184,8 +171,8 @@ rule make_figure7:
 
 rule make_figure8:
     input:
-        cells=cells_of("table2", ["cider"]),
-        code=code("make_figure8", "cells", "figure_data", "figures"),
+        cells=figure8_cells,
+        code=code("make_figure8", "cells", "tables", "figure_data", "figures"),
     output:
         pdf="<results>/figures/figure8.pdf",
         svg="<results>/figures/figure8.svg",
@@ -196,18 +183,14 @@ rule make_figure8:
         ),
     log:
         "<results>/logs/make_figure8.log",
-    benchmark:
-        "<results>/benchmarks/make_figure8.tsv"
     container:
         image("core")
-    resources:
-        mem_mb=grows(1000),
-        runtime=grows(10),
     params:
-        note=flags({"note": config["figures"]["note"]}),
+        rows=rows_as_flags("table2"),
+        cells=f"{RESULTS}/cells/table2",
     shell:
         "{PYTHON[core]} scripts/make_figure8.py"
-        " --cells {input.cells}"
-        " {params.note}"
+        " --cells {params.cells}"
+        " {params.rows}"
         " --figures {output}"
         " > {log} 2>&1"

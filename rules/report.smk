@@ -11,12 +11,9 @@ Targets by name: novelty
 
 
 def novelty_reports(wildcards):
-    """The reports on every synthetic training set of a table's systems, for every seed."""
-    systems = [
-        name for table in config["tables"].values() for name in table.get("systems", [])
-    ]
-    training_sets = {config["systems"][name]["training_set"] for name in systems}
-    parts = filter(None, map(settings.TRAINING_SET.fullmatch, sorted(training_sets)))
+    """The reports on every synthetic training set of Table 1's systems, for every seed."""
+    training_sets = sorted({row.training_set for row in table_rows("table1")})
+    parts = filter(None, map(settings.TRAINING_SET.fullmatch, training_sets))
     return [
         f"<results>/reports/novelty/{part['prompt']}/{part['quality']}/{part['selection']}/seed{seed}.json"
         for part in parts

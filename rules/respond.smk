@@ -27,10 +27,12 @@ def responding_flags(wildcards):
     )
     sampling = {key: how[key] for key in ("temperature", "top_p", "max_tokens")}
     engine = {key: config["responding"][key] for key in ("engine", "batch_invariant")}
+    zero_shot = config["zero_shot"] if wildcards.training_set == "none" else {}
     return flags(
         sampling
         | engine
         | config["dialogue"]
+        | zero_shot
         | {key: config["models"][wildcards.base][key] for key in ("dtype", "gpus")}
     )
 

@@ -17,13 +17,15 @@ def main() -> None:
     flags.add_argument("--protocol", choices=sorted(metrics.PROTOCOLS), required=True, help="paper: as the paper's group computes; standard: library defaults")
     flags.add_argument("--output", type=Path, required=True, metavar="FILE.json", help="the scores")
     flags.add_argument("--no-bertscore", action="store_true", help="leave BERTScore out")
+    flags.add_argument("--bertscore-only", action="store_true", help="BERTScore alone, with the scores of every response (by_sample)")
     flags.add_argument("--bertscore-model", type=Path, metavar="DIR", help="local folder of BERTScore's model; only roberta-large is reported as bert_*")
     flags.add_argument("--bertscore-layer", type=int, metavar="N", help="the layer to compare; 17 for roberta-large when not given")
     flags.add_argument("--bertscore-baseline", type=Path, metavar="FILE", help="rescale with this table (LAYER,P,R,F); roberta-large has bert-score's own")
     args = flags.parse_args()
 
     model = bertscore_model(args)
-    result = metrics.evaluate(args.responses, args.protocol, model)
+    score = metrics.evaluate_bertscore if args.bertscore_only else metrics.evaluate
+    result = score(args.responses, args.protocol, model)
     write_json(args.output, result)
     print(f"{args.output}: {result['samples']:,} responses, {result['empty_predictions']['count']:,} of them empty, {args.protocol} protocol")
 
@@ -31,8 +33,8 @@ def main() -> None:
 def bertscore_model(args: argparse.Namespace) -> bertscore.Model | None:
     """What the flags say of BERTScore; it is left out only when the user says so."""
     if args.no_bertscore:
-        if args.bertscore_model or args.bertscore_layer is not None or args.bertscore_baseline:
-            raise UserError("--no-bertscore leaves out what the other --bertscore flags ask for", "give --no-bertscore or --bertscore-model, not both")
+        if args.bertscore_model or args.bertscore_layer is not None or args.bertscore_baseline or args.bertscore_only:
+            raise UserError("--no-bertscore leaves out what the other --bertscore flags ask for", "give --no-bertscore or other --bertscore flags, not both")
         return None
     if args.bertscore_model is None:
         raise UserError("BERTScore has no model", bertscore.USE_MODEL)

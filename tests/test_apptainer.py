@@ -48,9 +48,10 @@ def test_a_table_from_given_responses_through_slurm_in_the_image_has_the_same_by
     assert done.returncode == 0, done.stdout + done.stderr
     made, calm = given.made("demo"), demo.made("demo")
     names = [name for name in calm if name.startswith(("metrics/", "tables/"))]
-    assert len(names) == 5 and [name for name in names if made[name] != calm[name]] == []
-    logs = sorted((given.folder / "results/demo/logs/evaluate").rglob("*.log")) + [given.folder / "results/demo/logs/make_table1.log"]
-    assert len(logs) == 4 and all("in the image metrics-cpu.sif" in log.read_text() for log in logs)
+    assert len(names) == 8 and [name for name in names if made[name] != calm[name]] == []
+    logs = [path for step in ("evaluate", "evaluate_bertscore") for path in (given.folder / "results/demo/logs" / step).rglob("*.log")]
+    logs += [given.folder / "results/demo/logs/make_table/table1.log"]
+    assert len(logs) == 7 and all("in the image metrics-cpu.sif" in log.read_text() for log in logs)
 
 
 def test_a_job_sees_its_image_and_its_gpu_and_none_of_the_hosts_packages(slurm, given, tmp_path):
@@ -70,12 +71,12 @@ def test_a_job_sees_its_image_and_its_gpu_and_none_of_the_hosts_packages(slurm, 
 
 
 def test_without_a_network_a_step_in_the_image_passes(given):
-    target = "results/demo/metrics/smollm2-135m/none/seed0/standard.json"
+    target = "results/demo/metrics/smollm2-135m/none/seed0/standard-bertscore.json"
     words = ["--cores", "2", "--sdm", "apptainer", "--config", f"image_folder={image_folder(given)}", *DEMO, "--", target]
     done = given.run("unshare", "--net", "sh", "-c", '[ "$(grep -c : /proc/net/dev)" = 1 ] && exec "$@"', "sh", BIN / "snakemake", *words)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((given.folder / target).read_text())["protocol"] == "standard"
-    [log] = (given.folder / "results/demo/logs/evaluate").rglob("standard.log")
+    [log] = (given.folder / "results/demo/logs/evaluate_bertscore").rglob("standard.log")
     assert "in the image metrics-cpu.sif" in log.read_text()
 
 

@@ -68,9 +68,28 @@ def test_another_model_under_its_own_name(responses, tmp_path):
     assert output.read_bytes() == first
 
 
+def test_bertscore_alone_has_every_samples_scores_and_their_means(responses, tmp_path):
+    both, alone = tmp_path / "both.json", tmp_path / "alone.json"
+    flags = ["--responses", responses, "--protocol", "paper", "--bertscore-model", minilm(), "--bertscore-layer", 5]
+    for words in ([*flags, "--output", both], [*flags, "--bertscore-only", "--output", alone]):
+        done = evaluate(*words)
+        assert done.returncode == 0, done.stderr
+    whole, result = json.loads(both.read_text()), json.loads(alone.read_text())
+    assert set(result) == ABOUT | {"bertscore_other", "by_sample"}
+    assert all(result[name] == whole[name] for name in (ABOUT - {"signatures"}) | {"bertscore_other"})
+    assert result["signatures"] == {name: whole["signatures"][name] for name in ("tokens", "bertscore")}
+    rows = result["by_sample"]
+    assert rows.pop("ids") == [0, "one", "line 3"]
+    for name, values in rows.items():
+        assert len(values) == 3 and values[1] == 0  # the empty prediction
+        assert sum(values) / 3 == pytest.approx(result["bertscore_other"][name])
+
+
 @pytest.mark.parametrize(
     ("flags", "reason"),
     [
+        (["--bertscore-only"], "BERTScore has no model"),
+        (["--no-bertscore", "--bertscore-only"], "not both"),
         ([], "BERTScore has no model"),
         (["--no-bertscore", "--bertscore-model", "x"], "not both"),
         (["--no-bertscore", "--bertscore-layer", "5"], "not both"),

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from conftest import DEMO, Checkout
 from synth_empathy import figure_data, figures, human
-from synth_empathy.cells import Cell, read_cell
+from synth_empathy.cells import METRICS, Cell
 from synth_empathy.errors import UserError
 from synth_empathy.figure_data import Judged, PaperStage
-from synth_empathy.tables import METRICS
+from synth_empathy.tables import Row, Table
 
 MADE_UP = "resources/sample/made-up-judgements.jsonl"
 BASELINES = ["SEEK", "CASE", "ESCM", "Qwen1.5-7B-F.T.", "LLaMA3-8B-F.T."]
@@ -36,8 +36,12 @@ def write(path, content):
     return path
 
 
-def row(number, values, **rest):
-    return [cell(value, metric, f"b{number}", title=f"System {number}", **rest) for metric, value in zip(METRICS, values)]
+def table1(*systems):
+    """Table 1 of systems, each a title and its cells by metric: cells, or the values of the first metrics; None is a cell that was not made."""
+    rows = [Row(f"b{i}", "ed", title, None) for i, (title, _) in enumerate(systems)]
+    values = [content if isinstance(content, dict) else dict(zip(METRICS, content)) for _, content in systems]
+    cells = [{metric: v if isinstance(v, Cell | None) else cell(v, metric) for metric, v in one.items()} for one in values]
+    return Table("table1", rows, {row.system: one for row, one in zip(rows, cells)}, None)
 
 
 # --- Figure 1
@@ -45,103 +49,79 @@ def row(number, values, **rest):
 
 @given(st.lists(st.lists(st.none() | st.floats(-5, 100, allow_subnormal=False), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_each_axis_runs_from_0_to_the_best_system(grid):
-    data = figure_data.radar([one for i, values in enumerate(grid) for one in row(i, values)])
-    assert data.metrics == list(METRICS)[:3]
+    data = figure_data.radar(table1(*((f"S{i}", values) for i, values in enumerate(grid))))
+    assert data.metrics == list(METRICS)[:3] and data.systems == [f"S{i}" for i in range(len(grid))]
     for j in range(3):
-        known = [values[j] for values in grid if values[j] is not None]
-        above = [value for value in known if value > 0]
+        above = [values[j] for values in grid if values[j] is not None and values[j] > 0]
         assert data.best[j] == (max(above) if above else None)
         for values, shares in zip(grid, data.shares):
             if values[j] is None or not above:
                 assert shares[j] is None  # a gap, and not a 0
             else:
                 assert shares[j] == (values[j] / max(above) if values[j] > 0 else 0)
-    below = sum(value is not None and value < 0 for values in grid for value in values)
-    assert len(data.below_zero) == below
-
-
-def test_systems_stay_in_the_order_given_and_metrics_in_the_tables():
-    cells = [*row(2, [1, 2]), *row(0, [3, 4])]
-    data = figure_data.radar(cells[::-1])
-    assert (data.systems, data.metrics) == (["System 0", "System 2"], ["bleu1", "bleu2"])
-    assert data.shares == [[1, 1], [1 / 3, 1 / 2]]
-    assert figure_data.radar(cells).systems == ["System 2", "System 0"]
+    assert len(data.below_zero) == sum(value is not None and value < 0 for values in grid for value in values)
 
 
 def test_what_is_missing_is_named_as_systems_metrics_and_single_values():
-    data = figure_data.radar([*row(0, [1, None, 0, None]), *row(1, [None] * 4), *row(2, [None, None, 0, 2])])
+    failed = {metric: cell(None, metric) for metric in list(METRICS)[:4]}
+    data = figure_data.radar(table1(("System 0", [1, None, 0, None]), ("System 1", failed), ("System 2", [None, None, 0, 2])))
     assert data.missing == ["B-2 (all systems)", "System 0 (B-4)", "System 1 (all metrics)", "System 2 (B-1)", "B-3 (none above 0)"]
-    cells = [*row(0, [1, None])]
-    assert figure_data.why_missing(cells) == ["missing: System 0, B-2: its run failed"]
-    assert figure_data.radar(row(0, [None, None])).missing == ["System 0 (all metrics)"]
+    assert figure_data.radar(table1(("System 0", [None, None]))).missing == ["System 0 (all metrics)"]
+    table = table1(("System 0", {"bleu1": cell(1.0, "bleu1"), "bleu2": cell(None, "bleu2"), "cider": None}))
+    assert figure_data.why_missing(table) == ["missing: System 0, B-2: its run failed", "missing: System 0, CIDEr: the cell was not made"]
 
 
 def test_bertscore_of_another_model_is_drawn_under_its_name_where_nobody_has_the_papers():
-    def instead(number, value, model="small", paper=None):
-        return cell(paper, "bert_f1", f"b{number}", title=f"System {number}", instead={"model": model, "layer": 5, "value": value})
+    def instead(value, model="small", paper=None):
+        return {"bert_f1": cell(paper, "bert_f1", instead={"model": model, "layer": 5, "value": value})}
 
-    data = figure_data.radar([instead(0, 10.0), instead(1, 5.0)])
-    assert (data.shares, data.best, data.other_model, data.missing) == ([[1], [0.5]], [10.0], "small, layer 5", [])
-    for others in ([instead(0, 10.0), instead(1, 5.0, model="other")], [instead(0, 10.0), instead(1, 5.0, paper=3.0)]):
-        data = figure_data.radar(others)
+    data = figure_data.radar(table1(("a", instead(10.0)), ("b", instead(5.0)), ("c", {"bert_f1": None})))
+    assert (data.shares, data.best, data.other_model, data.missing) == ([[1], [0.5], [None]], [10.0], "small, layer 5", ["c (all metrics)"])
+    for other in (instead(5.0, model="other"), instead(5.0, paper=3.0)):
+        data = figure_data.radar(table1(("a", instead(10.0)), ("b", other)))
         assert data.other_model is None and data.shares[0] == [None]
 
 
-@pytest.mark.parametrize(
-    ("cells", "message"),
-    [
-        ([*row(0, [1, 2]), *row(1, [1])], "cells are missing: table1/b1/ed/bleu2.json"),
-        ([*row(0, [1]), *row(0, [1])], "b0/ed has 2 cells for 1 metrics"),
-        ([*row(0, [1]), *row(1, [1], protocol="standard")], "the cells are of 2 protocols: paper, standard"),
-        ([*row(0, [1]), *row(1, [1], table="table2")], "the cells are of 2 tables"),
-        ([*row(0, [1]), cell(1, "samples_quality", "b0")], "samples_quality is no metric of Table 1"),
-        ([], "no cell is given"),
-    ],
-)
-def test_cells_that_make_no_radar_are_refused(cells, message):
-    with pytest.raises(UserError, match=message):
-        figure_data.radar(cells)
-
-
-def test_a_file_that_is_no_cell_is_refused(tmp_path):
-    with pytest.raises(UserError, match="it lacks value, why_null"):
-        read_cell(write(tmp_path / "c.json", {"table": "table1", "base": "b", "training_set": "ed", "metric": "cider", "title": "t"}))
-    with pytest.raises(UserError, match="gone.json does not exist"):
-        read_cell(tmp_path / "gone.json")
+def test_cells_of_two_protocols_are_refused_and_those_that_name_none_are_not():
+    left_out = {"bleu1": cell(None, "bleu1", protocol=None, test_samples=None)}
+    data = figure_data.radar(table1(("a", [1]), ("b", left_out), ("c", {"bleu1": cell(1, "bleu1", test_samples=24)})))
+    assert (data.protocol, data.samples) == ("paper", "24 to 5,255")
+    assert figure_data.radar(table1(("b", left_out))).protocol == figure_data.radar(table1(("b", left_out))).samples == "not available"
+    with pytest.raises(UserError, match="of several protocols: paper, standard"):
+        figure_data.radar(table1(("a", [1]), ("b", {"bleu1": cell(1, "bleu1", protocol="standard")})))
 
 
 # --- Figure 8
 
 
-def at(dk, value, base="qwen", prompt="prompt1", **rest):
-    title = rest.pop("title", f"{base}, {prompt}, DK {dk}")
-    return cell(value, base=base, training_set=f"ed+{prompt}-dk{dk}-kcenter", title=title, table="table2", **rest)
+def table2(*points):
+    """Table 2 of (base, prompt, DK, CIDEr cell or value), each with the title that the tables give it."""
+    rows = [Row(base, f"ed+{prompt}-dk{dk}-kcenter", f"{base}, {prompt}, DK {dk}", None) for base, prompt, dk, _ in points]
+    values = [point[-1] for point in points]
+    return Table("table2", rows, {row.system: {"cider": v if isinstance(v, Cell | None) else cell(v)} for row, v in zip(rows, values)}, None)
 
 
 def test_a_curve_a_base_and_prompt_by_rising_threshold():
-    data = figure_data.curves(
-        [at(60, 3.0, paper=9.0), at(50, 1.0, sd=0.5), at("57.5", None), at(50, 2.0, base="llama", title="odd"), at(50, 7.0, prompt="prompt2")]
-    )
-    assert [curve.title for curve in data] == ["qwen, prompt1", "odd", "qwen, prompt2"]
+    points = [("qwen", "p1", 60, cell(3.0, paper=9.0)), ("qwen", "p1", 50, cell(1.0, sd=0.5)), ("qwen", "p1", "57.5", None)]
+    data = figure_data.curves(table2(*points, ("llama", "p1", 50, cell(None, paper=2.0)), ("qwen", "p2", 50, 7.0)))
+    assert [curve.title for curve in data] == ["qwen, p1", "llama, p1", "qwen, p2"]
     assert data[0].thresholds == [50, 57.5, 60]
     assert (data[0].ours, data[0].sd, data[0].paper) == ([1.0, None, 3.0], [0.5, None, None], [None, None, 9.0])
-    assert figure_data.curves([at(50, 1.0, title="a"), at(60, 1.0, title="b")])[0].title == "qwen, prompt1, kcenter"
+    assert (data[1].ours, data[1].paper) == ([None], [2.0])
+    named = table2(("qwen", "p1", 50, 1.0), ("qwen", "p1", 60, 1.0))
+    odd = Table("table2", [Row(row.base, row.training_set, title, None) for row, title in zip(named.rows, "ab")], named.cells, None)
+    assert figure_data.curves(odd)[0].title == "qwen, p1, kcenter"
 
 
-@pytest.mark.parametrize(
-    ("cells", "message"),
-    [
-        ([at(50, 1.0), at(50, 1.0)], "dk50-kcenter/cider.json is given twice"),
-        ([cell(1.0, "bleu1", training_set="ed+prompt1-dk50-kcenter")], "bleu1.json is no CIDEr of a DK threshold"),
-        ([cell(1.0, training_set="ed")], "b/ed/cider.json is no CIDEr of a DK threshold"),
-        ([cell(1.0, training_set="ed+prompt1-draw50-kcenter")], "is no CIDEr of a DK threshold"),
-        ([at(50, 1.0), at(55, 1.0, protocol="standard")], "2 protocols"),
-        ([], "no cell is given"),
-    ],
-)
-def test_cells_that_make_no_curve_are_refused(cells, message):
-    with pytest.raises(UserError, match=message):
-        figure_data.curves(cells)
+@pytest.mark.parametrize("training_set", ["ed", "ed+prompt1-draw50-kcenter"])
+def test_rows_that_are_no_point_of_a_curve_are_refused(training_set):
+    row = Row("b", training_set, "t", None)
+    with pytest.raises(UserError, match="is of no DK threshold"):
+        figure_data.curves(Table("table2", [row], {row.system: {"cider": cell(1.0)}}, None))
+    with pytest.raises(UserError, match="dk50-kcenter is given twice"):
+        figure_data.curves(table2(("b", "p", 50, 1.0), ("b", "p", 50, 1.0)))
+    with pytest.raises(UserError, match="several protocols"):
+        figure_data.curves(table2(("b", "p", 50, 1.0), ("b", "p", 55, cell(1.0, protocol="standard"))))
 
 
 # --- Figure 5
@@ -197,7 +177,7 @@ def test_stages_that_were_not_judged_alike_are_refused(tmp_path):
 
 def test_shipped_numbers_are_the_papers(repository, shared):
     text = (shared / "paper" / "synth-empathy.md").read_text(encoding="utf-8")
-    for name in ("figure5.csv", "figure7.csv", "table2.csv"):
+    for name in ("figure5.csv", "figure7.csv"):
         assert (repository / "resources/paper" / name).read_text() == (shared / "paper/tables" / name).read_text()
     before, after = figure_data.read_paper_figure5(repository / "resources/paper/figure5.csv")
     assert (before, after) == (PaperStage(2.65, None, False), PaperStage(2.88, 0.95, True))
@@ -245,41 +225,37 @@ DEMO_NAMES = ["SmolLM2-135M + ED + synthetic (Prompt 2, DK 20, k-center)", "Smol
 
 def paper_size():
     """Table 1 at the paper's size: a system without values, one below 0, and two single gaps."""
-    for i, title in enumerate(NAMES):
-        for j, metric in enumerate(METRICS):
-            value = None if i == 4 or (i, j) in ((3, 2), (7, 10)) else -1.0 if (i, j) == (5, 11) else 10.0 + (7 * i + 3 * j) % 11
-            yield cell(value, metric, f"b{i}", title=title)
+    gaps = {(4, j): None for j in range(13)} | {(3, 2): None, (7, 10): None, (5, 11): -1.0}
+    return table1(*((title, [gaps.get((i, j), 10.0 + (7 * i + 3 * j) % 11) for j in range(13)]) for i, title in enumerate(NAMES)))
 
 
 def demo_size():
     """Table 1 of the demo: another model's BERTScore."""
-    for i, title in enumerate(DEMO_NAMES):
-        for metric in METRICS:
-            other = {"model": "all-minilm-l6-v2", "layer": 5, "value": 9.0 - i} if metric.startswith("bert") else None
-            yield cell(None if other else 3.0 + i, metric, f"b{i}", title=title, instead=other)
+    other = {"model": "all-minilm-l6-v2", "layer": 5, "value": 9.0}
+    return table1(*((title, {m: cell(None, m, instead=other) if m.startswith("bert") else 3.0 + i for m in METRICS}) for i, title in enumerate(DEMO_NAMES)))
 
 
-def table2():
+def four_series():
     """Table 2's CIDEr of four series: a gap, and a series that the paper leaves out."""
-    for i, (base, prompt) in enumerate([(base, f"prompt{p}") for base in ("Qwen1.5-7B-Chat", "LLaMA3-8B-Instruct") for p in (1, 2)]):
-        for dk in (50, 55, 60, 65, 70):
-            value = None if (i, dk) == (1, 55) else 20 + (i * 7 + dk) % 5
-            yield at(dk, value, base, prompt, paper=None if i == 3 else 22 + (i + dk) % 4, sd=0.4)
+    series = [(base, f"prompt{p}") for base in ("qwen1.5-7b-chat", "llama3-8b-instruct") for p in (1, 2)]
+    points = [(i, base, prompt, dk) for i, (base, prompt) in enumerate(series) for dk in (50, 55, 60, 65, 70)]
+    values = [cell(None if (i, dk) == (0, 55) else 20 + (i * 7 + dk) % 5, paper=None if i == 3 else 22 + (i + dk) % 4, sd=0.4) for i, _, _, dk in points]
+    return table2(*((base, prompt, dk, value) for (_, base, prompt, dk), value in zip(points, values)))
 
 
 FIVE = ["Coherence", "Naturalness", "Empathy", "Helpfulness", "Specificity"]
 #: Each figure at the paper's size, with gaps, errors and long names, and at the demo's, with its note.
 FIGURES = {
-    "figure1": lambda paper: figures.draw_figure1(figure_data.radar([*paper_size()]), None),
-    "figure1 of the demo": lambda paper: figures.draw_figure1(figure_data.radar([*demo_size()]), NOTE),
+    "figure1": lambda paper: figures.draw_figure1(figure_data.radar(paper_size()), None),
+    "figure1 of the demo": lambda paper: figures.draw_figure1(figure_data.radar(demo_size()), NOTE),
     "figure5": lambda paper: figures.draw_figure5(stage("before", [2.6, 2.7, 2.65, 2.65], 3), stage("dk60-kcenter", [2.9, 2.85, 2.8, 2.85], 3), paper[0], None),
     "figure5 of five criteria": lambda paper: figures.draw_figure5(
         stage("before", [1.0] * 6, titles=FIVE), stage("dk60-kcenter", [3.0] * 6, titles=FIVE), paper[0], NOTE
     ),
     "figure7": lambda paper: figures.draw_figure7(ab_results(BASELINES), "judgements", paper[1], False, None),
     "figure7 of made-up judgements": lambda paper: figures.draw_figure7(ab_results(BASELINES[-2:]), "majority", {}, True, NOTE),
-    "figure8": lambda paper: figures.draw_figure8(figure_data.curves([*table2()]), None),
-    "figure8 of the demo": lambda paper: figures.draw_figure8(figure_data.curves([at(20, 2.0), at(30, 2.0)]), NOTE),
+    "figure8": lambda paper: figures.draw_figure8(figure_data.curves(four_series()), None),
+    "figure8 of the demo": lambda paper: figures.draw_figure8(figure_data.curves(table2(*(("smollm2-135m", "prompt2", dk, 2.0) for dk in (20, 30)))), NOTE),
 }
 
 
@@ -355,9 +331,9 @@ def test_nothing_is_told_apart_by_colour_alone():
 
 
 def test_more_systems_than_can_be_told_apart_are_refused():
-    cells = [one for i in range(len(figures.LINES) + 1) for one in row(i, [1, 2, 3])]
+    table = table1(*((f"S{i}", [1, 2, 3]) for i in range(len(figures.LINES) + 1)))
     with pytest.raises(UserError, match="a figure tells 12 systems apart"):
-        figures.draw_figure1(figure_data.radar(cells), None)
+        figures.draw_figure1(figure_data.radar(table), None)
 
 
 def test_what_is_missing_is_a_gap_and_named_on_the_figure(drawn):
@@ -365,7 +341,7 @@ def test_what_is_missing_is_a_gap_and_named_on_the_figure(drawn):
     assert "Qwen1.5-7B-F.T.: no value" in words and "ESCM (B-3)" in words and "(BERT-P)" in words and "LLaMA3-8B-F.T.: BERT-R -1.00" in words
     figure = drawn["figure8"]
     words = " ".join(text for text, _ in text_boxes(figure)).replace("\n", " ")
-    assert "Ours missing: Qwen1.5-7B-Chat, prompt2 at 55." in words and "No value of the paper's: LLaMA3-8B-Instruct, prompt2." in words
+    assert "Ours missing: qwen1.5-7b-chat, prompt1 at 55." in words and "No value of the paper's: llama3-8b-instruct, prompt2." in words
     solid = [line for line in figure.axes[0].get_lines() if line.get_linestyle() == "-" and len(line.get_xdata()) == 5]
     assert sum(value != value for line in solid for value in line.get_ydata()) == 1
 
@@ -374,10 +350,11 @@ def test_what_is_missing_is_a_gap_and_named_on_the_figure(drawn):
 
 
 OVERLAY = """
+note: A note of this test.
 tables:
   table1: {systems: [demo-ours, demo-ft]}
   table2: {series: [{base: smollm2-135m, prompt: prompt2}], thresholds: [20, 30]}
-figures: {note: A note of this test., figure5: {prompt: prompt2, stage: dk20-kcenter}}
+figures: {figure5: {prompt: prompt2, stage: dk20-kcenter}}
 human: {judgements: resources/sample/made-up-judgements.jsonl}
 """
 RUN = "results/demo"
@@ -389,9 +366,9 @@ def run(tmp_path_factory):
     checkout = Checkout(tmp_path_factory.mktemp("figures") / "checkout")
     (checkout.folder / "overlay.yaml").write_text(OVERLAY)
     systems = yaml.safe_load((checkout.folder / "config/demo.yaml").read_text())["systems"]
-    cells = [cell(20.0 - i, metric, systems[name]["base"], systems[name]["training_set"], f"System {name}")
-             for i, name in enumerate(["demo-ours", "demo-ft"]) for metric in METRICS]  # fmt: skip
-    cells += [at(dk, dk / 10, "smollm2-135m", "prompt2", title=f"SmolLM2, Prompt 2, DK {dk}") for dk in (20, 30)]
+    places = [(systems[name], 20.0 - i) for i, name in enumerate(["demo-ours", "demo-ft"])]
+    cells = [cell(value, metric, system["base"], system["training_set"]) for system, value in places for metric in METRICS]
+    cells += [cell(dk / 10, "cider", "smollm2-135m", f"ed+prompt2-dk{dk}-kcenter", table="table2") for dk in (20, 30)]
     for one in cells:
         write(checkout.folder / RUN / f"cells/{one.table}/{one.base}/{one.training_set}/{one.metric}.json", vars(one))
     for name, mean in (("before", 2.25), ("dk20-kcenter", 2.5)):
@@ -408,11 +385,14 @@ def run(tmp_path_factory):
 def inputs(run, number):
     """The flags of a figure's script on that run's files."""
     results, paper = run / RUN, run / "resources/paper"
-    table = {1: "table1", 8: "table2"}.get(number)
-    if table:
-        base = results / "cells" / table / "smollm2-135m"
-        paths = [path for path in base.rglob("*.json")]
-        return ["--cells", *sorted(paths, key=lambda path: ("+" not in path.parent.name, list(METRICS).index(path.stem), str(path)))]
+    if number == 1:
+        systems = yaml.safe_load((run / "config/demo.yaml").read_text())["systems"]
+        rows = [[systems[name][key] for key in ("base", "training_set", "title")] for name in ("demo-ours", "demo-ft")]
+    if number == 8:
+        rows = [["smollm2-135m", f"ed+prompt2-dk{dk}-kcenter", f"smollm2-135m, prompt2, DK {dk}"] for dk in (20, 30)]
+    if number in (1, 8):
+        table = "table1" if number == 1 else "table2"
+        return ["--cells", results / "cells" / table, *(word for row in rows for word in ("--row", *row))]
     if number == 5:
         stages = {"before": "before", "after": "dk20-kcenter"}
         return [word for flag, name in stages.items() for word in (f"--{flag}", results / f"judged/prompt2/{name}/seed0.summary.json")] + [
@@ -439,11 +419,11 @@ def test_the_same_numbers_give_the_same_bytes_whatever_the_users_settings_of_mat
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (1, ["Figure 1", "System demo-ours", "System demo-ft", *METRICS.values(), "(20.00)", "5,255 test samples, paper protocol"]),
+        (1, ["Figure 1", "SmolLM2-135M", "fine-tuned on ED", *METRICS.values(), "(20.00)", "5,255 test samples, paper protocol"]),
         (5, ["Figure 5", "Coherence", "Naturalness", "Empathy", "2.25 \N{RIGHTWARDS ARROW} 2.50", "2.65 \N{RIGHTWARDS ARROW} 2.88",
              "n/a \N{RIGHTWARDS ARROW} &gt;95 %", "before selection", "share of full marks (%)", "A small judge."]),
         (7, ["Figure 7", *BASELINES, "66.0 | n/a | n/a", "31.0 | 49.2 | 19.8", "share of judgements (%)", "MADE-UP JUDGEMENTS", "4 criteria x 3 evaluators"]),
-        (8, ["Figure 8", "SmolLM2, Prompt 2", "CIDEr (x 100)", "DK threshold (cosine similarity x 100)", ">20<", ">30<", "ours"]),
+        (8, ["Figure 8", "smollm2-135m, prompt2", "CIDEr (x 100)", "DK threshold (cosine similarity x 100)", ">20<", ">30<", "ours"]),
     ],
 )  # fmt: skip
 def test_the_svg_holds_labels_and_values_as_text(run, number, words):

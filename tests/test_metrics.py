@@ -216,8 +216,9 @@ def test_paper_protocol_tokenizes_raw_output():
     """Cased text, punctuation without blanks and inner full stops must meet a reference in ED's form."""
     raw = ["I'm so sorry. That is bad, isn't it? I hope you're OK.", "Oh no! What happened to Mr. Smith, then?"]
     form = ["i 'm so sorry . that is bad , is n't it ? i hope you 're ok .", "oh no ! what happened to mr. smith , then ?"]
-    scores, _, (predictions, references) = metrics.paper(raw, form)
-    assert predictions == references == form
+    scores, _ = metrics.paper(raw, form)
+    assert metrics.shown("paper", raw) == metrics.shown("paper", form) == metrics.tokens("paper", raw) == form
+    assert metrics.shown("standard", raw) == raw
     assert scores["bleu4"] == pytest.approx(100)
     assert scores["rougeL"] == pytest.approx(100)
 
@@ -385,6 +386,15 @@ def test_bertscore_of_several_batches(minilm):
     halves = [bertscore.score(model, predictions[part], references[part]) for part in (slice(0, 35), slice(35, 70))]
     expected = [(left + right) / 2 for left, right in zip(*halves)]
     assert bertscore.score(model, predictions, references) == pytest.approx(expected, abs=1e-3)
+
+
+def test_bertscore_of_each_row_is_that_row_alone_and_rescaled_like_the_mean(minilm, toy_baseline):
+    model = bertscore.choose(minilm, 5, toy_baseline)
+    rows = bertscore.rows(model, PREDICTIONS, REFERENCES)
+    for row, prediction, reference in zip(rows, PREDICTIONS, REFERENCES):
+        assert row == pytest.approx(bertscore.score(model, [prediction], [reference]), abs=1e-3)
+    assert rows[2] == pytest.approx((-100 / 9, -25, -300 / 17))  # empty: 0 before rescaling
+    assert bertscore.means(rows) == bertscore.score(model, PREDICTIONS, REFERENCES)
 
 
 def test_bertscore_cuts_texts_longer_than_the_model(minilm):

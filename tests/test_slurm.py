@@ -32,7 +32,6 @@ ASKED = {
     "select_quality": (0, 1, 4000, "00:20:00"),
     "select_diverse": (0, 2, 16000, "01:00:00"),
     "evaluate": (0, 1, 4000, "01:00:00"),
-    "make_table1": (0, 1, 1000, "00:10:00"),
 }
 FIELDS = ("JobID", "Comment", "State", "ReqTRES", "Timelimit", "Partition", "Account", "NNodes", "JobName")
 SHARD = "results/small/synthetic/prompt2/outputs/0.jsonl"

@@ -10,15 +10,23 @@ import pytest
 TABLE1_JOBS = {
     "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 7, "generate": 16, "parse_rounds": 1, "sample_turns": 1,
     "mix_training_set": 2, "train_model": 3, "respond": 7, "embed_texts": 1, "score_similarity": 1,
-    "select_quality": 1, "select_diverse": 1, "evaluate": 6, "make_table1": 1, "table1": 1,
+    "select_quality": 1, "select_diverse": 1, "evaluate": 6, "evaluate_bertscore": 6, "make_cells": 6,
+    "make_bertscore_cells": 6, "make_table": 1, "table1": 1,
 }  # fmt: skip
+#: Figure 8 is of CIDEr alone: 15 cells, neither BERTScore nor counts of samples, and 15 models beside the discriminator.
+FIGURE8_JOBS = {
+    "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 4, "generate": 32, "parse_rounds": 2, "sample_turns": 2, "mix_training_set": 11,
+    "train_model": 16, "respond": 17, "embed_texts": 2, "score_similarity": 2, "select_quality": 10, "select_diverse": 10,
+    "evaluate": 15, "make_cells": 15, "make_figure8": 1, "figure8": 1,
+}  # fmt: skip
+FIGURE1_JOBS = {rule: count for rule, count in TABLE1_JOBS.items() if rule not in ("make_table", "table1")} | {"make_figure1": 1, "figure1": 1}
 ED_ONLY = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "mix_training_set": 1, "train_model": 1}
 SELECTION = {
     "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 3, "generate": 16, "parse_rounds": 1, "sample_turns": 1, "mix_training_set": 1,
     "train_model": 1, "respond": 1, "embed_texts": 1, "score_similarity": 1, "select_quality": 1,
 }  # fmt: skip
 NOVELTY = SELECTION | {"select_diverse": 1, "embed_ed": 2, "report_novelty": 1}
-CELL = SELECTION | {"fetch_model": 5, "select_diverse": 1, "mix_training_set": 2, "train_model": 2, "respond": 2, "evaluate": 1}
+CELL = SELECTION | {"fetch_model": 4, "select_diverse": 1, "mix_training_set": 2, "train_model": 2, "respond": 2, "evaluate": 1}
 
 
 @pytest.fixture
@@ -38,12 +46,16 @@ def dry_run(checkout):
     [
         ("table1", TABLE1_JOBS),
         ("results/paper/tables/table1.csv", {rule: count for rule, count in TABLE1_JOBS.items() if rule != "table1"}),
+        ("figure1", FIGURE1_JOBS),
+        ("figure8", FIGURE8_JOBS),
         ("results/paper/models/llama3-8b-instruct/ed/seed0/manifest.json", ED_ONLY),
         ("results/paper/selected/prompt2/dk60/quality.jsonl", SELECTION),
         ("results/paper/metrics/qwen1.5-7b-chat/ed+prompt2-dk60-kcenter/seed0/standard.json", CELL),
         ("novelty", NOVELTY | {"novelty": 1}),
         ("results/paper/reports/novelty/prompt2/dk60/random/seed1.svg", NOVELTY | {"select_diverse": 2}),
-        ("results/paper/metrics/llama3-8b-instruct/ed+prompt1-dk55-none/seed3/paper.json", CELL | {"fetch_model": 4}),
+        ("results/paper/metrics/llama3-8b-instruct/ed+prompt1-dk55-none/seed3/paper.json", CELL | {"fetch_model": 3}),
+        ("results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper.json", ED_ONLY | {"respond": 1, "evaluate": 1}),
+        ("results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper-bertscore.json", ED_ONLY | {"fetch_model": 2, "respond": 1, "evaluate_bertscore": 1}),
     ],
 )
 def test_a_target_of_the_papers_run_plans_what_it_needs_and_touches_nothing(dry_run, checkout, target, expected):
@@ -151,6 +163,14 @@ def test_only_settings_that_decide_a_result_make_it_again(checkout, overlay, rer
     assert ("params have changed" in done.stdout) == reruns
 
 
+def test_where_bertscore_is_left_out_nothing_asks_for_it_and_its_file_cannot_be_had(checkout, dry_run):
+    words = ["--configfile", "config/demo.yaml", "tests/small.yaml", "--"]
+    done, jobs = dry_run(*words, "table1")
+    assert done.returncode == 0 and jobs["evaluate"] == 3 and "evaluate_bertscore" not in jobs
+    done, _ = dry_run(*words, "results/small/metrics/smollm2-135m/none/seed0/paper-bertscore.json")
+    assert done.returncode == 1 and "leaves BERTScore out" in done.stdout + done.stderr and "What to do: name one of its models" in done.stdout + done.stderr
+
+
 ORDER = ["input", "output", "log", "benchmark", "wildcard_constraints", "container", "threads", "resources", "params", "shell"]
 
 
@@ -167,15 +187,23 @@ def local_rules(repository):
     return set(re.findall(r"\w+", " ".join(re.findall(r"localrules:((?:\n    \w+,)+)", text))))
 
 
+#: Rules that run where Snakemake runs: those that need a network, those that only name targets, and those of a second.
+LOCAL = {
+    "fetch_ed", "fetch_model", "novelty", "table1", "table2", "table3", "table4",
+    "count_samples", "make_cells", "make_bertscore_cells", "make_sample_cells", "make_table",
+    "figure1", "figure5", "figure7", "figure8", "make_figure1", "make_figure5", "make_figure7", "make_figure8",
+}  # fmt: skip
+
+
 def test_every_rule_keeps_the_order_of_fields_and_every_non_local_one_has_what_a_cluster_needs(repository):
     local = local_rules(repository)
     found = list(rules(repository))
-    assert len(found) >= 15 and local == {"fetch_ed", "fetch_model", "table1", "novelty"}
+    assert len(found) >= 15 and local == LOCAL
     for file, name, fields in found:
         assert fields == sorted(fields, key=ORDER.index), (file, name)
         if name not in local:
             assert {"log", "benchmark", "container", "resources", "shell"} <= set(fields), (file, name)
-        assert re.fullmatch(r"[a-z]+(_[a-z0-9]+)*|table1", name)
+        assert re.fullmatch(r"[a-z]+(_[a-z0-9]+)*|(table|figure)[1-8]", name)
 
 
 def test_rules_have_no_run_blocks_and_no_lambdas(repository):

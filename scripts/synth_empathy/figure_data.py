@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from itertools import groupby
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
-from .cells import Cell
+from .cells import BERTSCORE, METRICS, Cell
 from .errors import UserError
 from .records import REMAKE, Record, missing, read_json
 from .settings import TRAINING_SET
-from .tables import METRICS
+from .tables import UNKNOWN, Row, Table
 
 Values = list[float | None]
-
-CELLS_HINT = "give the cells of one table, one protocol and one test set: results/{run}/cells/"
 
 
 @dataclass(frozen=True)
@@ -48,10 +45,10 @@ class Curve:
     """One line of Figure 8: CIDEr (times 100) of a base model and prompt at rising DK thresholds."""
 
     title: str
-    thresholds: list[float] = field(default_factory=list)
-    ours: Values = field(default_factory=list)
-    sd: Values = field(default_factory=list)
-    paper: Values = field(default_factory=list)
+    thresholds: list[float]
+    ours: Values
+    sd: Values
+    paper: Values
 
 
 @dataclass(frozen=True)
@@ -84,61 +81,49 @@ class PaperStage:
     above: bool
 
 
-def radar(cells: list[Cell]) -> Radar:
-    """Figure 1 from Table 1's cells: systems in the order given, metrics in the table's.
+def radar(table: Table) -> Radar:
+    """Figure 1 from Table 1: its rows and columns in their order.
 
     Raises:
-        UserError: a system lacks a cell, has one twice, or the cells are not of one table and protocol.
+        UserError: the cells are not of one protocol.
     """
-    protocol = one({cell.protocol for cell in cells}, "protocols")
-    one({cell.table for cell in cells}, "tables")
-    rows = {key: list(group) for key, group in groupby(sorted(cells, key=place(cells)), key=lambda c: (c.base, c.training_set))}
-    metrics = [metric for metric in METRICS if any(cell.metric == metric for cell in cells)]
-    grid = [by_metric(row, metrics) for row in rows.values()]
-    values, other_model = values_of(grid, metrics)
-    titles = [next(iter(row.values())).title for row in grid]
-    best = [best_of(values[i][j] for i in range(len(grid))) for j in range(len(metrics))]
+    protocol = one_protocol(table)
+    metrics = list(next(iter(table.cells.values())))
+    values, other_model = values_of(table, metrics)
+    titles = [row.title for row in table.rows]
+    best = [best_of(row[j] for row in values) for j in range(len(metrics))]
+    flat = [f"{METRICS[m]} (none above 0)" for m, top in zip(metrics, best) if top is None and has(values, metrics, m)]
+    below = [f"{title}: {METRICS[m]} {value:.2f}" for title, row in zip(titles, values) for m, value in zip(metrics, row) if value is not None and value < 0]
     shares = [[share(value, top) for value, top in zip(row, best)] for row in values]
-    return Radar(
-        metrics, titles, best, shares,
-        missing=absent(titles, metrics, values) + [f"{METRICS[m]} (none above 0)" for m, top in zip(metrics, best) if top is None and has(values, metrics, m)],
-        below_zero=[f"{titles[i]}: {METRICS[m]} {row[j]:.2f}" for i, row in enumerate(values) for j, m in enumerate(metrics) if (row[j] or 0) < 0],
-        other_model=other_model, samples=span({cell.test_samples for cell in cells}), protocol=protocol,
-    )  # fmt: skip
+    samples = span({cell.test_samples for cell in made(table) if cell.test_samples})
+    return Radar(metrics, titles, best, shares, [*absent(titles, metrics, values), *flat], below, other_model, samples, protocol)
 
 
-def place(cells: list[Cell]):
-    """A sort key that keeps systems in the order of their first cell."""
-    order = {key: i for i, key in reversed(list(enumerate((cell.base, cell.training_set) for cell in cells)))}
-    return lambda cell: order[cell.base, cell.training_set]
+def made(table: Table) -> list[Cell]:
+    """The cells that are there."""
+    return [cell for row in table.cells.values() for cell in row.values() if cell]
 
 
-def by_metric(row: list[Cell], metrics: list[str]) -> dict[str, Cell]:
-    """A system's cells by metric, every metric once."""
-    found = {cell.metric: cell for cell in row}
-    name = f"{row[0].base}/{row[0].training_set}"
-    if len(found) < len(row):
-        raise UserError(f"{name} has {len(row)} cells for {len(found)} metrics: one is given twice", "give each cell once")
-    lacking = [f"{row[0].table}/{name}/{metric}.json" for metric in metrics if metric not in found]
-    if lacking:
-        raise UserError(f"cells are missing: {', '.join(lacking)}", "make them, or leave the system or metric out altogether")
-    unknown = [metric for metric in found if metric not in METRICS]
-    if unknown:
-        raise UserError(f"{name}: {', '.join(unknown)} is no metric of Table 1", f"use {', '.join(METRICS)}")
-    return found
+def one_protocol(table: Table) -> str:
+    """The protocol of all cells that name one."""
+    protocols = sorted({cell.protocol for cell in made(table) if cell.protocol})
+    if len(protocols) > 1:
+        raise UserError(f"the cells of {table.name} are of several protocols: {', '.join(protocols)}", "make them again by one: evaluation: protocol")
+    return protocols[0] if protocols else UNKNOWN
 
 
-def values_of(grid: list[dict[str, Cell]], metrics: list[str]) -> tuple[list[Values], str | None]:
-    """Values by system and metric; where no system has the paper's BERTScore and one other model gave all there is, that model's."""
-    values = [[row[metric].value for metric in metrics] for row in grid]
-    berts = [metric for metric in metrics if metric.startswith("bert_")]
-    others = [row[metric].instead for row in grid for metric in berts if row[metric].instead]
-    models = {f"{other['model']}, layer {other['layer']}" for other in others}
-    if len(models) != 1 or any(row[metric].value is not None for row in grid for metric in berts):
+def values_of(table: Table, metrics: list[str]) -> tuple[list[Values], str | None]:
+    """Values by row and metric; where no row has the paper's BERTScore and one other model gave all there is, that model's."""
+    grid = [table.cells[row.system] for row in table.rows]
+    values = [[row[metric].value if row[metric] else None for metric in metrics] for row in grid]
+    berts = [cell for row in grid for cell in row.values() if cell and cell.metric in BERTSCORE]
+    models = {f"{cell.instead['model']}, layer {cell.instead['layer']}" for cell in berts if cell.instead}
+    if len(models) != 1 or any(cell.value is not None for cell in berts):
         return values, None
-    for i, row in enumerate(grid):
-        for metric in berts:
-            values[i][metrics.index(metric)] = (row[metric].instead or {}).get("value")
+    for values_of_row, row in zip(values, grid):
+        for place, metric in enumerate(metrics):
+            if metric in BERTSCORE and row[metric] and row[metric].instead:
+                values_of_row[place] = row[metric].instead["value"]
     return values, models.pop()
 
 
@@ -170,38 +155,38 @@ def absent(titles: list[str], metrics: list[str], values: list[Values]) -> list[
     return words
 
 
-def why_missing(cells: list[Cell]) -> list[str]:
+def why_missing(table: Table) -> list[str]:
     """A line for every cell without a value, with its reason."""
-    return [f"missing: {cell.title}, {METRICS.get(cell.metric, cell.metric)}: {cell.why_null}" for cell in cells if cell.value is None]
+    cells = [(row.title, METRICS[metric], cell) for row in table.rows for metric, cell in table.cells[row.system].items()]
+    return [
+        f"missing: {title}, {metric}: {cell.why_null if cell else 'the cell was not made'}" for title, metric, cell in cells if not cell or cell.value is None
+    ]
 
 
-def curves(cells: list[Cell]) -> list[Curve]:
-    """Figure 8 from Table 2's CIDEr cells: one line per base model, prompt and selection, thresholds rising.
+def curves(table: Table) -> list[Curve]:
+    """Figure 8 from Table 2's CIDEr: one line per base model, prompt and selection, thresholds rising.
 
     Raises:
-        UserError: a cell is no CIDEr, is of no DK threshold, stands twice, or was made by another protocol.
+        UserError: a row is of no DK threshold or stands twice, or the cells are of several protocols.
     """
-    one({cell.protocol for cell in cells}, "protocols")
-    series: dict[tuple[str, ...], dict[float, Cell]] = {}
-    for cell in cells:
-        parts = TRAINING_SET.fullmatch(cell.training_set)
-        where = f"{cell.table}/{cell.base}/{cell.training_set}/{cell.metric}.json"
-        if cell.metric != "cider" or not parts or not parts["quality"].startswith("dk"):
-            raise UserError(f"{where} is no CIDEr of a DK threshold", "give Table 2's cider cells: their training set is ed+{prompt}-dk{T}-{selection}")
-        line = series.setdefault((cell.base, parts["prompt"], parts["selection"]), {})
-        if line.setdefault(float(parts["dk"]), cell) is not cell:
-            raise UserError(f"{where} is given twice", "give each cell once")
-    return [curve(key, line) for key, line in series.items()]
+    one_protocol(table)
+    series: dict[tuple[str, ...], dict[float, Row]] = {}
+    for row in table.rows:
+        parts = TRAINING_SET.fullmatch(row.training_set)
+        if not parts or not parts["quality"].startswith("dk"):
+            raise UserError(f"{row.system} is of no DK threshold", "give Table 2's rows: their training set is ed+{prompt}-dk{T}-{selection}")
+        line = series.setdefault((row.base, parts["prompt"], parts["selection"]), {})
+        if line.setdefault(float(parts["dk"]), row) is not row:
+            raise UserError(f"{row.system} is given twice", "give each row once")
+    return [curve(table, key, line) for key, line in series.items()]
 
 
-def curve(key: tuple[str, ...], line: dict[float, Cell]) -> Curve:
-    """One line by rising threshold; its title is that of its cells without the threshold, or else its key."""
-    titles = {cell.title.removesuffix(f", DK {dk:g}") for dk, cell in line.items()}
-    cells = [line[dk] for dk in sorted(line)]
-    return Curve(
-        titles.pop() if len(titles) == 1 else ", ".join(key),
-        sorted(line), [cell.value for cell in cells], [cell.sd for cell in cells], [cell.paper for cell in cells],
-    )  # fmt: skip
+def curve(table: Table, key: tuple[str, ...], line: dict[float, Row]) -> Curve:
+    """One line by rising threshold; its title is that of its rows without the threshold, or else its key."""
+    titles = {row.title.removesuffix(f", DK {dk:g}") for dk, row in line.items()}
+    cells = [table.cells[line[dk].system]["cider"] for dk in sorted(line)]
+    ours, sd, paper = ([getattr(cell, name) if cell else None for cell in cells] for name in ("value", "sd", "paper"))
+    return Curve(titles.pop() if len(titles) == 1 else ", ".join(key), sorted(line), ours, sd, paper)
 
 
 def judged(paths: list[Path]) -> Judged:
@@ -283,15 +268,8 @@ def spread(values: list[float]) -> float | None:
 
 
 def span(numbers: set[int]) -> str:
-    """A count, or the least and the greatest of several."""
+    """A count, or the least and the greatest of several; none is not available."""
+    if not numbers:
+        return UNKNOWN
     low, high = min(numbers), max(numbers)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def one(values: set[str], what: str) -> str:
-    """The single value there is."""
-    if not values:
-        raise UserError("no cell is given", CELLS_HINT)
-    if len(values) > 1:
-        raise UserError(f"the cells are of {len(values)} {what}: {', '.join(sorted(values))}", CELLS_HINT)
-    return next(iter(values))

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .cells import METRICS
 from .errors import UserError
 from .figure_data import Curve, Judged, PaperStage, Radar
 from .human import COUNTS, VERDICTS, Result
 from .records import atomic_path
-from .tables import METRICS
 
 KINDS = ("pdf", "svg", "png")
 #: Inches: a column of the paper's two.

@@ -116,11 +116,17 @@ def embeddings_disk(sizes: Sizes, texts: int) -> float:
 
 
 def evaluate(sizes: Sizes, wildcards: dict[str, str]) -> Load:
-    """A system's metrics: text metrics, and BERTScore's model over predictions and references; its work is the responses."""
+    """A system's metrics of shared words; its work is the responses."""
+    rows = sizes.responses(wildcards["base"], wildcards["training_set"], wildcards["seed"], "test")
+    return Load(work=rows, rows=rows, variant=wildcards["protocol"], disk=sizes.assumed["record"])
+
+
+def evaluate_bertscore(sizes: Sizes, wildcards: dict[str, str]) -> Load:
+    """BERTScore's model over predictions and references; its work is the responses."""
     rows = sizes.responses(wildcards["base"], wildcards["training_set"], wildcards["seed"], "test")
     model = sizes.settings["evaluation"]["bertscore"]["model"]
-    tokens = 2 * rows * sizes.ed_sample()[1] if model else 0
-    return Load(work=rows, rows=rows, tokens_in=tokens, model=model, variant=wildcards["protocol"], disk=sizes.assumed["record"])
+    tokens = 2 * rows * sizes.ed_sample()[1]
+    return Load(work=rows, rows=rows, tokens_in=tokens, model=model, variant=wildcards["protocol"], disk=rows * sizes.assumed["record"])
 
 
 def select_diverse(sizes: Sizes, wildcards: dict[str, str]) -> Load:
@@ -201,6 +207,7 @@ LOADS: dict[str, Callable[[Sizes, dict[str, str]], Load]] = {
     "embed_ed": embed_ed,
     "report_novelty": report_novelty,
     "evaluate": evaluate,
+    "evaluate_bertscore": evaluate_bertscore,
 }
 
 #: The unit of each rule's work, for the plan's words; rows where it is not here.
@@ -211,4 +218,5 @@ WORK = {
     "embed_texts": "texts",
     "embed_ed": "texts",
     "evaluate": "responses",
+    "evaluate_bertscore": "responses",
 }

@@ -38,6 +38,7 @@ PATHS = {
     "embed_ed": "embed_ed/{split}",
     "report_novelty": "report_novelty/{prompt}/dk{dk}/{selection}/seed{seed}",
     "evaluate": "evaluate/{base}/{training_set}/seed{seed}/{protocol}",
+    "evaluate_bertscore": "evaluate_bertscore/{base}/{training_set}/seed{seed}/{protocol}",
 }
 
 #: Rules that go on where an interruption left them, and how their logs say that nothing was there to go on from.
@@ -151,7 +152,7 @@ def gpus_of(rule: str, wildcards: dict[str, str], settings: Settings) -> int:
         "generate": settings["generation"]["model"],
         "embed_texts": settings["scoring"]["model"],
         "embed_ed": settings["scoring"]["model"],
-        "evaluate": settings["evaluation"]["bertscore"]["model"],
+        "evaluate_bertscore": settings["evaluation"]["bertscore"]["model"],
     }
     model = wildcards["base"] if rule == "respond" else models.get(rule)
     return settings["models"][model]["gpus"] if model else 0

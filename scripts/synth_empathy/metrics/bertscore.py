@@ -30,6 +30,8 @@ from .overlap import mean
 REPOSITORY = "FacebookAI/roberta-large"
 LAYER = 17
 BATCH = 64
+#: Precision, recall and F1.
+Scores = tuple[float, float, float]
 LONGEST = 512  # positions of every BERT-like model; a tokenizer without a limit of its own says 1e30
 
 USE_MODEL = "give --bertscore-model the folder of a BERT-like model as save_pretrained writes it (config.json, tokenizer, weights), or use --no-bertscore"
@@ -152,8 +154,23 @@ def load(model: Model) -> tuple[Any, Tokenizer]:
     return network.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
 
 
-def score(model: Model, predictions: list[str], references: list[str]) -> tuple[float, float, float]:
-    """Precision, recall and F1, the means over the rows, times 100, rescaled when the model has a baseline.
+def score(model: Model, predictions: list[str], references: list[str]) -> Scores:
+    """Precision, recall and F1, the means over the rows, as ``rows`` gives them.
+
+    Raises:
+        UserError: as ``load``.
+    """
+    return means(rows(model, predictions, references))
+
+
+def means(scores: list[Scores]) -> Scores:
+    """The means of precision, recall and F1 over the rows."""
+    precision, recall, f1 = (mean(column) for column in zip(*scores))
+    return precision, recall, f1
+
+
+def rows(model: Model, predictions: list[str], references: list[str]) -> list[Scores]:
+    """Precision, recall and F1 of each row, times 100, rescaled when the model has a baseline.
 
     An empty text scores 0 before rescaling, as bert-score has it (roberta-large: about -490 after); it says so on
     the error stream.
@@ -170,17 +187,17 @@ def score(model: Model, predictions: list[str], references: list[str]) -> tuple[
     def embed(texts: list[str]) -> tuple[Any, Any, Any]:
         return get_bert_embedding(texts, network, tokenizer, weights, device=network.device)
 
-    rows: list[list[float]] = []
+    baseline = model.baseline or (0.0, 0.0, 0.0)
+    found: dict[int, Scores] = {}
     # Texts of like length together, so that little of a batch is padding.
-    pairs = sorted(zip(predictions, references, strict=True), key=lambda pair: (len(pair[0]), len(pair[1])))
-    batches = [pairs[start : start + BATCH] for start in range(0, len(pairs), BATCH)]
+    order = sorted(range(len(predictions)), key=lambda row: (len(predictions[row]), len(references[row])))
+    batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
     for batch in cli.progress(batches, len(batches), f"BERTScore, batches of {BATCH}"):
-        matched = greedy_cos_idf(*embed([reference for _, reference in batch]), *embed([prediction for prediction, _ in batch]))
-        rows += torch.stack(matched, dim=1).tolist()
-    means = [mean(column) for column in zip(*rows)]
-    # Rescaling is linear: the mean of the rescaled rows is the rescaled mean.
-    precision, recall, f1 = [(value - low) / (1 - low) for value, low in zip(means, model.baseline or (0.0, 0.0, 0.0))]
-    return 100 * precision, 100 * recall, 100 * f1
+        matched = greedy_cos_idf(*embed([references[row] for row in batch]), *embed([predictions[row] for row in batch]))
+        for row, values in zip(batch, torch.stack(matched, dim=1).tolist()):
+            precision, recall, f1 = (100 * (value - low) / (1 - low) for value, low in zip(values, baseline))
+            found[row] = precision, recall, f1
+    return [found[row] for row in range(len(predictions))]
 
 
 def entry(model: Model, precision: float, recall: float, f1: float) -> Record:
