@@ -24,19 +24,7 @@ def samples(count):
 def raw_ed(folder, train):
     """A folder of ED's three files; ``train`` gives the bytes of the first."""
     folder.mkdir()
-    def figure_of_a_missing_cell(tmp_path, tiny_model, repository):
-    flags = ["--cells", tmp_path, "--row", "b", "ed+prompt2-dk60-kcenter", "b, prompt2, DK 60", "--figures", tmp_path / "out" / "f.svg"]
-    return ["make_figure8.py", *flags], ["table2 lacks", "b/ed+prompt2-dk60-kcenter/cider.json", "make them by these names"]
-
-
-def judgement_of_an_unknown_verdict(tmp_path, tiny_model, repository):
-    rows = [{"example": "e", "baseline": "SEEK", "criterion": "empathy", "evaluator": "v", "verdict": "lose"}]
-    flags = ["--judgements", write_jsonl(tmp_path / "j.jsonl", rows), "--baselines", "SEEK", "--paper", repository / "resources/paper/figure7.csv"]
-    out = ["--csv", tmp_path / "out" / "f.csv", "--figures", tmp_path / "out" / "f.svg"]
-    return ["make_figure7.py", *flags, *out], ["j.jsonl, line 1: there is no verdict 'lose'", "docs/human-evaluation.md"]
-
-
-good = "\n".join([HEADER, *GOOD, *OTHER]) + "\n"
+    good = "\n".join([HEADER, *GOOD, *OTHER]) + "\n"
     for split in ("valid", "test"):
         (folder / f"{split}.csv").write_text(good)
     (folder / "train.csv").write_bytes(train)
@@ -134,6 +122,18 @@ def bad_record(tmp_path, tiny_model, repository):
 def no_metrics_samples(tmp_path, tiny_model, repository):
     flags = ["--responses", write_jsonl(tmp_path / "responses.jsonl", []), "--protocol", "paper", "--no-bertscore"]
     return ["evaluate.py", *flags, "--output", tmp_path / "out"], []
+
+
+def figure_of_a_missing_cell(tmp_path, tiny_model, repository):
+    flags = ["--cells", tmp_path, "--row", "b", "ed+prompt2-dk60-kcenter", "b, prompt2, DK 60", "--figures", tmp_path / "out" / "f.svg"]
+    return ["make_figure8.py", *flags], ["table2 lacks", "b/ed+prompt2-dk60-kcenter/cider.json", "make them by these names"]
+
+
+def judgement_of_an_unknown_verdict(tmp_path, tiny_model, repository):
+    rows = [{"example": "e", "baseline": "SEEK", "criterion": "empathy", "evaluator": "v", "verdict": "lose"}]
+    flags = ["--judgements", write_jsonl(tmp_path / "j.jsonl", rows), "--baselines", "SEEK", "--paper", repository / "resources/paper/figure7.csv"]
+    out = ["--csv", tmp_path / "out" / "f.csv", "--figures", tmp_path / "out" / "f.svg"]
+    return ["make_figure7.py", *flags, *out], ["j.jsonl, line 1: there is no verdict 'lose'", "docs/human-evaluation.md"]
 
 
 good = "\n".join([HEADER, *GOOD]).encode()
