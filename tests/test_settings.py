@@ -144,6 +144,12 @@ FAULTS = {
         ["tables: table1: systems: there is no system 'qwen1.5-7b'", "'qwen1.5-7b-ft'"],
     ),
     "a table of nothing": ("tables/table1/systems", [], ["tables: table1: systems: "]),
+    "figure of an unknown prompt": ("figures/figure5/prompt", "prompt7", ["figures: figure5: prompt: there is no prompt 'prompt7'"]),
+    "figure of an unknown stage": ("figures/figure5/stage", "before", ["figures: figure5: stage: 'before' does not have the form"]),
+    "figure over DK 100": ("figures/figure5/stage", "dk101-kcenter", ["figures: figure5: stage: the DK threshold 101 is out of range"]),
+    "judgements that are not there": ("human/judgements", "gone.jsonl", ["human: judgements: there is no file gone.jsonl"]),
+    "unknown count": ("human/count", "judgement", ["human: count: 'judgement' is not one of judgements, majority", "did you mean 'judgements'?"]),
+    "no baselines": ("human/baselines", [], ["human: baselines: "]),
     "unknown recipe": ("training/bases/qwen1.5-7b-chat", "ful", ["training: bases: qwen1.5-7b-chat: there is no recipe 'ful'", "did you mean 'full'?"]),
     "recipe of an unknown model": ("training/bases/qwen2-7b-chat", "full", ["training: bases: qwen2-7b-chat: there is no model", "'qwen1.5-7b-chat'"]),
     "system without a recipe": (
