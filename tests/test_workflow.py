@@ -192,7 +192,7 @@ def local_rules(repository):
 
 #: Rules that run where Snakemake runs: those that need a network, those that only name targets, and those of a second.
 LOCAL = {
-    "fetch_ed", "fetch_model", "fetch_repository", "novelty", "table1", "table2",
+    "all", "reviewer", "fetch_ed", "fetch_model", "fetch_repository", "novelty", "table1", "table2",
     "table3", "table4", "archive", "pack_archive", "take_archived", "list_test_ids",
     "count_samples", "make_cells", "make_bertscore_cells", "make_sample_cells", "make_table", "check_claims",
     "report_claims", "figure1", "figure5", "figure7", "figure8", "make_figure1",
