@@ -40,6 +40,11 @@ def responding_gpus(wildcards):
     return config["models"][wildcards.base]["gpus"]
 
 
+def responding_threads(wildcards):
+    """Threads of a responding job."""
+    return model_threads(responding_gpus(wildcards))
+
+
 def responding_memory(wildcards, attempt):
     """Main memory of a responding job."""
     return model_memory(wildcards.base, attempt)
@@ -58,7 +63,7 @@ rule respond:
         "<results>/benchmarks/respond/{base}/{training_set}/seed{seed}/{inputs}.tsv"
     container:
         image("llm", responding_gpus)
-    threads: 2
+    threads: responding_threads
     resources:
         gpu=responding_gpus,
         mem_mb=responding_memory,
