@@ -14,6 +14,8 @@ from synth_empathy.records import write_text
 from . import ROOT
 
 DOCKERFILE = "containers/Dockerfile"
+#: This file: it chooses an image's locks and Debian packages.
+CATALOGUE = "containers/builder/catalogue.py"
 #: What installs the locks; it stands in every image's list of locks, since it builds packages that have no wheel.
 BUILD_LOCK = "build"
 
@@ -81,10 +83,15 @@ class Source:
     revision: str | None
     changed: list[str]
 
+    @property
+    def label(self) -> str:
+        """The revision as the image's label has it: it says so when it is not the whole truth."""
+        return (self.revision or "unknown") + ("-with-uncommitted-changes" if self.changed else "")
+
 
 def source(image: Image, root: Path = ROOT) -> Source:
     """What git says of the repository and of an image's inputs."""
-    inputs = [DOCKERFILE, *image.lock_paths()]
+    inputs = [DOCKERFILE, CATALOGUE, *image.lock_paths()]
     commit = git(root, "rev-parse", "HEAD")
     if commit is None:
         return Source(None, None, None, [])

@@ -23,6 +23,8 @@ PROFILE = "slurm/config.yaml"
 PARTITIONS = "slurm/partitions.yaml"
 #: The executor asks for states up to 180 s apart, and a query may take 60 s: what Slurm forgets sooner may end unseen.
 LONGEST_SILENCE = 240
+#: Seconds that one of Slurm's commands may take.
+ANSWER = 60
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,9 @@ def ask(*command: str) -> str:
     if shutil.which(command[0]) is None:
         raise UserError(f"there is no Slurm here (no {command[0]})", "start on the cluster's login node, or leave out --profile slurm")
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=ANSWER).stdout
     except subprocess.TimeoutExpired:
-        said = "no answer in 60 s"
+        said = f"no answer in {ANSWER} s"
     except subprocess.CalledProcessError as error:
         said = error.stderr.strip() or f"exit status {error.returncode}, without a word"
     raise UserError(f"Slurm does not answer {command[0]}: {said}", "try `sinfo`; if it hangs or fails too, ask the cluster's support")
@@ -295,7 +297,7 @@ def check_need(need: Need, nodes: list[Node]) -> None:
             problem = f"{need.rule} asks for {number} {what}; no node of partition {need.partition!r} gives more than {most:g}"
             raise UserError(problem, f"name a partition that does in {PARTITIONS}, or lower {lower}")
     problem = f"{need}; no one node of partition {need.partition!r} has all of that"
-    raise UserError(problem, f"name a partition that does in {PARTITIONS}, or lower {', '.join(LOWER[:3])}")
+    raise UserError(problem, f"name a partition that does in {PARTITIONS}, or lower one of them: {', '.join(LOWER)}")
 
 
 #: What a job asks for, in the words of messages, and where each is lowered.
