@@ -7,13 +7,16 @@ these tests are skipped; with CI=true they fail.
 import json
 import os
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from conftest import BIN, DEMO, Checkout
+from conftest import BIN, DEMO, REPOSITORY, Checkout
 from containers import build_metrics_image
 from hpc.profile import set_profile
 from hpc.slurm import ACCOUNT
+from synth_empathy.provenance import sha256_file
 
 GIVEN = ("config.yaml", "metrics", "tables", "logs", "benchmarks", ".state")
 
@@ -54,28 +57,24 @@ def test_a_table_from_given_responses_through_slurm_in_the_image_has_the_same_by
 
 
 def test_a_job_sees_its_image_and_its_gpu_and_none_of_the_hosts_packages(slurm, given, tmp_path):
-    path, home = tmp_path / "path", tmp_path / "home"
-    user_site = home / ".local/lib/python3.11/site-packages"
-    user_site.mkdir(parents=True)
-    path.mkdir()
-    (path / "only_on_the_path.py").touch()
-    (user_site / "only_at_home.py").touch()
-    done = given.snakemake("--profile", "slurm", "--snakefile", "tests/hpc/probe.smk", env=os.environ | {"PYTHONPATH": str(path), "HOME": str(home)})
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path/only_on_the_path.py").touch()
+    done = given.snakemake("--profile", "slurm", "--snakefile", "tests/hpc/probe.smk", env=os.environ | {"PYTHONPATH": f"{tmp_path}/path"})
     assert done.returncode == 0, done.stdout + done.stderr
     seen = json.loads((given.folder / "results/probe.json").read_text())
     assert seen["image"] == "metrics-cpu.sif" and seen["python"] == "/opt/env/bin/python" and seen["offline"] == "1"
     assert seen["gpus"] in ("0", "1")  # as Slurm gave it
+    assert seen["user_site"] is False and seen["writes_bytecode"] is False
     assert seen["found"].pop("torch").startswith("/opt/env/") and seen["found"].pop("sacrebleu").startswith("/opt/env/")
     assert set(seen["found"].values()) == {None}
 
 
-def test_without_a_network_a_step_in_the_image_passes(given):
-    target = "results/demo/metrics/smollm2-135m/none/seed0/standard.json"
-    words = ["--cores", "2", "--sdm", "apptainer", "--config", f"image_folder={image_folder(given)}", *DEMO, "--", target]
+def test_without_a_network_a_table_is_made_in_the_image(given, demo):
+    words = ["--cores", "2", "--sdm", "apptainer", "--config", f"image_folder={image_folder(given)}", *DEMO, "--", "table1"]
     done = given.run("unshare", "--net", "sh", "-c", '[ "$(grep -c : /proc/net/dev)" = 1 ] && exec "$@"', "sh", BIN / "snakemake", *words)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads((given.folder / target).read_text())["protocol"] == "standard"
-    [log] = (given.folder / "results/demo/logs/evaluate").rglob("standard.log")
+    assert given.made("demo")["tables/table1.csv"] == demo.made("demo")["tables/table1.csv"]
+    [log] = (given.folder / "results/demo/logs").glob("make_table1.log")
     assert "in the image metrics-cpu.sif" in log.read_text()
 
 
@@ -110,7 +109,7 @@ def test_no_published_image_is_a_sentence_too(checkout, tmp_path):
     assert done.returncode == 1 and "is not published" in done.stdout + done.stderr and "containers/build" in done.stdout + done.stderr
     done = checkout.snakemake(*words, "--config", "image_folder=/sifs", *target, env=with_it)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "/opt/env/bin/python -E scripts/train_model.py" in done.stdout and ".venv/bin/python" not in done.stdout
+    assert "/opt/env/bin/python -E -B -s scripts/train_model.py" in done.stdout and ".venv/bin/python" not in done.stdout
 
 
 def test_the_demo_chooses_cpu_images_and_the_paper_cuda_ones(checkout, tmp_path):
@@ -141,3 +140,13 @@ def test_times_of_the_build_are_recorded(images):
     with open(images / "metrics-cpu.sbom.json") as file:
         listed = {(part["name"], part["version"]) for part in json.load(file)["components"]}
     assert ("sacrebleu", "2.6.0") in listed and any(name == "libc6" for name, _ in listed)
+
+
+def test_the_images_labels_say_what_it_was_made_from(images):
+    done = subprocess.run(["apptainer", "inspect", "--json", "--labels", images / "metrics-cpu.sif"], capture_output=True, text=True, check=True)
+    labels = json.loads(done.stdout)["data"]["attributes"]["labels"]
+    facts = json.loads((images / "metrics-cpu.json").read_text())
+    locks = " ".join(f"{Path(path).name}=sha256:{sha256_file(REPOSITORY / path)}" for path in facts["locks"])
+    assert len(facts["locks"]) == 3 and labels["synth-empathy.locks"] == locks
+    assert labels["org.opencontainers.image.title"] == "metrics-cpu"
+    assert labels["org.opencontainers.image.revision"].startswith(facts["revision"] or "unknown")
