@@ -70,10 +70,13 @@ def test_a_job_sees_its_image_and_its_gpu_and_none_of_the_hosts_packages(slurm, 
 
 
 def test_without_a_network_a_table_is_made_in_the_image(given, demo):
-    words = ["--cores", "2", "--sdm", "apptainer", "--config", f"image_folder={image_folder(given)}", *DEMO, "--", "table1"]
+    (given.folder / "one-system.yaml").write_text("tables: {table1: {systems: [demo-zero-shot]}}\n")
+    words = ["--cores", "2", "--sdm", "apptainer", "--config", f"image_folder={image_folder(given)}", *DEMO, "one-system.yaml", "--", "table1"]
     done = given.run("unshare", "--net", "sh", "-c", '[ "$(grep -c : /proc/net/dev)" = 1 ] && exec "$@"', "sh", BIN / "snakemake", *words)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert given.made("demo")["tables/table1.csv"] == demo.made("demo")["tables/table1.csv"]
+    made, calm = given.made("demo"), demo.made("demo")
+    metrics = [name for name in made if name.startswith("metrics/")]
+    assert len(metrics) == 1 and made[metrics[0]] == calm[metrics[0]] and "tables/table1.csv" in made
     [log] = (given.folder / "results/demo/logs").glob("make_table1.log")
     assert "in the image metrics-cpu.sif" in log.read_text()
 
