@@ -19,12 +19,11 @@ def bertscore_of(pattern):
 
 def table1_comparisons(wildcards):
     """Each system of Table 1 that was trained on synthetic samples, against the same base model on the comparison's baseline."""
-    chosen = [config["systems"][name] for name in config["tables"]["table1"]["systems"]]
+    file = f"against-{config['comparison']['baseline']}/{config['evaluation']['protocol']}.json"
     return [
-        f"<results>/comparisons/{system['base']}/{system['training_set']}"
-        f"/against-{config['comparison']['baseline']}/{config['tables']['table1']['protocol']}.json"
-        for system in chosen
-        if system["training_set"].startswith("ed+")
+        f"<results>/comparisons/{row.system}/{file}"
+        for row in table_rows("table1")
+        if row.training_set.startswith("ed+")
     ]
 
 

@@ -11,10 +11,9 @@ Targets by name: novelty
 
 
 def novelty_reports(wildcards):
-    """The reports on every synthetic training set of a table's systems, for every seed."""
-    systems = [name for table in config["tables"].values() for name in table["systems"]]
-    training_sets = {config["systems"][name]["training_set"] for name in systems}
-    parts = filter(None, map(settings.TRAINING_SET.fullmatch, sorted(training_sets)))
+    """The reports on every synthetic training set of Table 1's systems, for every seed."""
+    training_sets = sorted({row.training_set for row in table_rows("table1")})
+    parts = filter(None, map(settings.TRAINING_SET.fullmatch, training_sets))
     return [
         f"<results>/reports/novelty/{part['prompt']}/{part['quality']}/{part['selection']}/seed{seed}.json"
         for part in parts
@@ -45,7 +44,7 @@ rule embed_ed:
         "<results>/benchmarks/embed_ed/{split}.tsv"
     container:
         image("embed", config["models"][config["scoring"]["model"]]["gpus"])
-    threads: 2
+    threads: model_threads(config["models"][config["scoring"]["model"]]["gpus"])
     resources:
         gpu=config["models"][config["scoring"]["model"]]["gpus"],
         mem_mb=embedding_memory,
@@ -54,6 +53,7 @@ rule embed_ed:
         chunk_texts=config["scoring"]["chunk_texts"],
     params:
         embedding=embedding_flags,
+        gpus=config["models"][config["scoring"]["model"]]["gpus"],
         state=f"{RESULTS}/.state",
     shell:
         "{PYTHON[embed]} scripts/embed_texts.py"
@@ -62,7 +62,7 @@ rule embed_ed:
         " {params.embedding}"
         " --batch-tokens {resources.batch_tokens}"
         " --chunk-texts {resources.chunk_texts}"
-        " --gpus {resources.gpu}"
+        " --gpus {params.gpus}"
         " --threads {threads}"
         " --state {params.state}"
         " --texts {output.texts}"

@@ -27,10 +27,12 @@ def responding_flags(wildcards):
     )
     sampling = {key: how[key] for key in ("temperature", "top_p", "max_tokens")}
     engine = {key: config["responding"][key] for key in ("engine", "batch_invariant")}
+    zero_shot = config["zero_shot"] if wildcards.training_set == "none" else {}
     return flags(
         sampling
         | engine
         | config["dialogue"]
+        | zero_shot
         | {key: config["models"][wildcards.base][key] for key in ("dtype", "gpus")}
     )
 
@@ -38,6 +40,11 @@ def responding_flags(wildcards):
 def responding_gpus(wildcards):
     """GPUs of a responding job."""
     return config["models"][wildcards.base]["gpus"]
+
+
+def responding_threads(wildcards):
+    """Threads of a responding job."""
+    return model_threads(responding_gpus(wildcards))
 
 
 def responding_memory(wildcards, attempt):
@@ -56,9 +63,11 @@ rule respond:
         "<results>/logs/respond/{base}/{training_set}/seed{seed}/{inputs}.log",
     benchmark:
         "<results>/benchmarks/respond/{base}/{training_set}/seed{seed}/{inputs}.tsv"
+    wildcard_constraints:
+        training_set=f"none|{TRAINED}",
     container:
         image("llm", responding_gpus)
-    threads: 2
+    threads: responding_threads
     resources:
         gpu=responding_gpus,
         mem_mb=responding_memory,

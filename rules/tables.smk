@@ -1,75 +1,100 @@
-"""The paper's tables: our value, the paper's where it is known, and the difference.
+"""The paper's tables: our values, the paper's where they are known, and the differences.
 
-Requires: the metrics of the systems that the configuration lists for a table, and the paper's numbers (resources/paper/).
-Makes:
-    <results>/tables/table1.csv    one line a system and metric
-    <results>/tables/table1.md     the same to read
-Targets by name: table1
+Requires: the cells of every row that the configuration lists for a table.
+Makes, for each {table}: table1 (systems), table2 (DK thresholds), table3, table4 (without quality, without diversity selection)
+    <results>/tables/{table}.csv    one line a cell
+    <results>/tables/{table}.md     the same to read
+    <results>/tables/{table}.tex    the same for LaTeX, with booktabs
+Targets by name: table1, table2, table3, table4
 """
 
-TABLE1 = config["tables"]["table1"]
+
+def cells_of(table, metrics):
+    """A table's cells of some metrics; on request (tables: partial) those that are there."""
+    paths = [
+        f"<results>/cells/{table}/{row.system}/{metric}.json"
+        for row in table_rows(table)
+        for metric in metrics
+    ]
+    if config["tables"]["partial"]:
+        return [path for path in paths if Path(located(path)).exists()]
+    return paths
 
 
-def table1_metrics(wildcards):
-    """The metrics of every system of Table 1, for every seed."""
-    return [f for system in TABLE1["systems"] for f in system_metrics(system)]
+def table_cells(wildcards):
+    """Every cell of a table."""
+    return cells_of(wildcards.table, tables.COLUMNS[wildcards.table])
 
 
-def system_metrics(system):
-    """The metrics of a system of Table 1, for every seed."""
-    folders = [system_path(system, "metrics", seed) for seed in config["seeds"]]
-    return [f for folder in folders for f in metrics_files(folder, TABLE1["protocol"])]
-
-
-def table1_flags(wildcards):
-    """The note and each system as --system KEY TITLE PAPER_ROW METRICS..., in the table's order."""
-    words = [flags({"note": TABLE1["note"]})]
-    for system in TABLE1["systems"]:
-        chosen = config["systems"][system]
-        words += [
-            "--system",
-            system,
-            shlex.quote(chosen["title"]),
-            shlex.quote(chosen["paper_row"] or "none"),
-            *map(located, system_metrics(system)),
-        ]
+def rows_as_flags(table):
+    """The note, whether cells may be missing, and each row as --row BASE TRAINING_SET TITLE, in the table's order."""
+    words = [flags({"note": config["note"], "partial": config["tables"]["partial"]})]
+    words += [
+        f"--row {row.base} {row.training_set} {shlex.quote(row.title)}"
+        for row in table_rows(table)
+    ]
     return " ".join(words)
+
+
+def table_flags(wildcards):
+    """A table's rows."""
+    return rows_as_flags(wildcards.table)
 
 
 localrules:
     table1,
+    table2,
+    table3,
+    table4,
+    make_table,
 
 
 rule table1:
     input:
-        "<results>/tables/table1.csv",
-        "<results>/tables/table1.md",
+        multiext("<results>/tables/table1", ".csv", ".md", ".tex"),
 
 
-rule make_table1:
+rule table2:
     input:
-        metrics=table1_metrics,
-        paper="resources/paper/table1.csv",
-        code=code("make_table", "tables"),
+        multiext("<results>/tables/table2", ".csv", ".md", ".tex"),
+
+
+rule table3:
+    input:
+        multiext("<results>/tables/table3", ".csv", ".md", ".tex"),
+
+
+rule table4:
+    input:
+        multiext("<results>/tables/table4", ".csv", ".md", ".tex"),
+
+
+rule make_table:
+    input:
+        cells=table_cells,
+        code=code("make_table", "cells", "tables"),
     output:
-        csv="<results>/tables/table1.csv",
-        markdown="<results>/tables/table1.md",
+        csv=report(
+            "<results>/tables/{table}.csv",
+            caption="../resources/captions/tables.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
+        markdown="<results>/tables/{table}.md",
+        latex="<results>/tables/{table}.tex",
     log:
-        "<results>/logs/make_table1.log",
-    benchmark:
-        "<results>/benchmarks/make_table1.tsv"
+        "<results>/logs/make_table/{table}.log",
     container:
         image("core")
-    resources:
-        mem_mb=grows(1000),
-        runtime=grows(10),
     params:
-        systems=table1_flags,
+        rows=table_flags,
+        cells=f"{RESULTS}/cells",
     shell:
         "{PYTHON[core]} scripts/make_table.py"
-        " --title 'Table 1: automatic evaluation on the ED test split'"
-        " --paper {input.paper}"
-        " {params.systems}"
+        " --table {wildcards.table}"
+        " --cells {params.cells}/{wildcards.table}"
+        " {params.rows}"
         " --csv {output.csv}"
         " --markdown {output.markdown}"
+        " --latex {output.latex}"
         " > {log} 2>&1"

@@ -1,147 +1,189 @@
-"""The paper's tables: our values, the paper's, the differences, and what is not available."""
+"""The paper's tables: their rows, our values, the paper's, the differences, and what is missing or not available."""
 
 import csv
 import io
-import json
+import re
 
 import pytest
+import yaml
 
-from synth_empathy import tables
+from synth_empathy import cells, tables
 from synth_empathy.errors import UserError
 
 OURS = "synth-empathy (Qwen1.5-7B; Prompt 2; DK 60; k-center)"
 
 
 @pytest.fixture(scope="module")
-def paper(repository):
-    return tables.read_paper_table(repository / "resources" / "paper" / "table1.csv")
+def config(repository):
+    return yaml.safe_load((repository / "config.yaml").read_text(encoding="utf-8"))
 
 
-def metrics_file(path, protocol="paper", samples=24, **values):
-    path.write_text(json.dumps({"protocol": protocol, "samples": samples} | values))
-    return path
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of cells, filled by `put(row, metric, ...)`."""
+
+    def put(row, metric, *values, paper=None, table="table2", **document):
+        place = {"table": table, "base": row.base, "training_set": row.training_set, "metric": metric, "title": row.title}
+        named = {} if metric in cells.COUNTS else {"protocol": "paper", "samples": 5255}
+        documents = {str(seed): named | document | ({} if value is None else {metric: value}) for seed, value in enumerate(values)}
+        cells.write_cell(tmp_path / row.system / f"{metric}.json", cells.make_cell(place, documents, paper, None))
+
+    put.path = tmp_path
+    return put
 
 
-def parsed(rows):
-    return {(line["system"], line["metric"]): line for line in csv.DictReader(io.StringIO(tables.as_csv(rows)))}
+def full(folder, rows, table="table2", paper=None):
+    """Every cell of a table, each with a value of its own."""
+    for place, row in enumerate(rows):
+        for column, metric in enumerate(tables.COLUMNS[table]):
+            folder(row, metric, 1000 * place + column, paper=paper, table=table)
+
+
+ROWS = [tables.Row("b", "ed", "System a & b", None), tables.Row("b", "ed+prompt2-dk60-kcenter", "System 2", None)]
+
+
+def parsed(table):
+    return {(line["system"], line["metric"]): line for line in csv.DictReader(io.StringIO(tables.as_csv(table)))}
 
 
 def test_shipped_numbers_are_the_papers(repository, shared):
-    assert (repository / "resources" / "paper" / "table1.csv").read_text() == (shared / "paper" / "tables" / "table1.csv").read_text()
+    kept, given = repository / "resources/paper", shared / "paper/tables"
+    assert (kept / "table1.csv").read_text() == (given / "table1.csv").read_text()
+    bases = {"Qwen1.5-7B": "qwen1.5-7b-chat", "LLaMA3-8B-Instruct": "llama3-8b-instruct"}
+    ours = tables.read_paper_table(kept / "table2.csv")
+    lines = list(csv.DictReader((given / "table2.csv").read_text().splitlines()))
+    assert len(ours) == len(lines) == 15
+    for line in lines:
+        row = ours[f"{bases[line['model']]}/ed+prompt{line['prompt']}-dk{line['dk_threshold']}-kcenter"]
+        assert row == {metric: float(line[metric]) for metric in tables.TRADE_OFF} | dict.fromkeys(cells.COUNTS, float(line["samples"]))
+    assert all(not values for name in ("table3", "table4") for values in tables.read_paper_table(kept / f"{name}.csv").values())
 
 
-def test_paper_numbers_are_those_of_the_text(paper, shared):
-    text = (shared / "paper" / "synth-empathy.md").read_text(encoding="utf-8")
-    assert len(paper[OURS]) == 13
-    for value in paper[OURS].values():
-        assert f"{value:g}" in text
-    assert [values for system, values in paper.items() if system != OURS] == [{}] * 8
+def test_table_1s_and_2s_numbers_are_those_of_the_text(repository, shared):
+    text = (shared / "paper/synth-empathy.md").read_text(encoding="utf-8")
+    first = tables.read_paper_table(repository / "resources/paper/table1.csv")
+    assert len(first[OURS]) == 13 and all(f"{value:g}" in text for value in first[OURS].values())
+    assert [values for system, values in first.items() if system != OURS] == [{}] * 8
+    second = tables.read_paper_table(repository / "resources/paper/table2.csv")
+    for row in second.values():
+        printed = [f"{row[metric]:.2f}" for metric in tables.TRADE_OFF] + [f"{row['samples_quality']:,.0f}"]
+        assert "\t".join(printed) in text.replace("4.880", "4.88"), printed
+    assert second["qwen1.5-7b-chat/ed+prompt2-dk60-kcenter"]["cider"] == first[OURS]["cider"]
 
 
-def test_configured_rows_are_in_the_papers_table(repository, paper):
-    import yaml
-
-    for name in ("config.yaml", "config/demo.yaml"):
-        for system in yaml.safe_load((repository / name).read_text(encoding="utf-8"))["systems"].values():
-            assert system["paper_row"] is None or system["paper_row"] in paper
-
-
-def test_differences(tmp_path, paper):
-    path = metrics_file(tmp_path / "m.json", bleu1=20.0, bleu4=5.1234, rougeL=16.88, cider=0.0)
-    cells = parsed([tables.read_row("s", "A title", OURS, [path], paper)])
-    shown = {metric: (line["ours"], line["paper"], line["difference"]) for (_, metric), line in cells.items()}
-    assert shown["bleu1"] == ("20.00", "22.05", "-2.05")
-    assert shown["bleu4"] == ("5.12", "3.77", "+1.35")
-    assert shown["rougeL"] == ("16.88", "16.88", "+0.00")
-    assert shown["cider"] == ("0.00", "26.96", "-26.96")
-    assert shown["dist1"] == ("not available", "3.23", "not available")
-    assert list(shown) == list(tables.METRICS)
-    for line in cells.values():
-        assert (line["title"], line["samples"], line["seeds"], line["protocol"]) == ("A title", "24", "1", "paper")
+def test_the_papers_run_has_the_papers_rows(config, repository):
+    assert len(tables.rows_of(config, "table1")) == 9
+    known = tables.read_paper_table(repository / "resources/paper/table1.csv")
+    assert {row.paper_row for row in tables.rows_of(config, "table1")} == set(known)
+    for name in ("table2", "table3", "table4"):
+        rows = tables.rows_of(config, name)
+        assert [row.paper_row for row in rows] == list(tables.read_paper_table(repository / f"resources/paper/{name}.csv"))
+    third = [row.training_set for row in tables.rows_of(config, "table3")][:4]
+    assert third == ["ed+prompt2-dk55-kcenter", "ed+prompt2-draw55-kcenter", "ed+prompt2-dk60-kcenter", "ed+prompt2-draw60-kcenter"]
+    fourth = [row.training_set for row in tables.rows_of(config, "table4")][:2]
+    assert fourth == ["ed+prompt2-dk55-kcenter", "ed+prompt2-dk55-none"]
+    assert tables.rows_of(config, "table4")[1].title == "qwen1.5-7b-chat, prompt2, DK 55, no diversity selection"
+    assert tables.rows_of(config, "table3")[1].title == "qwen1.5-7b-chat, prompt2, as many as DK 55, drawn"
 
 
-@pytest.mark.parametrize("row", [None, "SEEK"])
-def test_a_number_in_no_text_is_not_available(tmp_path, paper, row):
-    path = metrics_file(tmp_path / "m.json", bleu1=20.0)
-    line = parsed([tables.read_row("s", "t", row, [path], paper)])["s", "bleu1"]
-    assert (line["ours"], line["paper"], line["difference"]) == ("20.00", "not available", "not available")
+def test_a_row_that_no_table_lists_can_be_made_all_the_same(config):
+    listed = tables.row_of(config, "table1", "qwen1.5-7b-chat", "ed")
+    assert (listed.title, listed.paper_row) == ("Qwen1.5-7B-F.T.", "Qwen1.5-7B-F.T.")
+    row = tables.row_of(config, "table2", "llama3-8b-instruct", "ed+prompt2-dk60-kcenter")
+    assert row.system == row.paper_row == "llama3-8b-instruct/ed+prompt2-dk60-kcenter"
 
 
-def test_mean_over_seeds(tmp_path, paper):
-    paths = [metrics_file(tmp_path / f"{i}.json", bleu1=value, dist1=1.0) for i, value in enumerate([21.0, 22.0, 26.0])]
-    metrics_file(paths[2], bleu1=26.0)  # a metric that a seed lacks has no mean
-    cells = parsed([tables.read_row("s", "t", OURS, paths, paper)])
-    assert (cells["s", "bleu1"]["ours"], cells["s", "bleu1"]["difference"], cells["s", "bleu1"]["seeds"]) == ("23.00", "+0.95", "3")
-    assert cells["s", "dist1"]["ours"] == "not available"
+def test_differences_deviations_and_counts(folder):
+    full(folder, ROWS)
+    folder(ROWS[0], "cider", 20.0, 22.0, 27.0, paper=25.07)
+    folder(ROWS[0], "samples_quality", 12345, paper=12000)
+    table = tables.read_table("table2", ROWS, folder.path, None, partial=False)
+    line = parsed(table)["b/ed", "cider"]
+    assert [line[key] for key in ("ours", "sd", "paper", "difference", "test_samples", "seeds", "protocol")] == [
+        "23.00", "3.61", "25.07", "-2.07", "5255", "3", "paper",
+    ]  # fmt: skip
+    counted = parsed(table)["b/ed", "samples_quality"]
+    assert [counted[key] for key in ("ours", "paper", "difference", "test_samples")] == ["12345", "12000", "+345", ""]
+    markdown = tables.as_markdown(table)
+    assert "23.00 ± 3.61" in markdown and "12,345" in markdown and "+345" in markdown
+    assert "5,255 test samples, 3 seeds, paper protocol" in markdown and "which of the two it is, is not known" in markdown
 
 
-def test_bertscore_of_another_model_stands_under_its_name(tmp_path, paper):
-    other = {"model": "all-minilm", "layer": 5, "p": 10.0, "r": 20.0, "f1": 30.0}
-    paths = [metrics_file(tmp_path / "0.json", bertscore_other=other), metrics_file(tmp_path / "1.json", bertscore_other=other | {"p": 11.0})]
-    row = tables.read_row("s", "t", OURS, paths, paper)
-    cells = parsed([row])
-    assert (cells["s", "bert_p"]["ours"], cells["s", "bert_p"]["paper"]) == ("not available", "20.50")
-    shown = cells["s", "bert_p by all-minilm, layer 5"]
-    assert (shown["ours"], shown["paper"], shown["difference"]) == ("10.50", "not available", "not available")
-    assert "bert_f1 by all-minilm, layer 5 30.00" in tables.as_markdown("T", [row], None)
+def test_a_number_in_no_text_is_not_available(folder):
+    full(folder, ROWS)
+    line = parsed(tables.read_table("table2", ROWS, folder.path, None, False))["b/ed", "bleu1"]
+    assert (line["ours"], line["paper"], line["difference"]) == ("0.00", "not available", "not available")
 
 
-def test_bertscore_from_a_file_of_its_own_joins_its_seeds_row(tmp_path, paper):
-    files = []
-    for seed in (0, 1):
-        files.append(metrics_file(tmp_path / f"{seed}.json", cider=20.0 + seed, responses_sha256=str(seed)))
-        files.append(metrics_file(tmp_path / f"{seed}-bertscore.json", bert_f1=seed, responses_sha256=str(seed), by_sample={}))
-    row = tables.read_row("s", "t", OURS, files, paper)
-    assert (row.seeds, row.samples, row.ours) == (2, 24, {"cider": 20.5, "bert_f1": 0.5})
-    with pytest.raises(UserError, match="the metrics of s and its BERTScore are not of the same responses"):
-        tables.read_row("s", "t", OURS, [files[0], files[3]], paper)
-    with pytest.raises(UserError, match="not of the same responses"):
-        tables.read_row("s", "t", OURS, files[:3], paper)
+def test_bertscore_of_another_model_stands_under_its_name(folder):
+    full(folder, ROWS, "table1")
+    for metric in cells.BERTSCORE:
+        folder(ROWS[0], metric, None, table="table1", bertscore_other={"model": "all-minilm", "layer": 5, "p": 10.0, "r": 20.0, "f1": 30.0})
+    table = tables.read_table("table1", ROWS, folder.path, None, False)
+    lines = parsed(table)
+    assert lines["b/ed", "bert_p"]["ours"] == "not available" and "not the paper's" in lines["b/ed", "bert_p"]["remark"]
+    assert lines["b/ed", "bert_f1 by all-minilm, layer 5"]["ours"] == "30.00"
+    assert "BERT-F1 by all-minilm, layer 5: 30.00" in tables.as_markdown(table) and "0 seeds" not in tables.as_markdown(table)
 
 
-@pytest.mark.parametrize("change", [{"protocol": "standard"}, {"samples": 25}])
-def test_metrics_that_do_not_belong_together_are_refused(tmp_path, paper, change):
-    paths = [metrics_file(tmp_path / "0.json", bleu1=1.0), metrics_file(tmp_path / "1.json", bleu1=1.0, **change)]
-    with pytest.raises(UserError, match="the metrics of s differ in protocol or number of samples"):
-        tables.read_row("s", "t", OURS, paths, paper)
+def test_missing_cells_are_named_and_on_request_shown_as_missing(folder):
+    full(folder, ROWS)
+    (folder.path / ROWS[1].system / "cider.json").unlink()
+    (folder.path / ROWS[1].system / "bleu4.json").unlink()
+    with pytest.raises(UserError, match=r"table2 lacks .*bleu4.json and 1 more") as caught:
+        tables.read_table("table2", ROWS, folder.path, None, partial=False)
+    assert "tables: partial: true" in caught.value.hint
+    table = tables.read_table("table2", ROWS, folder.path, None, partial=True)
+    line = parsed(table)[ROWS[1].system, "cider"]
+    assert (line["ours"], line["difference"], line["remark"]) == ("missing", "missing", "the cell was not made")
+    assert parsed(table)[ROWS[1].system, "bleu1"]["ours"] == "1000.00"
+    assert "missing: B-4, CIDEr" in tables.as_markdown(table) and "missing" in tables.as_latex(table)
 
 
-def test_unknown_paper_row_is_refused(tmp_path, paper):
-    path = metrics_file(tmp_path / "m.json", bleu1=1.0)
-    with pytest.raises(UserError, match="the paper's table has no row 'SEEKER'") as caught:
-        tables.read_row("s", "t", "SEEKER", [path], paper)
-    assert "SEEK; CASE; ESCM" in caught.value.hint
+def test_a_table_of_nothing_is_refused_even_on_request(tmp_path):
+    with pytest.raises(UserError, match="table3 lacks"):
+        tables.read_table("table3", ROWS, tmp_path, None, partial=True)
 
 
-def test_missing_files_are_named(tmp_path, paper):
-    with pytest.raises(UserError, match="gone.csv does not exist"):
-        tables.read_paper_table(tmp_path / "gone.csv")
-    with pytest.raises(UserError, match="gone.json does not exist"):
-        tables.read_row("s", "t", None, [tmp_path / "gone.json"], paper)
-
-
-def test_markdown_has_three_lines_a_system(tmp_path, paper):
-    rows = [tables.read_row(name, f"System {name}", OURS, [metrics_file(tmp_path / name, bleu1=23.0)], paper) for name in "ab"]
-    text = tables.as_markdown("Table 1", rows, "A note.")
+def test_markdown_has_three_lines_a_row(folder):
+    full(folder, ROWS, paper=1.0)
+    text = tables.as_markdown(tables.read_table("table2", ROWS, folder.path, "A note.", False))
     table = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
     assert len({len(line) for line in table}) == 1
-    assert table[0] == ["system", "", *tables.METRICS.values()]
-    assert [line[:3] for line in table[2:]] == [
-        ["System a", "ours", "23.00"], ["", "paper", "22.05"], ["", "difference", "+0.95"],
-        ["System b", "ours", "23.00"], ["", "paper", "22.05"], ["", "difference", "+0.95"],
+    assert table[0] == ["system", "", "B-1", "B-2", "B-3", "B-4", "R-1", "R-2", "R-L", "CIDEr", "after quality", "after diversity"]
+    assert [line[:4] for line in table[2:]] == [
+        ["System a & b", "ours", "0.00", "1.00"], ["", "paper", "1.00", "1.00"], ["", "difference", "-1.00", "+0.00"],
+        ["System 2", "ours", "1000.00", "1001.00"], ["", "paper", "1.00", "1.00"], ["", "difference", "+999.00", "+1000.00"],
     ]  # fmt: skip
-    assert text.startswith("# Table 1\n\n> A note.\n\n|")
-    assert "- System b: 24 test samples, 1 seed, paper protocol" in text
-    assert "\n> " not in tables.as_markdown("Table 1", rows, None)
+    assert text.startswith("# Table 2: ") and "\n\n> A note.\n\n|" in text
 
 
-def test_by_the_command_line(tmp_path, repository, step):
-    metrics = [metrics_file(tmp_path / f"{i}.json", bleu1=value) for i, value in enumerate([22.0, 23.0])]
-    flags = ["--title", "T", "--paper", repository / "resources" / "paper" / "table1.csv", "--system", "s", "Ours, ours", OURS, *metrics]
-    flags += ["--system", "z", "Zero", "none", metrics[0], "--csv", tmp_path / "t.csv", "--markdown", tmp_path / "t.md"]
-    done = step("make_table.py", *flags)
+def test_latex_has_as_many_columns_in_each_line_and_escapes_what_latex_reads(folder):
+    full(folder, ROWS, paper=1.0)
+    text = tables.as_latex(tables.read_table("table2", ROWS, folder.path, "100 % made_up", False))
+    [columns] = re.findall(r"\\begin\{tabular\}\{(\w+)\}", text)
+    body = [line for line in text.splitlines() if line.endswith("\\\\")]
+    assert len(body) == 7 and all(len(re.findall(r"(?<!\\)&", line)) == len(columns) - 1 == 11 for line in body)
+    assert "System a \\& b" in text and "100 \\% made\\_up" in text and text.count("\\midrule") == 2
+    for rule in ("\\toprule", "\\bottomrule", "\\end{tabular}", "\\end{table*}"):
+        assert text.count(rule) == 1
+
+
+def test_unknown_paper_rows_are_refused_and_rows_that_are_ours_alone_are_not(repository):
+    path = repository / "resources/paper/table1.csv"
+    with pytest.raises(UserError, match="the paper's table has no row 'SEEKER'") as caught:
+        tables.paper_values(path, "SEEKER")
+    assert "SEEK; CASE; ESCM" in caught.value.hint
+    assert tables.paper_values(path, None) == tables.paper_values(path, "b/ed+prompt2-dk1-none") == {}
+    with pytest.raises(UserError, match="gone.csv does not exist"):
+        tables.paper_values(repository / "gone.csv", None)
+
+
+def test_by_the_command_line(folder, tmp_path, step):
+    full(folder, ROWS)
+    rows = [word for row in ROWS for word in ("--row", row.base, row.training_set, row.title)]
+    out = ["--csv", tmp_path / "t.csv", "--markdown", tmp_path / "t.md", "--latex", tmp_path / "t.tex"]
+    done = step("make_table.py", "--table", "table2", "--cells", folder.path, *rows, *out)
     assert done.returncode == 0, done.stderr
-    lines = {(line["system"], line["metric"]): line for line in csv.DictReader((tmp_path / "t.csv").open())}
-    assert (lines["s", "bleu1"]["title"], lines["s", "bleu1"]["ours"], lines["s", "bleu1"]["difference"]) == ("Ours, ours", "22.50", "+0.45")
-    assert (lines["z", "bleu1"]["ours"], lines["z", "bleu1"]["paper"]) == ("22.00", "not available")
     assert (tmp_path / "t.md").read_text() in done.stdout
+    assert len(list(csv.DictReader((tmp_path / "t.csv").open()))) == 20

@@ -146,7 +146,7 @@ def make(builder: Builder, name: str) -> dict[str, Any]:
     Raises:
         UserError: a step failed; nothing is left under the final names that was not there before.
     """
-    image, source = catalogue.IMAGES[name], catalogue.source(catalogue.IMAGES[name])
+    image, source = catalogue.ALL[name], catalogue.source(catalogue.ALL[name])
     for folder in (builder.output, builder.temporary):
         folder.mkdir(parents=True, exist_ok=True)
     log = Log(name, builder.output / f"{name}.log")
@@ -174,7 +174,7 @@ def build(builder: Builder, name: str, image: catalogue.Image, source: catalogue
     secrets = builder.storage / "secrets"
     secrets.mkdir(parents=True)
     try:
-        base = import_base(builder, log)
+        base = import_base(builder, log) or image.base
         (secrets / "pip.conf").write_text(builder.machine.pip_conf())
         command = build_command(builder, name, image, source, archive, base, secrets / "pip.conf")
         log.run(command, builder.environment())
@@ -187,14 +187,14 @@ def build_command(builder: Builder, name: str, image: catalogue.Image, source: c
     """The command that builds an image. With timestamps at 0, the same locks and base give the same digest."""
     hashes = " ".join(f"{Path(path).name}=sha256:{sha256}" for path, sha256 in catalogue.lock_hashes(image).items())
     arguments = {"IMAGE": name, "LOCKS": " ".join(image.locks), "DEBIAN": " ".join(image.debian), "LOCK_HASHES": hashes}
-    arguments |= {"REVISION": source.revision or "unknown"} | ({"BASE": base} if base else {})
+    arguments |= {"REVISION": source.label} | ({"BASE": base} if base else {})
     machine = builder.machine
     return builder.buildah(
         *("build", "--quiet", "--timestamp", "0", "--disable-compression=false", "--secret", f"id=pipconf,src={pip_conf}"),
         *(["--secret", f"id=certificates,src={machine.certificates}"] if machine.certificates else []),
         *(["--build-context", f"local={machine.local}"] if machine.local else []),
         *(word for argument, value in arguments.items() for word in ("--build-arg", f"{argument}={value}")),
-        *("--file", catalogue.DOCKERFILE, "--tag", f"oci-archive:{archive}", "."),
+        *("--file", image.dockerfile, "--tag", f"oci-archive:{archive}", "."),
     )
 
 

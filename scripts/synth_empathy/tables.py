@@ -1,47 +1,101 @@
-"""The paper's tables from metrics: our value, the paper's where a text we have holds it, and the difference."""
+"""The paper's tables from their cells: which rows and columns a table has, and its form as CSV, Markdown and LaTeX."""
 
 from __future__ import annotations
 
+import argparse
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from typing import Any
 
+from .cells import COUNTS, HEADINGS, METRICS, Cell, read_cell
 from .errors import UserError
-from .records import Record, read_json
 
-#: The metrics of Table 1 in its order, by their key in a metrics file, with the heading of their column.
-METRICS = {
-    "bleu1": "B-1",
-    "bleu2": "B-2",
-    "bleu3": "B-3",
-    "bleu4": "B-4",
-    "dist1": "Dist-1",
-    "dist2": "Dist-2",
-    "rouge1": "R-1",
-    "rouge2": "R-2",
-    "rougeL": "R-L",
-    "cider": "CIDEr",
-    "bert_p": "BERT-P",
-    "bert_r": "BERT-R",
-    "bert_f1": "BERT-F1",
-}
 UNKNOWN = "not available"
-COLUMNS = ["system", "title", "metric", "ours", "paper", "difference", "samples", "seeds", "protocol"]
+MISSING = "missing"
+
+#: Table 2's columns; those of Tables 3 and 4 are lost from the text that we have, and taken to be the same.
+TRADE_OFF = ("bleu1", "bleu2", "bleu3", "bleu4", "rouge1", "rouge2", "rougeL", "cider")
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "table1": tuple(METRICS),
+    "table2": (*TRADE_OFF, *COUNTS),
+    "table3": TRADE_OFF,
+    "table4": TRADE_OFF,
+}
+TITLES = {
+    "table1": "Table 1: automatic evaluation on the ED test split",
+    "table2": "Table 2: the DK threshold between quality and quantity of the synthetic data",
+    "table3": "Table 3: with and without quality selection",
+    "table4": "Table 4: with and without diversity selection",
+}
+CSV_COLUMNS = ["system", "title", "metric", "ours", "sd", "paper", "difference", "test_samples", "seeds", "protocol", "remark"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One system of a table: the means of its metrics over the seeds, and the paper's row beside them."""
+    """A row of a table: a base model and what it was trained on, and its row in the paper's table, if it has one there."""
 
-    system: str
+    base: str
+    training_set: str
     title: str
-    samples: int
-    seeds: int
-    protocol: str
-    ours: dict[str, float]
-    paper: dict[str, float]
+    paper_row: str | None
+
+    @property
+    def system(self) -> str:
+        """The row's name in files: {base}/{training_set}."""
+        return f"{self.base}/{self.training_set}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's rows, each with its cells by metric; None stands for a cell that is missing, on request."""
+
+    name: str
+    rows: list[Row]
+    cells: dict[str, dict[str, Cell | None]]
+    note: str | None
+
+
+def rows_of(settings: dict[str, Any], table: str) -> list[Row]:
+    """A table's rows by the configuration, in its order."""
+    chosen = settings["tables"][table]
+    if table == "table1":
+        systems = [settings["systems"][name] for name in chosen["systems"]]
+        return [Row(s["base"], s["training_set"], s["title"], s["paper_row"]) for s in systems]
+    if table == "table2":
+        return [
+            trained(series["base"], series["prompt"], f"dk{dk:g}", chosen["selection"])
+            for series in chosen["series"]
+            for dk in chosen["thresholds"]
+        ]  # fmt: skip
+    ours, ablated = ("dk", "kcenter"), ("draw", "kcenter") if table == "table3" else ("dk", "none")
+    return [
+        trained(base, chosen["prompt"], f"{quality}{dk:g}", selection)
+        for base in chosen["bases"]
+        for dk in chosen["thresholds"]
+        for quality, selection in (ours, ablated)
+    ]
+
+
+def row_of(settings: dict[str, Any], table: str, base: str, training_set: str) -> Row:
+    """A row by its place; one that the configuration does not list for the table can still be made, under its path as name."""
+    listed = [row for row in rows_of(settings, table) if (row.base, row.training_set) == (base, training_set)]
+    return listed[0] if listed else Row(base, training_set, f"{base}, {training_set}", f"{base}/{training_set}")
+
+
+def trained(base: str, prompt: str, quality: str, selection: str) -> Row:
+    """The row of a base model trained on ED and selected synthetic samples."""
+    training_set = f"ed+{prompt}-{quality}-{selection}"
+    return Row(base, training_set, f"{base}, {prompt}, {in_words(quality, selection)}", f"{base}/{training_set}")
+
+
+def in_words(quality: str, selection: str) -> str:
+    """A selection as the tables name it."""
+    dk = quality.removeprefix("draw").removeprefix("dk")
+    first = f"as many as DK {dk}, drawn" if quality.startswith("draw") else f"DK {dk}"
+    return first + {"kcenter": "", "none": ", no diversity selection", "random": ", random instead of k-center"}[selection]
 
 
 def read_paper_table(path: Path) -> dict[str, dict[str, float]]:
@@ -51,93 +105,165 @@ def read_paper_table(path: Path) -> dict[str, dict[str, float]]:
             lines = list(csv.DictReader(file))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist", "give a table of resources/paper/") from None
-    return {line["system"]: {metric: float(line[metric]) for metric in METRICS if line.get(metric)} for line in lines}
+    columns = {metric: metric for metric in METRICS} | dict.fromkeys(COUNTS, "samples")
+    return {line["system"]: {metric: float(line[column]) for metric, column in columns.items() if line.get(column)} for line in lines}
 
 
-def read_row(system: str, title: str, paper_row: str | None, paths: list[Path], paper: dict[str, dict[str, float]]) -> Row:
-    """A system's row from its metrics files, one a seed, or two where BERTScore stands in a file of its own.
+def paper_values(path: Path, row: str | None) -> dict[str, float]:
+    """The paper's numbers of a row; none for a row that is ours alone.
 
     Raises:
-        UserError: the paper has no such row, or the files disagree on protocol, number of samples or responses.
+        UserError: the paper's table has no such row; Tables 2 to 4 are searched by {base}/{training_set}, and there a
+            row that is not the paper's is no fault.
     """
-    if paper_row is not None and paper_row not in paper:
-        raise UserError(f"the paper's table has no row {paper_row!r}", f"use one of: {'; '.join(paper)}")
-    metrics = merged(system, [read_json(path) for path in paths])
-    made = {(m["protocol"], m["samples"]) for m in metrics}
-    if len(made) > 1:
-        raise UserError(f"the metrics of {system} differ in protocol or number of samples: {sorted(made)}", "delete them and run again")
-    protocol, samples = made.pop()
-    return Row(system, title, samples, len(metrics), protocol, mean_values(metrics), paper.get(paper_row or "", {}))
+    table = read_paper_table(path)
+    if row is not None and row not in table and "/" not in row:
+        raise UserError(f"the paper's table has no row {row!r}", f"use one of: {'; '.join(table)}")
+    return table.get(row or "", {})
 
 
-def merged(system: str, metrics: list[Record]) -> list[Record]:
-    """One record a seed: the files of BERTScore alone, in their order, with the others in theirs."""
-    alone = [m for m in metrics if "by_sample" in m]
-    others = [m for m in metrics if "by_sample" not in m]
-    if not alone:
-        return others
-    if [(m["protocol"], m["responses_sha256"]) for m in alone] != [(m["protocol"], m["responses_sha256"]) for m in others]:
-        raise UserError(f"the metrics of {system} and its BERTScore are not of the same responses, seed by seed", "delete them and run again")
-    return [bertscore | other for bertscore, other in zip(alone, others)]
+def add_flags(flags: argparse.ArgumentParser) -> None:
+    """The flags of every script that reads a table's cells."""
+    flags.add_argument("--cells", type=Path, required=True, metavar="DIR", help="folder of {base}/{training_set}/{metric}.json")
+    flags.add_argument("--row", nargs=3, action="append", required=True, metavar=("BASE", "TRAINING_SET", "TITLE"), help="a row; may be given again")
+    flags.add_argument("--partial", action="store_true", help="show cells that are not there as missing, instead of refusing")
 
 
-def mean_values(metrics: list[Record]) -> dict[str, float]:
-    """Each metric's mean over the seeds; BERTScore by another model than the paper's stands under that model's name."""
-    names = [metric for metric in METRICS if all(metric in m for m in metrics)]
-    values = {metric: fmean(m[metric] for m in metrics) for metric in names}
-    others = [m.get("bertscore_other") for m in metrics]
-    if all(others) and len({(other["model"], other["layer"]) for other in others}) == 1:
-        other = others[0]
-        for part in ("p", "r", "f1"):
-            values[f"bert_{part} by {other['model']}, layer {other['layer']}"] = fmean(m["bertscore_other"][part] for m in metrics)
-    return values
+def rows_from(words: list[list[str]]) -> list[Row]:
+    """The rows that --row gives."""
+    return [Row(base, training_set, title, None) for base, training_set, title in words]
 
 
-def cells(row: Row) -> list[tuple[str, str, str, str]]:
-    """(metric, ours, paper, difference) of a row's metrics, as texts of two decimals or ``UNKNOWN``."""
-    result = []
-    for metric in [*METRICS, *(name for name in row.ours if name not in METRICS)]:
-        ours, paper = row.ours.get(metric), row.paper.get(metric)
-        both = ours is not None and paper is not None
-        result.append((metric, number(ours), number(paper), number(ours - paper, "+.2f") if both else UNKNOWN))
-    return result
+def read_table(name: str, rows: list[Row], folder: Path, note: str | None, partial: bool, metrics: Sequence[str] = ()) -> Table:
+    """A table from the folder of its cells.
+
+    Args:
+        partial: a cell that is not there is shown as missing, instead of refused.
+        metrics: only these columns; all when empty.
+
+    Raises:
+        UserError: cells are missing; names them.
+    """
+    metrics = metrics or COLUMNS[name]
+    paths = {row.system: {metric: folder / row.system / f"{metric}.json" for metric in metrics} for row in rows}
+    missing = [str(path) for row in paths.values() for path in row.values() if not path.exists()]
+    if missing and (not partial or len(missing) == len(rows) * len(metrics)):
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise UserError(f"{name} lacks {missing[0]}{more}", "make them by these names as targets; tables: partial: true shows them as missing")
+    cells = {system: {metric: read_cell(path) if path.exists() else None for metric, path in row.items()} for system, row in paths.items()}
+    return Table(name, rows, cells, note)
 
 
-def number(value: float | None, form: str = ".2f") -> str:
-    """A value as the table prints it."""
-    return UNKNOWN if value is None else format(value, form)
+def number(value: float | None, metric: str, sign: str = "") -> str:
+    """A value as tables print it: two decimals, counts whole; ``UNKNOWN`` for None."""
+    if value is None:
+        return UNKNOWN
+    return format(value, f"{sign},.0f" if metric in COUNTS else f"{sign}.2f")
 
 
-def as_csv(rows: list[Row]) -> str:
-    """One line a system and metric."""
+def lines_of(cell: Cell | None, metric: str) -> tuple[str, str, str]:
+    """Ours (with the seeds' standard deviation), the paper's, the difference, as texts."""
+    if cell is None:
+        return MISSING, MISSING, MISSING
+    ours = number(cell.value, metric) + (f" ± {number(cell.sd, metric)}" if cell.sd is not None else "")
+    return ours, number(cell.paper, metric), number(cell.difference, metric, "+")
+
+
+def as_csv(table: Table) -> str:
+    """One line a cell; a cell that BERTScore's stand-in fills has a second line under that model's name."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        for cell in cells(row):
-            writer.writerow([row.system, row.title, *cell, row.samples, row.seeds, row.protocol])
+    writer.writerow(CSV_COLUMNS)
+    for row in table.rows:
+        for metric, cell in table.cells[row.system].items():
+            writer.writerows([row.system, row.title, *line] for line in csv_lines(metric, cell))
     return text.getvalue()
 
 
-def as_markdown(title: str, rows: list[Row], note: str | None) -> str:
-    """Three lines a system: ours, the paper's, the difference; then what was measured, and on how much."""
-    lines = [f"# {title}", ""]
-    lines += [f"> {note}", ""] if note else []
-    lines += ["| system | | " + " | ".join(METRICS.values()) + " |", "|---|---|" + "---:|" * len(METRICS)]
-    for row in rows:
-        table = {metric: values for metric, *values in cells(row)}
-        for place, name in enumerate(("ours", "paper", "difference")):
-            head = row.title if place == 0 else ""
-            lines.append(f"| {head} | {name} | " + " | ".join(table[metric][place] for metric in METRICS) + " |")
-    lines += ["", *footnotes(rows)]
-    return "\n".join(lines) + "\n"
-
-
-def footnotes(rows: list[Row]) -> list[str]:
-    """Number of test samples and seeds, protocol, and BERTScore by another model."""
-    lines = [f'All values are times 100. "{UNKNOWN}": the number stands in no text of the paper that we have, or the metric was not computed.']
-    for row in rows:
-        other = [f"{name} {value:.2f}" for name, value in row.ours.items() if name not in METRICS]
-        measured = f"{row.samples} test samples, {row.seeds} seed{'s' * (row.seeds > 1)}, {row.protocol} protocol"
-        lines.append(f"- {row.title}: {'; '.join([measured, *other])}")
+def csv_lines(metric: str, cell: Cell | None) -> list[list[Any]]:
+    """A cell's lines without its row's name, unformatted but for two decimals."""
+    if cell is None:
+        return [[metric, MISSING, "", MISSING, MISSING, "", "", "", "the cell was not made"]]
+    sd = "" if cell.sd is None else plain(cell.sd, metric)
+    values = [plain(cell.value, metric), sd, plain(cell.paper, metric), plain(cell.difference, metric, "+")]
+    about = [cell.test_samples or "", len(cell.by_seed), cell.protocol or ""]
+    lines = [[metric, *values, *about, cell.why_null or ""]]
+    if cell.instead:
+        name = f"{metric} by {cell.instead['model']}, layer {cell.instead['layer']}"
+        lines.append([name, plain(cell.instead["value"], metric), "", UNKNOWN, UNKNOWN, *about, "not the paper's BERTScore"])
     return lines
+
+
+def plain(value: float | None, metric: str, sign: str = "") -> str:
+    """A value for machines: as ``number``, without thousands' commas."""
+    return number(value, metric, sign).replace(",", "")
+
+
+def as_markdown(table: Table) -> str:
+    """Three lines a row: ours, the paper's, the difference; then what was measured, and on how much."""
+    lines = [f"# {TITLES[table.name]}", ""]
+    lines += [f"> {table.note}", ""] if table.note else []
+    metrics = COLUMNS[table.name]
+    lines += ["| system | | " + " | ".join(HEADINGS[metric] for metric in metrics) + " |", "|---|---|" + "---:|" * len(metrics)]
+    for row in table.rows:
+        shown = [lines_of(cell, metric) for metric, cell in table.cells[row.system].items()]
+        for place, name in enumerate(("ours", "paper", "difference")):
+            lines.append(f"| {row.title if place == 0 else ''} | {name} | " + " | ".join(cell[place] for cell in shown) + " |")
+    return "\n".join([*lines, "", *footnotes(table)]) + "\n"
+
+
+def footnotes(table: Table) -> list[str]:
+    """What the numbers are; per row its test samples, seeds and protocol, and what was not computed or is missing, and why."""
+    lines = [f'Metrics are times 100. "{UNKNOWN}": the number stands in no text of the paper that we have, or was not computed.']
+    if table.name == "table2":
+        lines.append("The paper's one count of samples stands beside both of ours: which of the two it is, is not known.")
+    return lines + [f"- {row.title}: {'; '.join(remarks(table.cells[row.system]))}" for row in table.rows]
+
+
+def remarks(cells: dict[str, Cell | None]) -> list[str]:
+    """What a row was measured on, BERTScore by another model, and what was not computed or is missing."""
+    made = [cell for cell in cells.values() if cell]
+    scored = [cell for cell in made if cell.by_seed and cell.test_samples]
+    measured = [f"{cell.test_samples:,} test samples, {counted(len(cell.by_seed), 'seed')}, {cell.protocol} protocol" for cell in scored]
+    others = [(HEADINGS[cell.metric], cell.instead) for cell in made if cell.instead]
+    other = [f"{name} by {found['model']}, layer {found['layer']}: {found['value']:.2f}" for name, found in others]
+    lacking = [HEADINGS[metric] for metric, cell in cells.items() if cell is None]
+    missing = [f"missing: {', '.join(lacking)}"] if lacking else []
+    return [*dict.fromkeys(measured), *other, *dict.fromkeys(cell.why_null for cell in made if cell.why_null), *missing]
+
+
+def counted(number: int, name: str) -> str:
+    """1 seed, 2 seeds."""
+    return f"{number} {name}{'s' * (number != 1)}"
+
+
+#: What LaTeX would read as commands, and signs that it lacks.
+LATEX = str.maketrans(
+    {sign: f"\\{sign}" for sign in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
+)
+
+
+def as_latex(table: Table) -> str:
+    """The same as a table for LaTeX with booktabs; a dash stands for what is not available."""
+    metrics = COLUMNS[table.name]
+    lines = [
+        "% Needs \\usepackage{booktabs}.",
+        "\\begin{table*}",
+        "\\centering",
+        f"\\caption{{{latex(TITLES[table.name].partition(': ')[2])}. {latex(table.note or '')}}}".replace(". }", ".}"),
+        f"\\begin{{tabular}}{{ll{'r' * len(metrics)}}}",
+        "\\toprule",
+        " & ".join(["system", "", *(latex(HEADINGS[metric]) for metric in metrics)]) + " \\\\",
+    ]
+    for row in table.rows:
+        lines.append("\\midrule")
+        shown = [lines_of(cell, metric) for metric, cell in table.cells[row.system].items()]
+        for place, name in enumerate(("ours", "paper", "difference")):
+            values = ["--" if cell[place] == UNKNOWN else latex(cell[place]) for cell in shown]
+            lines.append(" & ".join([latex(row.title) if place == 0 else "", name, *values]) + " \\\\")
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table*}"]) + "\n"
+
+
+def latex(text: str) -> str:
+    """A text with LaTeX's own signs escaped, and minus signs as such."""
+    return text.translate(LATEX)

@@ -1,0 +1,164 @@
+"""Cells: one value of a table, our mean over the seeds with the paper's value beside it. Each is a target of its own.
+
+Requires: a system's metrics for every seed, or the counts of its selection, and the paper's numbers (resources/paper/).
+Makes, for each {table}: table1, table2, table3, table4
+    <results>/selected/{prompt}/{quality}/{selection}/seed{seed}.counts.json    samples after the quality and the diversity selection
+    <results>/cells/{table}/{base}/{training_set}/{metric}.json                 bleu1 .. cider; bert_p, bert_r, bert_f1; in table2
+                                                                                samples_quality, samples_selected
+"""
+
+OVERLAP, BERTSCORES, COUNTS = map(
+    " ".join, (cells.OVERLAP, cells.BERTSCORE, cells.COUNTS)
+)
+
+
+def seed_paths(wildcards, kind, name):
+    """A row's files of one kind, one a seed."""
+    return [
+        f"<results>/{kind}/{wildcards.base}/{wildcards.training_set}/seed{seed}/{name}"
+        for seed in config["seeds"]
+    ]
+
+
+def overlap_metrics(wildcards):
+    """The scores of shared words of a row's system; none of a system that is left out."""
+    if left_out(wildcards.base, wildcards.training_set):
+        return []
+    return seed_paths(wildcards, "metrics", f"{config['evaluation']['protocol']}.json")
+
+
+def bertscore_metrics(wildcards):
+    """BERTScore of a row's system; none when the configuration leaves it, or the system, out."""
+    if config["evaluation"]["bertscore"]["model"] is None:
+        return []
+    if left_out(wildcards.base, wildcards.training_set):
+        return []
+    name = f"{config['evaluation']['protocol']}-bertscore.json"
+    return seed_paths(wildcards, "metrics", name)
+
+
+def counts_path(training_set, seed):
+    """Where the counts of a training set's selection stand."""
+    parts = settings.TRAINING_SET.fullmatch(training_set)
+    folder = f"{parts['prompt']}/{parts['quality']}/{parts['selection']}"
+    return f"<results>/selected/{folder}/seed{seed}.counts.json"
+
+
+def selection_counts(wildcards):
+    """The counts of the selection that a row's system was trained on."""
+    return [counts_path(wildcards.training_set, seed) for seed in config["seeds"]]
+
+
+def row_flags(wildcards):
+    """Which row of which table, and which row of the paper's."""
+    row = tables.row_of(config, wildcards.table, wildcards.base, wildcards.training_set)
+    place = {"table": wildcards.table, "base": row.base}
+    return flags(
+        place
+        | {"training_set": row.training_set, "title": row.title}
+        | {"paper_row": row.paper_row}
+    )
+
+
+def seed_flags(wildcards, input):
+    """--seed SEED FILE of each seed; where something is left out, why."""
+    if not input.documents:
+        why = left_out(wildcards.base, wildcards.training_set)
+        return flags({"left_out": why or "the configuration leaves BERTScore out"})
+    pairs = zip(config["seeds"], input.documents, strict=True)
+    return " ".join(f"--seed {seed} {path}" for seed, path in pairs)
+
+
+localrules:
+    count_samples,
+    make_cells,
+    make_bertscore_cells,
+    make_sample_cells,
+
+
+rule count_samples:
+    input:
+        passed=samples_to_select,
+        selected="<results>/selected/{prompt}/{quality}/{selection}/seed{seed}.jsonl",
+        code=code("count_samples"),
+    output:
+        "<results>/selected/{prompt}/{quality}/{selection}/seed{seed}.counts.json",
+    container:
+        image("core")
+    shell:
+        "{PYTHON[core]} scripts/count_samples.py"
+        " --passed {input.passed}"
+        " --selected {input.selected}"
+        " --output {output}"
+
+
+rule make_cells:
+    input:
+        documents=overlap_metrics,
+        paper="resources/paper/{table}.csv",
+        code=code("make_cells", "cells"),
+    output:
+        expand(
+            "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",
+            metric=cells.OVERLAP,
+        ),
+    container:
+        image("core")
+    params:
+        row=row_flags,
+        seeds=seed_flags,
+    shell:
+        "{PYTHON[core]} scripts/make_cells.py"
+        " {params.row}"
+        " --metrics {OVERLAP}"
+        " {params.seeds}"
+        " --paper {input.paper}"
+        " --output $(dirname {output[0]})"
+
+
+rule make_bertscore_cells:
+    input:
+        documents=bertscore_metrics,
+        paper="resources/paper/{table}.csv",
+        code=code("make_cells", "cells"),
+    output:
+        expand(
+            "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",
+            metric=cells.BERTSCORE,
+        ),
+    container:
+        image("core")
+    params:
+        row=row_flags,
+        seeds=seed_flags,
+    shell:
+        "{PYTHON[core]} scripts/make_cells.py"
+        " {params.row}"
+        " --metrics {BERTSCORES}"
+        " {params.seeds}"
+        " --paper {input.paper}"
+        " --output $(dirname {output[0]})"
+
+
+rule make_sample_cells:
+    input:
+        documents=selection_counts,
+        paper="resources/paper/{table}.csv",
+        code=code("make_cells", "cells"),
+    output:
+        expand(
+            "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",
+            metric=cells.COUNTS,
+        ),
+    container:
+        image("core")
+    params:
+        row=row_flags,
+        seeds=seed_flags,
+    shell:
+        "{PYTHON[core]} scripts/make_cells.py"
+        " {params.row}"
+        " --metrics {COUNTS}"
+        " {params.seeds}"
+        " --paper {input.paper}"
+        " --output $(dirname {output[0]})"

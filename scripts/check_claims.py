@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""Hold the paper's claims against what a run's results hold now: holds, does not hold, or not tested; makes nothing else."""
+
+from pathlib import Path
+
+from synth_empathy import claims, cli
+from synth_empathy.errors import UserError
+from synth_empathy.evidence import Results
+from synth_empathy.records import write_json, write_text
+
+
+def main() -> None:
+    """Parse flags, test every claim, print and write the verdicts."""
+    flags = cli.parser(__doc__)
+    flags.add_argument("--results", type=Path, required=True, metavar="DIR", help="results/{run}")
+    flags.add_argument("--claims", type=Path, default=claims.CLAIMS, metavar="YAML", help="the claims (docs/claims.md)")
+    flags.add_argument("--note", help="a sentence under the heading")
+    verdicts = [verdict.replace(" ", "-") for verdict in claims.VERDICTS.values() if verdict != "holds"]
+    flags.add_argument("--fail-on", action="append", default=[], choices=verdicts, help="exit with status 1 where a claim has this verdict; may be repeated")
+    flags.add_argument("--markdown", type=Path, metavar="FILE", help="the report to read; claims.md in the results when not given")
+    flags.add_argument("--json", type=Path, metavar="FILE", help="the same as JSON; claims.json in the results when not given")
+    args = flags.parse_args()
+    if not args.results.is_dir():
+        raise UserError(f"{args.results} is not a folder", "give a run's results, such as results/paper")
+
+    known = claims.load(args.claims)
+    checked = claims.check_all(known, Results(args.results, known.systems))
+    run = args.results.resolve().name
+    write_text(args.markdown or args.results / "claims.md", claims.as_markdown(run, args.note, checked))
+    write_json(args.json or args.results / "claims.json", {"run": run, "note": args.note, "counts": claims.counts_of(checked), "claims": checked})
+    for claim in checked:
+        print(f"{claim['verdict']:13}  {claim['id']}: {claim['found']}")
+    print(claims.summary(checked))
+    claims.refuse(checked, args.fail_on)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,133 @@
+"""One cell of a table: our value of a system's metric over the seeds, the paper's beside it, and the difference.
+
+A cell is a small JSON file and a target of its own, so that one value costs the jobs it needs and no others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from .errors import UserError
+from .records import Record, read_json, write_json
+
+#: The metrics of Table 1 in its order, by their key in a metrics file, with the heading of their column.
+METRICS = {
+    "bleu1": "B-1",
+    "bleu2": "B-2",
+    "bleu3": "B-3",
+    "bleu4": "B-4",
+    "dist1": "Dist-1",
+    "dist2": "Dist-2",
+    "rouge1": "R-1",
+    "rouge2": "R-2",
+    "rougeL": "R-L",
+    "cider": "CIDEr",
+    "bert_p": "BERT-P",
+    "bert_r": "BERT-R",
+    "bert_f1": "BERT-F1",
+}
+#: Table 2's column "Data": which of the two the paper prints is not known, so both are held against its number.
+COUNTS = {"samples_quality": "after quality", "samples_selected": "after diversity"}
+HEADINGS = METRICS | COUNTS
+
+BERTSCORE = ("bert_p", "bert_r", "bert_f1")
+OVERLAP = tuple(metric for metric in METRICS if metric not in BERTSCORE)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell's file: see docs/files.md.
+
+    Attributes:
+        value: the mean over the seeds, times 100 as the paper prints metrics; None where it was not computed.
+        why_null: why not; None where it was.
+        sd: the seeds' standard deviation (n - 1); None with one seed.
+        paper: the paper's value; None where no text that we have holds it.
+        test_samples: how many samples the metric is of; None for counts.
+        instead: BERTScore by another model than the paper's: model, layer, value.
+    """
+
+    table: str
+    base: str
+    training_set: str
+    metric: str
+    title: str
+    value: float | None
+    why_null: str | None
+    by_seed: dict[str, float]
+    sd: float | None
+    paper: float | None
+    difference: float | None
+    protocol: str | None
+    test_samples: int | None
+    instead: Record | None
+
+
+def make_cell(place: dict[str, str], documents: dict[str, Record], paper: float | None, left_out: str | None) -> Cell:
+    """A cell from the documents that hold its metric, one a seed.
+
+    Args:
+        place: table, base, training_set, metric, title.
+        documents: by seed; a metrics file or the counts of a selection. Empty only where ``left_out`` says why.
+
+    Raises:
+        UserError: the documents differ in protocol or number of samples, or lack the metric.
+    """
+    agreed = {key: one_of(documents, key, place) for key in ("protocol", "samples")}
+    common = {"paper": paper, "protocol": agreed["protocol"], "test_samples": agreed["samples"]}
+    if left_out is not None or place["metric"] in BERTSCORE and any("bertscore_other" in document for document in documents.values()):
+        why = left_out or "BERTScore by another model than roberta-large is not the paper's"
+        other = instead(place["metric"], documents)
+        return Cell(**place, value=None, why_null=why, by_seed={}, sd=None, difference=None, instead=other, **common)
+    by_seed = {seed: float(value_of(document, place, seed)) for seed, document in documents.items()}
+    value = fmean(by_seed.values())
+    sd = stdev(by_seed.values()) if len(by_seed) > 1 else None
+    difference = None if paper is None else value - paper
+    return Cell(**place, value=value, why_null=None, by_seed=by_seed, sd=sd, difference=difference, instead=None, **common)
+
+
+def one_of(documents: dict[str, Record], key: str, place: dict[str, str]) -> Any:
+    """What all documents say of a key; None where none of them has it."""
+    found = {document.get(key) for document in documents.values()}
+    if len(found) > 1:
+        system = f"{place['base']}/{place['training_set']}"
+        raise UserError(f"the metrics of {system} differ in {key} between seeds: {sorted(map(str, found))}", "delete them and run again")
+    return found.pop() if found else None
+
+
+def value_of(document: Record, place: dict[str, str], seed: str) -> float:
+    """A document's value of the cell's metric."""
+    if place["metric"] not in document:
+        system = f"{place['base']}/{place['training_set']}"
+        raise UserError(f"the metrics of {system}, seed {seed}, have no {place['metric']!r}", "delete them and run again: they were made by other code")
+    return document[place["metric"]]
+
+
+def instead(metric: str, documents: dict[str, Record]) -> Record | None:
+    """BERTScore's mean over the seeds by the model that computed it, where all are of one."""
+    others = [document.get("bertscore_other") for document in documents.values()]
+    if not others or not all(others) or len({(other["model"], other["layer"]) for other in others}) > 1:
+        return None
+    values = [other[metric.removeprefix("bert_")] for other in others]
+    return {"model": others[0]["model"], "layer": others[0]["layer"], "value": fmean(values)}
+
+
+def write_cell(path: Path, cell: Cell) -> None:
+    """Write a cell's file."""
+    write_json(path, asdict(cell))
+
+
+def read_cell(path: Path) -> Cell:
+    """Read a cell's file.
+
+    Raises:
+        UserError: no such file, or not a cell's.
+    """
+    content = read_json(path)
+    names = [field.name for field in fields(Cell)]
+    if not isinstance(content, dict) or sorted(content) != sorted(names):
+        raise UserError(f"{path} is not a cell: it needs {', '.join(names)}", "delete it and make it again by the same name as target")
+    return Cell(**content)

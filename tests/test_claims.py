@@ -1,0 +1,673 @@
+"""The paper's claims: what each kind decides, what the paper's own numbers say, and what a run's results say."""
+
+import copy
+import csv
+import itertools
+import json
+import math
+import re
+import statistics
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synth_empathy import cells, claim_kinds, claims, evidence, tables
+from synth_empathy.claim_kinds import KINDS, Scale
+from synth_empathy.errors import UserError
+from synth_empathy.evidence import Missing, Results, Value
+
+
+@cache
+def shipped():
+    """The shipped list; nothing here changes it."""
+    return claims.load()
+
+
+@pytest.fixture(scope="module")
+def known():
+    return shipped()
+
+
+@pytest.fixture(scope="module")
+def paper(known):
+    return known.paper()
+
+
+# ---------------------------------------------------------------- what each kind decides
+
+
+class Given:
+    """Numbers by name; one that is not there is missing."""
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+
+    def value(self, quantity):
+        number = self.numbers.get(quantity)
+        return Missing(f"{quantity} is missing") if number is None else number if isinstance(number, Value) else Value.of(number)
+
+
+def decided(kind, numbers, tolerance=0.0, relative=False, printed=None, **operands):
+    scale = Scale(Given(numbers), Given(printed or {}), tolerance, relative)
+    return KINDS[kind][1](operands, scale).holds
+
+
+def each(verdicts):
+    """All of them: the plain reference of three-valued and."""
+    verdicts = list(verdicts)
+    return False if False in verdicts else None if None in verdicts else True
+
+
+def gap(first, second, margin):
+    return None if first is None or second is None else first - second > margin
+
+
+numbers_ = st.integers(-50, 50) | st.none()
+positive = st.integers(1, 50) | st.none()
+margins = st.integers(0, 5)
+OVER = [50, 55, 60, 65, 70]
+
+
+def named(values):
+    return {f"q{x}": value for x, value in zip(OVER, values)}
+
+
+@given(numbers_, st.integers(-50, 50), margins, st.booleans())
+def test_near(x, target, margin, relative):
+    allowed = margin / 10 * abs(target) if relative else margin
+    expected = None if x is None else abs(x - target) <= allowed + 1e-9
+    operands = {"tolerance": margin / 10 if relative else margin, "relative": relative}
+    assert decided("near", {"a": x}, of="a", value=target, **operands) is expected
+    assert decided("near_paper", {"a": x}, of="a", printed={"a": target}, **operands) is expected
+    assert decided("near_paper", {"a": x}, of="a", **operands) is None
+
+
+@given(st.lists(numbers_, min_size=3, max_size=3), st.lists(st.integers(-50, 50), min_size=3, max_size=3), margins)
+def test_near_all(values, targets, margin):
+    expected = each(None if x is None else abs(x - target) <= margin for x, target in zip(values, targets))
+    assert decided("near_all", named(values), margin, of=["q50", "q55", "q60"], values=targets) is expected
+
+
+@given(st.lists(numbers_, min_size=1, max_size=4), st.integers(-100, 100), margins)
+def test_above_and_sums_to(values, limit, margin):
+    names = [f"q{x}" for x in OVER[: len(values)]]
+    whole = None if None in values else sum(values)
+    assert decided("above", named(values), margin, of=names, value=limit) is gap(whole, limit, margin)
+    assert decided("sums_to", named(values), margin, of=names, value=limit) is (None if whole is None else abs(whole - limit) <= margin)
+
+
+@given(numbers_, st.lists(numbers_, min_size=1, max_size=5), margins)
+def test_higher_and_best_of(own, others, margin):
+    names = [f"q{x}" for x in OVER[: len(others)]]
+    numbers = {"own": own} | named(others)
+    assert decided("higher", numbers, margin, first="own", second="q50") is gap(own, others[0], margin)
+    known_others = [x for x in others if x is not None]
+    expected = None if own is None else False if known_others and own - max(known_others) <= margin else None if None in others else True
+    assert decided("best_of", numbers, margin, of="own", others=names) is expected
+
+
+@given(st.lists(numbers_, min_size=5, max_size=5), st.sampled_from(OVER), margins)
+def test_peak_rise_and_fall(values, at, margin):
+    place = OVER.index(at)
+    series = {"of": "q{x}", "over": OVER}
+    expected = each(gap(values[place], value, margin) for i, value in enumerate(values) if i != place)
+    assert decided("peak_at", named(values), margin, at=at, **series) is expected
+    assert decided("falls", named(values), margin, **series) is each(gap(a, b, margin) for a, b in itertools.pairwise(values))
+    up = [gap(b, a, margin) for a, b in itertools.pairwise(values[: place + 1])]
+    down = [gap(a, b, margin) for a, b in itertools.pairwise(values[place:])]
+    assert decided("rises_then_falls", named(values), margin, at=at, **series) is each(up + down)
+
+
+@given(positive, positive, st.sampled_from([0.0, 0.1, 0.5]))
+def test_declines_slightly(first, last, limit):
+    expected = None if None in (first, last) else last < first and first - last <= limit * first + 1e-9
+    assert decided("declines_slightly", {"a": first, "b": last}, first="a", last="b", at_most=limit) is expected
+
+
+@given(positive, positive, st.integers(1, 9), st.sampled_from([0.0, 0.5]))
+def test_ratios(first, second, target, tolerance):
+    absent = None in (first, second)
+    near = None if absent else abs(first / second - target) <= tolerance + 1e-9
+    assert decided("ratio_near", {"a": first, "b": second}, tolerance, of="a", to="b", value=target) is near
+    most = None if absent else first / second <= target + tolerance
+    assert decided("ratio_at_most", {"a": first, "b": second}, tolerance, of="a", to="b", value=target) is most
+    assert decided("ratio_near", {"a": first, "b": 0}, tolerance, of="a", to="b", value=target) is None
+
+
+@given(st.lists(positive, min_size=3, max_size=3), st.sampled_from([0.01, 0.05, 0.2]))
+def test_shares_near(values, tolerance):
+    expected = None if None in values else all(abs(x / sum(values) - t / 10) <= tolerance + 1e-9 for x, t in zip(values, [8, 1, 1]))
+    assert decided("shares_near", named(values), tolerance, of=["q50", "q55", "q60"], values=[8, 1, 1]) is expected
+
+
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=30), st.integers(1, 30))
+def test_share_fits_mean(marks, fewer):
+    """Whatever marks are given, they fit; a mean below the least that a share makes possible does not."""
+    mean, share = statistics.fmean(marks), marks.count(3) / len(marks)
+    operands = {"mean": "m", "share": "s", "lowest": 1, "highest": 3}
+    assert decided("share_fits_mean", {"m": mean, "s": share}, **operands) is True
+    least = 3 * share + 1 * (1 - share)
+    assert decided("share_fits_mean", {"m": least - fewer / 100, "s": share}, **operands) is False
+    assert decided("share_fits_mean", {"m": None, "s": share}, **operands) is None
+
+
+def test_every_kind_has_its_test():
+    here = Path(__file__).read_text(encoding="utf-8")
+    assert {kind for kind in KINDS if f'decided("{kind}"' not in here} == set()
+
+
+intervals = st.tuples(st.integers(-5, 5), st.integers(0, 4)).map(lambda pair: Value(pair[0], pair[0] + pair[1]))
+
+
+@given(intervals, intervals, st.integers(0, 3))
+def test_an_interval_decides_only_what_all_of_its_numbers_decide(first, second, margin):
+    points = itertools.product((first.low, first.high), (second.low, second.high))
+    verdicts = {a - b > margin for a, b in points}
+    expected = verdicts.pop() if len(verdicts) == 1 else None
+    assert decided("higher", {"a": first, "b": second}, margin, first="a", second="b") is expected
+    points = range(int(first.low), int(first.high) + 1)
+    verdicts = {abs(x - 2) <= margin for x in points}
+    found = decided("near", {"a": first}, margin, of="a", value=2)
+    assert found in (verdicts.pop() if len(verdicts) == 1 else None, None) and (found is not None or first.low < first.high)
+
+
+def seeded(*numbers):
+    return Value.of(statistics.fmean(numbers), {str(seed): float(number) for seed, number in enumerate(numbers)})
+
+
+@given(st.lists(st.integers(0, 20), min_size=2, max_size=5), st.lists(st.integers(0, 20), min_size=2, max_size=5), margins)
+def test_with_several_seeds_an_order_has_to_be_clear_of_their_spread(first, second, margin):
+    n, m = len(first), len(second)
+    if n == m:
+        error = statistics.stdev([a - b for a, b in zip(first, second)]) / math.sqrt(n)
+    else:
+        error = math.sqrt(statistics.variance(first) / n + statistics.variance(second) / m)
+    difference = statistics.fmean(first) - statistics.fmean(second)
+    needed = max(margin, 2 * error)
+    if abs(difference - needed) > 1e-6:
+        assert decided("higher", {"a": seeded(*first), "b": seeded(*second)}, margin, first="a", second="b") is (difference > needed)
+
+
+def test_with_several_seeds_their_spread_widens_what_is_near():
+    far = seeded(20.0, 26.0)  # mean 23, standard error 3
+    assert decided("near", {"a": far}, 0.5, of="a", value=28.9) is True
+    assert decided("near", {"a": far}, 0.5, of="a", value=29.1) is False
+    assert decided("near", {"a": Value.of(23.0, {"0": 23.0})}, 0.5, of="a", value=28.9) is False
+    assert decided("near", {"a": seeded(23.0, 23.0)}, 0.5, of="a", value=23.4) is True  # and a small spread narrows nothing
+
+
+# ---------------------------------------------------------------- the list of claims
+
+
+def test_what_is_shipped_is_valid_and_every_claim_is_testable(known):
+    assert len(known.claims) > 40
+    for claim in known.claims:
+        assert list(claims.instances(claim["test"], known.systems))
+
+
+def test_what_the_papers_own_numbers_say_is_recorded_as_computed(known, paper):
+    for claim in known.claims:
+        assert claims.own_verdict(claim, known, paper) == claim["in_the_papers_own_numbers"], claim["id"]
+    found = {claim["in_the_papers_own_numbers"] for claim in known.claims}
+    assert found == set(claims.OWN.values())
+
+
+def test_a_quantity_that_the_paper_bounds_is_an_interval(paper):
+    share = paper.value("judged llama3-70b-instruct/prompt2/dk60-kcenter full_share")
+    assert 0.95 < share.low < 0.950001 and share.high == 1
+    assert paper.value("human seek loss") == Value(0.0, 34.0)
+    assert paper.value("cell qwen1.5-7b-chat/ed+prompt2-dk60-kcenter cider") == Value.of(26.96)
+    assert isinstance(paper.value("cell seek/authors cider"), Missing)
+
+
+def words(text):
+    """A text without case, line breaks, markup and the spaces that a conversion from PDF leaves."""
+    return re.sub(r"[\W_]+", "", text.casefold())
+
+
+def test_quotations_are_the_papers(known, shared):
+    text = words((shared / "paper" / "synth-empathy.md").read_text(encoding="utf-8"))
+    for claim in known.claims:
+        assert words(claim["quote"]) in text, claim["id"]
+
+
+def test_numbers_of_the_papers_figures_are_those_given(repository, shared):
+    for name in ("figure5.csv", "figure7.csv"):
+        assert (repository / "resources" / "paper" / name).read_text() == (shared / "paper" / "tables" / name).read_text()
+
+
+def test_figures_in_notes_and_reasons_follow_from_the_papers_tables(repository, known):
+    table2 = tables.read_paper_table(repository / "resources" / "paper" / "table2.csv")
+    metrics = ("bleu1", "bleu2", "bleu3", "bleu4", "rouge1", "rouge2", "rougeL", "cider")
+    rows = list(table2.values())  # in fives of one series, by rising threshold
+    pairs = [(a, b) for start in range(0, len(rows), 5) for a, b in itertools.pairwise(rows[start : start + 5])]
+    moves = sorted(abs(b[m] - a[m]) / a[m] for a, b in pairs for m in metrics)
+    reason = next(claim for claim in known.claims if claim["id"] == "table1-values")["tolerance"]["reason"]
+    assert f"{statistics.median(moves):.1%}".replace("%", " %") in reason
+    assert f"{statistics.quantiles(moves, n=4)[2]:.1%}".replace("%", " %") in reason
+    with (repository / "resources" / "paper" / "figure7.csv").open() as file:
+        shares = [float(row[c]) for row in csv.DictReader(file) for c in ("win_pct", "loss_pct", "tie_pct") if row[c]]
+    possible = {n: sum(round(100 * round(x * n / 100) / n, 1) == x for x in shares) for n in (200, 600, 2400)}
+    assert len(shares) == possible[2400] == 9 > max(possible[200], possible[600])
+
+
+def broken(document, change):
+    document = copy.deepcopy(document)
+    change(document)
+    return document
+
+
+def claim_of(document, name="table1-best-cider"):
+    return next(claim for claim in document["claims"] if claim["id"] == name)
+
+
+FAULTS = {
+    "unknown kind": (lambda d: claim_of(d)["test"].update(kind="best_off"), ["claim table1-best-cider: test: kind: there is no 'best_off'", "'best_of'"]),
+    "no place": (lambda d: claim_of(d).pop("place"), ["claim table1-best-cider: the key 'place' is missing"]),
+    "tolerance without reason": (lambda d: claim_of(d)["tolerance"].pop("reason"), ["claim table1-best-cider: tolerance: the key 'reason' is missing"]),
+    "negative tolerance": (lambda d: claim_of(d)["tolerance"].update(value=-1), ["claim table1-best-cider: tolerance: value: -1 is out of range"]),
+    "operand missing": (lambda d: claim_of(d)["test"].pop("others"), ["claim table1-best-cider: test: the kind best_of needs 'others'"]),
+    "unknown operand": (lambda d: claim_of(d)["test"].update(othres=[]), ["the kind best_of has no 'othres'", "did you mean 'others'?"]),
+    "list missing": (lambda d: claim_of(d)["test"].update(others="cell seek cider"), ["others: the kind best_of takes a list"]),
+    "unknown metric": (
+        lambda d: claim_of(d)["test"].update(of="cell ours ciderr"),
+        ["'cell qwen1.5-7b-chat/", "ciderr' is no quantity"],
+    ),
+    "unknown system": (lambda d: claim_of(d)["test"].update(of="cell our cider"), ["'cell our cider' is no quantity"]),
+    "brace that nothing fills": (lambda d: claim_of(d)["test"].update(of="cell ours {metrik}"), ["a quantity has a name in braces", "metrik"]),
+    "peak outside": (lambda d: claim_of(d, "table2-peaks-at-60")["test"].update(at=62), ["claim table2-peaks-at-60: test: at: 62 is not in over"]),
+    "more parts than there are": (lambda d: claim_of(d)["test"].update(holds_if=2), ["holds_if: 2 of 1 parts cannot hold"]),
+    "unequal lists": (lambda d: claim_of(d, "ed-split")["test"].update(values=[8, 2]), ["claim ed-split: test: values: 2 for 3 quantities"]),
+    "unknown cost": (lambda d: claim_of(d).update(cost="table11"), ["cost: there is no 'table11'", "'table1'"]),
+    "unknown condition": (lambda d: claim_of(d).update(needs=["generators"]), ["needs: there is no condition 'generators'", "'generator'"]),
+    "id twice": (lambda d: claim_of(d).update(id="ed-split"), ["claim ed-split: its id stands 2 times"]),
+    "condition without a side": (lambda d: d["conditions"]["generator"].pop("is"), ["conditions: generator"]),
+    "unknown verdict": (lambda d: claim_of(d).update(in_the_papers_own_numbers="maybe"), ["'maybe' is not one of holds, does not hold, cannot be told"]),
+    "no claims": (lambda d: d.update(claims=[]), ["claims: "]),
+}
+
+
+@pytest.fixture(scope="module")
+def document():
+    return yaml.safe_load(claims.CLAIMS.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_list_with_a_fault_is_refused_with_its_sentence(tmp_path, document, name):
+    change, fragments = FAULTS[name]
+    path = tmp_path / "claims.yaml"
+    path.write_text(yaml.safe_dump(broken(document, change)), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        claims.load(path)
+    for fragment in fragments:
+        assert fragment in caught.value.problem
+    assert "docs/claims.md" in caught.value.hint
+
+
+@pytest.mark.parametrize("content", [None, b"a: [", b"\xff\xfe"])
+def test_a_list_that_cannot_be_read_is_named(tmp_path, content):
+    path = tmp_path / "claims.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match="claims.yaml cannot be read"):
+        claims.load(path)
+
+
+# ---------------------------------------------------------------- a run's results
+
+PAPERS_OWN = {"generation": {"model": "llama3-70b-instruct", "keep": None}, "ed": {"folder": None}, "human": {"judgements": "mine.jsonl"}}
+
+
+class Run:
+    """A made results folder."""
+
+    def __init__(self, folder, settings=PAPERS_OWN):
+        self.folder = folder
+        self.write("config.yaml", yaml.safe_dump(settings))
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text if isinstance(text, str) else json.dumps(text), encoding="utf-8")
+        return path
+
+    def cell(self, system, metric, value, /, table="table2", by_seed=None, **changes):
+        base, training_set = system.split("/")
+        counted = metric in cells.COUNTS
+        cell = {
+            "table": table, "base": base, "training_set": training_set, "metric": metric, "title": system, "value": value, "why_null": None,
+            "by_seed": {"0": value} if by_seed is None else by_seed, "sd": None, "paper": None, "difference": None,
+            "protocol": None if counted else "paper", "test_samples": None if counted else 5255, "instead": None,
+        }  # fmt: skip
+        return self.write(f"cells/{table}/{system}/{metric}.json", cell | changes)
+
+    def checked(self):
+        known = shipped()
+        return {claim["id"]: claim for claim in claims.check_all(known, Results(self.folder, known.systems))}
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path / "results" / "mine")
+
+
+@pytest.fixture
+def papers_run(run, repository):
+    """A run whose cells are the paper's own Table 2."""
+    for system, values in tables.read_paper_table(repository / "resources" / "paper" / "table2.csv").items():
+        for metric, value in values.items():
+            run.cell(system, metric, value)
+    return run
+
+
+def test_a_run_with_the_papers_numbers_has_the_verdicts_of_the_papers_numbers(papers_run, known):
+    checked = papers_run.checked()
+    table2 = [claim for claim in known.claims if claim["target"] in ("table2", "figure8")]
+    assert len(table2) > 12
+    for claim in table2:
+        assert checked[claim["id"]]["verdict"] == claim["in_the_papers_own_numbers"], claim["id"]
+
+
+QWEN2 = "qwen1.5-7b-chat/ed+prompt2-dk{}-kcenter"
+
+
+def test_a_claim_that_the_results_refute_does_not_hold_and_says_by_what(papers_run):
+    papers_run.cell(QWEN2.format(65), "cider", 27.5)
+    claim = papers_run.checked()["table2-peaks-at-60"]
+    assert claim["verdict"] == "does not hold"
+    assert claim["found"] == "1 of 3 parts: qwen1.5-7b-chat/ed+prompt2: 60 against 65: 26.96 is not above 27.5"
+    assert [part["holds"] for part in claim["parts"]] == ["holds", "holds", "does not hold"]
+    assert papers_run.checked()["table2-qwen-prompt1-rises-and-falls"]["verdict"] == "holds"
+
+
+def test_a_claim_refuted_by_what_is_there_does_not_hold_whatever_else_is_missing(run):
+    run.cell(QWEN2.format(60), "cider", 20.0)
+    run.cell(QWEN2.format(70), "cider", 21.0)
+    assert run.checked()["table2-peaks-at-60"]["verdict"] == "does not hold"
+    assert run.checked()["table2-decline-prompt2"]["verdict"] == "does not hold"
+
+
+UNTESTED = {
+    "no cell": ({}, lambda run, path: path.unlink(), "there is no cell qwen1.5-7b-chat/ed+prompt2-dk70-kcenter/cider.json"),
+    "empty cell": ({"value": None, "why_null": "it was left out", "by_seed": {}}, None, "cider.json is empty: it was left out"),
+    "other protocol": ({"protocol": "standard"}, None, "is by the standard protocol, not by the paper's"),
+    "cut test set": ({"test_samples": 24}, None, "is of 24 test samples, the paper's of 5,255"),
+    "tables that disagree": ({}, lambda run, path: run.cell(QWEN2.format(70), "cider", 1.0, table="table4"), "disagree: build both tables again"),
+}
+
+
+@pytest.mark.parametrize("name", UNTESTED)
+def test_what_is_no_test_of_a_claim_leaves_it_not_tested_with_the_reason(papers_run, name):
+    changes, after, reason = UNTESTED[name]
+    path = papers_run.cell(QWEN2.format(70), "cider", 25.34, **changes)
+    if after:
+        after(papers_run, path)
+    claim = papers_run.checked()["table2-decline-prompt2"]
+    assert claim["verdict"] == "not tested" and reason in claim["found"]
+
+
+def test_a_run_with_other_systems_tests_no_claim_on_the_papers(run):
+    run.cell("smollm2-135m/ed+prompt2-dk60-kcenter", "cider", 30.0)
+    claim = run.checked()["table2-peaks-at-60"]
+    assert claim["verdict"] == "not tested"
+    assert "this run's systems are smollm2-135m, and the claim names qwen1.5-7b-chat" in claim["found"]
+
+
+CONDITIONS = {
+    "another generator": ({"generation": {"model": "smollm2-135m"}}, "another model than the paper's wrote", "generation: model is smollm2-135m"),
+    "no such setting": ({}, "the run's config.yaml has no generation: model", ""),
+}
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_a_run_made_by_other_means_tests_no_claim_that_needs_the_papers(papers_run, name):
+    settings_, *fragments = CONDITIONS[name]
+    papers_run.write("config.yaml", yaml.safe_dump(settings_))
+    claim = papers_run.checked()["table2-peaks-at-60"]
+    assert claim["verdict"] == "not tested" and claim["parts"] == []
+    for fragment in fragments:
+        assert fragment in claim["found"]
+
+
+def test_a_run_without_its_configuration_tests_nothing_and_says_so(papers_run):
+    (papers_run.folder / "config.yaml").unlink()
+    checked = papers_run.checked()
+    assert {claim["verdict"] for claim in checked.values()} == {"not tested"}
+    assert "no config.yaml" in checked["table2-peaks-at-60"]["found"]
+
+
+def test_several_seeds_make_a_small_difference_no_order(papers_run):
+    llama = "llama3-8b-instruct/ed+prompt1-dk{}-kcenter"
+    papers_run.cell(llama.format(60), "cider", 24.34, by_seed={"0": 24.0, "1": 24.68})
+    papers_run.cell(llama.format(65), "cider", 24.26, by_seed={"0": 24.6, "1": 23.92})
+    claim = papers_run.checked()["table2-llama-prompt1-rises-and-falls"]
+    assert claim["verdict"] == "does not hold"
+    assert "60 against 65: 24.34 is not above 24.26 by more than 1.36 (2 standard errors over 2 seeds)" in claim["found"]
+
+
+def judged(run, stage, seed, mean, share, judge="llama3-70b-instruct"):
+    run.write(f"judged/prompt2/{stage}/seed{seed}.summary.json", {"judge": judge, "all": {"mean": mean, "full_share": share}})
+
+
+def test_the_judges_means_are_tested_over_seeds_and_another_judges_are_not(run):
+    judged(run, "before", 0, 2.6, 0.7)
+    for seed, mean in enumerate([2.80, 2.90]):
+        judged(run, "dk60-kcenter", seed, mean, 0.96)
+    checked = run.checked()
+    assert checked["figure5-improves"]["verdict"] == checked["figure5-mean-after"]["verdict"] == checked["figure5-full-marks"]["verdict"] == "holds"
+    judged(run, "before", 0, 2.95, 0.7)
+    assert run.checked()["figure5-improves"]["verdict"] == "does not hold"
+    judged(run, "dk60-kcenter", 1, 2.9, 0.96, judge="smollm2-135m")
+    claim = run.checked()["figure5-full-marks"]
+    assert claim["verdict"] == "not tested" and "is by smollm2-135m, and the claim is about llama3-70b-instruct" in claim["found"]
+
+
+def human(run, rows, counted="judgements"):
+    lines = ["baseline,criterion,counted,total,win,tie,loss"]
+    lines += [f"{name},{criterion},{counted},{sum(row)},{','.join(map(str, row))}" for name, row in rows.items() for criterion in ("empathy", "all")]
+    run.write("figures/figure7.csv", "\n".join(lines) + "\n")
+
+
+def test_the_human_test_is_read_from_its_counts(run):
+    human(run, {"Qwen1.5-7B-F.T.": (744, 1181, 475), "LLaMA3-8B-F.T.": (600, 1000, 800)})
+    checked = run.checked()
+    assert checked["figure7-qwen"]["verdict"] == "holds" and checked["figure7-llama"]["verdict"] == "does not hold"
+    assert checked["figure7-competitive"]["verdict"] == "does not hold"
+    assert "25 is not above 33.3333" in checked["figure7-competitive"]["found"]
+    assert "has no judgements against seek" in checked["figure7-win-rates"]["found"]
+    human(run, {"Qwen1.5-7B-F.T.": (744, 1181, 475)}, counted="majority")
+    assert "counts majorities" in run.checked()["figure7-qwen"]["found"]
+
+
+def test_made_up_judgements_test_nothing(run):
+    human(run, {"Qwen1.5-7B-F.T.": (744, 1181, 475)})
+    run.write("config.yaml", yaml.safe_dump(PAPERS_OWN | {"human": {"judgements": "resources/sample/made-up-judgements.jsonl"}}))
+    claim = run.checked()["figure7-qwen"]
+    assert claim["verdict"] == "not tested" and "made up" in claim["found"]
+
+
+def test_generated_samples_are_counted(run):
+    run.write("synthetic/prompt2/samples.jsonl", "{}\n" * 250_001)
+    assert run.checked()["generated-by-one-prompt"]["verdict"] == "holds"
+    assert "there is no synthetic/prompt1/samples.jsonl" in run.checked()["generated-by-both-prompts"]["found"]
+    run.write("synthetic/prompt1/samples.jsonl", "")
+    run.write("synthetic/prompt2/samples.jsonl", "{}\n" * 250_000)
+    assert run.checked()["generated-by-one-prompt"]["verdict"] == "does not hold"
+    assert run.checked()["generated-by-both-prompts"]["found"] == "250,000 is not above 250,000"
+
+
+def split_of_ed(split, conversations, utterances, emotions):
+    """A split's part of the report, and its samples: one a conversation."""
+    records = [
+        {"id": f"{split}/{i}/0", "conv_id": str(i), "turn": 0, "emotion": emotion, "history": ["a"], "response": "b"} for i, emotion in enumerate(emotions)
+    ]
+    return {"conversations": conversations, "utterances": utterances, "samples": len(records), "kept": len(records)}, records
+
+
+def ed(run, emotions):
+    """ED's own counts, with other samples."""
+    sizes = {"train": (19534, 84170), "valid": (2768, 12073), "test": (2546, 10969)}
+    made = {split: split_of_ed(split, *sizes[split], emotions) for split in sizes}
+    for split, (_, records) in made.items():
+        run.write(f"ed/{split}.jsonl", "".join(json.dumps(record) + "\n" for record in records))
+    return {split: report for split, (report, _) in made.items()}
+
+
+def test_eds_own_counts_are_tested(run):
+    report = ed(run, [f"emotion{i}" for i in range(32)])
+    run.write("ed/report.json", report)
+    checked = run.checked()
+    assert {name: claim["verdict"] for name, claim in checked.items() if name.startswith("ed-")} == dict.fromkeys(
+        ["ed-conversations", "ed-turns", "ed-labels", "ed-labels-even", "ed-split"], "holds"
+    )
+    ed(run, ["joy"] * 3 + ["anger"])
+    checked = run.checked()
+    assert checked["ed-labels"]["verdict"] == checked["ed-labels-even"]["verdict"] == "does not hold"
+    assert "3 is not at most 2" in checked["ed-labels-even"]["found"]
+
+
+def test_a_part_of_ed_tests_its_size_and_not_its_labels(run):
+    report = ed(run, ["joy"])
+    report["train"]["samples"] = 40250
+    run.write("ed/report.json", report)
+    checked = run.checked()
+    assert checked["ed-conversations"]["verdict"] == "holds"
+    assert checked["ed-labels"]["verdict"] == "not tested" and "holds a part of the split only" in checked["ed-labels"]["found"]
+
+
+def test_our_own_sample_is_not_ed(run):
+    run.write("ed/report.json", ed(run, ["joy"]))
+    run.write("config.yaml", yaml.safe_dump(PAPERS_OWN | {"ed": {"folder": "resources/sample/empatheticdialogues"}}))
+    claim = run.checked()["ed-conversations"]
+    assert claim["verdict"] == "not tested" and "our own sample in ED's format and not ED" in claim["found"]
+
+
+def test_the_digest_changes_with_every_file_that_a_claim_may_rest_on(run, tmp_path):
+    """A file of each kind, added, changed and taken away; another file changes nothing."""
+    empty = evidence.digest(run.folder)
+    added = [
+        run.cell(QWEN2.format(60), "cider", 26.96),
+        run.write("judged/prompt2/before/seed0.summary.json", {}),
+        run.write("figures/figure7.csv", "a"),
+        run.write("synthetic/prompt2/parse_summary.json", {}),
+        run.write("synthetic/prompt2/samples.jsonl", "{}\n" * 400_000),  # larger than what is read whole
+        run.write("ed/report.json", {}),
+        run.write("ed/train.jsonl", "{}\n"),
+    ]
+    seen = {empty}
+    for path in added:
+        for text in (path.read_text() + " ", path.read_text() + "  "):
+            path.write_text(text)
+            seen.add(evidence.digest(run.folder))
+    assert len(seen) == 1 + 2 * len(added)
+    before = evidence.digest(run.folder)
+    run.write("logs/anything.log", "a")
+    assert evidence.digest(run.folder) == before
+    for path in added:
+        path.unlink()
+    assert evidence.digest(run.folder) == empty
+
+
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from([True, False, None]), min_size=2, max_size=8), st.integers(1, 8))
+def test_so_many_parts_have_to_hold(verdicts, needed):
+    needed = min(needed, len(verdicts))
+    outcomes = [claim_kinds.Outcome(verdict, f"part {i}") for i, verdict in enumerate(verdicts)]
+    least, most = verdicts.count(True), verdicts.count(True) + verdicts.count(None)
+    assert claims.counted(outcomes, needed).holds is (True if least >= needed else False if most < needed else None)
+
+
+# ---------------------------------------------------------------- by the command line, and as a target
+
+
+def test_by_the_command_line(papers_run, step):
+    done = step("check_claims.py", "--results", papers_run.folder, "--note", "A note.")
+    assert done.returncode == 0, done.stderr
+    text = (papers_run.folder / "claims.md").read_text()
+    report = json.loads((papers_run.folder / "claims.json").read_text())
+    assert text.startswith("# The paper's claims, tested on results/mine\n\n> A note.\n")
+    assert sum(report["counts"].values()) == len(report["claims"]) and report["counts"]["does not hold"] == 1
+    assert "- `table1`: table1-values, table1-best-bleu" in text and "91.8 GPU-hours" in text
+    assert "- `results/mine/ed/report.json`: ed-conversations" in text and "results/paper/ed" not in text.split("## Not tested")[1].split("Needs")[0]
+    rows = [re.split(r"(?<!\\)\|", line) for line in text.splitlines() if line.startswith("|")]
+    assert {len(row) for row in rows} == {7} and len(rows) == len(report["claims"]) + 2
+    assert "does not hold  table2-best-threshold-in-every-metric: " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "fragments"),
+    [
+        ([], 0, []),
+        (["--fail-on", "does-not-hold"], 1, ["1 of ", "claims: does-not-hold: table2-best-threshold-in-every-metric", "What to do: "]),
+        (["--fail-on", "not-tested"], 1, ["ed-conversations", "What to do: "]),
+        (["--fail-on", "holds"], 2, ["invalid choice"]),
+    ],
+)
+def test_no_verdict_fails_unless_asked(papers_run, step, flags, status, fragments):
+    done = step("check_claims.py", "--results", papers_run.folder, *flags)
+    assert done.returncode == status
+    for fragment in fragments:
+        assert fragment in done.stderr
+    assert (papers_run.folder / "claims.md").exists() == (status != 2)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fragments"),
+    [
+        (lambda run: ["--results", run.folder / "gone"], ["gone is not a folder", "give a run's results"]),
+        (lambda run: ["--results", run.folder, "--claims", run.folder / "gone.yaml"], ["gone.yaml cannot be read"]),
+        (lambda run: run.write(f"cells/table2/{QWEN2.format(60)}/cider.json", {"value": 1}) and ["--results", run.folder], ["cider.json is not a cell"]),
+        (lambda run: run.write("ed/report.json", {}) and ["--results", run.folder], ["report.json: the field 'train' is missing"]),
+        (lambda run: run.write("config.yaml", "a: [") and ["--results", run.folder], ["config.yaml cannot be read"]),
+    ],
+)
+def test_what_cannot_be_read_is_named(run, step, spoil, fragments):
+    done = step("check_claims.py", *spoil(run))
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    for fragment in (*fragments, "error: ", "What to do: "):
+        assert fragment in done.stderr
+    assert not (run.folder / "claims.md").exists()
+
+
+def test_as_a_target_it_makes_nothing_else_and_runs_again_when_results_changed(checkout):
+    """With nothing there all is not tested; then a cell comes; then a claim fails the run, where the configuration asks for it."""
+    done = checkout.snakemake("--cores", "1", "check_claims")
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = checkout.folder / "results" / "paper"
+    report = json.loads((results / "claims.json").read_text())
+    assert report["counts"] == {"holds": 0, "does not hold": 0, "not tested": len(report["claims"])}
+    made = {path.relative_to(results).parts[0] for path in results.rglob("*")}
+    assert made == {"claims.md", "claims.json", "config.yaml", "logs"}
+    again = checkout.snakemake("-n", "check_claims")
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+    made_run = Run(results, yaml.safe_load((results / "config.yaml").read_text()))
+    made_run.cell(QWEN2.format(60), "cider", 20.0)
+    made_run.cell(QWEN2.format(70), "cider", 21.0)
+    done = checkout.snakemake("--cores", "1", "check_claims")
+    assert done.returncode == 0 and "params have changed" in (done.stdout + done.stderr).lower()
+    assert json.loads((results / "claims.json").read_text())["counts"]["does not hold"] > 0
+
+    (checkout.folder / "strict.yaml").write_text("claims: {fail: true}\n")
+    done = checkout.snakemake("--cores", "1", "--configfile", "strict.yaml", "--", "check_claims")
+    assert done.returncode == 1 and "claims: does-not-hold: " in done.stdout + done.stderr and "Traceback" not in done.stdout + done.stderr
+
+
+def test_in_the_demo_every_claim_is_not_tested_for_its_reason(run, step, repository):
+    from snakemake.utils import update_config
+
+    merged = {}
+    for name in ("config.yaml", "config/demo.yaml"):
+        update_config(merged, yaml.safe_load((repository / name).read_text(encoding="utf-8")))
+    run.write("config.yaml", yaml.safe_dump(merged))
+    run.write("ed/report.json", ed(run, ["joy"]))
+    run.cell("smollm2-135m/ed+prompt2-dk20-kcenter", "cider", 5.0, table="table1", test_samples=24)
+    judged(run, "before", 0, 2.0, 0.1, judge="smollm2-135m")
+    checked = run.checked()
+    assert {claim["verdict"] for claim in checked.values()} == {"not tested"}
+    assert "generation: model is smollm2-135m" in checked["table1-best-cider"]["found"]
+    assert "ed: folder is resources/sample/empatheticdialogues" in checked["ed-split"]["found"]
