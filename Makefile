@@ -1,9 +1,11 @@
 # make demo          the whole pipeline on small models, from the shipped sample to results/demo/tables/table1.md
 # make demo ED=DIR   the same on real ED (a folder with train.csv, valid.csv, test.csv), in results/demo-ed/
+# make demo-all      every table and figure on small models, the claims, an archive, and a report of them: results/demo/report.html
 # make test          all tests
 # make setup         only the environment, .venv
 # make setup-vllm    the environment of the vllm engine on a CPU, .venv-vllm (envs/README.md)
 # make setup-workflow   Snakemake alone, .venv-workflow, for clusters where every step runs in its image (docs/cluster.md)
+# make setup-baseline BASELINE=seek PYTHON=python3.8   the environment of a baseline's authors' code, .venv-seek (docs/baselines.md)
 # make clean-state   removes what a run keeps of finished rows and interrupted training: RUN=paper, demo when not given
 # make bench         after make demo: time and memory by rule, and every stage against its limit (half an hour; docs/performance.md)
 # make plan TARGET=table1   before anything runs: its jobs, tokens, GPU-hours and disk (docs/plan.md); CONFIG="config/demo.yaml" for overlays
@@ -23,7 +25,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 DEMO := --configfile config/demo.yaml $(if $(ED),--config run=demo-ed 'ed={"folder": "$(ED)"}')
 RUN := $(if $(ED),demo-ed,demo)
 
-.PHONY: setup setup-vllm setup-workflow demo test bench plan lint clean-state
+.PHONY: setup setup-vllm setup-workflow setup-baseline demo demo-all test bench plan lint clean-state
 
 setup: .venv/installed
 setup-vllm: .venv-vllm/installed
@@ -58,10 +60,33 @@ endef
 	@.venv-workflow/bin/pip install -qq --require-hashes --no-deps -r envs/workflow.lock
 	@touch $@
 
+# The Python that each baseline's code was written for, as in config.yaml, and a pip that runs on it and knows today's wheels.
+PYTHON_seek := 3.8
+PYTHON_case := 3.6
+PYTHON_escm := 3.10
+PIP_seek := 24.3.1
+PIP_case := 21.3.1
+PIP_escm := 24.3.1
+
+setup-baseline:
+	@test -n "$(PYTHON_$(BASELINE))" || { echo "error: BASELINE is none of seek, case, escm"; echo "  What to do: make setup-baseline BASELINE=seek PYTHON=/path/to/python$(PYTHON_seek)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(PYTHON_$(BASELINE))")' \
+	  || { echo "error: $(PYTHON) is not Python $(PYTHON_$(BASELINE))"; echo "  What to do: make setup-baseline BASELINE=$(BASELINE) PYTHON=/path/to/python$(PYTHON_$(BASELINE))"; exit 1; }
+	@$(PYTHON) -m venv .venv-$(BASELINE)
+	@.venv-$(BASELINE)/bin/python -m pip install -qq pip==$(PIP_$(BASELINE))
+	@.venv-$(BASELINE)/bin/python -m pip install -qq --require-hashes --no-deps --use-pep517 -r envs/$(BASELINE).lock
+
 demo: setup
 	@$(BIN)/python scripts/clear_stale_lock.py --snakemake $(BIN)/snakemake
 	@$(BIN)/snakemake --cores $(CORES) $(DEMO) -- table1
 	@cat results/$(RUN)/tables/table1.md
+
+demo-all: setup
+	@$(BIN)/python scripts/clear_stale_lock.py --snakemake $(BIN)/snakemake
+	@$(BIN)/snakemake --cores $(CORES) $(DEMO) -- all archive
+	@$(BIN)/snakemake --cores $(CORES) $(DEMO) -- check_claims
+	@$(BIN)/snakemake --cores 1 $(DEMO) --report results/$(RUN)/report.html -- all check_claims
+	@ls results/$(RUN)/tables results/$(RUN)/figures results/$(RUN)/report.html
 
 test: setup setup-vllm
 	@$(BIN)/python -m pytest $(PYTEST)

@@ -21,26 +21,32 @@ def seed_paths(wildcards, kind, name):
 
 
 def overlap_metrics(wildcards):
-    """The scores of shared words of a row's system."""
+    """The scores of shared words of a row's system; none of a system that is left out."""
+    if left_out(wildcards.base, wildcards.training_set):
+        return []
     return seed_paths(wildcards, "metrics", f"{config['evaluation']['protocol']}.json")
 
 
 def bertscore_metrics(wildcards):
-    """BERTScore of a row's system; none when the configuration leaves it out."""
+    """BERTScore of a row's system; none when the configuration leaves it, or the system, out."""
     if config["evaluation"]["bertscore"]["model"] is None:
+        return []
+    if left_out(wildcards.base, wildcards.training_set):
         return []
     name = f"{config['evaluation']['protocol']}-bertscore.json"
     return seed_paths(wildcards, "metrics", name)
 
 
+def counts_path(training_set, seed):
+    """Where the counts of a training set's selection stand."""
+    parts = settings.TRAINING_SET.fullmatch(training_set)
+    folder = f"{parts['prompt']}/{parts['quality']}/{parts['selection']}"
+    return f"<results>/selected/{folder}/seed{seed}.counts.json"
+
+
 def selection_counts(wildcards):
     """The counts of the selection that a row's system was trained on."""
-    parts = settings.TRAINING_SET.fullmatch(wildcards.training_set)
-    folder = f"{parts['prompt']}/{parts['quality']}/{parts['selection']}"
-    return [
-        f"<results>/selected/{folder}/seed{seed}.counts.json"
-        for seed in config["seeds"]
-    ]
+    return [counts_path(wildcards.training_set, seed) for seed in config["seeds"]]
 
 
 def row_flags(wildcards):
@@ -55,9 +61,10 @@ def row_flags(wildcards):
 
 
 def seed_flags(wildcards, input):
-    """--seed SEED FILE of each seed; when the configuration leaves BERTScore out, that it does."""
+    """--seed SEED FILE of each seed; where something is left out, why."""
     if not input.documents:
-        return flags({"left_out": "the configuration leaves BERTScore out"})
+        why = left_out(wildcards.base, wildcards.training_set)
+        return flags({"left_out": why or "the configuration leaves BERTScore out"})
     pairs = zip(config["seeds"], input.documents, strict=True)
     return " ".join(f"--seed {seed} {path}" for seed, path in pairs)
 

@@ -14,7 +14,7 @@ from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from synth_empathy import cells, images, settings, tables
+from synth_empathy import archive, baselines, cells, images, settings, tables
 from synth_empathy.errors import UserError
 from synth_empathy.records import write_text
 
@@ -58,6 +58,7 @@ wildcard_constraints:
     split="train|valid|test",
     model="[a-z0-9][a-z0-9._-]*",
     base="[a-z0-9][a-z0-9._-]*",
+    baseline="[a-z0-9][a-z0-9._-]*",
     prompt="[a-z0-9][a-z0-9._]*",
     dk=DK,
     quality=QUALITY,
@@ -147,6 +148,45 @@ def system_path(system, kind, seed):
 def table_rows(table):
     """A table's rows by the configuration: base, training_set, title, paper_row."""
     return tables.rows_of(config, table)
+
+
+def left_out(base, training_set):
+    """Why a row's system has no responses, though its table lists it: a baseline that nobody gave data or results for; else None."""
+    if training_set != "authors":
+        return None
+    if config["archive"]:
+        kept = archive.read_index(Path(config["archive"]))
+        folder = f"responses/{base}/authors/"
+        found = any(name.startswith(folder) for name in kept)
+        return None if found else f"the archive has no responses of {base}"
+    given = config["baselines"][base]
+    if given["data"] or given["results"]:
+        return None
+    return f"neither baselines: {base}: data nor results is set (docs/baselines.md)"
+
+
+def everything(wildcards):
+    """Every table and figure; Figure 7 where there are judgements to draw."""
+    numbers = [1, 5, 7, 8] if config["human"]["judgements"] else [1, 5, 8]
+    return expand(
+        "<results>/tables/table{number}.{kind}",
+        number=[1, 2, 3, 4],
+        kind=["csv", "md", "tex"],
+    ) + expand(
+        "<results>/figures/figure{number}.{kind}",
+        number=numbers,
+        kind=["pdf", "svg", "png"],
+    )
+
+
+def everything_from_the_archive(wildcards):
+    """Every table and figure, for a reviewer, who has an archive."""
+    if config["archive"] is None:
+        raise WorkflowError(
+            "reviewer makes tables and figures from an archive, and none is given\n"
+            "  What to do: add --config archive=DIR, a folder that `snakemake archive` made (docs/archive.md)"
+        )
+    return everything(wildcards)
 
 
 def model_memory(model, attempt):

@@ -1,7 +1,8 @@
 """Automatic metrics of a system's responses to ED's test split (paper, section 4.1.3), by two protocols.
 
-Requires: the system's responses; for BERTScore its model, unless the configuration leaves it out.
+Requires: the system's responses to ED's test samples; for BERTScore its model, unless the configuration leaves it out.
 Makes, for each {protocol}: paper, or standard
+    <results>/ed/test_ids.json                                                      which samples, in which order
     <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}.json              BLEU, Distinct, ROUGE, CIDEr: values x 100, signatures, counts
     <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-bertscore.json    BERTScore alone, each sample's too
 """
@@ -27,9 +28,33 @@ def bertscore_model(wildcards):
     return f"<models>/{model}/manifest.json"
 
 
+def subset_flag(wildcards):
+    """--subset for outputs that were matched with our test samples: some may have no match."""
+    return flags({"subset": wildcards.training_set in ("authors", "published")})
+
+
+localrules:
+    list_test_ids,
+
+
+rule list_test_ids:
+    input:
+        test="<results>/ed/test.jsonl",
+        code=code("list_test_ids"),
+    output:
+        "<results>/ed/test_ids.json",
+    container:
+        image("core")
+    shell:
+        "{PYTHON[core]} scripts/list_test_ids.py"
+        " --test {input.test}"
+        " --output {output}"
+
+
 rule evaluate:
     input:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
+        test_ids="<results>/ed/test_ids.json",
         code=code("evaluate", "tokens", "metrics/__init__", "metrics/overlap"),
     output:
         "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}.json",
@@ -42,9 +67,13 @@ rule evaluate:
     resources:
         mem_mb=grows(4000),
         runtime=grows(60),
+    params:
+        subset=subset_flag,
     shell:
         "{PYTHON[core]} scripts/evaluate.py"
         " --responses {input.responses}"
+        " --test-ids {input.test_ids}"
+        " {params.subset}"
         " --protocol {wildcards.protocol}"
         " --no-bertscore"
         " --output {output}"
@@ -54,6 +83,7 @@ rule evaluate:
 rule evaluate_bertscore:
     input:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
+        test_ids="<results>/ed/test_ids.json",
         model=bertscore_model,
         code=code("evaluate", "tokens", "metrics/__init__", "metrics/bertscore"),
     output:
@@ -69,10 +99,13 @@ rule evaluate_bertscore:
         mem_mb=grows(4000 + BERTSCORE.get("mem_mb", 0)),
         runtime=grows(60),
     params:
+        subset=subset_flag,
         layer=flags({"bertscore_layer": config["evaluation"]["bertscore"]["layer"]}),
     shell:
         "{PYTHON[core]} scripts/evaluate.py"
         " --responses {input.responses}"
+        " --test-ids {input.test_ids}"
+        " {params.subset}"
         " --protocol {wildcards.protocol}"
         " --bertscore-only"
         " --bertscore-model $(dirname {input.model})"

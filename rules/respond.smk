@@ -58,6 +58,8 @@ rule respond:
         "<results>/logs/respond/{base}/{training_set}/seed{seed}/{inputs}.log",
     benchmark:
         "<results>/benchmarks/respond/{base}/{training_set}/seed{seed}/{inputs}.tsv"
+    wildcard_constraints:
+        training_set=f"none|{TRAINED}",
     container:
         image("llm", responding_gpus)
     threads: 2

@@ -20,7 +20,7 @@ from builder import catalogue, machine, make, oci, sbom
 from synth_empathy.errors import UserError
 
 ENVS = REPOSITORY / "envs"
-LOCKS = sorted({lock for image in catalogue.IMAGES.values() for lock in (catalogue.BUILD_LOCK, *image.locks)})
+LOCKS = sorted({lock for image in catalogue.ALL.values() for lock in (catalogue.BUILD_LOCK, *image.locks)})
 DOCKERFILE = (REPOSITORY / catalogue.DOCKERFILE).read_text()
 
 
@@ -68,9 +68,9 @@ class TestLocks:
         text = (ENVS / f"{lock}.lock").read_text()
         assert "find-links" not in text and "file:" not in text and "://" not in re.sub(r"#.*", "", text)
 
-    @pytest.mark.parametrize("name", catalogue.IMAGES)
+    @pytest.mark.parametrize("name", catalogue.ALL)
     def test_locks_of_one_image_do_not_overlap(self, name):
-        names = [package for lock in catalogue.IMAGES[name].locks for package in pins(lock)]
+        names = [package for lock in catalogue.ALL[name].locks for package in pins(lock)]
         assert len(names) == len(set(names)) and "torch" in names and "setuptools" in names
 
 
@@ -108,8 +108,28 @@ class TestDockerfile:
 class TestCatalogue:
     def test_images_yaml_names_the_images(self):
         listed = yaml.safe_load((REPOSITORY / "containers/images.yaml").read_text())
-        assert list(listed["images"]) == list(catalogue.IMAGES)
+        assert list(listed["images"]) == list(catalogue.ALL)
         assert listed["registry"] is not None or not any(listed["images"].values()), "a digest, and no registry that has it"
+
+    def test_baselines_images_are_made_on_request_alone(self):
+        assert catalogue.choose([]) == catalogue.IMAGES
+        assert list(catalogue.choose(["escm-cuda", "train-cpu"])) == ["train-cpu", "escm-cuda"]
+
+    @pytest.mark.parametrize("name", catalogue.BASELINES)
+    def test_a_baselines_image_has_its_own_python_and_lock(self, name):
+        image, settings = catalogue.BASELINES[name], yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+        chosen = next(one for one in settings["baselines"].values() if f"{one['image']}-cuda" == name)
+        assert re.match(rf"docker.io/library/python:{chosen['python']}(?![0-9])\S*@sha256:[0-9a-f]{{64}}$", image.base)
+        assert f"--python-version {chosen['python']} " in (ENVS / f"{image.locks[0]}.lock").read_text().split("\n")[1]
+        source = catalogue.source(image)
+        words = make.build_command(make.Builder(REPOSITORY, REPOSITORY), name, image, source, REPOSITORY, image.base, REPOSITORY)
+        assert words[words.index("--file") + 1] == "containers/baseline.Dockerfile" and f"BASE={image.base}" in words
+        assert "build.lock" not in " ".join(words)
+
+    def test_the_baselines_dockerfile_checks_hashes_and_ends_as_another_user_than_root(self):
+        text = (REPOSITORY / catalogue.BASELINE_DOCKERFILE).read_text()
+        assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == ["nobody"]
+        assert all("--require-hashes" in call for call in re.findall(r"\$pip install[^;]*", text)) and "$pip install" in text
 
     def test_record_changes_the_digest_alone(self, tmp_path):
         path = tmp_path / "images.yaml"

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from synth_empathy import metrics
+from synth_empathy.errors import UserError
+
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "evaluate.py"
 OVERLAP = {"bleu1", "bleu2", "bleu3", "bleu4", "dist1", "dist2", "rouge1", "rouge2", "rougeL", "cider"}
 ABOUT = {"protocol", "samples", "responses_sha256", "empty_predictions", "signatures"}
@@ -132,3 +135,38 @@ def test_a_protocol_is_asked_for(responses, tmp_path):
     done = evaluate("--responses", responses, "--no-bertscore", "--output", tmp_path / "scores.json")
     assert done.returncode == 2
     assert "--protocol" in done.stderr
+
+
+# Against the test samples
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["a", "b"], "it has no response to 1 of the 3 test samples; the first is 'c'"),
+        (["a", "b", "c", "d"], "1 of its responses are to none of the 3 test samples; the first is 'd'"),
+        (["a", "c", "b"], "in another order than the test samples: on line 2 stands 'c', not 'b'"),
+        ([], "has no responses to score"),
+    ],
+)
+def test_responses_that_are_not_to_the_test_samples_are_refused(tmp_path, step, given, told):
+    (tmp_path / "ids.json").write_text(json.dumps(["a", "b", "c"]))
+    path = tmp_path / "responses.jsonl"
+    path.write_text("".join(json.dumps({"id": name, "prediction": "oh no", "reference": "oh dear"}) + "\n" for name in given))
+    flags = ["--responses", path, "--protocol", "paper", "--no-bertscore", "--test-ids", tmp_path / "ids.json", "--output", tmp_path / "out.json"]
+    done = step("evaluate.py", *flags)
+    assert done.returncode == 1 and told in done.stderr and "What to do: " in done.stderr and not (tmp_path / "out.json").exists()
+
+
+def test_matched_outputs_may_lack_samples_but_not_stand_in_another_order(tmp_path):
+    path = tmp_path / "responses.jsonl"
+
+    def check(given, subset):
+        path.write_text("".join(json.dumps({"id": name, "prediction": "oh no", "reference": "oh dear"}) + "\n" for name in given))
+        metrics.check_test_set(path, ["a", "b", "c"], subset)
+
+    check("abc", False)
+    check("ac", True)
+    for given, subset in (("ac", False), ("ca", True), ("ad", True)):
+        with pytest.raises(UserError):
+            check(given, subset)

@@ -135,6 +135,20 @@ def test_a_mixture_of_experts_computes_with_the_active_parameters_and_loads_all(
     assert one.seconds == pytest.approx(10 + 46.7 * 2 + flop / (4 * 312e12))
 
 
+def test_the_judge_reads_the_rubrics_and_writes_nothing_unless_it_samples():
+    wildcards = {"prompt": "prompt2", "stage": "dk60-kcenter", "seed": "0"}
+    templates = [yaml.safe_load((REPOSITORY / path).read_text())["template"] for path in CONFIG["judge"]["criteria"].values()]
+    prompt = (sum(map(len, templates)) / 3 - len("{context}{response}")) / 4 + 270 * (0.5 + 0.12) + 15
+    one = planning.estimate(Job("judge", wildcards, ("x",), 2, 8), sizes(), {})
+    assert (one.load.requests, one.load.tokens_out) == (2000 * 3, 0)
+    assert one.load.tokens_in == pytest.approx(6000 * prompt)
+    assert one.seconds == pytest.approx(10 + 70.6 * 2 + 2 * 70.6e9 * 6000 * prompt / 0.4 / (8 * 312e12))
+    few = sizes(CONFIG | {"judge": CONFIG["judge"] | {"keep": None, "mode": "sampling"}}, counts={"selected/prompt2/dk60/kcenter/seed0.jsonl": 7})
+    load = loads.judge(few, wildcards)
+    assert (load.requests, load.tokens_out) == (21, 42) and load.variant == "vllm, sampling"
+    assert loads.judge(sizes(counts={"synthetic/prompt2/samples.jsonl": 1999}), wildcards | {"stage": "before"}).requests == 1999 * 3
+
+
 def test_full_fine_tuning_counts_tokens_weights_and_checkpoints():
     wildcards = {"base": "qwen1.5-7b-chat", "training_set": "ed+prompt2-dk60-kcenter", "seed": "0"}
     one = planning.estimate(Job("train_model", wildcards, ("x",), 2, 1), sizes(), {})
@@ -188,8 +202,8 @@ def test_a_file_that_is_about_to_be_made_again_is_not_counted(tmp_path):
 
 
 def test_a_rule_that_the_plan_does_not_know_is_named_where_it_takes_gpus():
-    found = planning.plan([Job("judge", {}, ("x",), 1, 8), Job("draw", {}, ("y",), 1, 0)], sizes(), {})
-    assert found["not_estimated"] == ["judge"] and found["totals"]["jobs"] == 2
+    found = planning.plan([Job("interview", {}, ("x",), 1, 8), Job("draw", {}, ("y",), 1, 0)], sizes(), {})
+    assert found["not_estimated"] == ["interview"] and found["totals"]["jobs"] == 2
 
 
 def test_a_model_without_parameters_is_refused_with_what_to_add():
@@ -308,7 +322,8 @@ def test_every_pattern_finds_its_rules_benchmark(checkout):
 def test_earlier_jobs_count_the_gpus_that_the_rules_ask_for():
     from plan import merged_settings, planned_jobs
 
-    jobs = planned_jobs(["table1", "novelty", "results/paper/training/ed+prompt2-draw60-none/seed0.jsonl"], [], 2)
+    judged = "results/paper/judged/prompt2/dk60-kcenter/seed0.jsonl"
+    jobs = planned_jobs(["table1", "novelty", judged, "results/paper/training/ed+prompt2-draw60-none/seed0.jsonl"], [], 2)
     settings = merged_settings([])
     compared = {job.rule for job in jobs if job.rule in measured.PATHS}
     assert compared == set(measured.PATHS)

@@ -44,6 +44,12 @@ def test_what_is_shipped_is_valid(shipped, demo):
             settings.check(whole | {"sead": 1})
 
 
+def test_a_system_may_be_a_baseline_or_published_outputs(repository, shipped):
+    systems = {"seek": SEEK, "kemp": SEEK | {"base": "kemp", "training_set": "published", "paper_row": None}}
+    published = {"kemp": {"title": "KEMP", "file": "README.md", "source": "x"}}
+    assert settings.check(shipped | {"systems": shipped["systems"] | systems, "published": published}) is None
+
+
 def test_the_schema_knows_exactly_the_shipped_keys(repository, shipped):
     schema = yaml.safe_load((repository / "config" / "schema.yaml").read_text(encoding="utf-8"))
     assert set(schema["properties"]) == set(schema["required"]) == set(shipped)
@@ -69,6 +75,7 @@ def test_the_schema_is_one(repository):
 
 #: Where (a path into the configuration), what stands there instead, and what the message says. ``DELETE`` takes it away.
 DELETE = object()
+SEEK = {"title": "SEEK", "base": "seek", "training_set": "authors", "paper_row": "SEEK"}
 FAULTS = {
     "typo in a key": ("generation/temprature", 0.8, ["generation: unknown key 'temprature'", "did you mean 'temperature'?"]),
     "typo in a top-level key": ("sytems", {}, ["top level: unknown key 'sytems'", "did you mean 'systems'?"]),
@@ -114,12 +121,35 @@ FAULTS = {
     "unknown discriminator": ("discriminator/base", "lama3-8b-instruct", ["discriminator: base: there is no model", "did you mean 'llama3-8b-instruct'?"]),
     "unknown base of a system": ("systems/llama3-8b/base", "llama3-8b-instrukt", ["systems: llama3-8b: base: there is no model", "'llama3-8b-instruct'"]),
     "unknown BERTScore model": ("evaluation/bertscore/model", "roberta", ["evaluation: bertscore: model: there is no model 'roberta'", "'roberta-large'"]),
+    "baseline that is none": ("systems/ours", SEEK | {"base": "seak"}, ["systems: ours: base: the training set authors needs a key of baselines", "'seek'"]),
+    "published outputs that are none": (
+        "systems/ours",
+        SEEK | {"training_set": "published"},
+        ["systems: ours: base: the training set published needs a key of published, and 'seek' is none (it is empty)"],
+    ),
+    "model as a baseline": ("systems/ours/training_set", "authors", ["systems: ours: base: the training set authors needs a key of baselines"]),
+    "baseline as a model": ("systems/ours", SEEK | {"training_set": "ed"}, ["systems: ours: base: there is no model 'seek'"]),
+    "discriminator by somebody else": ("discriminator/training_set", "authors", ["discriminator: training_set", "use ed"]),
+    "branch for a commit": ("baselines/seek/commit", "main", ["baselines: seek: commit: 'main' does not have the form"]),
+    "results that are not there": ("baselines/case/results", "no/results.txt", ["baselines: case: results: there is no file no/results.txt"]),
+    "published outputs that are not there": (
+        "published/kemp",
+        {"title": "KEMP", "file": "no/kemp.jsonl", "source": "x"},
+        ["published: kemp: file: there is no file no/kemp.jsonl"],
+    ),
+    "share over one": ("outputs/unaligned", 2, ["outputs: unaligned: 2 is out of range"]),
     "unknown system in a table": (
         "tables/table1/systems",
         ["ours", "qwen1.5-7b"],
         ["tables: table1: systems: there is no system 'qwen1.5-7b'", "'qwen1.5-7b-ft'"],
     ),
     "a table of nothing": ("tables/table1/systems", [], ["tables: table1: systems: "]),
+    "figure of an unknown prompt": ("figures/figure5/prompt", "prompt7", ["figures: figure5: prompt: there is no prompt 'prompt7'"]),
+    "figure of an unknown stage": ("figures/figure5/stage", "before", ["figures: figure5: stage: 'before' does not have the form"]),
+    "figure over DK 100": ("figures/figure5/stage", "dk101-kcenter", ["figures: figure5: stage: the DK threshold 101 is out of range"]),
+    "judgements that are not there": ("human/judgements", "gone.jsonl", ["human: judgements: there is no file gone.jsonl"]),
+    "unknown count": ("human/count", "judgement", ["human: count: 'judgement' is not one of judgements, majority", "did you mean 'judgements'?"]),
+    "no baselines": ("human/baselines", [], ["human: baselines: "]),
     "unknown recipe": ("training/bases/qwen1.5-7b-chat", "ful", ["training: bases: qwen1.5-7b-chat: there is no recipe 'ful'", "did you mean 'full'?"]),
     "recipe of an unknown model": ("training/bases/qwen2-7b-chat", "full", ["training: bases: qwen2-7b-chat: there is no model", "'qwen1.5-7b-chat'"]),
     "system without a recipe": (
@@ -134,6 +164,20 @@ FAULTS = {
     ),
     "LoRA without its rank": ("training/recipes/lora/lora_r", DELETE, ["training: recipes: lora: lora_r, lora_alpha and lora_dropout", "all three"]),
     "full fine-tuning with a rank": ("training/recipes/full/lora_r", 8, ["training: recipes: full: lora_r, lora_alpha and lora_dropout", "no other"]),
+    "unknown judge": ("judge/model", "llama3-70b", ["judge: model: there is no model 'llama3-70b'", "did you mean 'llama3-70b-instruct'?"]),
+    "unknown mode of the judge": ("judge/mode", "sample", ["judge: mode: 'sample' is not one of probabilities, sampling", "did you mean 'sampling'?"]),
+    "judge at temperature 0": ("judge/temperature", 0, ["judge: temperature: 0 is out of range", "above 0 and at most 2"]),
+    "judge without criteria": ("judge/criteria", {}, ["judge: criteria: "]),
+    "rubric that is not there": (
+        "judge/criteria/humour",
+        "resources/judge/humour.yaml",
+        ["judge: criteria: humour: there is no file resources/judge/humour.yaml"],
+    ),
+    "rubric of another name": (
+        "judge/criteria/humour",
+        "resources/judge/empathy.yaml",
+        ["judge: criteria: humour: resources/judge/empathy.yaml calls itself 'empathy'"],
+    ),
     "history bounds crossed": ("turns/min_history", 4, ["turns: min_history 4 is above max_history 3"]),
     "model without a source": ("models/roberta-large/revision", DELETE, ["models: roberta-large: give either a revision", "or package"]),
     "model with half a package": ("models/roberta-large/package", "x", ["models: roberta-large: give either a revision"]),

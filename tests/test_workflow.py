@@ -13,11 +13,19 @@ TABLE1_JOBS = {
     "select_quality": 1, "select_diverse": 1, "evaluate": 6, "evaluate_bertscore": 6, "make_cells": 6,
     "make_bertscore_cells": 6, "make_table": 1, "table1": 1,
 }  # fmt: skip
+#: Figure 8 is of CIDEr alone: 15 cells, neither BERTScore nor counts of samples, and 15 models beside the discriminator.
+FIGURE8_JOBS = {
+    "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 4, "generate": 32, "parse_rounds": 2, "sample_turns": 2, "mix_training_set": 11,
+    "train_model": 16, "respond": 17, "embed_texts": 2, "score_similarity": 2, "select_quality": 10, "select_diverse": 10,
+    "evaluate": 15, "make_cells": 15, "make_figure8": 1, "figure8": 1,
+}  # fmt: skip
+FIGURE1_JOBS = {rule: count for rule, count in TABLE1_JOBS.items() if rule not in ("make_table", "table1")} | {"make_figure1": 1, "figure1": 1}
 ED_ONLY = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "mix_training_set": 1, "train_model": 1}
 SELECTION = {
     "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 3, "generate": 16, "parse_rounds": 1, "sample_turns": 1, "mix_training_set": 1,
     "train_model": 1, "respond": 1, "embed_texts": 1, "score_similarity": 1, "select_quality": 1,
 }  # fmt: skip
+GENERATION = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "generate": 16, "parse_rounds": 1, "sample_turns": 1}
 NOVELTY = SELECTION | {"select_diverse": 1, "embed_ed": 2, "report_novelty": 1}
 CELL = SELECTION | {"fetch_model": 4, "select_diverse": 1, "mix_training_set": 2, "train_model": 2, "respond": 2, "evaluate": 1}
 
@@ -39,11 +47,15 @@ def dry_run(checkout):
     [
         ("table1", TABLE1_JOBS),
         ("results/paper/tables/table1.csv", {rule: count for rule, count in TABLE1_JOBS.items() if rule != "table1"}),
+        ("figure1", FIGURE1_JOBS),
+        ("figure8", FIGURE8_JOBS),
         ("results/paper/models/llama3-8b-instruct/ed/seed0/manifest.json", ED_ONLY),
         ("results/paper/selected/prompt2/dk60/quality.jsonl", SELECTION),
         ("results/paper/metrics/qwen1.5-7b-chat/ed+prompt2-dk60-kcenter/seed0/standard.json", CELL),
         ("novelty", NOVELTY | {"novelty": 1}),
         ("results/paper/reports/novelty/prompt2/dk60/random/seed1.svg", NOVELTY | {"select_diverse": 2}),
+        ("results/paper/judged/prompt2/before/seed0.summary.json", GENERATION | {"judge": 1}),
+        ("results/paper/judged/prompt2/draw60-kcenter/seed1.jsonl", SELECTION | {"draw_samples": 1, "select_diverse": 1, "judge": 1}),
         ("results/paper/metrics/llama3-8b-instruct/ed+prompt1-dk55-none/seed3/paper.json", CELL | {"fetch_model": 3}),
         ("results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper.json", ED_ONLY | {"respond": 1, "evaluate": 1}),
         ("results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper-bertscore.json", ED_ONLY | {"fetch_model": 2, "respond": 1, "evaluate_bertscore": 1}),
@@ -180,9 +192,11 @@ def local_rules(repository):
 
 #: Rules that run where Snakemake runs: those that need a network, those that only name targets, and those of a second.
 LOCAL = {
-    "fetch_ed", "fetch_model", "novelty", "table1", "table2", "table3", "table4",
-    "count_samples", "make_cells", "make_bertscore_cells", "make_sample_cells", "make_table",
-    "check_claims", "report_claims",
+    "all", "reviewer", "fetch_ed", "fetch_model", "fetch_repository", "novelty", "table1", "table2",
+    "table3", "table4", "archive", "pack_archive", "take_archived", "list_test_ids",
+    "count_samples", "make_cells", "make_bertscore_cells", "make_sample_cells", "make_table", "check_claims",
+    "report_claims", "figure1", "figure5", "figure7", "figure8", "make_figure1",
+    "make_figure5", "make_figure7", "make_figure8",
 }  # fmt: skip
 
 

@@ -14,6 +14,8 @@ from synth_empathy.records import write_text
 from . import ROOT
 
 DOCKERFILE = "containers/Dockerfile"
+#: Of images that run other people's code, which needs a Python of its time.
+BASELINE_DOCKERFILE = "containers/baseline.Dockerfile"
 #: What installs the locks; it stands in every image's list of locks, since it builds packages that have no wheel.
 BUILD_LOCK = "build"
 
@@ -25,14 +27,21 @@ class Image:
     Args:
         locks: files of envs/, without ``.lock``, in the order of their installation.
         debian: Debian packages that it needs at run time.
+        base: of a baseline's image, which has another Python than ours; None for the Dockerfile's own.
     """
 
     locks: tuple[str, ...]
     debian: tuple[str, ...] = ()
+    base: str | None = None
+
+    @property
+    def dockerfile(self) -> str:
+        """What it is built from."""
+        return BASELINE_DOCKERFILE if self.base else DOCKERFILE
 
     def lock_paths(self) -> list[str]:
         """Every lock that decides what is inside, relative to the repository."""
-        return [f"envs/{lock}.lock" for lock in (BUILD_LOCK, *self.locks)]
+        return [f"envs/{lock}.lock" for lock in (self.locks if self.base else (BUILD_LOCK, *self.locks))]
 
 
 IMAGES = {
@@ -46,17 +55,26 @@ IMAGES = {
     "vllm-cuda": Image(("vllm-cuda",), debian=("g++", "libc6-dev")),
 }
 
+# The baselines': made on request alone. Digests that public Dockerfiles use.
+HUB = "docker.io/library/python"
+BASELINES = {
+    "seek-cuda": Image(("seek",), base=f"{HUB}:3.8-slim-bullseye@sha256:e191a71397fd61fbddb6712cd43ef9a2c17df0b5e7ba67607128554cd6bff267"),
+    "case-cuda": Image(("case",), base=f"{HUB}:3.6.15-slim-buster@sha256:5dd134d6d97c67dd02e4642ab24ecbb9d23059ea018a8b5185784d29dce2f37a"),
+    "escm-cuda": Image(("escm",), base=f"{HUB}:3.10-slim-bookworm@sha256:68d914ec641a0b69267ce65184d000a2bc3a9ee2590ab702b82250ab2385735a"),
+}
+ALL = IMAGES | BASELINES
+
 
 def choose(names: list[str]) -> dict[str, Image]:
-    """The named images, each once, in the catalogue's order; all of them for no names.
+    """The named images, each once, in the catalogue's order; all of ours, and no baseline's, for no names.
 
     Raises:
         UserError: there is no such image.
     """
     for name in names:
-        if name not in IMAGES:
-            raise UserError(f"there is no image {name!r}", f"use one of: {', '.join(IMAGES)}")
-    return {name: image for name, image in IMAGES.items() if name in names or not names}
+        if name not in ALL:
+            raise UserError(f"there is no image {name!r}", f"use one of: {', '.join(ALL)}")
+    return {name: image for name, image in ALL.items() if name in (names or IMAGES)}
 
 
 def lock_hashes(image: Image, root: Path = ROOT) -> dict[str, str]:
@@ -84,7 +102,7 @@ class Source:
 
 def source(image: Image, root: Path = ROOT) -> Source:
     """What git says of the repository and of an image's inputs."""
-    inputs = [DOCKERFILE, *image.lock_paths()]
+    inputs = [image.dockerfile, *image.lock_paths()]
     commit = git(root, "rev-parse", "HEAD")
     if commit is None:
         return Source(None, None, None, [])

@@ -146,7 +146,7 @@ def make(builder: Builder, name: str) -> dict[str, Any]:
     Raises:
         UserError: a step failed; nothing is left under the final names that was not there before.
     """
-    image, source = catalogue.IMAGES[name], catalogue.source(catalogue.IMAGES[name])
+    image, source = catalogue.ALL[name], catalogue.source(catalogue.ALL[name])
     for folder in (builder.output, builder.temporary):
         folder.mkdir(parents=True, exist_ok=True)
     log = Log(name, builder.output / f"{name}.log")
@@ -174,7 +174,7 @@ def build(builder: Builder, name: str, image: catalogue.Image, source: catalogue
     secrets = builder.storage / "secrets"
     secrets.mkdir(parents=True)
     try:
-        base = import_base(builder, log)
+        base = import_base(builder, log) or image.base
         (secrets / "pip.conf").write_text(builder.machine.pip_conf())
         command = build_command(builder, name, image, source, archive, base, secrets / "pip.conf")
         log.run(command, builder.environment())
@@ -194,7 +194,7 @@ def build_command(builder: Builder, name: str, image: catalogue.Image, source: c
         *(["--secret", f"id=certificates,src={machine.certificates}"] if machine.certificates else []),
         *(["--build-context", f"local={machine.local}"] if machine.local else []),
         *(word for argument, value in arguments.items() for word in ("--build-arg", f"{argument}={value}")),
-        *("--file", catalogue.DOCKERFILE, "--tag", f"oci-archive:{archive}", "."),
+        *("--file", image.dockerfile, "--tag", f"oci-archive:{archive}", "."),
     )
 
 

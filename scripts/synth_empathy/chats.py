@@ -42,14 +42,40 @@ class ChatTokenizer:
         Raises:
             UserError: prompt and new tokens together exceed what the model can see.
         """
-        text = self.tokenizer.apply_chat_template(request.messages, tokenize=False, add_generation_prompt=self.header)
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids = self.ids(self.text(request))
         if len(ids) + sampling.max_tokens > self.reach:
             raise UserError(
                 f"{request.id}: a prompt of {len(ids)} tokens and {sampling.max_tokens} new ones exceed the model's {self.reach}",
-                "lower max_tokens in the configuration",
+                "lower max_tokens in the configuration, or use a model that reaches further",
             )
         return ids
+
+    def text(self, request: Request) -> str:
+        """A request's prompt as text."""
+        return self.tokenizer.apply_chat_template(request.messages, tokenize=False, add_generation_prompt=self.header)
+
+    def ids(self, text: str) -> list[int]:
+        """A prompt's text as token ids."""
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def answer_tokens(self, request: Request, answers: Sequence[str]) -> list[int]:
+        """The one token that each answer is right after a request's prompt, where tokenizers may join or mark what they write elsewhere.
+
+        Raises:
+            UserError: an answer is not one token there, or two answers are the same one.
+        """
+        text = self.text(request)
+        prompt = self.ids(text)
+        found = []
+        for answer in answers:
+            ids = self.ids(text + answer)
+            if ids[:-1] != prompt or ids[-1] in found:
+                raise UserError(
+                    f"the model's tokenizer has no token of its own for the answer {answer!r} after a prompt",
+                    "judge with another model, or with `mode: sampling` (judge in the configuration)",
+                )
+            found.append(ids[-1])
+        return found
 
     def completion(self, request_id: str, row: Sequence[int]) -> Completion:
         """A row of new token ids up to its first stop token, as text."""

@@ -85,7 +85,7 @@ def progress(items: Iterable[T], total: int, what: str, every_s: float = 5.0) ->
 
 
 class Throughput:
-    """Lines for a log while a model writes: rows done, tokens per second and the time left, at most once in ``every_s`` seconds.
+    """Lines for a log while a model writes or reads: rows done, tokens per second and the time left, at most once in ``every_s`` seconds.
 
     Args:
         total: all rows, those finished by earlier jobs included.
@@ -103,7 +103,7 @@ class Throughput:
         print(f"{what}: model ready after {self.ready - start:.1f} s")
 
     def add(self, tokens: int) -> None:
-        """Count one finished row of so many new tokens."""
+        """Count one finished row of so many tokens: those written, or those read where a step only reads."""
         self.done += 1
         self.tokens += tokens
         now = time.monotonic()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import cli, provenance, repeatability
-from .engines import ENGINES, Engine, Request, Sampling, open_engine, packages
+from .engines import ENGINES, Answer, Completion, Engine, Request, Sampling, open_engine, packages
 from .models import DTYPES, fingerprint, open_model
 from .records import Record, write_json
 from .resumable import FinishedRows
@@ -18,7 +18,7 @@ from .resumable import FinishedRows
 
 @dataclass(frozen=True)
 class Completed:
-    """All rows of a step by id (``id``, ``text``, ``tokens``, ``finish``), and the facts that decided them."""
+    """All rows of a step by id (``engines.Completion`` or ``engines.Answer`` as records), and the facts that decided them."""
 
     rows: dict[str, Record]
     facts: Record
@@ -51,30 +51,47 @@ def complete(requests: Sequence[Request], args: argparse.Namespace, step: str, c
         code: hashes of the code that decides the texts.
     """
     sampling = Sampling(args.temperature, args.top_p, args.max_tokens)
-    facts = deciding_facts(args, sampling, code)
+    facts = deciding_facts(args, {"sampling": sampling.facts()}, code)
+    return finish(requests, args, step, facts, lambda engine, left: engine.complete(left, sampling))
+
+
+def answer(requests: Sequence[Request], answers: Sequence[str], args: argparse.Namespace, step: str, code: Record) -> Completed:
+    """How likely each answer is as the next token of the requests; resumed and kept as in ``complete``."""
+    facts = deciding_facts(args, {"answers": list(answers)}, code)
+    return finish(requests, args, step, facts, lambda engine, left: engine.answer(left, answers))
+
+
+def finish(
+    requests: Sequence[Request], args: argparse.Namespace, step: str, facts: Record, work: Callable[[Engine, list[Request]], Iterable[Completion | Answer]]
+) -> Completed:
+    """Let ``work`` do the requests that no earlier job has finished, keeping each row as it comes."""
     asked = {request.id: provenance.sha256_json([request.messages, request.seed]) for request in requests}
     with FinishedRows(args.state, step, facts, provenance.sha256_json(str(args.output))[:16], asked) as finished:
         left = [request for request in requests if request.id not in finished.rows]
         print(f"{step}: {len(requests)} rows, {len(requests) - len(left)} finished before")
         if left:
             start = time.monotonic()
-            completions = load(args).complete(left, sampling)
+            rows = work(load(args), left)
             counter = cli.Throughput(step, len(requests), len(requests) - len(left), start)
-            for completion in completions:
-                finished.add(vars(completion))
-                counter.add(completion.tokens)
+            for row in rows:
+                finished.add(vars(row))
+                counter.add(row.tokens)
     return Completed(finished.rows, facts | {"seed": args.seed, "requests_sha256": provenance.sha256_json(asked)})
 
 
-def deciding_facts(args: argparse.Namespace, sampling: Sampling, code: Record) -> Record:
-    """Everything that decides a row's text besides its messages and its seed."""
+def deciding_facts(args: argparse.Namespace, asked: Record, code: Record) -> Record:
+    """Everything that decides a row besides its messages and its seed.
+
+    Args:
+        asked: how texts are drawn (``sampling``), or which answers' probabilities are read (``answers``).
+    """
     model = open_model(args.model)
     device = repeatability.device()
     return {
         "model": {"name": model.get("name", args.model.name), "manifest_sha256": fingerprint(args.model)},
-        "sampling": sampling.facts(),
+        **asked,
         "engine": repeatability.engine_facts(
-            args.engine, args.dtype, device["kind"], args.threads, args.batch_size, not args.no_header, args.gpus, args.batch_invariant
+            args.engine, args.dtype, device["kind"], args.threads, args.batch_size, not args.no_header, args.gpus, args.batch_invariant, "answers" in asked
         ),
         "device": device,
         "versions": provenance.versions(*packages(args.engine)),
@@ -90,13 +107,20 @@ def load(args: argparse.Namespace) -> Engine:
     return open_engine(args.engine, args.model, args.dtype, args.batch_size, not args.no_header, args.gpus, args.batch_invariant)
 
 
-def write_manifest(args: argparse.Namespace, step: str, completed: Completed) -> None:
-    """Write what made ``args.output``, which is in place: nothing in it depends on time, place or what was resumed."""
-    promise = repeatability.guarantee(args.engine, args.dtype, completed.facts["device"]["kind"], args.batch_invariant)
+def write_manifest(args: argparse.Namespace, step: str, completed: Completed, more: Record | None = None) -> None:
+    """Write what made ``args.output``, which is in place: nothing in it depends on time, place or what was resumed.
+
+    Args:
+        more: the step's own facts.
+    """
+    reading = "answers" in completed.facts
+    promise = repeatability.guarantee(args.engine, args.dtype, completed.facts["device"]["kind"], args.batch_invariant, reading)
     output = {
         "sha256": provenance.sha256_file(args.output),
         "rows": len(completed.rows),
         "tokens": sum(row["tokens"] for row in completed.rows.values()),
-        "finish": dict(sorted(Counter(row["finish"] for row in completed.rows.values()).items())),
     }
-    write_json(args.manifest or args.output.with_suffix(".manifest.json"), {"step": step} | completed.facts | {"guarantee": promise, "output": output})
+    if not reading:
+        output["finish"] = dict(sorted(Counter(row["finish"] for row in completed.rows.values()).items()))
+    facts = {"step": step} | completed.facts | (more or {}) | {"guarantee": promise, "output": output}
+    write_json(args.manifest or args.output.with_suffix(".manifest.json"), facts)

@@ -59,11 +59,23 @@ class Completion:
     finish: str
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a model would say first: ``logprobs`` are natural logarithms of each answer's probability among all tokens; ``tokens`` counts those read."""
+
+    id: str
+    logprobs: list[float]
+    tokens: int
+
+
 class Engine(Protocol):
     """What a step needs of a language model."""
 
     def complete(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """Continue every request; the model is loaded when this returns, and completions come as they finish, in any order."""
+
+    def answer(self, requests: Sequence[Request], answers: Sequence[str]) -> Iterator[Answer]:
+        """How likely each answer is as every request's next token; on the same terms. Nothing is drawn: seeds have no part in it."""
 
 
 def open_engine(name: str, model: Path, dtype: str, batch_size: int, header: bool = True, gpus: int = 0, batch_invariant: bool = False) -> Engine:

@@ -140,6 +140,17 @@ def select_diverse(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     return Load(work=rows * chosen, rows=rows, variant=selection, products=products, disk=disk)
 
 
+def judge(sizes: Sizes, wildcards: dict[str, str]) -> Load:
+    """Marks by every criterion; their number is its work. A mark drawn is two tokens (the mark, the end of the turn), one read is none."""
+    chosen = sizes.settings["judge"]
+    samples = sizes.drawn_to_judge(wildcards["prompt"], wildcards["stage"], wildcards["seed"])
+    marks = samples * len(chosen["criteria"])
+    return Load(
+        work=marks, requests=marks, tokens_in=marks * sizes.rubric_prompt(), tokens_out=2 * marks if chosen["mode"] == "sampling" else 0,
+        model=chosen["model"], variant=f"{chosen['engine']}, {chosen['mode']}", disk=samples * sizes.assumed["record"],
+    )  # fmt: skip
+
+
 def embed_ed(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     """The embeddings of a split of ED; its work is the texts."""
     chosen, texts = sizes.settings["scoring"], sizes.ed(wildcards["split"])
@@ -204,6 +215,7 @@ LOADS: dict[str, Callable[[Sizes, dict[str, str]], Load]] = {
     "select_quality": reading(samples_of),
     "draw_samples": reading(samples_of),
     "select_diverse": select_diverse,
+    "judge": judge,
     "embed_ed": embed_ed,
     "report_novelty": report_novelty,
     "evaluate": evaluate,
@@ -216,6 +228,7 @@ WORK = {
     "respond": "responses",
     "train_model": "samples x epochs",
     "embed_texts": "texts",
+    "judge": "marks",
     "embed_ed": "texts",
     "evaluate": "responses",
     "evaluate_bertscore": "responses",

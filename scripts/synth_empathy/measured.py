@@ -35,6 +35,7 @@ PATHS = {
     "select_quality": "select_quality/{prompt}/dk{dk}",
     "draw_samples": "draw_samples/{prompt}/draw{dk}/seed{seed}",
     "select_diverse": "select_diverse/{prompt}/{quality}/{selection}/seed{seed}",
+    "judge": "judge/{prompt}/{stage}/seed{seed}",
     "embed_ed": "embed_ed/{split}",
     "report_novelty": "report_novelty/{prompt}/dk{dk}/{selection}/seed{seed}",
     "evaluate": "evaluate/{base}/{training_set}/seed{seed}/{protocol}",
@@ -46,6 +47,7 @@ RESUMABLE = {
     "generate": re.compile(r"\b0 finished before"),
     "respond": re.compile(r"\b0 finished before"),
     "embed_texts": re.compile(r"\b0 finished before"),
+    "judge": re.compile(r"\b0 finished before"),
     "embed_ed": re.compile(r"\b0 finished before"),
     "train_model": re.compile(r"\bfrom the start"),
 }
@@ -151,6 +153,7 @@ def gpus_of(rule: str, wildcards: dict[str, str], settings: Settings) -> int:
     models = {
         "generate": settings["generation"]["model"],
         "embed_texts": settings["scoring"]["model"],
+        "judge": settings.get("judge", {}).get("model"),
         "embed_ed": settings["scoring"]["model"],
         "evaluate_bertscore": settings["evaluation"]["bertscore"]["model"],
     }

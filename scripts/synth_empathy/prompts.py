@@ -12,20 +12,25 @@ from .records import Record
 
 Message = dict[str, str]
 
+#: The judge's marks, from the worst to the best (paper, Figure 5).
+MARKS = ("1", "2", "3")
 #: The family's separator of turns, as the released samples have it.
 TURN_SEPARATOR = " </s> "
 
 
-def load_prompt(path: Path) -> Record:
+def load_prompt(path: Path, folder: str = "resources/prompts") -> Record:
     """A generation prompt from its data file.
+
+    Args:
+        folder: where files like it are, for hints.
 
     Raises:
         UserError: missing file, no name, or a template without exactly the plain fields {context} and {response}.
     """
-    prompt = load_yaml(path)
+    prompt = load_yaml(path, folder)
     for key in ("name", "template"):
         if not isinstance(prompt.get(key), str):
-            raise UserError(f"{path}: the key {key!r} is missing or no text", "compare it with the files of resources/prompts/")
+            raise UserError(f"{path}: the key {key!r} is missing or no text", f"compare it with the files of {folder}/")
     hint = "use {context} and {response}, and no other braces"
     try:
         fields = {(name, form, conversion) for _, name, form, conversion in Formatter().parse(prompt["template"]) if name is not None}
@@ -36,16 +41,33 @@ def load_prompt(path: Path) -> Record:
     return prompt
 
 
-def load_yaml(path: Path) -> Record:
+def load_rubric(path: Path) -> Record:
+    """What the judge is asked about one criterion, from its data file: ``name``, ``title``, ``template``.
+
+    Raises:
+        UserError: as ``load_prompt``, no title, or a mark that the template does not name.
+    """
+    rubric = load_prompt(path, "resources/judge")
+    if not isinstance(rubric.get("title"), str):
+        raise UserError(f"{path}: the key 'title' is missing or no text", "compare it with the files of resources/judge/")
+    unnamed = [mark for mark in MARKS if mark not in rubric["template"]]
+    if unnamed:
+        raise UserError(
+            f"{path}: the template does not name the mark {unnamed[0]}", "ask for 1, 2 or 3, and say what each means, as the files of resources/judge/ do"
+        )
+    return rubric
+
+
+def load_yaml(path: Path, folder: str = "resources/prompts") -> Record:
     """One YAML document that is a mapping."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist", "name a file of resources/prompts/, or write one like them") from None
+        raise UserError(f"{path} does not exist", f"name a file of {folder}/, or write one like them") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no YAML: {error}", "compare it with the files of resources/prompts/") from None
+        raise UserError(f"{path} is no YAML: {error}", f"compare it with the files of {folder}/") from None
     if not isinstance(document, dict):
-        raise UserError(f"{path} holds no mapping", "compare it with the files of resources/prompts/")
+        raise UserError(f"{path} holds no mapping", f"compare it with the files of {folder}/")
     return document
 
 
@@ -95,9 +117,13 @@ def dialogue_messages(history: list[str], style: str, system: str) -> list[Messa
 
 def flat_dialogue(history: list[str]) -> str:
     """A history as released: one line a turn, ending where the listener is to speak."""
+    return turn_lines(history) + "\nListener: "
+
+
+def turn_lines(history: list[str]) -> str:
+    """A history with one line a turn."""
     names = ("Speaker", "Listener")
-    lines = [f"{names[i % 2]}: {turn}" for i, turn in enumerate(history)]
-    return "\n".join(lines) + "\nListener: "
+    return "\n".join(f"{names[i % 2]}: {turn}" for i, turn in enumerate(history))
 
 
 def flat_sample(sample: Record) -> str:

@@ -24,10 +24,14 @@ OUTPUT: Fields = {"id": str, "seed_id": str, "pass": int, "text": str, "tokens":
 DIALOGUE: Fields = {"id": str, "rounds": list}
 #: One answer of a model to a sample's history, beside what the sample itself says.
 RESPONSE: Fields = {"id": str, "prediction": str, "reference": str}
+#: One sample's marks by the judge: criteria by name, each with score, mark, probabilities, mass and output.
+JUDGED: Fields = {"id": str, "criteria": dict}
 #: One row number of an embeddings file.
 TEXT: Fields = {"row": int, "text": str}
 #: One synthetic sample's similarity to the discriminator's answer, cosine x 100.
 SIMILARITY: Fields = {"id": str, "similarity": float}
+#: One evaluator's verdict on one criterion of one example: win, tie or loss of our system's response against a baseline's.
+JUDGEMENT: Fields = {"example": str, "baseline": str, "criterion": str, "evaluator": str, "verdict": str}
 
 
 @contextmanager

@@ -29,6 +29,19 @@ GPU_TRANSFORMERS = (
     "Each row draws from its own seed, but the GPU rounds by the batch: another batch size, another number of shards or a resumed run may change "
     "single texts, and nothing is promised of a repeated run."
 )
+READ_ALONE = (
+    "Each prompt is read on its own, and nothing is drawn: on this kind of {device}, with these package versions{threads}, any batch size and any "
+    "resumed run give the same probabilities to the last digit{tried}."
+)
+READ_INVARIANT = (
+    "Nothing is drawn, and vllm's batch-invariant kernels (VLLM_BATCH_INVARIANT=1, for compute capability 8.0 and above) compute a prompt alike in every "
+    "batch: on the same kind and number of GPUs, with these package versions, any batch size and any resumed run give the same probabilities. This is "
+    "vllm's guarantee, which it calls beta."
+)
+READ_SCHEDULED = (
+    "Nothing is drawn, but the GPU rounds by the batch: another batch size or a resumed run moves the probabilities by what {dtype} rounds off, and a "
+    "likeliest mark where two are that near."
+)
 
 
 def device() -> Record:
@@ -47,8 +60,10 @@ def cpu_name(table: Path = Path("/proc/cpuinfo")) -> str:
     return next(names, platform.machine())
 
 
-def guarantee(engine: str, dtype: str, kind: str, batch_invariant: bool) -> str:
-    """What is promised of a text on a kind of device."""
+def guarantee(engine: str, dtype: str, kind: str, batch_invariant: bool, reading: bool = False) -> str:
+    """What is promised of a text on a kind of device; with ``reading``, of the probabilities of answers."""
+    if reading:
+        return read_guarantee(engine, dtype, kind, batch_invariant)
     if kind == "cpu":
         return CPU_FLOAT32 if dtype == "float32" else CPU_OTHER.format(dtype=dtype)
     if engine != "vllm":
@@ -56,9 +71,21 @@ def guarantee(engine: str, dtype: str, kind: str, batch_invariant: bool) -> str:
     return GPU_INVARIANT if batch_invariant else GPU_SCHEDULED
 
 
-def engine_facts(engine: str, dtype: str, kind: str, threads: int, batch_size: int, header: bool, gpus: int, batch_invariant: bool) -> Record:
-    """The settings that decide a row's text on a kind of device; null where one has no part in it there."""
-    batch_free = guarantee(engine, dtype, kind, batch_invariant) in (CPU_FLOAT32, GPU_INVARIANT)
+def read_guarantee(engine: str, dtype: str, kind: str, batch_invariant: bool) -> str:
+    """What is promised of the probabilities of answers on a kind of device."""
+    if kind == "cpu":
+        return READ_ALONE.format(device="CPU", threads=" and this number of threads", tried=" (tests/test_judge.py)")
+    if engine != "vllm":
+        return READ_ALONE.format(device="GPU", threads="", tried=", which was not tried on a GPU")
+    return READ_INVARIANT if batch_invariant else READ_SCHEDULED.format(dtype=dtype)
+
+
+def engine_facts(
+    engine: str, dtype: str, kind: str, threads: int, batch_size: int, header: bool, gpus: int, batch_invariant: bool, reading: bool = False
+) -> Record:
+    """The settings that decide a row's text on a kind of device, or, with ``reading``, its probabilities; null where one has no part in it there."""
+    scheduled = (CPU_OTHER.format(dtype=dtype), GPU_SCHEDULED, GPU_TRANSFORMERS, READ_SCHEDULED.format(dtype=dtype))
+    batch_free = guarantee(engine, dtype, kind, batch_invariant, reading) not in scheduled
     on_gpu = kind == "cuda"
     return {
         "name": engine,

@@ -12,8 +12,9 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from .archive import INDEX
 from .errors import UserError
-from .prompts import load_prompt
+from .prompts import load_prompt, load_rubric
 from .tables import COLUMNS, read_paper_table, rows_of
 
 Settings = dict[str, Any]
@@ -24,6 +25,10 @@ SCHEMA = ROOT / "config" / "schema.yaml"
 #: What a model was trained on, as the paper's axes: base set, prompt, quality selection (above a DK threshold, or a draw
 #: of as many as are above it), diversity selection.
 TRAINING_SET = re.compile(r"ed\+(?P<prompt>[a-z0-9][a-z0-9._]*)-(?P<quality>(?:dk|draw)(?P<dk>[0-9]+(?:[.][0-9]+)?))-(?P<selection>kcenter|random|none)")
+
+
+#: Training sets of systems that are not ours, and the catalogue that holds their bases.
+OTHERS = {"authors": "baselines", "published": "published"}
 
 
 def check(settings: Settings) -> None:
@@ -85,6 +90,7 @@ def reference_faults(settings: Settings) -> Iterator[str]:
     yield from model_faults(settings)
     yield from system_faults(settings)
     yield from table_faults(settings)
+    yield from figure_faults(settings)
     yield from recipe_faults(settings)
     yield from file_faults(settings)
     turns = settings["turns"]
@@ -98,7 +104,8 @@ def model_faults(settings: Settings) -> Iterator[str]:
         "generation: model": settings["generation"]["model"],
         "discriminator: base": settings["discriminator"]["base"],
         "scoring: model": settings["scoring"]["model"],
-        **{f"systems: {name}: base": system["base"] for name, system in settings["systems"].items()},
+        "judge: model": settings["judge"]["model"],
+        **{f"systems: {name}: base": system["base"] for name, system in settings["systems"].items() if system["training_set"] not in OTHERS},
         **{f"training: bases: {base}": base for base in settings["training"]["bases"]},
     }
     bertscore = settings["evaluation"]["bertscore"]
@@ -120,6 +127,9 @@ def system_faults(settings: Settings) -> Iterator[str]:
     """Systems, and the discriminator, that cannot be trained."""
     trained = {f"systems: {name}": system for name, system in settings["systems"].items()} | {"discriminator": settings["discriminator"]}
     for place, system in trained.items():
+        if system["training_set"] in OTHERS:
+            yield from other_faults(settings, place, system)
+            continue
         if system["training_set"] != "none" and system["base"] not in settings["training"]["bases"]:
             yield f"{place}: training: bases names no recipe for {system['base']!r}{nearest(system['base'], settings['training']['bases'])}"
         parts = TRAINING_SET.fullmatch(system["training_set"])
@@ -155,17 +165,46 @@ def table_faults(settings: Settings) -> Iterator[str]:
             yield f"tables: {table}: {twice} stands in it twice; each row needs its own base or training set"
 
 
+def other_faults(settings: Settings, place: str, system: Settings) -> Iterator[str]:
+    """A system that is not ours and whose outputs come from nowhere."""
+    catalogue = OTHERS[system["training_set"]]
+    if system["base"] not in settings[catalogue]:
+        known = nearest(system["base"], settings[catalogue]) if settings[catalogue] else " (it is empty)"
+        yield f"{place}: base: the training set {system['training_set']} needs a key of {catalogue}, and {system['base']!r} is none{known}"
+
+
+def figure_faults(settings: Settings) -> Iterator[str]:
+    """A figure of a prompt or threshold that there is not."""
+    shown = settings["figures"]["figure5"]
+    if shown["prompt"] not in settings["prompts"]:
+        yield f"figures: figure5: prompt: there is no prompt {shown['prompt']!r}{nearest(shown['prompt'], settings['prompts'])}"
+    parts = TRAINING_SET.fullmatch(f"ed+{shown['prompt']}-{shown['stage']}")
+    if parts and float(parts["dk"]) > 100:
+        yield f"figures: figure5: stage: the DK threshold {parts['dk']} is out of range; it must be at least 0 and at most 100"
+
+
 def file_faults(settings: Settings) -> Iterator[str]:
-    """Data files that are not there, prompts under another name than their own, rows that the paper's table lacks."""
+    """Data files that are not there, prompts and rubrics under another name than their own, rows that the paper's table lacks."""
+    criteria = settings["judge"]["criteria"]
     named = {f"prompts: {name}": path for name, path in settings["prompts"].items()}
+    named |= {f"judge: criteria: {name}": path for name, path in criteria.items()}
     if settings["generation"]["demonstration"]:
         named["generation: demonstration"] = settings["generation"]["demonstration"]
+    named |= {f"published: {name}: file": system["file"] for name, system in settings["published"].items()}
+    named |= {f"baselines: {name}: results": baseline["results"] for name, baseline in settings["baselines"].items() if baseline["results"]}
+    if settings["archive"] and not Path(settings["archive"], INDEX).is_file():
+        yield f"archive: {settings['archive']} is not an archive: it has no {INDEX} (docs/archive.md says how one is made)"
+    if settings["human"]["judgements"]:
+        named["human: judgements"] = settings["human"]["judgements"]
     for place, path in named.items():
         if not (ROOT / path).is_file():
             yield f"{place}: there is no file {path}"
     for name, path in settings["prompts"].items():
         if (ROOT / path).is_file() and load_prompt(ROOT / path)["name"] != name:
             yield f"prompts: {name}: {path} calls itself {load_prompt(ROOT / path)['name']!r}; ids and paths need one name"
+    for name, path in criteria.items():
+        if (ROOT / path).is_file() and load_rubric(ROOT / path)["name"] != name:
+            yield f"judge: criteria: {name}: {path} calls itself {load_rubric(ROOT / path)['name']!r}; a criterion needs one name"
     known = read_paper_table(ROOT / "resources" / "paper" / "table1.csv")
     for name, system in settings["systems"].items():
         if system["paper_row"] is not None and system["paper_row"] not in known:

@@ -144,6 +144,16 @@ class Sizes:
         parts = TRAINING_SET.fullmatch(training_set)
         return self.selected(parts["prompt"], parts["quality"], parts["selection"], seed) if parts else 0
 
+    def drawn_to_judge(self, prompt: str, stage: str, seed: str) -> int:
+        """Samples that are judged: before selection, or of those selected (dk60-kcenter)."""
+        available = self.samples(prompt) if stage == "before" else self.selected(prompt, *stage.split("-"), seed)
+        return min(self.settings["judge"]["keep"] or math.inf, available)
+
+    def rubric_prompt(self) -> float:
+        """Tokens of the request for one mark, by the mean of the criteria: the rubric's own text and a synthetic sample."""
+        own = [own_characters(ROOT / path) for path in self.settings["judge"]["criteria"].values()]
+        return self.tokens(sum(own) / len(own)) + sum(self.synthetic_sample()) + self.assumed["chat_template"]
+
     def training(self, training_set: str, seed: str) -> int:
         """Samples of a training set."""
         path = f"training/{training_set}/seed{seed}.jsonl"

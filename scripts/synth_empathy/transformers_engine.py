@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor, LogitsProcessorList, TopPLogitsWarper
 
 from .chats import ChatTokenizer
-from .engines import Completion, Request, Sampling
+from .engines import Answer, Completion, Request, Sampling
 
 
 class RowSeededSampling(LogitsProcessor):
@@ -65,6 +65,23 @@ class TransformersEngine:
         """One batch after the other, in the order given."""
         for batch in batches:
             yield from self.complete_batch(batch, [prompts[request.id] for request in batch], sampling)
+
+    def answer(self, requests: Sequence[Request], answers: Sequence[str]) -> Iterator[Answer]:
+        """Read every request's prompt, the longest first, each on its own.
+
+        No neighbour and no padding can move a digit of the result; reading is bound by arithmetic, so that batches would gain little.
+        """
+        prompts = self.chats.prompts(requests, Sampling(temperature=0.0, top_p=1.0, max_tokens=1))
+        tokens = self.chats.answer_tokens(requests[0], answers)
+        print(f"transformers on {self.device}: {sum(map(len, prompts.values())):,} prompt tokens")
+        ordered = sorted(prompts, key=lambda name: (-len(prompts[name]), name))
+        return (Answer(name, self.next_token(prompts[name], tokens), len(prompts[name])) for name in ordered)
+
+    @torch.inference_mode()
+    def next_token(self, prompt: list[int], tokens: list[int]) -> list[float]:
+        """Log-probabilities of tokens, among all, as the one after a prompt."""
+        logits = self.model(torch.tensor([prompt], device=self.device), logits_to_keep=1).logits[0, -1]
+        return logits.float().log_softmax(dim=-1)[tokens].tolist()
 
     @torch.inference_mode()
     def complete_batch(self, batch: Sequence[Request], prompts: list[list[int]], sampling: Sampling) -> Iterator[Completion]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from .chats import ChatTokenizer
-from .engines import Completion, Request, Sampling
+from .engines import Answer, Completion, Request, Sampling
 from .errors import UserError
 
 #: Tokens in a block of vllm's cache on a CPU; contexts are rounded up to whole blocks.
@@ -60,28 +60,39 @@ class VllmEngine:
         if sampling.temperature > MAX_TEMPERATURE:
             raise UserError(f"vllm takes temperatures up to {MAX_TEMPERATURE:g}, not {sampling.temperature:g}", "lower temperature in the configuration")
         prompts = self.chats.prompts(requests, sampling)
-        self.load(max(map(len, prompts.values()), default=0) + sampling.max_tokens, len(requests))
+        self.load(max(map(len, prompts.values()), default=0) + sampling.max_tokens, len(requests), self.batch_size)
+        for request in requests:
+            self.ask(request.id, prompts[request.id], sampling_parameters(sampling, request.seed, self.chats.stops))
+        return (self.chats.completion(output.request_id, output.outputs[0].token_ids) for output in self.steps())
 
+    def answer(self, requests: Sequence[Request], answers: Sequence[str]) -> Iterator[Answer]:
+        """Read every request's prompt; on a CPU one at a time, so that no neighbour can move a digit of the result."""
+        prompts = self.chats.prompts(requests, Sampling(temperature=0.0, top_p=1.0, max_tokens=1))
+        tokens = self.chats.answer_tokens(requests[0], answers)
+        self.load(max(map(len, prompts.values())) + 1, len(requests), 1 if self.device == "cpu" else self.batch_size)
+        for name, prompt in prompts.items():
+            self.ask(name, prompt, reading_parameters(tokens))
+        return (Answer(output.request_id, next_token(output, tokens), len(prompts[output.request_id])) for output in self.steps())
+
+    def ask(self, name: str, prompt: list[int], parameters) -> None:
+        """Give vllm one request."""
         from vllm.inputs import tokens_input
 
-        for request in requests:
-            self.engine.add_request(request.id, tokens_input(prompts[request.id]), sampling_parameters(sampling, request.seed, self.chats.stops))
-        return self.steps()
+        self.engine.add_request(name, tokens_input(prompt), parameters)
 
-    def steps(self) -> Iterator[Completion]:
-        """Let vllm compute, a token of every request in flight at a time."""
+    def steps(self) -> Iterator:
+        """Let vllm compute, a token of every request in flight at a time; yields what has ended."""
         while self.engine.has_unfinished_requests():
-            for output in self.engine.step():
-                yield self.chats.completion(output.request_id, output.outputs[0].token_ids)
+            yield from self.engine.step()
 
-    def load(self, longest: int, count: int) -> None:
-        """Start vllm for ``count`` requests of up to ``longest`` tokens."""
+    def load(self, longest: int, count: int, batch_size: int) -> None:
+        """Start vllm for ``count`` requests of up to ``longest`` tokens, ``batch_size`` of them at once."""
         from vllm import EngineArgs, LLMEngine
 
         context = context_length(longest, self.chats.reach, self.chats.config)
-        settings = engine_settings(self.device, self.batch_size, context, self.gpus, self.batch_invariant)
+        settings = engine_settings(self.device, batch_size, context, self.gpus, self.batch_invariant)
         if self.device == "cpu":
-            in_flight = min(self.batch_size, count)
+            in_flight = min(batch_size, count)
             settings["kv_cache_memory_bytes"] = cache_bytes(self.chats.config, getattr(torch, self.dtype).itemsize, in_flight, context)
         print(f"vllm on {self.device}: {', '.join(f'{name}={value}' for name, value in sorted(settings.items()))}")
         self.engine = None  # frees the last one's memory first
@@ -102,6 +113,20 @@ def sampling_parameters(sampling: Sampling, seed: int, stops: list[int]):
         detokenize=False,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
+
+
+def reading_parameters(tokens: list[int]):
+    """One request whose next token is not drawn but asked about: the log-probabilities of ``tokens`` before any temperature."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(temperature=0.0, max_tokens=1, logprob_token_ids=tokens, detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY)
+
+
+def next_token(output, tokens: list[int]) -> list[float]:
+    """Log-probabilities of ``tokens`` in what vllm gives back for ``reading_parameters``."""
+    [found] = output.outputs[0].logprobs
+    return [found[token].logprob for token in tokens]
 
 
 def environment(device: str, batch_invariant: bool) -> dict[str, str]:
@@ -130,6 +155,7 @@ def engine_settings(device: str, batch_size: int, context: int, gpus: int, batch
         "seed": 0,
         "skip_tokenizer_init": True,
         "generation_config": "vllm",
+        "logprobs_mode": "raw_logprobs",
         "disable_log_stats": True,
     }
     if device == "cpu":

@@ -95,6 +95,32 @@ def evaluate_bertscore(path: Path, protocol: str, model: bertscore.Model) -> Rec
     return document(path, protocol, responses, scores, signatures | {"bertscore": bertscore_signature(model, protocol)})
 
 
+def check_test_set(path: Path, ids: list[str], subset: bool) -> None:
+    """Refuse responses that are not to the test samples, one to each, in their order.
+
+    Args:
+        subset: samples may be lacking, as where another system's published outputs could not be matched with ours.
+
+    Raises:
+        UserError: names the first sample that is lacking, is none of them, or stands in another place.
+    """
+    given = names(read_responses(path))
+    known = set(given)
+    expected = [name for name in ids if name in known] if subset else ids
+    if given == expected:
+        return
+    strange = [name for name in given if name not in set(ids)]
+    lacking = [name for name in expected if name not in known]
+    if strange:
+        fault = f"{len(strange):,} of its responses are to none of the {len(ids):,} test samples; the first is {strange[0]!r}"
+    elif lacking:
+        fault = f"it has no response to {len(lacking):,} of the {len(ids):,} test samples; the first is {lacking[0]!r}"
+    else:
+        place = next(place for place, pair in enumerate(zip(given, expected), start=1) if pair[0] != pair[1])
+        fault = f"its responses are in another order than the test samples: on line {place} stands {given[place - 1]!r}, not {expected[place - 1]!r}"
+    raise UserError(f"{path}: {fault}", "make the responses again from this run's test samples (ed/test.jsonl), or bring them into their order")
+
+
 def texts_of(responses: list[Record]) -> tuple[list[str], list[str]]:
     """Predictions and references, row by row."""
     return [response["prediction"] for response in responses], [response["reference"] for response in responses]

@@ -1,0 +1,225 @@
+"""Systems that are not ours (paper, section 4.1.2): baselines that their authors' code trains, and published outputs.
+
+Requires: ED's test samples; for a baseline either outputs that the user has (`results`), or git and a network to fetch its
+    authors' code, the data that the code needs (`data`), and its own environment or image (docs/baselines.md).
+Makes, for each key of `baselines`; every seed reads one file, since the authors' own seed trains once
+    <models>/repositories/{baseline}/manifest.json      the authors' repository at its pinned commit
+    <results>/baselines/{baseline}/prepared.json        a copy of it to train in, code/, with the user's data over it
+    <results>/baselines/{baseline}/checkpoint.txt       the trained checkpoint's path in that copy
+    <results>/baselines/{baseline}/results.txt          its outputs on ED's test split
+    <results>/responses/{base}/{training_set}/seed{seed}/test.jsonl             our form; training set authors, or published
+    <results>/responses/{base}/{training_set}/seed{seed}/test.alignment.json    what belongs to which sample, and what does not
+"""
+
+#: Interpreter of the process that runs Snakemake: git is where the checkout came from, not in images.
+HERE = shlex.quote(sys.executable)
+
+
+def outputs_of(wildcards):
+    """Where another system's outputs are: given by the user, or made by its authors' code."""
+    if wildcards.training_set == "published":
+        return config["published"][wildcards.base]["file"]
+    given = config["baselines"][wildcards.base]["results"]
+    return given or f"<results>/baselines/{wildcards.base}/results.txt"
+
+
+def alignment_flags(wildcards):
+    """How many mismatches are taken, and whether the test samples are a part of the split."""
+    part = config["ed"]["keep"]["test"] is not None
+    return flags({"unaligned": config["outputs"]["unaligned"], "part": part})
+
+
+def baseline_field(name):
+    """A setting of the job's baseline, quoted for the shell."""
+
+    def field(wildcards):
+        return shlex.quote(str(config["baselines"][wildcards.baseline][name]))
+
+    return field
+
+
+def baseline_data_flags(wildcards):
+    """The user's data for a baseline, and what it must hold."""
+    chosen = config["baselines"][wildcards.baseline]
+    needs = (
+        f"--need {shlex.quote(path)} {shlex.quote(what)}"
+        for path, what in chosen["needs"].items()
+    )
+    return " ".join([flags({"data": chosen["data"]}), *needs])
+
+
+def baseline_python(wildcards):
+    """A baseline's own interpreter: in its image, or where the configuration says."""
+    chosen = config["baselines"][wildcards.baseline]["environment"]
+    return images.PYTHON if CONTAINERS else shlex.quote(chosen)
+
+
+def baseline_image(wildcards):
+    """A baseline's own image, where rules run in containers."""
+    chosen = config["baselines"][wildcards.baseline]
+    name = images.name_of(chosen["image"], chosen["gpus"])
+    try:
+        return images.location(name, config["image_folder"])
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def baseline_gpus(wildcards):
+    """GPUs of a baseline's jobs."""
+    return config["baselines"][wildcards.baseline]["gpus"]
+
+
+def baseline_memory(wildcards, attempt):
+    """Main memory of a baseline's jobs, growing with each attempt."""
+    return config["baselines"][wildcards.baseline]["mem_mb"] * attempt
+
+
+def check_baselines():
+    """Refuse a run that is to train a baseline without what it needs, before its first job."""
+    try:
+        for job in workflow.dag.needrun_jobs():
+            name = job.wildcards.get("baseline")
+            if job.rule.name == "prepare_baseline":
+                baselines.check_data(name, config["baselines"][name])
+            elif name and job.rule.name.endswith("_baseline") and not CONTAINERS:
+                baselines.check_environment(name, config["baselines"][name])
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+localrules:
+    fetch_repository,
+
+
+rule fetch_repository:
+    output:
+        "<models>/repositories/{baseline}/manifest.json",
+    log:
+        "<models>/logs/fetch_repository_{baseline}.log",
+    params:
+        repository=baseline_field("repository"),
+        commit=baseline_field("commit"),
+    shell:
+        "{HERE} scripts/fetch_repository.py"
+        " --repository {params.repository}"
+        " --commit {params.commit}"
+        " --output $(dirname {output})"
+        " > {log} 2>&1"
+
+
+rule prepare_baseline:
+    input:
+        "<models>/repositories/{baseline}/manifest.json",
+    output:
+        "<results>/baselines/{baseline}/prepared.json",
+    log:
+        "<results>/logs/prepare_baseline/{baseline}.log",
+    benchmark:
+        "<results>/benchmarks/prepare_baseline/{baseline}.tsv"
+    container:
+        image("core")
+    resources:
+        mem_mb=grows(2000),
+        runtime=grows(60),
+    params:
+        commit=baseline_field("commit"),
+        data=baseline_data_flags,
+    shell:
+        "{PYTHON[core]} scripts/prepare_baseline.py"
+        " --name {wildcards.baseline}"
+        " --repository $(dirname {input})"
+        " --commit {params.commit}"
+        " {params.data}"
+        " --code $(dirname {output})/code"
+        " --output {output}"
+        " > {log} 2>&1"
+
+
+rule train_baseline:
+    input:
+        "<results>/baselines/{baseline}/prepared.json",
+    output:
+        "<results>/baselines/{baseline}/checkpoint.txt",
+    log:
+        "<results>/logs/train_baseline/{baseline}.log",
+    benchmark:
+        "<results>/benchmarks/train_baseline/{baseline}.tsv"
+    container:
+        baseline_image if CONTAINERS else None
+    threads: 2
+    resources:
+        gpu=baseline_gpus,
+        mem_mb=baseline_memory,
+        runtime=grows(1440),
+    params:
+        python=baseline_python,
+        command=baseline_field("train"),
+        checkpoint=baseline_field("checkpoint"),
+    shell:
+        "{params.python} scripts/run_baseline.py"
+        " --code $(dirname {input})/code"
+        " --command {params.command}"
+        " --made {params.checkpoint}"
+        " --name-to {output}"
+        " > {log} 2>&1"
+
+
+rule run_baseline:
+    input:
+        "<results>/baselines/{baseline}/checkpoint.txt",
+    output:
+        "<results>/baselines/{baseline}/results.txt",
+    log:
+        "<results>/logs/run_baseline/{baseline}.log",
+    benchmark:
+        "<results>/benchmarks/run_baseline/{baseline}.tsv"
+    container:
+        baseline_image if CONTAINERS else None
+    threads: 2
+    resources:
+        gpu=baseline_gpus,
+        mem_mb=baseline_memory,
+        runtime=grows(240),
+    params:
+        python=baseline_python,
+        command=baseline_field("generate"),
+        made=baseline_field("makes"),
+    shell:
+        "{params.python} scripts/run_baseline.py"
+        " --code $(dirname {input})/code"
+        " --command {params.command}"
+        " --checkpoint {input}"
+        " --made {params.made}"
+        " --copy-to {output}"
+        " > {log} 2>&1"
+
+
+rule read_outputs:
+    input:
+        outputs=outputs_of,
+        samples="<results>/ed/test.jsonl",
+        code=code("read_outputs", "outputs", "ed"),
+    output:
+        responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
+        alignment="<results>/responses/{base}/{training_set}/seed{seed}/test.alignment.json",
+    log:
+        "<results>/logs/read_outputs/{base}/{training_set}/seed{seed}.log",
+    benchmark:
+        "<results>/benchmarks/read_outputs/{base}/{training_set}/seed{seed}.tsv"
+    wildcard_constraints:
+        training_set="authors|published",
+    container:
+        image("core")
+    resources:
+        mem_mb=grows(2000),
+        runtime=grows(20),
+    params:
+        alignment=alignment_flags,
+    shell:
+        "{PYTHON[core]} scripts/read_outputs.py"
+        " --outputs {input.outputs:q}"
+        " --samples {input.samples}"
+        " {params.alignment}"
+        " --responses {output.responses}"
+        " --alignment {output.alignment}"
+        " > {log} 2>&1"

@@ -1,0 +1,83 @@
+"""A language model's marks for synthetic samples, before and after selection (paper, section 3.4, Figures 4 and 5).
+
+Requires: all generated samples or the selected ones, the judging model, the rubrics (resources/judge/).
+Makes, for each {stage}: before, or {quality}-{selection}, such as dk60-kcenter
+    <results>/judged/{prompt}/{stage}/seed{seed}.jsonl             each judged sample's marks by coherence, naturalness, empathy
+    <results>/judged/{prompt}/{stage}/seed{seed}.summary.json      means, shares of full marks, what was set aside
+    <results>/judged/{prompt}/{stage}/seed{seed}.manifest.json     what made them, and how far they repeat
+"""
+
+JUDGE = config["judge"]
+
+
+def samples_to_judge(wildcards):
+    """What is drawn from: before selection all generated samples, else those selected."""
+    if wildcards.stage == "before":
+        return f"<results>/synthetic/{wildcards.prompt}/samples.jsonl"
+    selected = wildcards.stage.replace("-", "/")
+    return (
+        f"<results>/selected/{wildcards.prompt}/{selected}/seed{wildcards.seed}.jsonl"
+    )
+
+
+def judging_memory(wildcards, attempt):
+    """Main memory of a judging job."""
+    return model_memory(JUDGE["model"], attempt)
+
+
+rule judge:
+    input:
+        samples=samples_to_judge,
+        rubrics=list(JUDGE["criteria"].values()),
+        model=f"<models>/{JUDGE['model']}/manifest.json",
+    output:
+        marks="<results>/judged/{prompt}/{stage}/seed{seed}.jsonl",
+        summary="<results>/judged/{prompt}/{stage}/seed{seed}.summary.json",
+        manifest="<results>/judged/{prompt}/{stage}/seed{seed}.manifest.json",
+    log:
+        "<results>/logs/judge/{prompt}/{stage}/seed{seed}.log",
+    benchmark:
+        "<results>/benchmarks/judge/{prompt}/{stage}/seed{seed}.tsv"
+    wildcard_constraints:
+        stage=f"before|{QUALITY}-(?:kcenter|random|none)",
+    container:
+        image("llm", config["models"][JUDGE["model"]]["gpus"])
+    threads: 2
+    resources:
+        gpu=config["models"][JUDGE["model"]]["gpus"],
+        mem_mb=judging_memory,
+        runtime=grows(240),
+        batch_size=JUDGE["batch_size"],
+    params:
+        judging=flags(
+            {
+                key: JUDGE[key]
+                for key in (
+                    "keep",
+                    "mode",
+                    "temperature",
+                    "max_tokens",
+                    "engine",
+                    "batch_invariant",
+                    "note",
+                )
+            }
+            | {key: config["models"][JUDGE["model"]][key] for key in ("dtype", "gpus")}
+        ),
+        state=f"{RESULTS}/.state",
+    shell:
+        "{PYTHON[llm]} scripts/judge.py"
+        " --samples {input.samples}"
+        " --rubrics {input.rubrics}"
+        " --model $(dirname {input.model})"
+        " {params.judging}"
+        " --prompt {wildcards.prompt}"
+        " --stage {wildcards.stage}"
+        " --batch-size {resources.batch_size}"
+        " --seed {wildcards.seed}"
+        " --threads {threads}"
+        " --state {params.state}"
+        " --output {output.marks}"
+        " --summary {output.summary}"
+        " --manifest {output.manifest}"
+        " > {log} 2>&1"

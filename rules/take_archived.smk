@@ -1,0 +1,50 @@
+"""Files from an archive, instead of the steps that need models and GPUs; only with `archive:` in the configuration.
+
+Requires: an archive (rules/archive.smk, docs/archive.md).
+Makes:
+    <results>/ed/test_ids.json
+    <results>/responses/{base}/{training_set}/seed{seed}/test.jsonl
+    <results>/selected/{prompt}/{quality}/{selection}/seed{seed}.counts.json
+    <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-bertscore.json
+    <results>/judged/{prompt}/{stage}/seed{seed}.summary.json
+"""
+
+ARCHIVED = "|".join(
+    [
+        r"ed/test_ids\.json",
+        r"responses/[^ ]+/test\.jsonl",
+        r"selected/[^ ]+\.counts\.json",
+        r"metrics/[^ ]+-bertscore\.json",
+        r"judged/[^ ]+\.summary\.json",
+    ]
+)
+
+
+localrules:
+    take_archived,
+
+
+ruleorder: take_archived > respond
+ruleorder: take_archived > read_outputs
+ruleorder: take_archived > list_test_ids
+ruleorder: take_archived > count_samples
+ruleorder: take_archived > evaluate_bertscore
+ruleorder: take_archived > judge
+
+
+rule take_archived:
+    input:
+        index=f"{config['archive']}/archive.json",
+    output:
+        "<results>/{archived}",
+    wildcard_constraints:
+        archived=ARCHIVED,
+    container:
+        image("core")
+    params:
+        archive=config["archive"],
+    shell:
+        "{PYTHON[core]} scripts/take_archived.py"
+        " --archive {params.archive}"
+        " --file {wildcards.archived}"
+        " --output {output}"

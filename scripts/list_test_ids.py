@@ -1,0 +1,23 @@
+#!/usr/bin/env python3
+"""List the ids of ED's test samples in their order: what every system's responses are held against before they are scored."""
+
+from pathlib import Path
+
+from synth_empathy import cli
+from synth_empathy.records import ED_SAMPLE, read_jsonl, write_json
+
+
+def main() -> None:
+    """Parse flags, write the ids."""
+    flags = cli.parser(__doc__)
+    flags.add_argument("--test", type=Path, required=True, metavar="JSONL", help="ED's test samples")
+    flags.add_argument("--output", type=Path, required=True, metavar="JSON", help="a list of ids")
+    args = flags.parse_args()
+
+    ids = [sample["id"] for sample in read_jsonl(args.test, ED_SAMPLE)]
+    write_json(args.output, ids)
+    print(f"{len(ids):,} test samples")
+
+
+if __name__ == "__main__":
+    cli.run(main)

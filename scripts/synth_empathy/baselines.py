@@ -1,0 +1,112 @@
+"""Baselines that their authors' own code trains: its repository at a pinned commit, and the data that it needs beside it.
+
+Nothing of that code is in this repository, and none has a licence that lets us ship it: it is fetched by who runs it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from .errors import UserError
+
+#: The repository inside the folder that fetching makes, beside its manifest.
+CODE = "code"
+#: How a file begins that git-lfs has not replaced by its content.
+LFS = b"version https://git-lfs"
+
+
+def fetch(repository: str, commit: str, folder: Path) -> str:
+    """Clone a repository into ``folder`` at a commit; returns the commit's full hash.
+
+    Args:
+        repository: what ``git clone`` takes: an address, or a local path.
+        commit: its hash, or the beginning of it, at least seven digits.
+
+    Raises:
+        UserError: there is no git, no such repository, or it has no such commit.
+    """
+    if not shutil.which("git"):
+        raise UserError("there is no git on PATH", "install it, or load its module")
+    git("clone", "--quiet", "--no-checkout", repository, str(folder), hint="check the network and the address (baselines: repository)")
+    wrong = f"is the commit (baselines: commit) one of {repository}? A branch's or tag's name is not taken"
+    git("-C", str(folder), "checkout", "--quiet", "--detach", commit, hint=wrong)
+    return check_head(folder, commit)
+
+
+def git(*words: str, hint: str) -> None:
+    """Run git; an error is the user's to mend."""
+    done = subprocess.run(["git", *words], capture_output=True, text=True)
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()
+        raise UserError(f"git {words[0] if words[0] != '-C' else words[2]} failed: {said[-1] if said else 'it said nothing'}", hint)
+
+
+def check_head(code: Path, commit: str) -> str:
+    """The commit that a repository stands at, if it is the pinned one. Reads the file, since images have no git.
+
+    Raises:
+        UserError: it stands at another, at a branch, or is no repository.
+    """
+    head = code / ".git" / "HEAD"
+    found = head.read_text(encoding="utf-8").strip() if head.is_file() else "nothing"
+    if not found.startswith(commit):
+        problem = f"{code} stands at {found}, not at the pinned commit {commit}"
+        raise UserError(problem, f"delete {code.parent} and fetch it again, or correct the commit (baselines: commit)")
+    return found
+
+
+def lacking(entry: dict[str, Any]) -> list[str]:
+    """What a baseline needs by hand and its data folder does not hold, each as "path: what it is"; git-lfs's stand-ins do not count."""
+    folder = Path(entry["data"]) if entry["data"] else None
+    return [f"{pattern}: {what}" for pattern, what in entry["needs"].items() if not (folder and any(map(is_content, folder.glob(pattern))))]
+
+
+def is_content(path: Path) -> bool:
+    """Whether a path is a folder, or a file that is not git-lfs's stand-in for one."""
+    if path.is_dir():
+        return True
+    with open(path, "rb") as file:
+        return file.read(len(LFS)) != LFS
+
+
+def check_data(name: str, entry: dict[str, Any]) -> None:
+    """Refuse a baseline whose data is not there.
+
+    Args:
+        entry: from the configuration's ``baselines``.
+
+    Raises:
+        UserError: names every file that is needed.
+    """
+    needed = lacking(entry)
+    if not needed:
+        return
+    where = f"the folder {entry['data']} lacks" if entry["data"] else "no data is given (null), and its code needs"
+    hint = (
+        f"put them into one folder under these names and set it as baselines: {name}: data; or give outputs that you have as"
+        f" baselines: {name}: results; or leave the system out of the tables (docs/baselines.md)"
+    )
+    raise UserError(f"baselines: {name}: {where}:\n    " + "\n    ".join(needed), hint)
+
+
+def check_environment(name: str, entry: dict[str, Any]) -> None:
+    """Refuse a baseline whose own interpreter is not there.
+
+    Raises:
+        UserError: names it, and how it is made.
+    """
+    if not shutil.which(entry["environment"]):
+        hint = f"make setup-baseline BASELINE={name} PYTHON=/path/to/python{entry['python']} makes it (docs/baselines.md)"
+        raise UserError(f"baselines: {name}: environment: there is no interpreter {entry['environment']}", hint)
+
+
+def lay_out(code: Path, data: Path | None, folder: Path) -> None:
+    """Make ``folder`` anew: a copy of the repository, to train in, with the data over it."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    shutil.copytree(code, folder, symlinks=True)
+    if data:
+        shutil.copytree(data, folder, dirs_exist_ok=True)

@@ -1,0 +1,221 @@
+"""Baselines by their authors' code: the rules, run for real on a stand-in repository that looks like theirs."""
+
+import ast
+import json
+import subprocess
+
+import pytest
+import yaml
+
+from conftest import BIN, DEMO
+from synth_empathy import baselines, ed
+from synth_empathy.errors import UserError
+
+#: The family's command line and output format, and no model: it answers with the last turn's length and its seed.
+MAIN = """
+import argparse, json, os
+flags = argparse.ArgumentParser()
+for name in ("--cuda", "--test"):
+    flags.add_argument(name, action="store_true")
+for name in ("--save_path", "--model_path", "--seed"):
+    flags.add_argument(name)
+args = flags.parse_args()
+assert open("vectors/glove.txt").read() and os.environ["NLTK_DATA"] == os.path.abspath("nltk_data")
+os.makedirs(args.save_path, exist_ok=True)
+if not args.test:
+    for iteration, loss in ((900, 3.1), (1200, 2.5), (99, 7.0)):
+        with open("%s/STANDIN_%d_%.4f" % (args.save_path, iteration, loss), "w") as file:
+            file.write("seed %s, iteration %d" % (args.seed, iteration))
+else:
+    model = open(args.model_path).read()
+    samples = json.load(open("data/ED/dataset.json"))
+    with open(args.save_path + "/results.txt", "w") as file:
+        file.write("EVAL\\tLoss\\tPPL\\tAccuracy\\n")
+        for start in range(0, len(samples), 8):
+            for context, target in sorted(samples[start : start + 8], key=lambda one: -len(" ".join(one[0]))):
+                file.write("Emotion: sad\\nContext:%s\\nGreedy:%s says %d . \\nRef:%s\\n%s\\n" % (context, model, len(context[-1]), target, "-" * 63))
+"""
+
+
+def git(folder, *words):
+    named = ["git", "-C", folder, "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    return subprocess.run([*named, *words], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def repository_of_authors(tmp_path_factory):
+    """A repository of two commits, the second of which is broken; returns it and both commits."""
+    folder = tmp_path_factory.mktemp("authors") / "standin"
+    folder.mkdir()
+    git(folder, "init", "-q")
+    (folder / "main.py").write_text(MAIN)
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "as published")
+    first = git(folder, "rev-parse", "HEAD")
+    (folder / "main.py").write_text("raise SystemExit('not the pinned one')\n")
+    git(folder, "commit", "-qam", "later")
+    return folder, first, git(folder, "rev-parse", "HEAD")
+
+
+@pytest.fixture(scope="module")
+def given(repository, tmp_path_factory):
+    """What a user has: the data that the stand-in's code needs, and published outputs of all test samples, in another order."""
+    folder = tmp_path_factory.mktemp("given")
+    samples = ed.prepare_split(repository / "resources/sample/empatheticdialogues/test.csv", "test").samples
+    for name, text in {
+        "data/vectors/glove.txt": "the 0.1 0.2",
+        "data/data/ED/dataset.json": json.dumps([[sample["history"], sample["response"]] for sample in samples]),
+        "published outputs.jsonl": "".join(json.dumps({"prediction": "i see .", "reference": sample["response"]}) + "\n" for sample in reversed(samples)),
+        "results.txt": "Greedy:a\nRef:b\n",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture
+def overlay(checkout, repository_of_authors, given):
+    """Writes an overlay with the stand-in as a baseline, and published outputs; returns how Snakemake is given it."""
+    folder, commit, _ = repository_of_authors
+
+    def write(**changes):
+        baseline = {
+            "title": "Stand-in", "repository": str(folder), "commit": commit[:7], "needs": {"vectors/glove*": "word vectors"}, "data": str(given / "data"),
+            "python": "3.11", "environment": str(BIN / "python"), "image": "standin", "gpus": 0, "mem_mb": 500,
+            "train": "main.py --cuda --seed 42 --save_path save/run", "checkpoint": "save/run/STANDIN_*",
+            "generate": "main.py --cuda --test --save_path save/run --model_path {checkpoint}", "makes": "save/run/results.txt", "results": None,
+        } | changes  # fmt: skip
+        settings = {
+            "run": "b",
+            "baselines": {"standin": baseline},
+            "published": {"somebody": {"title": "Somebody's", "file": str(given / "published outputs.jsonl"), "source": "their page"}},
+            "evaluation": {"bertscore": {"model": None, "layer": None}},
+        }
+        (checkout.folder / "overlay.yaml").write_text(yaml.safe_dump(settings))
+        return ["--cores", "2", *DEMO, "overlay.yaml", "--"]
+
+    return write
+
+
+def responses(checkout, place):
+    return [json.loads(line) for line in (checkout.folder / f"results/b/responses/{place}/test.jsonl").open()]
+
+
+def test_a_baseline_is_fetched_trained_run_and_read_and_published_outputs_are_read(checkout, overlay, repository_of_authors):
+    places = ["standin/authors/seed0", "standin/authors/seed3", "somebody/published/seed0"]
+    done = checkout.snakemake(*overlay(), *(f"results/b/responses/{place}/test.jsonl" for place in places))
+    assert done.returncode == 0, done.stdout + done.stderr
+    samples = [json.loads(line) for line in (checkout.folder / "results/b/ed/test.jsonl").open()]
+    assert len(samples) == 24
+    for place in places:
+        rows = responses(checkout, place)
+        assert [(row["id"], row["reference"]) for row in rows] == [(sample["id"], sample["response"]) for sample in samples]
+    expected = [f"seed 42, iteration 1200 says {len(sample['history'][-1])} ." for sample in samples]
+    assert [row["prediction"] for row in responses(checkout, places[0])] == expected
+    assert responses(checkout, places[0]) == responses(checkout, places[1])
+    assert {row["prediction"] for row in responses(checkout, places[2])} == {"i see ."}
+    manifest = json.loads((checkout.folder / "models/repositories/standin/manifest.json").read_text())
+    assert manifest["commit"] == repository_of_authors[1]
+    alignment = json.loads((checkout.folder / "results/b/responses/standin/authors/seed0/test.alignment.json").read_text())
+    assert alignment["aligned"] == 24 and alignment["outputs"] > 24 and len(alignment["sha256"]) == 64
+
+
+def test_outputs_that_the_user_has_are_read_and_nothing_is_fetched(checkout, overlay, given):
+    done = checkout.snakemake("-n", "-p", *overlay(results=str(given / "results.txt")), "results/b/metrics/standin/authors/seed0/paper.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"scripts/read_outputs.py --outputs {given / 'results.txt'}" in done.stdout
+    assert "_baseline" not in done.stdout and "fetch_" not in done.stdout
+
+
+TARGET = "results/b/responses/standin/authors/seed0/test.jsonl"
+
+
+def test_data_that_is_not_given_is_refused_before_the_first_job(checkout, overlay):
+    before = checkout.files()
+    done = checkout.snakemake(*overlay(data=None), TARGET)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1 and "Traceback" not in said
+    for fragment in ("no data is given (null)", "vectors/glove*: word vectors", "baselines: standin: results", "What to do: "):
+        assert fragment in said
+    assert checkout.files() - before == {"overlay.yaml"}
+
+
+def test_a_file_that_the_data_lacks_is_named(given):
+    entry = {"data": str(given / "data"), "needs": {"vectors/glove*": "word vectors", "vectors/comet.pt": "COMET's checkpoint"}}
+    with pytest.raises(UserError, match="lacks:\n    vectors/comet.pt: COMET's checkpoint\n  What") as refused:
+        baselines.check_data("standin", entry)
+    assert "baselines: standin: data" in refused.value.hint
+
+
+def test_an_environment_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(UserError, match="there is no interpreter") as refused:
+        baselines.check_environment("seek", {"environment": str(tmp_path / "bin/python"), "python": "3.8"})
+    assert "make setup-baseline BASELINE=seek PYTHON=/path/to/python3.8" in refused.value.hint
+
+
+def test_git_lfs_stand_ins_are_no_data(tmp_path):
+    (tmp_path / "dataset.p").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    entry = {"data": str(tmp_path), "needs": {"dataset.p": "the preprocessed file"}}
+    with pytest.raises(UserError, match="dataset.p: the preprocessed file"):
+        baselines.check_data("seek", entry)
+    (tmp_path / "dataset.p").write_bytes(b"\x80\x04.")
+    assert baselines.check_data("seek", entry) is None
+
+
+def test_a_commit_that_is_none_of_the_repositorys_is_refused(repository_of_authors, step, tmp_path):
+    done = step("fetch_repository.py", "--repository", repository_of_authors[0], "--commit", "0123abc", "--output", tmp_path / "fetched")
+    assert done.returncode == 1 and "git checkout failed" in done.stderr and "What to do: is the commit" in done.stderr
+    assert not (tmp_path / "fetched").exists()
+
+
+def test_a_repository_that_is_none_is_refused(step, tmp_path):
+    done = step("fetch_repository.py", "--repository", tmp_path / "nothing", "--commit", "0123abc", "--output", tmp_path / "fetched")
+    assert done.returncode == 1 and "git clone failed" in done.stderr
+
+
+def test_a_repository_at_another_commit_is_not_trained(repository_of_authors, step, tmp_path):
+    folder, first, second = repository_of_authors
+    done = step("fetch_repository.py", "--repository", folder, "--commit", second, "--output", tmp_path / "fetched")
+    assert done.returncode == 0, done.stderr
+    flags = ["--name", "standin", "--repository", tmp_path / "fetched", "--code", tmp_path / "code", "--output", tmp_path / "prepared.json"]
+    done = step("prepare_baseline.py", *flags, "--commit", first)
+    assert done.returncode == 1 and f"stands at {second}, not at the pinned commit {first}" in done.stderr
+    assert not (tmp_path / "code").exists() and not (tmp_path / "prepared.json").exists()
+    git(tmp_path / "fetched/code", "checkout", "-q", "-b", "work")
+    assert "stands at ref: refs/heads/work" in step("prepare_baseline.py", *flags, "--commit", second).stderr
+
+
+def test_what_the_authors_code_does_not_make_is_said(step, tmp_path):
+    (tmp_path / "main.py").write_text("import sys\nopen('STANDIN_1', 'w').close()\nsys.exit(int(sys.argv[1]))\n")
+    flags = ["--code", tmp_path, "--name-to", tmp_path / "checkpoint.txt"]
+    failed = step("run_baseline.py", *flags, "--command", "main.py 3", "--made", "STANDIN_*")
+    assert failed.returncode == 1 and "the authors' code ended with status 3" in failed.stderr
+    nothing = step("run_baseline.py", *flags, "--command", "main.py 0", "--made", "OTHER_*")
+    assert nothing.returncode == 1 and "ended well and made no" in nothing.stderr
+    assert not (tmp_path / "checkpoint.txt").exists()
+
+
+def test_what_an_interrupted_training_left_is_not_taken_for_its_result(step, tmp_path):
+    (tmp_path / "main.py").write_text("open('STANDIN_10_2.0', 'w').close()\n")
+    (tmp_path / "STANDIN_9000_1.0").write_text("of the run before")
+    done = step("run_baseline.py", "--code", tmp_path, "--command", "main.py", "--made", "STANDIN_*", "--name-to", tmp_path / "checkpoint.txt")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "checkpoint.txt").read_text() == "STANDIN_10_2.0\n"
+
+
+def test_the_script_that_runs_in_a_baselines_environment_is_written_for_the_oldest_python(repository):
+    tree = ast.parse((repository / "scripts/run_baseline.py").read_text(), feature_version=(3, 6))
+    imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    assert imported <= {"argparse", "glob", "os", "re", "shlex", "shutil", "subprocess", "sys"}
+    assert not any(isinstance(node, ast.ImportFrom) for node in ast.walk(tree))
+
+
+def test_the_shipped_baselines_plan_five_jobs_each_besides_ed(checkout):
+    shipped = ("seek", "case", "escm")
+    done = checkout.snakemake("-n", "-p", *(f"results/paper/responses/{baseline}/authors/seed0/test.jsonl" for baseline in shipped))
+    assert done.returncode == 0, done.stdout + done.stderr
+    for rule in ("fetch_repository", "prepare_baseline", "train_baseline", "run_baseline", "read_outputs"):
+        assert done.stdout.count(f"rule {rule}:") == 3
+    assert "rule respond" not in done.stdout and "fetch_model" not in done.stdout and done.stdout.count("gpu=1") == 6
+    for words in (*(f".venv-{baseline}/bin/python scripts/run_baseline.py" for baseline in shipped), "--seed 42", "--seed 13", "--model escm"):
+        assert words in done.stdout
