@@ -229,7 +229,7 @@ def rules(repository):
 
 
 def local_rules(repository):
-    text = "".join(path.read_text() for path in (repository / "rules").glob("*.smk"))
+    text = "".join(path.read_text() for path in [repository / "Snakefile", *(repository / "rules").glob("*.smk")])
     return set(re.findall(r"\w+", " ".join(re.findall(r"localrules:((?:\n    \w+,)+)", text))))
 
 
