@@ -210,10 +210,11 @@ def test_only_settings_that_decide_a_result_make_it_again(checkout, overlay, rer
 
 
 def test_where_bertscore_is_left_out_nothing_asks_for_it_and_its_file_cannot_be_had(checkout, dry_run):
-    words = ["--configfile", "config/demo.yaml", "tests/small.yaml", "--"]
+    (checkout.folder / "without.yaml").write_text("evaluation: {bertscore: {model: null, layer: null}}\n")
+    words = ["--configfile", "config/demo.yaml", "without.yaml", "--"]
     done, jobs = dry_run(*words, "table1")
-    assert done.returncode == 0 and jobs["evaluate"] == 3 and "evaluate_bertscore" not in jobs
-    done, _ = dry_run(*words, "results/small/metrics/smollm2-135m/none/seed0/paper-bertscore.json")
+    assert done.returncode == 0 and jobs["evaluate"] == jobs["make_bertscore_cells"] == 3 and "evaluate_bertscore" not in jobs
+    done, _ = dry_run(*words, "results/demo/metrics/smollm2-135m/none/seed0/paper-bertscore.json")
     assert done.returncode == 1 and "leaves BERTScore out" in done.stdout + done.stderr and "What to do: name one of its models" in done.stdout + done.stderr
 
 
