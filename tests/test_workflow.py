@@ -218,7 +218,7 @@ def test_where_bertscore_is_left_out_nothing_asks_for_it_and_its_file_cannot_be_
     assert done.returncode == 1 and "leaves BERTScore out" in done.stdout + done.stderr and "What to do: name one of its models" in done.stdout + done.stderr
 
 
-ORDER = ["input", "output", "log", "benchmark", "wildcard_constraints", "container", "threads", "resources", "params", "shell"]
+ORDER = ["default_target", "input", "output", "log", "benchmark", "wildcard_constraints", "container", "threads", "resources", "params", "shell"]
 
 
 def rules(repository):
