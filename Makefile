@@ -1,5 +1,6 @@
 # make demo          the whole pipeline on small models, from the shipped sample to results/demo/tables/table1.md
 # make demo ED=DIR   the same on real ED (a folder with train.csv, valid.csv, test.csv), in results/demo-ed/
+# make demo-all      every table and figure on small models, the claims, an archive, and a report of them: results/demo/report.html
 # make test          all tests
 # make setup         only the environment, .venv
 # make setup-vllm    the environment of the vllm engine on a CPU, .venv-vllm (envs/README.md)
@@ -24,7 +25,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 DEMO := --configfile config/demo.yaml $(if $(ED),--config run=demo-ed 'ed={"folder": "$(ED)"}')
 RUN := $(if $(ED),demo-ed,demo)
 
-.PHONY: setup setup-vllm setup-workflow setup-baseline demo test bench plan lint clean-state
+.PHONY: setup setup-vllm setup-workflow setup-baseline demo demo-all test bench plan lint clean-state
 
 setup: .venv/installed
 setup-vllm: .venv-vllm/installed
@@ -79,6 +80,13 @@ demo: setup
 	@$(BIN)/python scripts/clear_stale_lock.py --snakemake $(BIN)/snakemake
 	@$(BIN)/snakemake --cores $(CORES) $(DEMO) -- table1
 	@cat results/$(RUN)/tables/table1.md
+
+demo-all: setup
+	@$(BIN)/python scripts/clear_stale_lock.py --snakemake $(BIN)/snakemake
+	@$(BIN)/snakemake --cores $(CORES) $(DEMO) -- all archive
+	@$(BIN)/snakemake --cores $(CORES) $(DEMO) -- check_claims
+	@$(BIN)/snakemake --cores 1 $(DEMO) --report results/$(RUN)/report.html -- all check_claims
+	@ls results/$(RUN)/tables results/$(RUN)/figures results/$(RUN)/report.html
 
 test: setup setup-vllm
 	@$(BIN)/python -m pytest $(PYTEST)

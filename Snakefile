@@ -3,6 +3,8 @@
     snakemake --cores 2 table1                                   the paper's run (config.yaml)
     snakemake --cores 2 --configfile config/demo.yaml table1     the same rules on small models
     snakemake -n table1                                          what would run
+    snakemake --cores 2 all                                      every table and figure
+    snakemake --cores 2 --config archive=DIR -- reviewer         the same from archived responses, without a GPU
     snakemake --profile slurm table1                             on a cluster, in containers (docs/cluster.md)
     snakemake --cores 2 novelty                                  whether the synthetic data leaks the test split
     snakemake --cores 1 check_claims                             which of the paper's claims hold in the results so far
@@ -42,7 +44,31 @@ include: "rules/score.smk"
 include: "rules/select.smk"
 include: "rules/judge.smk"
 include: "rules/evaluate.smk"
+include: "rules/compare.smk"
 include: "rules/cells.smk"
 include: "rules/tables.smk"
+include: "rules/figures.smk"
 include: "rules/report.smk"
+include: "rules/archive.smk"
 include: "rules/claims.smk"
+
+
+if config["archive"]:
+
+    include: "rules/take_archived.smk"
+
+
+localrules:
+    all,
+    reviewer,
+
+
+rule all:
+    default_target: True
+    input:
+        everything,
+
+
+rule reviewer:
+    input:
+        everything_from_the_archive,

@@ -9,25 +9,27 @@ Targets by name: archive
 
 def archived_files(wildcards):
     """What every table and figure of the configuration is made of, as far as it takes a model or a GPU to make it."""
-    bertscore = config["evaluation"]["bertscore"]["model"]
     protocol = config["evaluation"]["protocol"]
     files = {"<results>/ed/test_ids.json"}
     for table in tables.COLUMNS:
         for row in table_rows(table):
-            for seed in config["seeds"]:
-                files.add(f"<results>/responses/{row.system}/seed{seed}/test.jsonl")
-                if bertscore and table == "table1":
-                    files.add(
-                        f"<results>/metrics/{row.system}/seed{seed}/{protocol}-bertscore.json"
-                    )
-        if table == "table2":
-            files.update(
-                counts_path(row.training_set, seed)
-                for row in table_rows(table)
-                for seed in config["seeds"]
-            )
+            if not left_out(row.base, row.training_set):
+                for seed in config["seeds"]:
+                    files.update(archived_of_row(table, row, protocol, seed))
     files.update(judged_before(wildcards) + judged_after(wildcards))
     return sorted(files)
+
+
+def archived_of_row(table, row, protocol, seed):
+    """What a row of a table is made of: responses; in Table 1 BERTScore, in Table 2 counts."""
+    files = [f"<results>/responses/{row.system}/seed{seed}/test.jsonl"]
+    if table == "table1" and BERTSCORE:
+        files.append(
+            f"<results>/metrics/{row.system}/seed{seed}/{protocol}-bertscore.json"
+        )
+    if table == "table2":
+        files.append(counts_path(row.training_set, seed))
+    return files
 
 
 localrules:

@@ -21,13 +21,17 @@ def seed_paths(wildcards, kind, name):
 
 
 def overlap_metrics(wildcards):
-    """The scores of shared words of a row's system."""
+    """The scores of shared words of a row's system; none of a system that is left out."""
+    if left_out(wildcards.base, wildcards.training_set):
+        return []
     return seed_paths(wildcards, "metrics", f"{config['evaluation']['protocol']}.json")
 
 
 def bertscore_metrics(wildcards):
-    """BERTScore of a row's system; none when the configuration leaves it out."""
+    """BERTScore of a row's system; none when the configuration leaves it, or the system, out."""
     if config["evaluation"]["bertscore"]["model"] is None:
+        return []
+    if left_out(wildcards.base, wildcards.training_set):
         return []
     name = f"{config['evaluation']['protocol']}-bertscore.json"
     return seed_paths(wildcards, "metrics", name)
@@ -57,9 +61,10 @@ def row_flags(wildcards):
 
 
 def seed_flags(wildcards, input):
-    """--seed SEED FILE of each seed; when the configuration leaves BERTScore out, that it does."""
+    """--seed SEED FILE of each seed; where something is left out, why."""
     if not input.documents:
-        return flags({"left_out": "the configuration leaves BERTScore out"})
+        why = left_out(wildcards.base, wildcards.training_set)
+        return flags({"left_out": why or "the configuration leaves BERTScore out"})
     pairs = zip(config["seeds"], input.documents, strict=True)
     return " ".join(f"--seed {seed} {path}" for seed, path in pairs)
 

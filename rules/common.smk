@@ -14,7 +14,7 @@ from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from synth_empathy import baselines, cells, images, settings, tables
+from synth_empathy import archive, baselines, cells, images, settings, tables
 from synth_empathy.errors import UserError
 from synth_empathy.records import write_text
 
@@ -115,6 +115,14 @@ def grows(amount):
     return resource
 
 
+def model_threads(gpus):
+    """Threads of a step that runs a model: two, and one for each GPU.
+
+    vllm runs a process for each GPU besides two of its own, and asks for a core for each of them at least.
+    """
+    return 2 + gpus
+
+
 def flags(values):
     """Settings as command-line flags: {"top_p": 0.9, "normalise": True} is --top-p 0.9 --normalise; null is left out."""
     words = []
@@ -148,6 +156,47 @@ def system_path(system, kind, seed):
 def table_rows(table):
     """A table's rows by the configuration: base, training_set, title, paper_row."""
     return tables.rows_of(config, table)
+
+
+def left_out(base, training_set):
+    """Why a row's system has no responses, though its table lists it: a baseline that nobody gave data or results for; else None."""
+    if training_set != "authors":
+        return None
+    if config["archive"]:
+        kept = archive.read_index(Path(config["archive"]))
+        folder = f"responses/{base}/authors/"
+        found = any(name.startswith(folder) for name in kept)
+        return None if found else f"the archive has no responses of {base}"
+    given = config["baselines"][base]
+    if given["data"] or given["results"]:
+        return None
+    return f"neither baselines: {base}: data nor results is set (docs/baselines.md)"
+
+
+def everything(wildcards):
+    """Every table and figure, and Table 1's comparisons; Figure 7 where there are judgements to draw."""
+    numbers = [1, 5, 7, 8] if config["human"]["judgements"] else [1, 5, 8]
+    drawn = expand(
+        "<results>/figures/figure{number}.{kind}",
+        number=numbers,
+        kind=["pdf", "svg", "png"],
+    )
+    printed = expand(
+        "<results>/tables/table{number}.{kind}",
+        number=[1, 2, 3, 4],
+        kind=["csv", "md", "tex"],
+    )
+    return printed + drawn + table1_comparisons(wildcards)
+
+
+def everything_from_the_archive(wildcards):
+    """Every table and figure, for a reviewer, who has an archive."""
+    if config["archive"] is None:
+        raise WorkflowError(
+            "reviewer makes tables and figures from an archive, and none is given\n"
+            "  What to do: add --config archive=DIR, a folder that `snakemake archive` made (docs/archive.md)"
+        )
+    return everything(wildcards)
 
 
 def model_memory(model, attempt):

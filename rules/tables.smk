@@ -9,26 +9,36 @@ Targets by name: table1, table2, table3, table4
 """
 
 
-def table_cells(wildcards):
-    """Every cell of a table; on request (tables: partial) those that are there."""
+def cells_of(table, metrics):
+    """A table's cells of some metrics; on request (tables: partial) those that are there."""
     paths = [
-        f"<results>/cells/{wildcards.table}/{row.system}/{metric}.json"
-        for row in table_rows(wildcards.table)
-        for metric in tables.COLUMNS[wildcards.table]
+        f"<results>/cells/{table}/{row.system}/{metric}.json"
+        for row in table_rows(table)
+        for metric in metrics
     ]
     if config["tables"]["partial"]:
         return [path for path in paths if Path(located(path)).exists()]
     return paths
 
 
-def table_flags(wildcards):
+def table_cells(wildcards):
+    """Every cell of a table."""
+    return cells_of(wildcards.table, tables.COLUMNS[wildcards.table])
+
+
+def rows_as_flags(table):
     """The note, whether cells may be missing, and each row as --row BASE TRAINING_SET TITLE, in the table's order."""
     words = [flags({"note": config["note"], "partial": config["tables"]["partial"]})]
     words += [
         f"--row {row.base} {row.training_set} {shlex.quote(row.title)}"
-        for row in table_rows(wildcards.table)
+        for row in table_rows(table)
     ]
     return " ".join(words)
+
+
+def table_flags(wildcards):
+    """A table's rows."""
+    return rows_as_flags(wildcards.table)
 
 
 localrules:
@@ -64,7 +74,12 @@ rule make_table:
         cells=table_cells,
         code=code("make_table", "cells", "tables"),
     output:
-        csv="<results>/tables/{table}.csv",
+        csv=report(
+            "<results>/tables/{table}.csv",
+            caption="../resources/captions/tables.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
         markdown="<results>/tables/{table}.md",
         latex="<results>/tables/{table}.tex",
     log:

@@ -104,19 +104,10 @@ def checkout(tmp_path) -> Checkout:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory) -> Checkout:
-    """A fresh checkout in which the demo has run."""
-    checkout = Checkout(tmp_path_factory.mktemp("demo") / "checkout")
-    done = checkout.snakemake("--cores", "2", *DEMO, "--", "table1")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return checkout
-
-
-@pytest.fixture(scope="session")
-def small(demo, tmp_path_factory) -> Checkout:
-    """A fresh checkout in which the demo cut down has run, undisturbed, with the demo's models."""
+def small(tmp_path_factory) -> Checkout:
+    """A fresh checkout in which the demo cut down has run, undisturbed: every table and figure, the claims and the archive."""
     checkout = Checkout(tmp_path_factory.mktemp("small") / "checkout")
-    done = checkout.snakemake("--cores", "2", *SMALL, "--config", f"models_dir={demo.folder / 'models'}", "--", "table1")
+    done = checkout.snakemake("--cores", "2", *SMALL, "--", "all", "archive")
     assert done.returncode == 0, done.stdout + done.stderr
     return checkout
 

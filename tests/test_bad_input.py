@@ -133,6 +133,18 @@ def judging(rows, *fragments, rubrics=("coherence.yaml",), flags=()):
     return case
 
 
+def figure_of_a_missing_cell(tmp_path, tiny_model, repository):
+    flags = ["--cells", tmp_path, "--row", "b", "ed+prompt2-dk60-kcenter", "b, prompt2, DK 60", "--figures", tmp_path / "out" / "f.svg"]
+    return ["make_figure8.py", *flags], ["table2 lacks", "b/ed+prompt2-dk60-kcenter/cider.json", "make them by these names"]
+
+
+def judgement_of_an_unknown_verdict(tmp_path, tiny_model, repository):
+    rows = [{"example": "e", "baseline": "SEEK", "criterion": "empathy", "evaluator": "v", "verdict": "lose"}]
+    flags = ["--judgements", write_jsonl(tmp_path / "j.jsonl", rows), "--baselines", "SEEK", "--paper", repository / "resources/paper/figure7.csv"]
+    out = ["--csv", tmp_path / "out" / "f.csv", "--figures", tmp_path / "out" / "f.svg"]
+    return ["make_figure7.py", *flags, *out], ["j.jsonl, line 1: there is no verdict 'lose'", "docs/human-evaluation.md"]
+
+
 good = "\n".join([HEADER, *GOOD]).encode()
 CASES = {
     "archive with another checksum": wrong_checksum,
@@ -158,6 +170,8 @@ CASES = {
     "rubric that is not there": judging(samples(1), "humour.yaml does not exist", "resources/judge/", rubrics=["humour.yaml"]),
     "rubric given twice": judging(samples(1), "2 rubrics call themselves 'coherence'", rubrics=["coherence.yaml"] * 2),
     "prompt given as a rubric": judging(samples(1), "prompt2.yaml: the template does not name the mark 1", rubrics=["../prompts/prompt2.yaml"]),
+    "figure of a missing cell": figure_of_a_missing_cell,
+    "judgement of an unknown verdict": judgement_of_an_unknown_verdict,
 }
 
 

@@ -192,7 +192,7 @@ def test_configured_packages_hold_what_the_demo_names(repository):
     import yaml
 
     demo = yaml.safe_load((repository / "config" / "demo.yaml").read_text(encoding="utf-8"))["models"]
-    assert len(demo) == 2
+    assert len(demo) == 3
     for model in demo.values():
         path = models.packaged_path(model["package"], model["version"], model["path"])
         weights = path / "model.safetensors" if path.is_dir() else path

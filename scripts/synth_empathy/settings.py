@@ -90,6 +90,7 @@ def reference_faults(settings: Settings) -> Iterator[str]:
     yield from model_faults(settings)
     yield from system_faults(settings)
     yield from table_faults(settings)
+    yield from figure_faults(settings)
     yield from recipe_faults(settings)
     yield from file_faults(settings)
     turns = settings["turns"]
@@ -172,6 +173,16 @@ def other_faults(settings: Settings, place: str, system: Settings) -> Iterator[s
         yield f"{place}: base: the training set {system['training_set']} needs a key of {catalogue}, and {system['base']!r} is none{known}"
 
 
+def figure_faults(settings: Settings) -> Iterator[str]:
+    """A figure of a prompt or threshold that there is not."""
+    shown = settings["figures"]["figure5"]
+    if shown["prompt"] not in settings["prompts"]:
+        yield f"figures: figure5: prompt: there is no prompt {shown['prompt']!r}{nearest(shown['prompt'], settings['prompts'])}"
+    parts = TRAINING_SET.fullmatch(f"ed+{shown['prompt']}-{shown['stage']}")
+    if parts and float(parts["dk"]) > 100:
+        yield f"figures: figure5: stage: the DK threshold {parts['dk']} is out of range; it must be at least 0 and at most 100"
+
+
 def file_faults(settings: Settings) -> Iterator[str]:
     """Data files that are not there, prompts and rubrics under another name than their own, rows that the paper's table lacks."""
     criteria = settings["judge"]["criteria"]
@@ -183,6 +194,8 @@ def file_faults(settings: Settings) -> Iterator[str]:
     named |= {f"baselines: {name}: results": baseline["results"] for name, baseline in settings["baselines"].items() if baseline["results"]}
     if settings["archive"] and not Path(settings["archive"], INDEX).is_file():
         yield f"archive: {settings['archive']} is not an archive: it has no {INDEX} (docs/archive.md says how one is made)"
+    if settings["human"]["judgements"]:
+        named["human: judgements"] = settings["human"]["judgements"]
     for place, path in named.items():
         if not (ROOT / path).is_file():
             yield f"{place}: there is no file {path}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,18 +122,32 @@ def paper_values(path: Path, row: str | None) -> dict[str, float]:
     return table.get(row or "", {})
 
 
-def read_table(name: str, rows: list[Row], folder: Path, note: str | None, partial: bool) -> Table:
+def add_flags(flags: argparse.ArgumentParser) -> None:
+    """The flags of every script that reads a table's cells."""
+    flags.add_argument("--cells", type=Path, required=True, metavar="DIR", help="folder of {base}/{training_set}/{metric}.json")
+    flags.add_argument("--row", nargs=3, action="append", required=True, metavar=("BASE", "TRAINING_SET", "TITLE"), help="a row; may be given again")
+    flags.add_argument("--partial", action="store_true", help="show cells that are not there as missing, instead of refusing")
+
+
+def rows_from(words: list[list[str]]) -> list[Row]:
+    """The rows that --row gives."""
+    return [Row(base, training_set, title, None) for base, training_set, title in words]
+
+
+def read_table(name: str, rows: list[Row], folder: Path, note: str | None, partial: bool, metrics: Sequence[str] = ()) -> Table:
     """A table from the folder of its cells.
 
     Args:
         partial: a cell that is not there is shown as missing, instead of refused.
+        metrics: only these columns; all when empty.
 
     Raises:
         UserError: cells are missing; names them.
     """
-    paths = {row.system: {metric: folder / row.system / f"{metric}.json" for metric in COLUMNS[name]} for row in rows}
+    metrics = metrics or COLUMNS[name]
+    paths = {row.system: {metric: folder / row.system / f"{metric}.json" for metric in metrics} for row in rows}
     missing = [str(path) for row in paths.values() for path in row.values() if not path.exists()]
-    if missing and (not partial or len(missing) == len(rows) * len(COLUMNS[name])):
+    if missing and (not partial or len(missing) == len(rows) * len(metrics)):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise UserError(f"{name} lacks {missing[0]}{more}", "make them by these names as targets; tables: partial: true shows them as missing")
     cells = {system: {metric: read_cell(path) if path.exists() else None for metric, path in row.items()} for system, row in paths.items()}

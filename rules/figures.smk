@@ -1,0 +1,196 @@
+"""The paper's Figures 1, 5, 7 and 8, drawn as PDF, SVG and PNG, beside the paper's numbers where they are known.
+
+Requires: Table 1's and Table 2's cells, the judge's summaries, a file of human judgements (docs/human-evaluation.md), and
+    the paper's numbers (resources/paper/).
+Makes, each as .pdf, .svg and .png:
+    <results>/figures/figure1    systems over metrics, a radar
+    <results>/figures/figure5    the judge's marks before and after selection
+    <results>/figures/figure7    human A/B test; figure7.csv beside it has the counts by criterion
+    <results>/figures/figure8    CIDEr against the DK threshold
+Targets by name: figure1, figure5, figure7, figure8
+"""
+
+
+def figure1_cells(wildcards):
+    """Table 1's cells."""
+    return cells_of("table1", tables.COLUMNS["table1"])
+
+
+def figure8_cells(wildcards):
+    """Table 2's CIDEr cells, and no others."""
+    return cells_of("table2", ["cider"])
+
+
+def judged_before(wildcards):
+    """The judge's summaries of what was generated, one a seed."""
+    prompt = config["figures"]["figure5"]["prompt"]
+    return [
+        f"<results>/judged/{prompt}/before/seed{seed}.summary.json"
+        for seed in config["seeds"]
+    ]
+
+
+def judged_after(wildcards):
+    """The judge's summaries of what the selection kept, one a seed."""
+    shown = config["figures"]["figure5"]
+    return [
+        f"<results>/judged/{shown['prompt']}/{shown['stage']}/seed{seed}.summary.json"
+        for seed in config["seeds"]
+    ]
+
+
+def human_judgements(wildcards):
+    """The file of human judgements; without one there is no Figure 7."""
+    if config["human"]["judgements"] is None:
+        raise WorkflowError(
+            "figure7 needs judgements of human evaluators, and none are given\n"
+            "  What to do: set human: judgements to a file as docs/human-evaluation.md describes it"
+        )
+    return config["human"]["judgements"]
+
+
+localrules:
+    figure1,
+    figure5,
+    figure7,
+    figure8,
+    make_figure1,
+    make_figure5,
+    make_figure7,
+    make_figure8,
+
+
+rule figure1:
+    input:
+        multiext("<results>/figures/figure1", ".pdf", ".svg", ".png"),
+
+
+rule figure5:
+    input:
+        multiext("<results>/figures/figure5", ".pdf", ".svg", ".png"),
+
+
+rule figure7:
+    input:
+        multiext("<results>/figures/figure7", ".pdf", ".svg", ".png", ".csv"),
+
+
+rule figure8:
+    input:
+        multiext("<results>/figures/figure8", ".pdf", ".svg", ".png"),
+
+
+rule make_figure1:
+    input:
+        cells=figure1_cells,
+        code=code("make_figure1", "cells", "tables", "figure_data", "figures"),
+    output:
+        pdf="<results>/figures/figure1.pdf",
+        svg="<results>/figures/figure1.svg",
+        png=report(
+            "<results>/figures/figure1.png",
+            caption="../resources/captions/figure1.rst",
+            category="Figures",
+        ),
+    log:
+        "<results>/logs/make_figure1.log",
+    container:
+        image("core")
+    params:
+        rows=rows_as_flags("table1"),
+        cells=f"{RESULTS}/cells/table1",
+    shell:
+        "{PYTHON[core]} scripts/make_figure1.py"
+        " --cells {params.cells}"
+        " {params.rows}"
+        " --figures {output}"
+        " > {log} 2>&1"
+
+
+rule make_figure5:
+    input:
+        before=judged_before,
+        after=judged_after,
+        paper="resources/paper/figure5.csv",
+        code=code("make_figure5", "figure_data", "figures"),
+    output:
+        pdf="<results>/figures/figure5.pdf",
+        svg="<results>/figures/figure5.svg",
+        png=report(
+            "<results>/figures/figure5.png",
+            caption="../resources/captions/figure5.rst",
+            category="Figures",
+        ),
+    log:
+        "<results>/logs/make_figure5.log",
+    container:
+        image("core")
+    params:
+        note=flags({"note": config["note"]}),
+    shell:
+        "{PYTHON[core]} scripts/make_figure5.py"
+        " --before {input.before}"
+        " --after {input.after}"
+        " --paper {input.paper}"
+        " {params.note}"
+        " --figures {output}"
+        " > {log} 2>&1"
+
+
+rule make_figure7:
+    input:
+        judgements=human_judgements,
+        paper="resources/paper/figure7.csv",
+        code=code("make_figure7", "human", "figure_data", "figures"),
+    output:
+        pdf="<results>/figures/figure7.pdf",
+        svg="<results>/figures/figure7.svg",
+        png=report(
+            "<results>/figures/figure7.png",
+            caption="../resources/captions/figure7.rst",
+            category="Figures",
+        ),
+        csv="<results>/figures/figure7.csv",
+    log:
+        "<results>/logs/make_figure7.log",
+    container:
+        image("core")
+    params:
+        baselines=" ".join(map(shlex.quote, config["human"]["baselines"])),
+        settings=flags({"count": config["human"]["count"], "note": config["note"]}),
+    shell:
+        "{PYTHON[core]} scripts/make_figure7.py"
+        " --judgements {input.judgements:q}"
+        " --baselines {params.baselines}"
+        " {params.settings}"
+        " --paper {input.paper}"
+        " --csv {output.csv}"
+        " --figures {output.pdf} {output.svg} {output.png}"
+        " > {log} 2>&1"
+
+
+rule make_figure8:
+    input:
+        cells=figure8_cells,
+        code=code("make_figure8", "cells", "tables", "figure_data", "figures"),
+    output:
+        pdf="<results>/figures/figure8.pdf",
+        svg="<results>/figures/figure8.svg",
+        png=report(
+            "<results>/figures/figure8.png",
+            caption="../resources/captions/figure8.rst",
+            category="Figures",
+        ),
+    log:
+        "<results>/logs/make_figure8.log",
+    container:
+        image("core")
+    params:
+        rows=rows_as_flags("table2"),
+        cells=f"{RESULTS}/cells/table2",
+    shell:
+        "{PYTHON[core]} scripts/make_figure8.py"
+        " --cells {params.cells}"
+        " {params.rows}"
+        " --figures {output}"
+        " > {log} 2>&1"

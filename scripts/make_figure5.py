@@ -1,0 +1,26 @@
+#!/usr/bin/env python3
+"""Make Figure 5: the judge's marks of generated data before and after selection, beside the paper's numbers."""
+
+from pathlib import Path
+
+from synth_empathy import cli, figure_data, figures
+
+
+def main() -> None:
+    """Parse flags, read the judge's summaries, draw."""
+    flags = cli.parser(__doc__)
+    for stage in ("before", "after"):
+        flags.add_argument(f"--{stage}", type=Path, nargs="+", required=True, metavar="JSON", help=f"the judge's summaries {stage} selection, one a seed")
+    flags.add_argument("--paper", type=Path, required=True, metavar="CSV", help="the paper's numbers (resources/paper/figure5.csv)")
+    figures.add_flags(flags)
+    args = flags.parse_args()
+    figures.check_names(flags, args.figures)
+
+    before, after = figure_data.judged(args.before), figure_data.judged(args.after)
+    figure_data.check_stages(before, after)
+    figures.save(figures.draw_figure5(before, after, figure_data.read_paper_figure5(args.paper), args.note), args.figures)
+    print(f"mean mark {before.means[-1]:.2f} before, {after.means[-1]:.2f} after; full marks {before.shares[-1]:.1%} and {after.shares[-1]:.1%}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

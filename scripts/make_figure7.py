@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+"""Make Figure 7: the human A/B test's wins, ties and losses by baseline, beside the paper's (docs/human-evaluation.md)."""
+
+from pathlib import Path
+
+from synth_empathy import cli, figure_data, figures, human
+from synth_empathy.records import write_text
+
+
+def main() -> None:
+    """Parse flags, count the judgements, write the table and draw."""
+    flags = cli.parser(__doc__)
+    flags.add_argument("--judgements", type=Path, required=True, metavar="JSONL", help="one judgement a line")
+    flags.add_argument("--baselines", nargs="+", required=True, metavar="NAME", help="the baselines that were judged, in the figure's order")
+    flags.add_argument("--count", choices=human.COUNTS, default=human.COUNTS[0], help="count every judgement, or an example's and criterion's majority")
+    flags.add_argument("--paper", type=Path, required=True, metavar="CSV", help="the paper's percentages (resources/paper/figure7.csv)")
+    flags.add_argument("--csv", type=Path, required=True, help="counts and percentages by baseline and criterion")
+    figures.add_flags(flags)
+    args = flags.parse_args()
+    figures.check_names(flags, args.figures)
+
+    records = human.read_judgements(args.judgements, args.baselines)
+    results = human.results(records, args.baselines, args.count)
+    paper = figure_data.read_paper_figure7(args.paper)
+    write_text(args.csv, human.as_csv(results, args.count, paper))
+    figures.save(figures.draw_figure7(results, args.count, paper, human.made_up(records), args.note), args.figures)
+    print(f"{len(records):,} judgements against {len(results)} baselines{' (made up)' * human.made_up(records)}; counts in {args.csv}")
+
+
+if __name__ == "__main__":
+    cli.run(main)
