@@ -115,6 +115,14 @@ def grows(amount):
     return resource
 
 
+def model_threads(gpus):
+    """Threads of a step that runs a model: two, and one for each GPU.
+
+    vllm runs a process for each GPU besides two of its own, and asks for a core for each of them at least.
+    """
+    return 2 + gpus
+
+
 def flags(values):
     """Settings as command-line flags: {"top_p": 0.9, "normalise": True} is --top-p 0.9 --normalise; null is left out."""
     words = []
