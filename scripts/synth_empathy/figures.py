@@ -296,9 +296,7 @@ def draw_figure7(results: list[Result], count: str, paper: dict[str, dict[str, f
     with style():
         handles = [Patch(facecolor=fill, hatch=hatch, edgecolor="black", linewidth=0.5, label=name) for name, (fill, hatch) in FILLS.items()]
         notes = ["MADE-UP JUDGEMENTS: nobody compared any responses; the bars show the machinery alone."] if made_up else []
-        figure = sheet(
-            "Figure 7: human A/B test against each baseline", 0.55 + 0.42 * len(results), handles, [*notes, note or "", *ab_notes(results, count)]
-        )
+        figure = sheet("Figure 7: human A/B test against each baseline", 0.55 + 0.42 * len(results), handles, [*notes, note or "", *ab_notes(results, count)])
         axes = figure.add_subplot()
         labels, places = [], []
         for number, found in enumerate(results):
