@@ -42,7 +42,11 @@ rule report_claims:
             "check_claims", "claims", "claim_kinds", "evidence", "cells", "tables"
         ),
     output:
-        markdown="<results>/claims.md",
+        markdown=report(
+            "<results>/claims.md",
+            caption="../resources/captions/claims.rst",
+            category="Claims",
+        ),
         json="<results>/claims.json",
     log:
         "<results>/logs/report_claims.log",

@@ -4,8 +4,29 @@ Requires: Slurm's own commands, when the executor is slurm; slurm/config.yaml an
 Makes: nothing; no rule stands here. Snakefile's onstart and onerror call it.
 """
 
+import logging
+
 from snakemake.logging import logger
 from synth_empathy import cluster
+
+
+def check_partition_file():
+    """Refuse a file of partitions that the executor could not read; it does so before onstart."""
+    file = Path(cluster.PARTITIONS)
+    if workflow.is_main_process and file.is_file():
+        from snakemake_executor_plugin_slurm.partitions import PartitionLimits
+
+        cluster.check_partitions(file, PartitionLimits)
+
+
+try:
+    check_partition_file()
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+
+#: The executor says itself which partition it takes, when it does.
+SILENT = logging.Logger("partitions", logging.CRITICAL)
 
 
 def partition_of(job):
@@ -18,12 +39,21 @@ def partition_of(job):
     if not file:
         return partitions.get_default_partition(job, logger) or None
     return partitions.get_best_partition(
-        partitions.read_partition_file(file), job, logger
+        partitions.read_partition_file(file), job, SILENT
     )
 
 
-def need_of(job):
-    """What a job asks of Slurm."""
+def need_of(job, attempt):
+    """What a job asks of Slurm at one of its attempts."""
+    first, job.attempt = job.attempt, attempt
+    try:
+        return asked_by(job)
+    finally:
+        job.attempt = first
+
+
+def asked_by(job):
+    """What a job asks of Slurm as it stands."""
     resources = job.resources
     return cluster.Need(
         job.rule.name,
@@ -33,7 +63,16 @@ def need_of(job):
         cpus=resources.get("cpus_per_task") or job.threads,
         mem_mb=resources.get("mem_mb", 0),
         minutes=resources.get("runtime", 0),
+        attempt=job.attempt,
     )
+
+
+def comment_of(job):
+    """What the executor notes on a job for Slurm."""
+    from snakemake_executor_plugin_slurm.utils import get_job_wildcards
+
+    values = get_job_wildcards(job)
+    return f"rule_{job.name}_wildcards_{values}" if values else f"rule_{job.name}"
 
 
 def jobs_to_run():
@@ -56,11 +95,20 @@ def check_cluster():
     """Refuse a run that the cluster cannot take, before its first job."""
     if workflow.executor_plugin.name == "slurm":
         chosen = workflow.executor_settings
-        cluster.check(
-            [need_of(job) for job in jobs_to_run()],
+        warnings = cluster.check(
+            [
+                need_of(job, attempt + 1)
+                for job in jobs_to_run()
+                for attempt in range(job.restart_times + 1)
+            ],
             chosen.no_account,
             chosen.status_command,
+            chosen.init_seconds_before_status_checks,
+            Path.cwd(),
+            {comment_of(job) for job in jobs_to_run()},
         )
+        for warning in warnings:
+            logger.warning(warning)
 
 
 def check_before_start():
@@ -76,6 +124,7 @@ def explain_failure(logs):
     """Name the nodes on which jobs failed without a word; logs are this run's own."""
     if workflow.executor_plugin.name == "slurm":
         text = "".join(Path(path).read_text() for path in logs)
-        told = cluster.explain_silence(text, Path.cwd())
+        patience = workflow.execution_settings.latency_wait
+        told = cluster.explain_silence(text, Path.cwd(), patience)
         if told:
             logger.error(told)

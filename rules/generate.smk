@@ -59,7 +59,7 @@ rule generate:
         "<results>/benchmarks/generate/{prompt}/{shard}.tsv"
     container:
         image("llm", config["models"][config["generation"]["model"]]["gpus"])
-    threads: 2
+    threads: model_threads(config["models"][config["generation"]["model"]]["gpus"])
     resources:
         gpu=config["models"][config["generation"]["model"]]["gpus"],
         mem_mb=generation_memory,

@@ -44,7 +44,7 @@ rule embed_ed:
         "<results>/benchmarks/embed_ed/{split}.tsv"
     container:
         image("embed", config["models"][config["scoring"]["model"]]["gpus"])
-    threads: 2
+    threads: model_threads(config["models"][config["scoring"]["model"]]["gpus"])
     resources:
         gpu=config["models"][config["scoring"]["model"]]["gpus"],
         mem_mb=embedding_memory,
@@ -53,6 +53,7 @@ rule embed_ed:
         chunk_texts=config["scoring"]["chunk_texts"],
     params:
         embedding=embedding_flags,
+        gpus=config["models"][config["scoring"]["model"]]["gpus"],
         state=f"{RESULTS}/.state",
     shell:
         "{PYTHON[embed]} scripts/embed_texts.py"
@@ -61,7 +62,7 @@ rule embed_ed:
         " {params.embedding}"
         " --batch-tokens {resources.batch_tokens}"
         " --chunk-texts {resources.chunk_texts}"
-        " --gpus {resources.gpu}"
+        " --gpus {params.gpus}"
         " --threads {threads}"
         " --state {params.state}"
         " --texts {output.texts}"

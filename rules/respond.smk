@@ -42,6 +42,11 @@ def responding_gpus(wildcards):
     return config["models"][wildcards.base]["gpus"]
 
 
+def responding_threads(wildcards):
+    """Threads of a responding job."""
+    return model_threads(responding_gpus(wildcards))
+
+
 def responding_memory(wildcards, attempt):
     """Main memory of a responding job."""
     return model_memory(wildcards.base, attempt)
@@ -62,7 +67,7 @@ rule respond:
         training_set=f"none|{TRAINED}",
     container:
         image("llm", responding_gpus)
-    threads: 2
+    threads: responding_threads
     resources:
         gpu=responding_gpus,
         mem_mb=responding_memory,

@@ -45,7 +45,7 @@ rule embed_texts:
         "<results>/benchmarks/embed_texts/{prompt}.tsv"
     container:
         image("embed", config["models"][config["scoring"]["model"]]["gpus"])
-    threads: 2
+    threads: model_threads(config["models"][config["scoring"]["model"]]["gpus"])
     resources:
         gpu=config["models"][config["scoring"]["model"]]["gpus"],
         mem_mb=embedding_memory,
@@ -54,6 +54,7 @@ rule embed_texts:
         chunk_texts=config["scoring"]["chunk_texts"],
     params:
         embedding=embedding_flags,
+        gpus=config["models"][config["scoring"]["model"]]["gpus"],
         state=f"{RESULTS}/.state",
     shell:
         "{PYTHON[embed]} scripts/embed_texts.py"
@@ -63,7 +64,7 @@ rule embed_texts:
         " {params.embedding}"
         " --batch-tokens {resources.batch_tokens}"
         " --chunk-texts {resources.chunk_texts}"
-        " --gpus {resources.gpu}"
+        " --gpus {params.gpus}"
         " --threads {threads}"
         " --state {params.state}"
         " --texts {output.texts}"

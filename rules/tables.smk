@@ -74,7 +74,12 @@ rule make_table:
         cells=table_cells,
         code=code("make_table", "cells", "tables"),
     output:
-        csv="<results>/tables/{table}.csv",
+        csv=report(
+            "<results>/tables/{table}.csv",
+            caption="../resources/captions/tables.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
         markdown="<results>/tables/{table}.md",
         latex="<results>/tables/{table}.tex",
     log:

@@ -49,6 +49,11 @@ def training_gpus(wildcards):
     return recipe_of(wildcards.base)["gpus"]
 
 
+def training_threads(wildcards):
+    """Threads of a training job."""
+    return model_threads(training_gpus(wildcards))
+
+
 def training_memory(wildcards, attempt):
     """Main memory of a training job: weights, their copy while merging, and the samples."""
     return 2 * model_memory(wildcards.base, attempt)
@@ -95,7 +100,7 @@ rule train_model:
         training_set=TRAINED,
     container:
         image("train", training_gpus)
-    threads: 2
+    threads: training_threads
     resources:
         gpu=training_gpus,
         mem_mb=training_memory,
@@ -103,6 +108,7 @@ rule train_model:
         save_steps=save_steps,
     params:
         recipe=training_flags,
+        gpus=training_gpus,
         state=f"{RESULTS}/.state",
     shell:
         "{PYTHON[train]} scripts/train_model.py"
@@ -111,7 +117,7 @@ rule train_model:
         " {params.recipe}"
         " --save-steps {resources.save_steps}"
         " --seed {wildcards.seed}"
-        " --gpus {resources.gpu}"
+        " --gpus {params.gpus}"
         " --threads {threads}"
         " --state {params.state}"
         " --output $(dirname {output})"

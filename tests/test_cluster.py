@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from snakemake_executor_plugin_slurm.partitions import PartitionLimits
 
 from conftest import SMALL
+from hpc import slurm
 from hpc.profile import without_containers
 from synth_empathy import cluster, images
 from synth_empathy.errors import UserError
@@ -44,8 +46,9 @@ def need(**more):
 
 
 def test_a_job_that_one_node_can_take_is_let_through():
-    cluster.check_need(need(gpus=4, cpus=32, mem_mb=512000, minutes=100000), NODES)
+    cluster.check_need(need(gpus=4, cpus=32, mem_mb=512000, minutes=2880), NODES)
     cluster.check_need(need(partition="cpu", gpus=0, minutes=1440), NODES)
+    cluster.check_need(need(partition="cpu,gpu", gpus=0, minutes=2000), NODES)  # Slurm takes either
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,8 @@ def test_a_job_that_one_node_can_take_is_let_through():
     [
         ({"partition": None}, "generate asks for 1 GPUs, 2 CPUs, 4000 MB and 480 minutes; no partition", "slurm/partitions.yaml"),
         ({"partition": "night"}, "no partition 'night'; it has cpu, gpu", "slurm/partitions.yaml"),
+        ({"partition": "gpu,night"}, "no partition 'night'; it has cpu, gpu", "slurm/partitions.yaml"),
+        ({"gpus": 4, "minutes": 3000}, "no one node of partition 'gpu' has all of that", "gpus of its model"),  # n2 has the GPUs, n3 the time
         ({"gpus": 6}, "6 GPUs of one node; no node of partition 'gpu' gives more than 4", "gpus of its model"),
         ({"cpus": 33}, "33 CPUs", "set-threads"),
         ({"mem_mb": 600000}, "600000 MB of memory", "mem_mb under set-resources"),
@@ -68,18 +73,154 @@ def test_a_job_that_no_node_can_take_is_refused_by_the_setting_to_change(more, p
 def test_without_slurm_there_is_a_sentence(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(UserError, match="there is no Slurm here") as caught:
-        cluster.check([need()], False, "sacct")
+        cluster.check([need()], False, "sacct", 30, Path.cwd(), set())
     assert "--profile slurm" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("script", "said"), [("exec sleep 60", "no answer in 1 s"), ("echo slow >&2; exit 1", "slow"), ("exit 3", "exit status 3, without a word")]
+)
+def test_what_slurm_says_when_it_does_not_answer_is_passed_on(script, said, tmp_path, monkeypatch):
+    programs(tmp_path, monkeypatch, sinfo=script)
+    monkeypatch.setattr(cluster, "ANSWER", 1)
+    with pytest.raises(UserError) as caught:
+        cluster.ask("sinfo")
+    assert f"Slurm does not answer sinfo: {said}" in caught.value.problem and "ask the cluster's support" in caught.value.hint
+
+
+def programs(folder, monkeypatch, **scripts):
+    """Shell scripts first on PATH, to answer as Slurm's commands would."""
+    for name, script in scripts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+def config(storage="slurmdbd", age=300, preempt=("preempt/none", "OFF")):
+    """As `scontrol show config` prints it."""
+    return (
+        f"AccountingStorageTRES = cpu,mem\nAccountingStorageType   = accounting_storage/{storage}\nMinJobAge               = {age} sec\n"
+        f"PreemptMode             = {preempt[1]}\nPreemptType             = {preempt[0]}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("storage", "age", "command", "has_sacct"),
+    [("slurmdbd", 300, "squeue", True), ("none", 300, "squeue", True), ("slurmdbd", 20, "sacct", True), ("slurmdbd", 20, "squeue", True),
+     ("slurmdbd", 0, "squeue", True), ("none", 0, "squeue", False), ("none", 300, "sacct", False)],
+)  # fmt: skip
+def test_a_cluster_that_tells_when_jobs_end_is_let_through(storage, age, command, has_sacct, tmp_path, monkeypatch):
+    """Within three intervals, 90 s, the executor takes sacct by itself; without sacct, squeue."""
+    monkeypatch.setattr(cluster.shutil, "which", lambda name: "/usr/bin/sacct" if has_sacct else None)
+    cluster.check_states(config(storage, age), command, 30)
+
+
+@pytest.mark.parametrize(
+    ("storage", "age", "command", "has_sacct", "problem", "hint"),
+    [
+        ("slurmdbd", 120, "squeue", True, "forgets a finished job after 120 s", "slurm-status-command: sacct"),
+        ("none", 300, "sacct", True, "accounts no jobs, so sacct knows none", "slurm-status-command: squeue"),
+        ("none", 60, "squeue", True, "accounts no jobs, and forgets a finished one after 60 s", "MinJobAge of 240 s"),  # takes sacct by itself
+        ("none", 120, "squeue", False, "accounts no jobs, and forgets a finished one after 120 s", "MinJobAge of 240 s"),
+        ("none", 60, "sacct", True, "accounts no jobs, and forgets a finished one after 60 s", "MinJobAge of 240 s"),
+        ("none", 0, "squeue", True, "accounts no jobs", "MinJobAge of 240 s"),
+    ],
+)  # fmt: skip
+def test_a_cluster_that_would_not_tell_when_jobs_end_is_refused(storage, age, command, has_sacct, problem, hint, monkeypatch):
+    monkeypatch.setattr(cluster.shutil, "which", lambda name: "/usr/bin/sacct" if has_sacct else None)
+    with pytest.raises(UserError) as caught:
+        cluster.check_states(config(storage, age), command, 30)
+    assert problem in caught.value.problem and hint in caught.value.hint
+
+
+def test_preemption_that_cancels_is_warned_of_where_the_run_would_meet_it():
+    partitions = "PartitionName=cpu PreemptMode=CANCEL State=UP\nPartitionName=gpu PreemptMode=REQUEUE State=UP\n"
+    cancels = config(preempt=("preempt/partition_prio", "REQUEUE"))
+    [told] = cluster.warn_of_preemption(cancels, partitions, [need(partition="cpu,gpu")])
+    assert "partition cpu cancels jobs that it preempts" in told and "What to do: " in told and "slurm/partitions.yaml" in told
+    assert cluster.warn_of_preemption(cancels, partitions, [need(partition="gpu")]) == []
+    assert cluster.warn_of_preemption(config(), partitions, [need(partition="cpu")]) == []
+
+
+def test_what_a_later_attempt_asks_for_is_warned_of_once_a_rule():
+    later = [need(attempt=2, mem_mb=600000), need(attempt=3, mem_mb=900000), need(rule="respond", attempt=2, partition=None), need(rule="embed", attempt=3)]
+    told = cluster.warn_of_retries([need(), *later], NODES)
+    assert len(told) == 2 and told[0].startswith("warning: attempt 2 of generate does not fit: generate asks for 600000 MB of memory")
+    assert "attempt 2 of respond does not fit" in told[1] and all("set-resources in slurm/config.yaml" in one for one in told)
+
+
+def test_jobs_that_an_earlier_run_left_are_refused_where_they_make_the_same(tmp_path):
+    queue = f"7|run-a|{tmp_path}|rule_generate_wildcards_p_0\n9_[1-3]|run-b|{tmp_path}|rule_respond_wildcards_x\n8|wrap|{tmp_path}|(null)\n"
+    with pytest.raises(UserError, match="still in Slurm's queue: 7\n") as caught:
+        cluster.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_0", "rule_prepare_ed"})
+    assert "scancel --name=run-a;" in caught.value.hint
+    with pytest.raises(UserError, match="queue: 7, 9"):  # an array names the first of its jobs alone
+        cluster.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_0", "rule_respond_wildcards_y"})
+    cluster.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_1"})
+    cluster.check_leftovers(queue, tmp_path / "elsewhere", {"rule_generate_wildcards_p_0"})
+    cluster.check_leftovers("", tmp_path, {"rule_generate_wildcards_p_0"})
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("partitions:\n  cpu:\n", "the partition 'cpu' has no limits"),
+        ("partitions:\n  cpu: {max_runtme: 60}\n", "the partition 'cpu' has an unexpected limit 'max_runtme'"),
+        ("partitions:\n  cpu: {max_runtime: soon}\n", "the partition 'cpu' has"),
+        ("partitions: [cpu]\n", "names no partitions"),
+        ("cpu: {max_runtime: 60}\n", "names no partitions"),
+        ("partitions:\n\tcpu: {}\n", "is not YAML"),
+    ],
+)
+def test_a_file_of_partitions_that_cannot_be_read_is_refused(text, problem, tmp_path):
+    path = tmp_path / "partitions.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        cluster.check_partitions(path, PartitionLimits)
+    assert f"{path}" in caught.value.problem and problem in caught.value.problem
+    path.write_text("partitions:\n  cpu: {}\n  gpu: {max_runtime: 2-00:00:00, max_gpu: 8, cluster: other}\n")
+    cluster.check_partitions(path, PartitionLimits)
+
+
+def test_a_slip_in_the_partitions_ends_the_run_with_a_sentence(checkout):
+    (checkout.folder / "slurm/partitions.yaml").write_text("partitions:\n  cpu:\n")
+    without_containers(checkout.folder)
+    done = checkout.snakemake("--profile", "slurm", *SMALL, "--", "results/small/ed/report.json")
+    said = done.stdout + done.stderr
+    assert done.returncode == 1 and "the partition 'cpu' has no limits" in said and "What to do: " in said and "Traceback" not in said
+
+
+def planned(checkout):
+    """What a dry-run on the cluster says of each job: {output: (resources, command)}."""
+    done = checkout.snakemake("--profile", "slurm", "-n", "-p", "--", "table1", "novelty")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = re.findall(r"(?m)^    output: (.*)\n(?:    .*\n)*?    resources: (.*)\nShell command: (.*)", done.stdout)
+    return {output: (dict(part.split("=") for part in resources.split(", ")), command) for output, resources, command in found}
+
+
+def test_the_way_to_ask_by_gres_in_the_docs_asks_for_what_gpu_asks_for(checkout, repository):
+    [block] = re.findall(r"```yaml\n(set-resources:.*?)```", (repository / "docs/cluster.md").read_text(), re.DOTALL)
+    without_containers(checkout.folder)
+    by_gpu = planned(checkout)
+    with (checkout.folder / "slurm/config.yaml").open("a") as profile:
+        profile.write(block)
+    by_gres = planned(checkout)
+    wanted = {output: int(resources["gpu"]) for output, (resources, _) in by_gpu.items() if int(resources.get("gpu", 0))}
+    assert len(wanted) > 20 and set(wanted.values()) == {1, 4, 8}
+    for output, gpus in wanted.items():
+        resources, command = by_gres[output]
+        assert (resources["gpu"], resources["gres"]) == ("0", f"gpu:h100:{gpus}"), output
+        assert command == by_gpu[output][1]  # with its guard, --gpus N
 
 
 def test_the_profile_on_a_machine_without_slurm_ends_before_the_first_job(checkout, tmp_path):
     """Every program on PATH but Slurm's."""
-    slurm = {"sinfo", "sbatch", "sacct", "sacctmgr", "squeue", "scontrol", "scancel", "srun", "sshare"}
+    missing = {"sinfo", "sbatch", "sacct", "sacctmgr", "squeue", "scontrol", "scancel", "srun", "sshare"}
     programs = {program.name: program for folder in reversed(os.environ["PATH"].split(os.pathsep)) for program in Path(folder).glob("*")}
     path = tmp_path / "bin"
     path.mkdir()
     for name, program in programs.items():
-        if name not in slurm:
+        if name not in missing:
             (path / name).symlink_to(program)
     without_containers(checkout.folder)
     done = checkout.snakemake("--profile", "slurm", *SMALL, "--", "results/small/ed/report.json", env=os.environ | {"PATH": str(path)})
@@ -95,12 +236,44 @@ def test_an_account_is_asked_for_where_there_may_be_some():
 
 
 def test_only_jobs_without_a_log_are_called_silent(tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "nodes_of", lambda job: {"7": ["n7"], "9": []}[job])
+    monkeypatch.setattr(cluster, "nodes_of", lambda job: {"6": [], "7": ["n7"]}[job])
     (tmp_path / "8.log").write_text("it said something")
     submitted = "".join(f"Job 1 has been submitted with SLURM jobid {job} (log: {tmp_path}/{job}.log).\n" for job in (6, 7, 8))
     assert cluster.explain_silence(submitted + "SLURM-job '8' failed, SLURM status is: 'FAILED'.", tmp_path) is None
-    told = cluster.explain_silence(submitted + "SLURM-job '7' failed, x\nSLURM-job '7' failed, x\nSLURM-job '8' failed, x", tmp_path)
-    assert re.match(rf"error: Slurm jobs ended without a line in their log \(7, on n7\): {tmp_path} is not to be seen there", told)
+    told = cluster.explain_silence(submitted + "".join(f"SLURM-job '{job}' failed, x\n" for job in (7, 7, 8, 6)), tmp_path)
+    assert re.match(rf"error: Slurm jobs ended without a line in their log \(7, on n7\): most likely {tmp_path} is not to be seen there", told)
+    assert "slurm-exclude-failed-nodes: n7 in" in told
+
+
+def test_a_job_that_never_had_a_node_and_a_log_that_comes_late_accuse_no_file_system(tmp_path, monkeypatch):
+    log = f"submitted with SLURM jobid 6 (log: {tmp_path}/6.log).\nSLURM-job '6' failed, x"
+    monkeypatch.setattr(cluster, "nodes_of", lambda job: [])  # cancelled while it was pending
+    assert cluster.explain_silence(log, tmp_path) is None
+    monkeypatch.setattr(cluster, "nodes_of", lambda job: ["n6"])
+    monkeypatch.setattr(cluster.time, "sleep", lambda seconds: (tmp_path / "6.log").touch())
+    assert cluster.explain_silence(log, tmp_path, patience=60) is None
+
+
+@pytest.mark.parametrize(
+    ("scontrol", "sacct", "nodes"),
+    [
+        ("echo '   ReqNodeList=n9 ExcNodeList=(null)'; echo '   NodeList=n7'", "exit 1", ["n7"]),
+        ("echo '   NodeList='", "echo 'None assigned'", []),
+        ("echo '   NodeList=(null)'", "echo n8", ["n8"]),
+        ("exit 1", "exit 1", []),
+    ],
+)
+def test_nodes_are_those_that_a_job_really_had(scontrol, sacct, nodes, tmp_path, monkeypatch):
+    programs(tmp_path, monkeypatch, scontrol=scontrol, sacct=sacct)
+    assert cluster.nodes_of("6") == nodes
+
+
+def test_another_clusters_configuration_is_not_replaced_by_the_tests_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(slurm, "ETC", tmp_path)
+    (tmp_path / "gres.conf").write_text(f"{slurm.MARK}\n")
+    assert not any("somebody else's" in what for what in slurm.lacking())
+    (tmp_path / "cgroup.conf").write_text("ConstrainCores=yes\n")
+    assert any(f"{tmp_path}/cgroup.conf that is not somebody else's" in what for what in slurm.lacking())
 
 
 def test_an_images_place_is_the_folder_or_the_registry_by_digest(tmp_path):
@@ -124,9 +297,12 @@ def test_an_image_file_has_to_be_there_and_of_todays_locks(tmp_path):
     with pytest.raises(UserError, match="there is no image") as caught:
         images.check_local(sif, tmp_path)
     assert "image_folder" in caught.value.hint
-    sif.touch()
+    sif.write_bytes(b"1234567")
     images.check_local(sif, tmp_path)  # pulled from somewhere: nothing is known of its locks
-    sif.with_suffix(".json").write_text(json.dumps({"locks": {"envs/a.lock": sha256_file(lock)}}))
+    sif.with_suffix(".json").write_text(json.dumps({"locks": {"envs/a.lock": sha256_file(lock)}, "bytes": {"sif": 8}}))
+    with pytest.raises(UserError, match="has 7 bytes, and metrics-cpu.json beside it is about an image of 8"):
+        images.check_local(sif, tmp_path)
+    sif.write_bytes(b"12345678")
     images.check_local(sif, tmp_path)
     lock.write_text("numpy==2\n")
     with pytest.raises(UserError, match="built from another envs/a.lock"):

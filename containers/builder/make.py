@@ -187,7 +187,7 @@ def build_command(builder: Builder, name: str, image: catalogue.Image, source: c
     """The command that builds an image. With timestamps at 0, the same locks and base give the same digest."""
     hashes = " ".join(f"{Path(path).name}=sha256:{sha256}" for path, sha256 in catalogue.lock_hashes(image).items())
     arguments = {"IMAGE": name, "LOCKS": " ".join(image.locks), "DEBIAN": " ".join(image.debian), "LOCK_HASHES": hashes}
-    arguments |= {"REVISION": source.revision or "unknown"} | ({"BASE": base} if base else {})
+    arguments |= {"REVISION": source.label} | ({"BASE": base} if base else {})
     machine = builder.machine
     return builder.buildah(
         *("build", "--quiet", "--timestamp", "0", "--disable-compression=false", "--secret", f"id=pipconf,src={pip_conf}"),

@@ -5,17 +5,26 @@ sbatch accepts much that never runs, or runs where nothing can be read. Each ref
 
 from __future__ import annotations
 
+import operator
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from .errors import UserError
 
 PROFILE = "slurm/config.yaml"
 PARTITIONS = "slurm/partitions.yaml"
+#: The executor asks for states up to 180 s apart, and a query may take 60 s: what Slurm forgets sooner may end unseen.
+LONGEST_SILENCE = 240
+#: Seconds that one of Slurm's commands may take.
+ANSWER = 60
 
 
 @dataclass(frozen=True)
@@ -23,9 +32,11 @@ class Need:
     """What one job asks of Slurm.
 
     Attributes:
-        partition: as chosen from the profile's partitions; None when none of them takes the job.
+        partition: as chosen from the profile's partitions, or several with commas between them; None when none of them
+            takes the job.
         account: None when the profile names none.
         minutes: its time limit.
+        attempt: 1, or more for what the job will ask for when it is tried again.
     """
 
     rule: str
@@ -35,6 +46,7 @@ class Need:
     cpus: int
     mem_mb: int
     minutes: int
+    attempt: int = 1
 
     def __str__(self) -> str:
         return f"{self.rule} asks for {self.gpus} GPUs, {self.cpus} CPUs, {self.mem_mb} MB and {self.minutes} minutes"
@@ -52,23 +64,42 @@ class Node:
     minutes: float
 
 
-def check(needs: Iterable[Need], no_account: bool, status_command: str | None) -> None:
+@dataclass(frozen=True)
+class Partition:
+    """What Slurm's configuration says of one partition, as far as it matters here."""
+
+    name: str
+    preempted: str
+
+
+def check(needs: Iterable[Need], no_account: bool, status_command: str | None, interval: int, folder: Path, comments: set[str]) -> list[str]:
     """Refuse a run whose jobs this cluster cannot take.
 
     Args:
+        needs: what its jobs ask for, at their first attempt and at later ones.
         no_account: whether the profile says that the cluster has no accounts.
         status_command: what the profile has Snakemake ask for a job's state.
+        interval: seconds before the first such question.
+        folder: the run's.
+        comments: what the executor will note on its jobs.
+
+    Returns:
+        Sentences about what can go wrong later: attempts that do not fit, preemption that cancels.
 
     Raises:
-        UserError: at the first fault: no Slurm, no accounting, no or an unknown account, an unknown partition, more than
-            any node of the partition has.
+        UserError: at the first fault: no Slurm, no way to learn of a job's end, no or an unknown account, an unknown
+            partition, more than any node of the partition has, jobs of an earlier run that go on.
     """
     nodes = read_nodes(ask("sinfo", "--noheader", "--Node", "--format=%N|%R|%c|%m|%G|%l"))
-    check_accounting(status_command)
+    settings = ask("scontrol", "show", "config")
+    check_states(settings, status_command, interval)
     distinct = sorted(set(needs), key=str)
     check_accounts({need.account for need in distinct}, no_account)
     for need in distinct:
-        check_need(need, nodes)
+        if need.attempt == 1:
+            check_need(need, nodes)
+    check_leftovers(ask("squeue", "--noheader", f"--user={user()}", "--states=PENDING,RUNNING,SUSPENDED,CONFIGURING", "--format=%i|%j|%Z|%k"), folder, comments)
+    return [*warn_of_retries(distinct, nodes), *warn_of_preemption(settings, ask("scontrol", "show", "partition", "--oneliner"), distinct)]
 
 
 def ask(*command: str) -> str:
@@ -80,10 +111,17 @@ def ask(*command: str) -> str:
     if shutil.which(command[0]) is None:
         raise UserError(f"there is no Slurm here (no {command[0]})", "start on the cluster's login node, or leave out --profile slurm")
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        said = (error.stderr or b"" if isinstance(error.stderr, bytes) else error.stderr or "no answer in 60 s").strip()
-        raise UserError(f"Slurm does not answer {command[0]}: {said}", "try `sinfo`; if it hangs or fails too, ask the cluster's support") from None
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=ANSWER).stdout
+    except subprocess.TimeoutExpired:
+        said = f"no answer in {ANSWER} s"
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.strip() or f"exit status {error.returncode}, without a word"
+    raise UserError(f"Slurm does not answer {command[0]}: {said}", "try `sinfo`; if it hangs or fails too, ask the cluster's support")
+
+
+def user() -> str:
+    """This user's name."""
+    return subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def read_nodes(text: str) -> list[Node]:
@@ -115,10 +153,102 @@ def minutes(limit: str) -> float:
     return int(days or 0) * 1440 + hours * 60 + mins + seconds / 60
 
 
-def check_accounting(status_command: str | None) -> None:
-    """Refuse to ask sacct for job states where nothing is accounted: it never answers, and the run never ends."""
-    if status_command == "sacct" and re.search(r"AccountingStorageType\s*=\s*\S*(none|\(null\))", ask("scontrol", "show", "config")):
+def setting(text: str, name: str) -> str:
+    """A value in what ``scontrol show config`` prints; empty when it is not there."""
+    found = re.search(rf"(?m)^\s*{name}\s*=\s*(.*?)\s*$", text)
+    return found[1] if found else ""
+
+
+def check_states(settings: str, status_command: str | None, interval: int) -> None:
+    """Refuse to start where the executor could not learn that a job has ended: it would wait for ever.
+
+    The executor (2.8.0) takes sacct by itself where the profile says squeue and Slurm forgets jobs within three intervals,
+    and squeue where there is no sacct. sacct never answers without accounting; squeue only as long as Slurm remembers.
+
+    Args:
+        settings: what ``scontrol show config`` prints.
+    """
+    accounted = not re.search(r"none|null", setting(settings, "AccountingStorageType") or "none")
+    age = int((re.match(r"\d+", setting(settings, "MinJobAge")) or ["300"])[0])
+    has_sacct = shutil.which("sacct") is not None
+    asks = "sacct" if has_sacct and (status_command != "squeue" or age < 3 * interval) else "squeue"
+    if asks == "sacct" and accounted or asks == "squeue" and (age == 0 or age >= LONGEST_SILENCE):  # 0: remembered for ever
+        return
+    if accounted and has_sacct:
+        problem = f"Slurm forgets a finished job after {age} s (MinJobAge), sooner than squeue is sure to be asked ({LONGEST_SILENCE} s)"
+        raise UserError(problem, f"set `slurm-status-command: sacct` in {PROFILE}")
+    if status_command != "squeue" and age >= max(3 * interval, LONGEST_SILENCE):
         raise UserError("this cluster accounts no jobs, so sacct knows none", f"set `slurm-status-command: squeue` in {PROFILE}")
+    problem = f"this cluster accounts no jobs, and forgets a finished one after {age} s (MinJobAge): Snakemake would wait for it for ever"
+    hint = f"ask the cluster's support for a MinJobAge of {max(3 * interval, LONGEST_SILENCE)} s or more (Slurm's own is 300)"
+    raise UserError(problem, f"{hint}; or run without --profile slurm inside one job, with --cores")
+
+
+def read_partitions(text: str) -> list[Partition]:
+    """Partitions from what ``scontrol show partition --oneliner`` prints."""
+    lines = (dict(word.split("=", 1) for word in line.split() if "=" in word) for line in text.splitlines() if line.strip())
+    return [Partition(words["PartitionName"], words.get("PreemptMode", "")) for words in lines]
+
+
+def warn_of_preemption(settings: str, partitions: str, needs: Iterable[Need]) -> list[str]:
+    """A sentence about partitions whose preempted jobs Slurm cancels: the executor (2.8.0) waits for them to come back."""
+    if setting(settings, "PreemptType") in ("", "preempt/none", "(null)"):
+        return []
+    used = {name for need in needs for name in (need.partition or "").split(",")}
+    fatal = sorted(part.name for part in read_partitions(partitions) if part.name in used and "CANCEL" in part.preempted)
+    if not fatal:
+        return []
+    problem = f"partition {', '.join(fatal)} cancels jobs that it preempts (PreemptMode=CANCEL), and Snakemake goes on waiting for them"
+    return [sentence("warning", problem, f"name a partition without preemption in {PARTITIONS}; or if that happens, Ctrl-C and the same command again")]
+
+
+def sentence(kind: str, problem: str, hint: str) -> str:
+    """A problem and what to do, as every message of the package has them."""
+    return f"{kind}: {problem}\n  What to do: {hint}"
+
+
+def check_leftovers(queue: str, folder: Path, comments: set[str]) -> None:
+    """Refuse to submit what a job of an earlier run, whose Snakemake was killed, still makes: both would write the same rows.
+
+    Args:
+        queue: squeue's lines ``id|name|working folder|comment`` of this user's jobs. The executor gives all jobs of a run
+            the same name, and each a comment of its rule and wildcards; of an array, whose id has a ``_``, the first job's.
+        folder: the run's.
+        comments: what the executor will note on the jobs of this run.
+    """
+    rules = {comment.partition("_wildcards_")[0] for comment in comments}
+    left = []
+    for number, name, where, comment in (line.strip().split("|", 3) for line in queue.splitlines() if line.strip()):
+        same = comment in comments or ("_" in number and comment.partition("_wildcards_")[0] in rules)
+        if same and Path(where).resolve() == folder.resolve():
+            left.append((number, name))
+    if left:
+        problem = f"jobs of another run in this folder, which make the same files, are still in Slurm's queue: {', '.join(number for number, _ in left)}"
+        cancel = "; ".join(f"scancel --name={name}" for name in sorted({name for _, name in left}))
+        raise UserError(problem, f"let them end, or cancel that run's jobs: {cancel}; then the same command again")
+
+
+def check_partitions(path: Path, limits: Callable[..., Any]) -> None:
+    """Refuse a file of partitions that the executor could not read.
+
+    Args:
+        limits: takes a partition's limits by name, and fails for others.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}", "correct it; spaces indent, not tabs") from None
+    partitions = content.get("partitions") if isinstance(content, dict) else None
+    if not isinstance(partitions, dict) or not partitions:
+        raise UserError(f"{path} names no partitions", "list them under `partitions:`, as in `  cpu: {max_runtime: 1440}`")
+    for name, given in partitions.items():
+        if not isinstance(name, str) or not isinstance(given, dict):
+            raise UserError(f"{path}: the partition {name!r} has no limits", f"write `{name}: {{}}` for none, or give it a max_runtime")
+        try:
+            limits(**{key: value for key, value in given.items() if key not in ("slurm_cluster", "cluster", "clusters")})
+        except Exception as error:  # whatever the executor would have ended with
+            said = re.sub(r"^\S*__init__\(\) got an", "an", str(error)).replace("keyword argument", "limit")
+            raise UserError(f"{path}: the partition {name!r} has {said}", "correct it there; docs/cluster.md, section 3, names the limits") from None
 
 
 def check_accounts(accounts: set[str | None], no_account: bool) -> None:
@@ -140,8 +270,7 @@ def check_accounts(accounts: set[str | None], no_account: bool) -> None:
 def own_accounts() -> set[str]:
     """The accounts that this user may charge; none where Slurm has no accounting or does not tell."""
     try:
-        user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
-        answer = ask("sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={user}", "format=account")
+        answer = ask("sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={user()}", "format=account")
     except UserError:
         return set()
     return {line.strip().lower() for line in answer.splitlines() if line.strip()}
@@ -153,49 +282,81 @@ def check_need(need: Need, nodes: list[Node]) -> None:
         raise UserError(
             f"{need}; no partition of {PARTITIONS} takes that", f"add the partition to {PARTITIONS}, or raise its limits there to the cluster's own"
         )
-    here = [node for node in nodes if node.partition == need.partition]
-    if not here:
-        known = ", ".join(sorted({node.partition for node in nodes}))
-        raise UserError(f"this cluster has no partition {need.partition!r}; it has {known}", f"correct the partitions' names in {PARTITIONS}")
-    for what, asked, most, setting in (
-        ("GPUs of one node", need.gpus, max(node.gpus for node in here), "gpus of its model in config.yaml"),
-        ("CPUs", need.cpus, max(node.cpus for node in here), "its threads under set-threads in " + PROFILE),
-        ("MB of memory", need.mem_mb, max(node.mem_mb for node in here), "its mem_mb under set-resources in " + PROFILE),
-        ("minutes", need.minutes, max(node.minutes for node in here), "its runtime under set-resources in " + PROFILE),
-    ):
-        if asked > most:
-            problem = f"{need.rule} asks for {asked} {what}; no node of partition {need.partition!r} gives more than {most:g}"
-            raise UserError(problem, f"name a partition that does in {PARTITIONS}, or lower {setting}")
+    wanted = need.partition.split(",")
+    for name in wanted:
+        if name not in {node.partition for node in nodes}:
+            known = ", ".join(sorted({node.partition for node in nodes}))
+            raise UserError(f"this cluster has no partition {name!r}; it has {known}", f"correct the partitions' names in {PARTITIONS}")
+    here = [node for node in nodes if node.partition in wanted]
+    asked = (need.gpus, need.cpus, need.mem_mb, need.minutes)
+    offered = [(node.gpus, node.cpus, node.mem_mb, node.minutes) for node in here]
+    if any(all(map(operator.le, asked, offer)) for offer in offered):
+        return
+    for number, what, most, lower in zip(asked, WHAT, map(max, zip(*offered, strict=True)), LOWER, strict=True):
+        if number > most:
+            problem = f"{need.rule} asks for {number} {what}; no node of partition {need.partition!r} gives more than {most:g}"
+            raise UserError(problem, f"name a partition that does in {PARTITIONS}, or lower {lower}")
+    problem = f"{need}; no one node of partition {need.partition!r} has all of that"
+    raise UserError(problem, f"name a partition that does in {PARTITIONS}, or lower one of them: {', '.join(LOWER)}")
 
 
-def explain_silence(log: str, folder: Path) -> str | None:
+#: What a job asks for, in the words of messages, and where each is lowered.
+WHAT = ("GPUs of one node", "CPUs", "MB of memory", "minutes")
+LOWER = (
+    "gpus of its model in config.yaml",
+    f"its threads under set-threads in {PROFILE}",
+    f"its mem_mb under set-resources in {PROFILE}",
+    f"its runtime under set-resources in {PROFILE}",
+)
+
+
+def warn_of_retries(needs: Iterable[Need], nodes: list[Node]) -> list[str]:
+    """A sentence a rule whose later attempts, which ask for more, no node takes; the first attempt may well do."""
+    told: dict[str, str] = {}
+    for need in sorted((need for need in needs if need.attempt > 1), key=lambda need: need.attempt):
+        try:
+            check_need(need, nodes)
+        except UserError as error:
+            problem = f"attempt {need.attempt} of {need.rule} does not fit: {error.problem}"
+            hint = f"let the retry ask for what there is (min(..., LIMIT) under set-resources in {PROFILE}); or lower retries; or {error.hint}"
+            told.setdefault(need.rule, sentence("warning", problem, hint))
+    return list(told.values())
+
+
+def explain_silence(log: str, folder: Path, patience: float = 0) -> str | None:
     """Why jobs failed without a line in their log: their node does not see the folder that the run is in.
 
     Args:
         log: Snakemake's own log of the run, where the executor names each job's log file.
         folder: the run's folder.
+        patience: seconds that a log file may take to be seen through the shared file system.
 
     Returns:
-        A sentence naming nodes and what to change; None when every failed job left a log.
+        A sentence naming nodes and what to change; None when every failed job left a log, or never had a node.
     """
     submitted = dict(re.findall(r"submitted with SLURM jobid (\d+) \(log: (.+?)\)\.", log))
     failed = [job for job in dict.fromkeys(re.findall(r"SLURM-job '(\d+)' failed", log)) if job in submitted]
-    silent = [job for job in failed if not Path(submitted[job]).exists()]
+    ran = {job: nodes for job in failed if not Path(submitted[job]).exists() and (nodes := nodes_of(job))}
+    deadline = time.monotonic() + patience
+    while silent := [job for job in ran if not Path(submitted[job]).exists()]:
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(min(1, patience))
     if not silent:
         return None
-    nodes = sorted({node for job in silent for node in nodes_of(job)}) or ["their node"]
-    problem = f"Slurm jobs ended without a line in their log ({', '.join(silent)}, on {', '.join(nodes)}): {folder} is not to be seen there"
-    hint = f"move the repository to a file system that all nodes share, or keep off these nodes: slurm-exclude-failed-nodes: {','.join(nodes)} in {PROFILE}"
-    return f"error: {problem}\n  What to do: {hint}"
+    nodes = ",".join(sorted({node for job in silent for node in ran[job]}))
+    problem = f"Slurm jobs ended without a line in their log ({', '.join(silent)}, on {nodes}): most likely {folder} is not to be seen there"
+    hint = f"move the repository to a file system that all nodes share, or keep off these nodes: slurm-exclude-failed-nodes: {nodes} in {PROFILE}"
+    return sentence("error", problem, hint)
 
 
 def nodes_of(job: str) -> list[str]:
-    """The nodes that a finished job had, by the controller or else by accounting; none where neither remembers it."""
-    for command, pattern in ((("scontrol", "show", "job", job), r"\bNodeList=(\S+)"), (("sacct", "-nXP", "-j", job, "-o", "NodeList"), r"(\S+)")):
+    """The nodes that a finished job had, by the controller or else by accounting; none where it had none or neither remembers it."""
+    for command, pattern in ((("scontrol", "show", "job", job), r"\bNodeList=(.*)"), (("sacct", "-nXP", "-j", job, "-o", "NodeList"), r"(?m)^(.+)$")):
         try:
-            found = [name for name in re.findall(pattern, ask(*command)) if name != "(null)"]
+            found = [name.strip() for name in re.findall(pattern, ask(*command))]
         except UserError:
             continue
-        if found:
-            return found
+        if named := [name for name in found if name and name not in ("(null)", "None assigned", "None")]:
+            return named
     return []

@@ -24,5 +24,6 @@ def check_gpus(asked: int, found: int | None = None) -> None:
     if asked > found:
         raise UserError(
             f"the step is to run on {asked} GPUs, and torch sees {found} here",
-            "run it where they are; in a container, check that apptainer-args in the profile has --nv; or change `gpus` in the configuration",
+            "run it where they are; in a container, check that apptainer-args in the profile has --nv; check by nvidia-smi that the node's driver "
+            "is not too old (CUDA 13 needs 580 or newer); or change `gpus` in the configuration",
         )

@@ -14,8 +14,9 @@ from .provenance import sha256_file
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = ROOT / "containers" / "images.yaml"
 
-#: The interpreter inside every image; -E, since Apptainer hands the host's PYTHONPATH on.
-PYTHON = "/opt/env/bin/python -E"
+#: The interpreter inside every image. -E, since Apptainer hands the host's PYTHONPATH on; it ignores the image's own
+#: PYTHONDONTWRITEBYTECODE and PYTHONNOUSERSITE, too, hence -B and -s.
+PYTHON = "/opt/env/bin/python -E -B -s"
 
 
 def name_of(image: str, gpus: int) -> str:
@@ -58,10 +59,10 @@ def check_apptainer() -> None:
 
 
 def check_local(path: str | Path, root: Path = ROOT) -> None:
-    """Refuse an image file that is not there, or was built from a lock that has changed since.
+    """Refuse an image file that is not there or not whole, or was built from a lock that has changed since.
 
-    ``containers/build`` leaves ``{name}.json`` beside the image with its lock's SHA-256; an image without one, pulled
-    from a registry by hand, is taken as it is.
+    ``containers/build`` leaves ``{name}.json`` beside the image with its size and its locks' SHA-256; an image without
+    one, pulled from a registry by hand, is taken as it is.
 
     Raises:
         UserError: names the file and how to make it.
@@ -73,6 +74,11 @@ def check_local(path: str | Path, root: Path = ROOT) -> None:
     record = path.with_suffix(".json")
     if not record.is_file():
         return
-    for lock, digest in json.loads(record.read_text(encoding="utf-8"))["locks"].items():
+    facts = json.loads(record.read_text(encoding="utf-8"))
+    size, recorded = path.stat().st_size, facts["bytes"]["sif"]
+    if size != recorded:
+        problem = f"{path} has {size} bytes, and {record.name} beside it is about an image of {recorded}"
+        raise UserError(problem, f"copy both again, where they were copied; or {hint}")
+    for lock, digest in facts["locks"].items():
         if not (root / lock).is_file() or sha256_file(root / lock) != digest:
             raise UserError(f"{path} was built from another {lock} than the one here", hint)

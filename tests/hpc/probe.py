@@ -3,9 +3,10 @@
 import importlib.util
 import json
 import os
+import site
 import sys
 
-NAMES = ("torch", "sacrebleu", "snakemake", "only_on_the_path", "only_at_home")
+NAMES = ("torch", "sacrebleu", "snakemake", "only_on_the_path")
 print(
     json.dumps(
         {
@@ -13,6 +14,8 @@ print(
             "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
             "offline": os.environ.get("HF_HUB_OFFLINE"),
             "python": sys.executable,
+            "user_site": site.ENABLE_USER_SITE,
+            "writes_bytecode": not sys.dont_write_bytecode,
             "found": {name: getattr(importlib.util.find_spec(name), "origin", None) for name in NAMES},
         }
     )

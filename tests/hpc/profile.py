@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import yaml
 
+#: In place of `snakemake` where job states are to be asked for each second; tests/test_apptainer.py has the plain command.
+ASKING_OFTEN = [sys.executable, "tests/hpc/asking_often.py"]
+
 
 def set_profile(folder: Path, account: str | None, partitions: dict | None = None, image_folder: Path | None = None) -> None:
-    """Set the account (None leaves it out), other partitions, where images are; and ask for states each second."""
+    """Set the account (None leaves it out), other partitions, where images are; and ask for states after a second."""
     path = folder / "slurm/config.yaml"
     text = re.sub(r"(?m)^  (# )?slurm_account: \S+", f"  slurm_account: {account}" if account else "  # slurm_account: NAME", path.read_text())
     text, found = re.subn(r"(slurm-init-seconds-before-status-checks:) \d+", r"\1 1", text)

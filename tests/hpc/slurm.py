@@ -16,6 +16,9 @@ from pathlib import Path
 
 MARK = "# made by tests/hpc/slurm.py; may be replaced"
 ETC = Path("/etc/slurm")
+#: All that the tests write there. One that somebody else wrote means a real cluster's node, which is left alone.
+FILES = ("slurm.conf", "slurmdbd.conf", "gres.conf", "cgroup.conf")
+DAEMONS = ("slurmctld", "slurmd", "slurmdbd")
 
 #: name: (partition, GPUs). `lost1` does not see the folder that is given as hidden.
 NODES = {"cpu1": ("cpu", 0), "cpu2": ("cpu", 0), "gpu1": ("gpu", 2), "gpu2": ("gpu", 2), "lost1": ("lost", 0)}
@@ -47,7 +50,7 @@ MpiDefault=none
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 ReturnToService=2
 KillWait=2
-MinJobAge=3600
+{settings}
 SlurmctldParameters=node_reg_mem_percent=1
 SlurmdParameters=config_overrides
 GresTypes=gpu
@@ -87,10 +90,28 @@ def lacking() -> list[str]:
     found = [program for program in programs if shutil.which(program) is None]
     if os.geteuid() != 0:
         found.append("root")
-    conf = ETC / "slurm.conf"
-    if conf.exists() and not conf.read_text().startswith(MARK):
-        found.append(f"an {conf} that is not a real cluster's")
+    found += [f"an {ETC / name} that is not somebody else's" for name in FILES if (ETC / name).exists() and not ours(ETC / name)]
+    if not ours(ETC / "slurm.conf") and any(map(running, DAEMONS)):
+        found.append("room: another Slurm runs here")
     return found
+
+
+def ours(path: Path) -> bool:
+    """Whether the tests wrote a file of /etc/slurm."""
+    return path.exists() and path.read_text().startswith(MARK)
+
+
+def running(name: str) -> bool:
+    """Whether any process here has that name."""
+    return any(comm_of(process) == name for process in Path("/proc").glob("[0-9]*"))
+
+
+def comm_of(process: Path) -> str:
+    """A process's name; empty when it is gone meanwhile."""
+    try:
+        return process.joinpath("comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def wait_for(ready, what: str, limit: float = 60) -> None:
@@ -118,6 +139,7 @@ class Cluster:
 
     def __init__(self, folder: Path, accounting: bool, hidden: Path):
         self.folder, self.accounting, self.hidden = folder, accounting, hidden
+        self.settings = {"MinJobAge": "3600"}
         self.host = socket.gethostname().split(".")[0]
 
     def start(self) -> Cluster:
@@ -156,38 +178,36 @@ class Cluster:
             gres = f"Gres=gpu:h100:{gpus}" if gpus else ""
             nodes.append(f"NodeName={name} NodeHostname={self.host} NodeAddr=127.0.0.1 Port={PORT + 10 + number} CPUs=8 RealMemory=128000 {gres} State=UNKNOWN")
         ETC.mkdir(exist_ok=True)
+        settings = "\n".join(f"{name}={value}" for name, value in self.settings.items())
         accounting = ACCOUNTING.format(port=PORT + 1) if self.accounting else "AccountingStorageType=accounting_storage/none"
-        conf = CONF.format(mark=MARK, host=self.host, port=PORT, folder=self.folder, accounting=accounting, nodes="\n".join(nodes))
+        conf = CONF.format(mark=MARK, host=self.host, port=PORT, folder=self.folder, accounting=accounting, settings=settings, nodes="\n".join(nodes))
         (ETC / "slurm.conf").write_text(conf)
-        (ETC / "cgroup.conf").write_text("ConstrainCores=no\n")
+        (ETC / "cgroup.conf").write_text(f"{MARK}\nConstrainCores=no\n")
         devices = [self.folder / "dev" / f"gpu{number}" for number in range(2)]
         for device in devices:
             device.exists() or os.mknod(device, 0o020666, os.makedev(1, 3))
-        (ETC / "gres.conf").write_text(f"NodeName=gpu[1-2] Name=gpu Type=h100 File={self.folder}/dev/gpu[0-1]\n")
+        (ETC / "gres.conf").write_text(f"{MARK}\nNodeName=gpu[1-2] Name=gpu Type=h100 File={self.folder}/dev/gpu[0-1]\n")
 
     def start_accounting(self) -> None:
         """A database on a socket, slurmdbd before it, and one account in it."""
         socket_file = self.start_database()
-        Path("/run/mysqld").mkdir(exist_ok=True)
-        default = Path("/run/mysqld/mysqld.sock")
-        default.unlink(missing_ok=True)
-        default.symlink_to(socket_file)  # slurmdbd knows no other place
         conf = ETC / "slurmdbd.conf"
         conf.write_text(DBD.format(mark=MARK, host=self.host, port=PORT + 1, folder=self.folder))
         conf.chmod(0o600)
-        subprocess.run(["slurmdbd"], check=True, timeout=30)
+        place = os.environ | {"MYSQL_UNIX_PORT": str(socket_file)}  # its configuration cannot name a socket
+        subprocess.run(["slurmdbd"], check=True, timeout=30, env=place)
         wait_for(lambda: quiet("sacctmgr", "-n", "show", "cluster"), "slurmdbd")
         for words in (["cluster", "tests"], ["account", ACCOUNT, "Description=tests", "Organization=tests"], ["user", "root", f"Account={ACCOUNT}"]):
             quiet("sacctmgr", "-i", "add", *words)
 
     def start_database(self) -> Path:
-        """MariaDB on a socket alone, made at the first start; returns the socket."""
+        """MariaDB on a socket alone, made at the first start; returns the socket.
+
+        It stays root: another user could not reach its folder, which lies below one of root's own.
+        """
         base = self.folder / "mysql"
         socket_file = base / "s.sock"
-        shutil.chown(base, "mysql", "mysql")
-        for parent in base.parents:  # the server gives up root, and has to reach its folder
-            parent.chmod(parent.stat().st_mode | 0o011)
-        common = ["--no-defaults", "--user=mysql", f"--datadir={base}/data"]
+        common = ["--no-defaults", "--user=root", f"--datadir={base}/data"]
         new = not (base / "data").exists()
         if new:
             words = ["mariadb-install-db", *common, "--skip-test-db", "--auth-root-authentication-method=normal"]
@@ -212,8 +232,14 @@ class Cluster:
             command = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none '{self.hidden}' && exec slurmd -N {node}"]
         subprocess.run(command, check=True, timeout=30)
 
+    def reconfigure(self, **settings: str) -> None:
+        """Change settings of slurm.conf while the cluster runs."""
+        self.settings |= settings
+        self.write_configuration()
+        subprocess.run(["scontrol", "reconfigure"], check=True, timeout=30)
+
     def stop(self) -> None:
-        """End every daemon by its pid; what it leaves in /etc/slurm says who made it."""
+        """End every daemon by its pid, and take the configuration away."""
         end_jobs()
         end_daemons(self.folder)
 
@@ -227,7 +253,7 @@ class Cluster:
 def clear_leftovers() -> None:
     """Stop the cluster of tests that were killed: its configuration is ours, and says where its pid files are."""
     conf = ETC / "slurm.conf"
-    if conf.exists():
+    if ours(conf):
         [line] = [line for line in conf.read_text().splitlines() if line.startswith("StateSaveLocation=")]
         end_jobs()
         end_daemons(Path(line.partition("=")[2]).parent)
@@ -243,7 +269,9 @@ def end_daemons(folder: Path) -> None:
     """Stop what a cluster's pid files name, and take its configuration away."""
     for name in [*(f"run/slurmd-{node}" for node in NODES), "run/slurmctld", "run/slurmdbd", "mysql/mariadbd"]:
         end(folder / f"{name}.pid")
-    (ETC / "slurm.conf").unlink(missing_ok=True)
+    for name in FILES:
+        if ours(ETC / name):
+            (ETC / name).unlink()
 
 
 def end(pid_file: Path) -> None:
