@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from references import ngrams, plain_cider
 from synth_empathy import metrics
 from synth_empathy.errors import UserError
 from synth_empathy.metrics import bertscore, overlap
@@ -29,10 +30,6 @@ PAPER_BLEU = {"tokenize": "none", "smooth_method": "none"}
 def texts(corpus):
     """Rows of token lists -> predictions and references as blank-joined texts."""
     return [" ".join(prediction) for prediction, _ in corpus], [" ".join(reference) for _, reference in corpus]
-
-
-def ngrams(words, order):
-    return [tuple(words[start : start + order]) for start in range(len(words) - order + 1)]
 
 
 def nltk_bleu(predictions, references):
@@ -67,26 +64,6 @@ def lcs(left, right):
 
 def f1(shared, predicted, referred):
     return 0.0 if shared == 0 else 2 * shared / (predicted + referred)
-
-
-def plain_cider(predictions, references):
-    """CIDEr-D as the COCO evaluation has it: clipped tf-idf cosine, length penalty of sigma 6, mean over n, times 10."""
-    rows = len(references)
-    seen = Counter(gram for words in references for gram in {gram for order in (1, 2, 3, 4) for gram in ngrams(words, order)})
-
-    def vector(words, order):
-        return {gram: count * (math.log(rows) - math.log(max(1, seen[gram]))) for gram, count in Counter(ngrams(words, order)).items()}
-
-    total = 0.0
-    for prediction, reference in zip(predictions, references):
-        # The original takes a sentence's length to be its number of bigrams.
-        penalty = math.exp(-((len(ngrams(prediction, 2)) - len(ngrams(reference, 2))) ** 2) / (2 * 6.0**2))
-        for order in (1, 2, 3, 4):
-            ours, theirs = vector(prediction, order), vector(reference, order)
-            norm = math.sqrt(sum(v * v for v in ours.values())) * math.sqrt(sum(v * v for v in theirs.values()))
-            if norm:
-                total += penalty * sum(min(ours[gram], theirs[gram]) * theirs[gram] for gram in ours.keys() & theirs.keys()) / norm / 4
-    return 100 * 10 * total / rows
 
 
 # BLEU

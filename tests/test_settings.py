@@ -95,6 +95,8 @@ FAULTS = {
     "section as a list": ("turns", [1], ["turns: [1] is of the wrong type", "object"]),
     "fraction of a count": ("generation/passes", 1.5, ["generation: passes: 1.5 is of the wrong type", "integer"]),
     "no passes": ("generation/passes", 0, ["generation: passes: 0 is out of range", "at least 1"]),
+    "too few draws": ("comparison/draws", 99, ["comparison: draws: 99 is out of range", "at least 100"]),
+    "baseline that a comparison has not": ("comparison/baseline", "ED", ["comparison: baseline: 'ED' is not one of none, ed"]),
     "keep none": ("ed/keep/test", 0, ["ed: keep: test: 0 is out of range", "at least 1"]),
     "top_p of 0": ("responding/top_p", 0, ["responding: top_p: 0 is out of range", "above 0 and at most 1"]),
     "unknown engine": ("generation/engine", "transformer", ["generation: engine: 'transformer' is not one of transformers, vllm", "'transformers'"]),

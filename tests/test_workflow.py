@@ -36,7 +36,7 @@ ALL_JOBS = {
     "train_model": 27, "respond": 32, "embed_texts": 2, "score_similarity": 2, "select_quality": 10, "draw_samples": 2,
     "select_diverse": 14, "count_samples": 10, "judge": 2, "list_test_ids": 1, "evaluate": 30, "evaluate_bertscore": 6,
     "make_cells": 40, "make_bertscore_cells": 9, "make_sample_cells": 15, "make_table": 4,
-    "make_figure1": 1, "make_figure5": 1, "make_figure8": 1, "all": 1,
+    "compare_systems": 1, "make_figure1": 1, "make_figure5": 1, "make_figure8": 1, "all": 1,
 }  # fmt: skip
 FIGURE1_JOBS = {rule: count for rule, count in TABLE1_JOBS.items() if rule not in ("make_table", "table1")} | {"make_figure1": 1, "figure1": 1}
 ED_ONLY = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "mix_training_set": 1, "train_model": 1}
@@ -51,6 +51,10 @@ CELL |= {"list_test_ids": 1}
 SAMPLES_CELL = SELECTION | {"select_diverse": 1, "count_samples": 1, "make_sample_cells": 1}
 ZERO_SHOT_CELL = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "list_test_ids": 1, "respond": 1, "evaluate": 1, "make_cells": 1}
 FIGURE5_JOBS = SELECTION | {"select_diverse": 1, "judge": 2, "make_figure5": 1, "figure5": 1}
+
+#: The system, the baseline and the discriminator are three trainings; BERTScore's model is one to fetch.
+COMPARISON = CELL | {"fetch_model": 5, "train_model": 3, "mix_training_set": 2, "respond": 3, "evaluate_bertscore": 2, "compare_systems": 1}
+del COMPARISON["evaluate"]
 
 
 @pytest.fixture
@@ -86,6 +90,8 @@ def dry_run(checkout):
         ("results/paper/models/llama3-8b-instruct/ed/seed0/manifest.json", ED_ONLY),
         ("results/paper/selected/prompt2/dk60/quality.jsonl", SELECTION),
         ("results/paper/metrics/qwen1.5-7b-chat/ed+prompt2-dk60-kcenter/seed0/standard.json", CELL),
+        ("comparisons", COMPARISON | {"comparisons": 1}),
+        ("results/paper/comparisons/qwen1.5-7b-chat/ed+prompt2-dk55-none/against-none/standard.json", COMPARISON | {"train_model": 2, "mix_training_set": 2}),
         ("novelty", NOVELTY | {"novelty": 1}),
         ("results/paper/reports/novelty/prompt2/dk60/random/seed1.svg", NOVELTY | {"select_diverse": 2}),
         ("results/paper/judged/prompt2/before/seed0.summary.json", GENERATION | {"judge": 1}),
@@ -223,13 +229,13 @@ def rules(repository):
 
 
 def local_rules(repository):
-    text = "".join(path.read_text() for path in (repository / "rules").glob("*.smk"))
+    text = "".join(path.read_text() for path in [repository / "Snakefile", *(repository / "rules").glob("*.smk")])
     return set(re.findall(r"\w+", " ".join(re.findall(r"localrules:((?:\n    \w+,)+)", text))))
 
 
 #: Rules that run where Snakemake runs: those that need a network, those that only name targets, and those of a second.
 LOCAL = {
-    "all", "reviewer", "fetch_ed", "fetch_model", "fetch_repository", "novelty", "table1", "table2",
+    "all", "reviewer", "comparisons", "fetch_ed", "fetch_model", "fetch_repository", "novelty", "table1", "table2",
     "table3", "table4", "archive", "pack_archive", "take_archived", "list_test_ids",
     "count_samples", "make_cells", "make_bertscore_cells", "make_sample_cells", "make_table", "check_claims",
     "report_claims", "figure1", "figure5", "figure7", "figure8", "make_figure1",

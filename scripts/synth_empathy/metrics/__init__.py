@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -149,13 +150,19 @@ def empty_predictions(responses: list[Record]) -> Record:
 def tokens(protocol: str, texts: list[str]) -> list[str]:
     """Each text's tokens between blanks, lower-cased, as a protocol's Distinct and CIDEr take them."""
     if protocol == "paper":
-        from ..tokens import metric_words  # NLTK takes seconds to import, and --help should not
-
-        return [" ".join(metric_words(text)) for text in texts]
+        return [paper_tokens(text) for text in texts]
     from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
     tokenize = Tokenizer13a()
     return [tokenize(text.lower()) for text in texts]
+
+
+@lru_cache(maxsize=100_000)
+def paper_tokens(text: str) -> str:
+    """A text's lower-cased NLTK tokens between blanks; kept, since references and short replies come again and again."""
+    from ..tokens import metric_words  # NLTK takes seconds to import, and --help should not
+
+    return " ".join(metric_words(text))
 
 
 def shown(protocol: str, texts: list[str]) -> list[str]:

@@ -63,7 +63,12 @@ def distinct(predictions: list[str]) -> dict[str, float]:
 
 
 def rouge(predictions: list[str], references: list[str], tokenizer: Tokenizer | None = None) -> dict[str, float]:
-    """ROUGE-1, -2 and -L by rouge-score, without stemming: the mean of the rows' F1.
+    """ROUGE-1, -2 and -L by rouge-score, without stemming: the mean of the rows' F1, as ``rouge_rows`` gives them."""
+    return {kind: mean(values) for kind, values in rouge_rows(predictions, references, tokenizer).items()}
+
+
+def rouge_rows(predictions: list[str], references: list[str], tokenizer: Tokenizer | None = None) -> dict[str, list[float]]:
+    """The F1 of each row's ROUGE-1, -2 and -L, times 100.
 
     Args:
         tokenizer: ``None`` means the library's own (lower case, runs of a-z and 0-9).
@@ -72,11 +77,16 @@ def rouge(predictions: list[str], references: list[str], tokenizer: Tokenizer | 
 
     scorer = RougeScorer(list(ROUGE_TYPES), use_stemmer=False, tokenizer=tokenizer)
     rows = [scorer.score(reference, prediction) for prediction, reference in zip(predictions, references, strict=True)]
-    return {kind: 100 * mean(row[kind].fmeasure for row in rows) for kind in ROUGE_TYPES}
+    return {kind: [100 * row[kind].fmeasure for row in rows] for kind in ROUGE_TYPES}
 
 
 def cider(predictions: list[str], references: list[str]) -> dict[str, float]:
-    """CIDEr of the COCO caption evaluation (n-grams 1..4, IDF from the references), times 100.
+    """CIDEr of the COCO caption evaluation: the mean over the rows, as ``cider_rows`` gives them."""
+    return {"cider": mean(cider_rows(predictions, references))}
+
+
+def cider_rows(predictions: list[str], references: list[str]) -> list[float]:
+    """Each row's CIDEr (n-grams 1..4, IDF from all references), times 100.
 
     The library's scale is 0 to 10, so a perfect corpus has 1000 here. A corpus of one row, or whose references are
     all empty, has no IDF to weigh by: 0.
@@ -84,9 +94,9 @@ def cider(predictions: list[str], references: list[str]) -> dict[str, float]:
     from pycocoevalcap.cider.cider_scorer import CiderScorer
 
     if not any(reference.split() for reference in references):
-        return {"cider": 0.0}
+        return [0.0] * len(references)
     scorer = CiderScorer()
     for prediction, reference in zip(predictions, references, strict=True):
         scorer += (prediction, [reference])
     _, rows = scorer.compute_score()
-    return {"cider": 100 * mean(rows.tolist())}
+    return [100 * value for value in rows.tolist()]

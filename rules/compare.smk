@@ -1,0 +1,87 @@
+"""Is the difference between two systems more than the draw of the test samples? Paired bootstrap resampling (docs/comparisons.md).
+
+Requires: both systems' responses for every seed, and their BERTScore, unless the configuration leaves it out.
+Makes, for each {protocol}: paper, or standard
+    <results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.json    differences, 95 % intervals and p, by metric
+Targets by name: comparisons
+"""
+
+
+def seeds_of(pattern):
+    """A pattern's files for every seed."""
+    return expand(pattern, seed=config["seeds"], allow_missing=True)
+
+
+def bertscore_of(pattern):
+    """A pattern's files for every seed; none when the configuration leaves BERTScore out."""
+    return seeds_of(pattern) if BERTSCORE else []
+
+
+def table1_comparisons(wildcards):
+    """Each system of Table 1 that was trained on synthetic samples, against the same base model on the comparison's baseline."""
+    baseline, protocol = (
+        config["comparison"]["baseline"],
+        config["evaluation"]["protocol"],
+    )
+    return [
+        f"<results>/comparisons/{row.system}/against-{baseline}/{protocol}.json"
+        for row in table_rows("table1")
+        if row.training_set.startswith("ed+")
+    ]
+
+
+localrules:
+    comparisons,
+
+
+rule comparisons:
+    input:
+        table1_comparisons,
+
+
+rule compare_systems:
+    input:
+        system=seeds_of(
+            "<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl"
+        ),
+        baseline=seeds_of("<results>/responses/{base}/{other}/seed{seed}/test.jsonl"),
+        system_bertscore=bertscore_of(
+            "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-bertscore.json"
+        ),
+        baseline_bertscore=bertscore_of(
+            "<results>/metrics/{base}/{other}/seed{seed}/{protocol}-bertscore.json"
+        ),
+        code=code(
+            "compare_systems",
+            "bootstrap",
+            "tokens",
+            "metrics/__init__",
+            "metrics/overlap",
+        ),
+    output:
+        "<results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.json",
+    log:
+        "<results>/logs/compare_systems/{base}/{training_set}/against-{other}/{protocol}.log",
+    benchmark:
+        "<results>/benchmarks/compare_systems/{base}/{training_set}/against-{other}/{protocol}.tsv"
+    wildcard_constraints:
+        other=f"none|authors|published|{TRAINED}",
+    container:
+        image("core")
+    resources:
+        mem_mb=grows(4000),
+        runtime=grows(60),
+    params:
+        settings=flags({"draws": config["comparison"]["draws"], "seed": config["seed"]}),
+    shell:
+        "{PYTHON[core]} scripts/compare_systems.py"
+        " --system {input.system}"
+        " --system-bertscore {input.system_bertscore}"
+        " --system-name {wildcards.base}/{wildcards.training_set}"
+        " --baseline {input.baseline}"
+        " --baseline-bertscore {input.baseline_bertscore}"
+        " --baseline-name {wildcards.base}/{wildcards.other}"
+        " --protocol {wildcards.protocol}"
+        " {params.settings}"
+        " --output {output}"
+        " > {log} 2>&1"

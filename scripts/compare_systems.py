@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""Compare a system with a baseline on the same test samples: differences, 95 % intervals and p by paired bootstrap resampling."""
+
+from pathlib import Path
+
+from synth_empathy import bootstrap, cli, metrics
+from synth_empathy.errors import UserError
+from synth_empathy.records import write_json
+
+
+def main() -> None:
+    """Parse flags, compare, write one JSON document."""
+    flags = cli.parser(__doc__)
+    for side in ("system", "baseline"):
+        flags.add_argument(f"--{side}", type=Path, nargs="+", required=True, metavar="FILE.jsonl", help=f"the {side}'s responses, a file a seed")
+        flags.add_argument(
+            f"--{side}-bertscore", type=Path, nargs="*", default=[], metavar="FILE.json",
+            help="their BERTScore by evaluate.py --bertscore-only, in the same order; none leaves BERTScore out",
+        )  # fmt: skip
+        flags.add_argument(f"--{side}-name", metavar="NAME", help=f"the {side}'s name in the result; its first file when not given")
+    flags.add_argument("--protocol", choices=sorted(metrics.PROTOCOLS), required=True, help="as of evaluate.py")
+    flags.add_argument("--draws", type=cli.count, default=1000, help="how often the test samples are drawn with replacement")
+    flags.add_argument("--seed", type=int, default=0, help="of the draws")
+    flags.add_argument("--output", type=Path, required=True, metavar="FILE.json", help="the comparison")
+    args = flags.parse_args()
+
+    sides = {side: (getattr(args, side), getattr(args, f"{side}_bertscore")) for side in ("system", "baseline")}
+    if args.system == args.baseline:
+        raise UserError(f"{args.system[0]} is compared with itself", "give --system and --baseline different responses")
+    outputs = [read(side, *files, args.protocol) for side, files in sides.items()]
+    found = bootstrap.compare(*outputs, args.protocol, args.draws, args.seed)
+    names = {side: getattr(args, f"{side}_name") or str(sides[side][0][0]) for side in sides}
+    about = {"test": bootstrap.TEST, "protocol": args.protocol, "draws": args.draws, "seed": args.seed}
+    counts = {"seeds": {side: len(sides[side][0]) for side in sides}, "samples": len(outputs[0][0].ids)}
+    write_json(args.output, names | about | counts | {"metrics": found})
+    for metric, entry in found.items():
+        low, high = entry["interval"]
+        means = f"{entry['system']['mean']:.2f} against {entry['baseline']['mean']:.2f}"
+        print(f"{metric}: {means}, {low:+.2f} to {high:+.2f}, p = {entry['p']:.4f}, two-sided {entry['p_two_sided']:.4f}")
+
+
+def read(side: str, responses: list[Path], bertscores: list[Path], protocol: str) -> list[bootstrap.Output]:
+    """One side's outputs, a seed each."""
+    if bertscores and len(bertscores) != len(responses):
+        raise UserError(f"--{side} has {len(responses)} files and --{side}-bertscore {len(bertscores)}", "give BERTScore of each of the responses, or of none")
+    return [bootstrap.read_output(path, bertscore, protocol) for path, bertscore in zip(responses, bertscores or [None] * len(responses))]
+
+
+if __name__ == "__main__":
+    cli.run(main)
