@@ -300,24 +300,27 @@ def test_a_system_against_itself_and_bertscore_of_some_seeds_are_refused(two, tm
 
 
 def test_the_rule_compares_all_seeds_with_real_bertscores(checkout):
-    """From responses that are there, and are newer than the model: what made them is not asked for again."""
+    """From responses that are there, and are newer than model and samples: what made them is not asked for again."""
     words = ["--cores", "2", "--configfile", "config/demo.yaml", "seeds.yaml", "--"]
-    (checkout.folder / "seeds.yaml").write_text("seeds: [0, 1]\ncomparison: {draws: 100}\n")
-    done = checkout.snakemake(*words, "models/all-minilm-l6-v2/manifest.json")
+    (checkout.folder / "seeds.yaml").write_text("seeds: [0, 1]\ncomparison: {draws: 100}\ned: {keep: {test: 6}}\n")
+    results = checkout.folder / "results/demo"
+    done = checkout.snakemake(*words, "models/all-minilm-l6-v2/manifest.json", "results/demo/ed/test_ids.json")
     assert done.returncode == 0, done.stdout + done.stderr
+    ids = json.loads((results / "ed/test_ids.json").read_text())
+    rows = [(name, *row[1:]) for name, row in zip(ids, ROWS)]
     for training_set, column in (("ed+prompt2-dk20-kcenter", 1), ("ed", 2)):
         for seed in (0, 1):
-            path = checkout.folder / f"results/demo/responses/smollm2-135m/{training_set}/seed{seed}/test.jsonl"
+            path = results / f"responses/smollm2-135m/{training_set}/seed{seed}/test.jsonl"
             path.parent.mkdir(parents=True)
-            responses(path, column, ROWS[:6] if seed == 0 else [(name, better, worse, reference) for name, worse, better, reference in ROWS[:6]])
+            responses(path, column if seed == 0 else 3 - column, rows)
     done = checkout.snakemake(*words, "comparisons")
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads((checkout.folder / "results/demo/comparisons/smollm2-135m/ed+prompt2-dk20-kcenter/against-ed/paper.json").read_text())
+    assert done.returncode == 0 and "train_model" not in done.stdout + done.stderr, done.stdout + done.stderr
+    found = json.loads((results / "comparisons/smollm2-135m/ed+prompt2-dk20-kcenter/against-ed/paper.json").read_text())
     assert (found["system"], found["baseline"]) == ("smollm2-135m/ed+prompt2-dk20-kcenter", "smollm2-135m/ed")
     assert (found["seeds"], found["samples"], found["draws"]) == ({"system": 2, "baseline": 2}, 6, 100)
     name = "bert_f1 by all-minilm-l6-v2, layer 5"
     assert set(found["metrics"]) == {*OVERLAP, *(name.replace("f1", part) for part in ("p", "r", "f1"))}
     for entry in found["metrics"].values():
-        assert entry["system"]["by_seed"] == entry["baseline"]["by_seed"][::-1] and entry["difference"] == pytest.approx(0, abs=1e-9)
-    seed0 = json.loads((checkout.folder / "results/demo/metrics/smollm2-135m/ed/seed0/paper-bertscore.json").read_text())
+        assert entry["system"]["by_seed"] == pytest.approx(entry["baseline"]["by_seed"][::-1]) and entry["difference"] == pytest.approx(0, abs=1e-9)
+    seed0 = json.loads((results / "metrics/smollm2-135m/ed/seed0/paper-bertscore.json").read_text())
     assert found["metrics"][name]["baseline"]["by_seed"][0] == pytest.approx(seed0["bertscore_other"]["f1"])
