@@ -16,6 +16,9 @@ The method, in the order data flows; each file opens with what it needs and what
 configfile: "config.yaml"
 
 
+report: "resources/captions/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/cluster.smk"
 

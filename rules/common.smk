@@ -174,18 +174,19 @@ def left_out(base, training_set):
 
 
 def everything(wildcards):
-    """Every table and figure, Figure 7 where there are judgements to draw, and Table 1's comparisons."""
+    """Every table and figure, and Table 1's comparisons; Figure 7 where there are judgements to draw."""
     numbers = [1, 5, 7, 8] if config["human"]["judgements"] else [1, 5, 8]
-    files = expand(
-        "<results>/tables/table{number}.{kind}",
-        number=[1, 2, 3, 4],
-        kind=["csv", "md", "tex"],
-    ) + expand(
+    drawn = expand(
         "<results>/figures/figure{number}.{kind}",
         number=numbers,
         kind=["pdf", "svg", "png"],
     )
-    return files + table1_comparisons(wildcards)
+    printed = expand(
+        "<results>/tables/table{number}.{kind}",
+        number=[1, 2, 3, 4],
+        kind=["csv", "md", "tex"],
+    )
+    return printed + drawn + table1_comparisons(wildcards)
 
 
 def everything_from_the_archive(wildcards):

@@ -19,9 +19,12 @@ def bertscore_of(pattern):
 
 def table1_comparisons(wildcards):
     """Each system of Table 1 that was trained on synthetic samples, against the same base model on the comparison's baseline."""
-    file = f"against-{config['comparison']['baseline']}/{config['evaluation']['protocol']}.json"
+    baseline, protocol = (
+        config["comparison"]["baseline"],
+        config["evaluation"]["protocol"],
+    )
     return [
-        f"<results>/comparisons/{row.system}/{file}"
+        f"<results>/comparisons/{row.system}/against-{baseline}/{protocol}.json"
         for row in table_rows("table1")
         if row.training_set.startswith("ed+")
     ]

@@ -91,6 +91,7 @@ rule make_figure1:
             "<results>/figures/figure1.png",
             caption="../resources/captions/figure1.rst",
             category="Figures",
+            labels={"figure": "1"},
         ),
     log:
         "<results>/logs/make_figure1.log",
@@ -120,6 +121,7 @@ rule make_figure5:
             "<results>/figures/figure5.png",
             caption="../resources/captions/figure5.rst",
             category="Figures",
+            labels={"figure": "5"},
         ),
     log:
         "<results>/logs/make_figure5.log",
@@ -149,6 +151,7 @@ rule make_figure7:
             "<results>/figures/figure7.png",
             caption="../resources/captions/figure7.rst",
             category="Figures",
+            labels={"figure": "7"},
         ),
         csv="<results>/figures/figure7.csv",
     log:
@@ -180,6 +183,7 @@ rule make_figure8:
             "<results>/figures/figure8.png",
             caption="../resources/captions/figure8.rst",
             category="Figures",
+            labels={"figure": "8"},
         ),
     log:
         "<results>/logs/make_figure8.log",

@@ -42,7 +42,7 @@ rule judge:
         stage=f"before|{QUALITY}-(?:kcenter|random|none)",
     container:
         image("llm", config["models"][JUDGE["model"]]["gpus"])
-    threads: 2
+    threads: model_threads(config["models"][JUDGE["model"]]["gpus"])
     resources:
         gpu=config["models"][JUDGE["model"]]["gpus"],
         mem_mb=judging_memory,

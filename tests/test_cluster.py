@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from snakemake_executor_plugin_slurm.partitions import PartitionLimits
@@ -192,7 +193,7 @@ def test_a_slip_in_the_partitions_ends_the_run_with_a_sentence(checkout):
 
 def planned(checkout):
     """What a dry-run on the cluster says of each job: {output: (resources, command)}."""
-    done = checkout.snakemake("--profile", "slurm", "-n", "-p", "--", "table1", "novelty")
+    done = checkout.snakemake("--profile", "slurm", "-n", "-p", "--", "all", "novelty")
     assert done.returncode == 0, done.stdout + done.stderr
     found = re.findall(r"(?m)^    output: (.*)\n(?:    .*\n)*?    resources: (.*)\nShell command: (.*)", done.stdout)
     return {output: (dict(part.split("=") for part in resources.split(", ")), command) for output, resources, command in found}
@@ -200,6 +201,8 @@ def planned(checkout):
 
 def test_the_way_to_ask_by_gres_in_the_docs_asks_for_what_gpu_asks_for(checkout, repository):
     [block] = re.findall(r"```yaml\n(set-resources:.*?)```", (repository / "docs/cluster.md").read_text(), re.DOTALL)
+    rules = re.findall(r"(?ms)^rule (\w+):(.*?)(?=^\S|\Z)", "".join(path.read_text() for path in sorted((repository / "rules").glob("*.smk"))))
+    assert yaml.safe_load(block)["set-resources"].keys() == {name for name, text in rules if re.search(r"(?m)^ +gpu=", text)}
     without_containers(checkout.folder)
     by_gpu = planned(checkout)
     with (checkout.folder / "slurm/config.yaml").open("a") as profile:

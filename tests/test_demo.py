@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -106,6 +107,17 @@ def test_from_the_archive_alone_every_table_and_figure_comes_out_the_same(small,
     done = reviewer.snakemake(*words, f"{KEY}/cells/table2/smollm2-135m/ed+prompt1-dk0-kcenter/cider.json")
     assert done.returncode == 1
     assert "has no responses/smollm2-135m/ed+prompt1-dk0-kcenter/seed0/test.jsonl" in done.stdout + done.stderr
+
+
+def test_a_report_holds_every_table_and_figure_with_its_caption(small):
+    done = small.snakemake("--cores", "1", *SMALL, "--report", "report.html", "--", "all")
+    assert done.returncode == 0, done.stdout + done.stderr
+    added = set(re.findall(r"Adding (\S+) ", done.stdout + done.stderr))
+    assert added == {f"table{number}.csv" for number in (1, 2, 3, 4)} | {f"figure{number}.png" for number in (1, 5, 7, 8)}
+    page = (small.folder / "report.html").read_text()
+    for words in ("Table 3 of the paper (section 4.5)", "Figure 8 of the paper (section 4.4)", "Neither the values nor their differences"):
+        assert words in page
+    assert not re.search(r"""(src|href)=["']https?://[^"']*[.](js|css)""", page)  # it opens without a network
 
 
 def test_a_converted_model_does_not_depend_on_the_environment(small):

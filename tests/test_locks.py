@@ -58,5 +58,5 @@ def test_locks_resolve_as_they_stand(uv, image, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | ({"SSL_CERT_FILE": certificates} if certificates else {}))
     assert done.returncode == 0, done.stderr
     assert "Would install" in done.stderr
-    if image.endswith("cuda") and not chosen.base:
+    if image.endswith("cuda") and not base:
         assert "nvidia-cublas" in done.stderr and "+cpu" not in done.stderr

@@ -185,7 +185,7 @@ def radar_notes(data: Radar) -> list[str]:
     if data.below_zero:
         notes.append(f"Below 0, drawn at the centre: {'; '.join(data.below_zero)}.")
     if data.other_model:
-        notes.append(f"BERT-P, -R, -F1: by {data.other_model}, not by the paper's roberta-large.")
+        notes.append(f"* BERT-P, -R, -F1: by {data.other_model}, not by the paper's roberta-large.")
     return notes
 
 
@@ -234,7 +234,7 @@ def draw_figure5(before: Judged, after: Judged, paper: tuple[PaperStage, PaperSt
         handles += [Line2D([], [], **mark_of(True), label="paper: more than")] if any(stage.above for stage in paper) else []
         notes = [*judge_notes(before, after), *dict.fromkeys([*before.notes, *after.notes, note or ""])]
         width = max(WIDTH, 0.45 + 0.74 * len(before.means))
-        figure = sheet("Figure 5: generated data before and after selection, as the judge marks it", 3.7, handles, notes, width)
+        figure = sheet("Figure 5: the judge's marks before and after selection", 3.7, handles, notes, width)
         marks, full = figure.subplots(2, 1)
         draw_stages(marks, (before.means, after.means), (before.spread, after.spread), [stage.mean for stage in paper], "{:.2f}")
         label_groups(marks, [*before.titles, "Mean"], (before.means, after.means), [told(stage.mean, "{:.2f}") for stage in paper], "{:.2f}")
@@ -296,9 +296,7 @@ def draw_figure7(results: list[Result], count: str, paper: dict[str, dict[str, f
     with style():
         handles = [Patch(facecolor=fill, hatch=hatch, edgecolor="black", linewidth=0.5, label=name) for name, (fill, hatch) in FILLS.items()]
         notes = ["MADE-UP JUDGEMENTS: nobody compared any responses; the bars show the machinery alone."] if made_up else []
-        figure = sheet(
-            "Figure 7: human A/B test, our system against each baseline", 0.55 + 0.42 * len(results), handles, [*notes, note or "", *ab_notes(results, count)]
-        )
+        figure = sheet("Figure 7: human A/B test against each baseline", 0.55 + 0.42 * len(results), handles, [*notes, note or "", *ab_notes(results, count)])
         axes = figure.add_subplot()
         labels, places = [], []
         for number, found in enumerate(results):
