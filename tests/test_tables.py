@@ -86,6 +86,12 @@ def test_the_papers_run_has_the_papers_rows(config, repository):
     assert tables.rows_of(config, "table3")[1].title == "qwen1.5-7b-chat, prompt2, as many as DK 55, drawn"
 
 
+def test_rows_of_published_outputs_are_marked(config):
+    system = {"title": "KEMP", "base": "kemp", "training_set": "published", "paper_row": None}
+    changed = config | {"systems": config["systems"] | {"kemp": system}, "tables": config["tables"] | {"table1": {"systems": ["kemp", "seek"]}}}
+    assert [row.title for row in tables.rows_of(changed, "table1")] == ["KEMP (published outputs)", "SEEK"]
+
+
 def test_a_row_that_no_table_lists_can_be_made_all_the_same(config):
     listed = tables.row_of(config, "table1", "qwen1.5-7b-chat", "ed")
     assert (listed.title, listed.paper_row) == ("Qwen1.5-7B-F.T.", "Qwen1.5-7B-F.T.")

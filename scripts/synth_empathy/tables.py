@@ -63,7 +63,8 @@ def rows_of(settings: dict[str, Any], table: str) -> list[Row]:
     chosen = settings["tables"][table]
     if table == "table1":
         systems = [settings["systems"][name] for name in chosen["systems"]]
-        return [Row(s["base"], s["training_set"], s["title"], s["paper_row"]) for s in systems]
+        marks = {"published": " (published outputs)"}
+        return [Row(s["base"], s["training_set"], s["title"] + marks.get(s["training_set"], ""), s["paper_row"]) for s in systems]
     if table == "table2":
         return [
             trained(series["base"], series["prompt"], f"dk{dk:g}", chosen["selection"])
