@@ -107,6 +107,13 @@ def test_from_the_archive_alone_every_table_and_figure_comes_out_the_same(small,
     done = reviewer.snakemake(*words, f"{KEY}/cells/table2/smollm2-135m/ed+prompt1-dk0-kcenter/cider.json")
     assert done.returncode == 1
     assert "has no responses/smollm2-135m/ed+prompt1-dk0-kcenter/seed0/test.jsonl" in done.stdout + done.stderr
+    shutil.rmtree(reviewer.folder / KEY / "cells/table1/smollm2-135m/none")
+    (reviewer.folder / KEY / "tables/table1.csv").unlink()
+    (reviewer.folder / "partial.yaml").write_text("tables: {partial: true}\n")
+    done = reviewer.snakemake("--cores", "2", *SMALL, "partial.yaml", *words[5:], "table1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = read_table(reviewer, 1)
+    assert lines["smollm2-135m/none", "cider"]["ours"] == "missing" and lines[OURS, "cider"]["ours"] != "missing"
 
 
 def test_a_report_holds_every_table_and_figure_with_its_caption(small):

@@ -165,7 +165,7 @@ def number(value: float | None, metric: str, sign: str = "") -> str:
 def lines_of(cell: Cell | None, metric: str) -> tuple[str, str, str]:
     """Ours (with the seeds' standard deviation), the paper's, the difference, as texts."""
     if cell is None:
-        return MISSING, MISSING, MISSING
+        return MISSING, "", ""  # the paper's value stands in the cell, too
     ours = number(cell.value, metric) + (f" ± {number(cell.sd, metric)}" if cell.sd is not None else "")
     return ours, number(cell.paper, metric), number(cell.difference, metric, "+")
 
@@ -184,7 +184,7 @@ def as_csv(table: Table) -> str:
 def csv_lines(metric: str, cell: Cell | None) -> list[list[Any]]:
     """A cell's lines without its row's name, unformatted but for two decimals."""
     if cell is None:
-        return [[metric, MISSING, "", MISSING, MISSING, "", "", "", "the cell was not made"]]
+        return [[metric, MISSING, "", "", "", "", "", "", "the cell was not made"]]
     sd = "" if cell.sd is None else plain(cell.sd, metric)
     values = [plain(cell.value, metric), sd, plain(cell.paper, metric), plain(cell.difference, metric, "+")]
     about = [cell.test_samples or "", len(cell.by_seed), cell.protocol or ""]
