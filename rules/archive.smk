@@ -14,7 +14,7 @@ def archived_files(wildcards):
     for table in tables.COLUMNS:
         for row in table_rows(table):
             if not left_out(row.base, row.training_set):
-                for seed in config["seeds"]:
+                for seed in system_seeds(row.training_set):
                     files.update(archived_of_row(table, row, protocol, seed))
     files.update(judged_before(wildcards) + judged_after(wildcards))
     return sorted(files)

@@ -16,7 +16,7 @@ def seed_paths(wildcards, kind, name):
     """A row's files of one kind, one a seed."""
     return [
         f"<results>/{kind}/{wildcards.base}/{wildcards.training_set}/seed{seed}/{name}"
-        for seed in config["seeds"]
+        for seed in system_seeds(wildcards.training_set)
     ]
 
 
@@ -65,7 +65,8 @@ def seed_flags(wildcards, input):
     if not input.documents:
         why = left_out(wildcards.base, wildcards.training_set)
         return flags({"left_out": why or "the configuration leaves BERTScore out"})
-    pairs = zip(config["seeds"], input.documents, strict=True)
+    seeds = system_seeds(wildcards.training_set)
+    pairs = zip(seeds, input.documents, strict=True)
     return " ".join(f"--seed {seed} {path}" for seed, path in pairs)
 
 

@@ -173,6 +173,12 @@ def left_out(base, training_set):
     return f"neither baselines: {base}: data nor results is set (docs/baselines.md)"
 
 
+def system_seeds(training_set):
+    """The seeds that a system has: the configuration's; the first of them where outputs exist once, and a spread would be made up."""
+    once = training_set in ("authors", "published")
+    return config["seeds"][:1] if once else config["seeds"]
+
+
 def everything(wildcards):
     """Every table and figure, and Table 1's comparisons; Figure 7 where there are judgements to draw."""
     numbers = [1, 5, 7, 8] if config["human"]["judgements"] else [1, 5, 8]
