@@ -99,6 +99,7 @@ rule evaluate_bertscore:
         mem_mb=grows(4000 + BERTSCORE.get("mem_mb", 0)),
         runtime=grows(60),
     params:
+        gpus=BERTSCORE.get("gpus", 0),
         subset=subset_flag,
         layer=flags({"bertscore_layer": config["evaluation"]["bertscore"]["layer"]}),
     shell:
@@ -108,6 +109,7 @@ rule evaluate_bertscore:
         " {params.subset}"
         " --protocol {wildcards.protocol}"
         " --bertscore-only"
+        " --gpus {params.gpus}"
         " --bertscore-model $(dirname {input.model})"
         " {params.layer}"
         " --output {output}"

@@ -4,7 +4,7 @@
 import argparse
 from pathlib import Path
 
-from synth_empathy import cli, metrics
+from synth_empathy import cli, devices, metrics
 from synth_empathy.errors import UserError
 from synth_empathy.metrics import bertscore
 from synth_empathy.records import read_json, write_json
@@ -21,12 +21,14 @@ def main() -> None:
     flags.add_argument("--bertscore-model", type=Path, metavar="DIR", help="local folder of BERTScore's model; only roberta-large is reported as bert_*")
     flags.add_argument("--bertscore-layer", type=int, metavar="N", help="the layer to compare; 17 for roberta-large when not given")
     flags.add_argument("--bertscore-baseline", type=Path, metavar="FILE", help="rescale with this table (LAYER,P,R,F); roberta-large has bert-score's own")
+    flags.add_argument("--gpus", type=int, default=0, help="GPUs that BERTScore counts on; refused where there are fewer")
     flags.add_argument("--test-ids", type=Path, metavar="JSON", help="the test samples' ids: refuse responses to others, or in another order")
     flags.add_argument("--subset", action="store_true", help="with --test-ids: samples may be lacking; the number scored is in the output")
     args = flags.parse_args()
 
     if args.test_ids:
         metrics.check_test_set(args.responses, read_json(args.test_ids), args.subset)
+    devices.check_gpus(args.gpus)
     model = bertscore_model(args)
     score = metrics.evaluate_bertscore if args.bertscore_only else metrics.evaluate
     result = score(args.responses, args.protocol, model)

@@ -31,3 +31,10 @@ def test_a_step_with_fewer_gpus_than_it_counts_on_refuses_to_begin(script, sampl
     done = step(script, *flags_of(script, samples, tiny_model, tmp_path, repository), "--gpus", MORE, "--state", tmp_path / "state")
     assert done.returncode == 1 and f"run on {MORE} GPUs, and torch sees" in done.stderr and "--nv" in done.stderr
     assert not (tmp_path / "output").exists() and not (tmp_path / "e.npy").exists()
+
+
+def test_bertscore_with_fewer_gpus_than_it_counts_on_refuses_to_begin(tiny_model, tmp_path, step):
+    (tmp_path / "responses.jsonl").write_text('{"prediction": "oh no", "reference": "oh dear"}\n')
+    flags = ["--responses", tmp_path / "responses.jsonl", "--protocol", "paper", "--bertscore-only", "--bertscore-model", tiny_model, "--bertscore-layer", 1]
+    done = step("evaluate.py", *flags, "--gpus", MORE, "--output", tmp_path / "output.json")
+    assert done.returncode == 1 and f"run on {MORE} GPUs, and torch sees" in done.stderr and not (tmp_path / "output.json").exists()
