@@ -162,6 +162,7 @@ def test_a_shard_that_is_preempted_then_killed_then_out_of_time_goes_on_from_its
     first = running("generate")
     subprocess.run(["scontrol", "requeue", first], check=True)
     until(lambda: state_of(first) == "PENDING", process, "the preempted job in the queue")
+    time.sleep(3)  # in the second in which a job was taken off a node, the node refuses it ("Job credential revoked")
     subprocess.run(["scontrol", "update", f"JobId={first}", "StartTime=now"], check=True)  # Slurm would wait two minutes
     until(lambda: (finished_before(site) or 0) >= 1, process, "the requeued job")
     kept = rows_kept(site)
