@@ -5,6 +5,7 @@ they fail. Only what docs/cluster.md tells a user to set is set: the account, an
 """
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -39,9 +40,18 @@ SHARD = "results/small/synthetic/prompt2/outputs/0.jsonl"
 
 
 @pytest.fixture
-def site(small, tmp_path):
-    """A fresh checkout set up for the cluster as docs/cluster.md says, without containers, with the demo's models."""
-    return make_site(tmp_path / "checkout", small)
+def site(slurm, small, tmp_path):
+    """A fresh checkout set up for the cluster as docs/cluster.md says, without containers, with the demo's models; its jobs end with it."""
+    yield make_site(tmp_path / "checkout", small)
+    while STARTED:
+        process = STARTED.pop()
+        process.kill()
+        process.wait()
+    subprocess.run(["scancel", "--user", str(os.getuid())], check=True)
+
+
+#: Runs in the background; a test that fails may leave one.
+STARTED = []
 
 
 def make_site(folder, small):
@@ -110,7 +120,8 @@ def start(site, *more):
     """Snakemake in the background with its output in a file; an interrupt reaches it as Ctrl-C would."""
     command = list(map(str, [*ASKING_OFTEN, *words(*more)]))
     with open(site.folder / "told.log", "w") as log:
-        return subprocess.Popen(command, cwd=site.folder, stdout=log, stderr=subprocess.STDOUT, preexec_fn=heed_interrupts)
+        STARTED.append(subprocess.Popen(command, cwd=site.folder, stdout=log, stderr=subprocess.STDOUT, preexec_fn=heed_interrupts))
+    return STARTED[-1]
 
 
 def heed_interrupts():
