@@ -174,8 +174,12 @@ def left_out(base, training_set):
 
 
 def system_seeds(training_set):
-    """The seeds that a system has: the configuration's; the first of them where outputs exist once, and a spread would be made up."""
-    once = training_set in ("authors", "published")
+    """The seeds that a system has: the configuration's; the first alone where every seed gives the same, and a spread would be made up.
+
+    So it is with outputs that exist once, and with a model that nobody trained and that answers without drawing.
+    """
+    greedy = config["responding"]["temperature"] == 0
+    once = training_set in ("authors", "published") or training_set == "none" and greedy
     return config["seeds"][:1] if once else config["seeds"]
 
 

@@ -341,7 +341,7 @@ class Run:
         cell = {
             "table": table, "base": base, "training_set": training_set, "metric": metric, "title": system, "value": value, "why_null": None,
             "by_seed": {"0": value} if by_seed is None else by_seed, "sd": None, "paper": None, "difference": None,
-            "protocol": None if counted else "paper", "test_samples": None if counted else 5255, "instead": None,
+            "protocol": None if counted else "paper", "test_samples": None if counted else 5255, "empty_predictions": 0, "instead": None,
         }  # fmt: skip
         return self.write(f"cells/{table}/{system}/{metric}.json", cell | changes)
 

@@ -215,3 +215,20 @@ def test_the_log_counts_rows_and_tokens(capsys):
 
 def rows_kept(tmp_path):
     return sum(path.read_text().count("\n") for path in (tmp_path / "state").glob("generate-*/*.jsonl"))
+
+
+def test_a_template_without_a_system_role_takes_the_system_prompt_in_the_users_turn(tiny_model, tmp_path):
+    """As Mixtral's does, which raises; a fault of another kind is not hidden."""
+    from jinja2 import TemplateError
+
+    from synth_empathy.chats import ChatTokenizer
+    from synth_empathy.engines import Request
+
+    chats = ChatTokenizer(tiny_model, header=True)
+    plain = chats.tokenizer.chat_template
+    chats.tokenizer.chat_template = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('roles must alternate') }}{% endif %}" + plain
+    turns = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "hello"}]
+    assert chats.text(Request("a", turns, 0)) == chats.text(Request("a", [{"role": "user", "content": "Be kind.\n\nhello"}], 0))
+    chats.tokenizer.chat_template = "{{ raise_exception('never') }}"
+    with pytest.raises(TemplateError):
+        chats.text(Request("a", turns[1:], 0))

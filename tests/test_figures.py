@@ -26,7 +26,7 @@ KINDS = figures.KINDS
 def cell(value, metric="cider", base="b", training_set="ed", title="A system", table="table1", **rest):
     """A cell; one without a value says why."""
     known = {"why_null": None if value is not None else "its run failed", "by_seed": {}, "sd": None, "paper": None, "difference": None}
-    known |= {"protocol": "paper", "test_samples": 5255, "instead": None} | rest
+    known |= {"protocol": "paper", "test_samples": 5255, "empty_predictions": 0, "instead": None} | rest
     return Cell(table=table, base=base, training_set=training_set, metric=metric, title=title, value=value, **known)
 
 
@@ -441,4 +441,5 @@ def test_figure7_without_judgements_says_what_to_set(checkout):
 def test_every_figure_has_a_caption_that_names_its_place_in_the_paper(repository):
     for number in (1, 5, 7, 8):
         caption = (repository / f"resources/captions/figure{number}.rst").read_text(encoding="utf-8")
-        assert caption.startswith(f"Figure {number} of the paper (section ") and caption.count("\n") == 1
+        assert caption.startswith(f"Figure {number} of the paper (section ") and caption.count("\n") == 3
+        assert caption.endswith('{% if snakemake.config["note"] %}**{{ snakemake.config["note"] }}**{% endif %}\n')

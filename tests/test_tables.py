@@ -146,6 +146,19 @@ def test_missing_cells_are_named_and_on_request_shown_as_missing(folder):
     assert "missing: B-4, CIDEr" in tables.as_markdown(table) and "missing" in tables.as_latex(table)
 
 
+def test_empty_predictions_are_said_under_the_table(folder):
+    full(folder, ROWS)
+    folder(ROWS[0], "cider", 20.0, 22.0, empty_predictions={"count": 3, "ids": ["a", "b", "c"]})
+    [line] = [line for line in tables.as_markdown(tables.read_table("table2", ROWS, folder.path, None, False)).splitlines() if line.startswith("- System a")]
+    assert "empty predictions: 6" in line  # of two seeds
+
+
+def test_a_system_that_an_overlay_leaves_out_keeps_its_title_and_the_papers_row(config):
+    changed = config | {"tables": config["tables"] | {"table1": {"systems": ["seek"]}}}
+    row = tables.row_of(changed, "table1", "qwen1.5-7b-chat", "ed+prompt2-dk60-kcenter")
+    assert row.paper_row == OURS and row.title.startswith("Synth-Empathy")
+
+
 def test_a_table_of_nothing_is_refused_even_on_request(tmp_path):
     with pytest.raises(UserError, match="table3 lacks"):
         tables.read_table("table3", ROWS, tmp_path, None, partial=True)
@@ -170,6 +183,7 @@ def test_latex_has_as_many_columns_in_each_line_and_escapes_what_latex_reads(fol
     [columns] = re.findall(r"\\begin\{tabular\}\{(\w+)\}", text)
     body = [line for line in text.splitlines() if line.endswith("\\\\")]
     assert len(body) == 7 and all(len(re.findall(r"(?<!\\)&", line)) == len(columns) - 1 == 11 for line in body)
+    assert "5,255 test samples, 1 seed, paper protocol" in text and "A dash: not available." in text
     assert "System a \\& b" in text and "100 \\% made\\_up" in text and text.count("\\midrule") == 2
     for rule in ("\\toprule", "\\bottomrule", "\\end{tabular}", "\\end{table*}"):
         assert text.count(rule) == 1

@@ -112,6 +112,15 @@ def test_a_target_of_the_papers_run_plans_what_it_needs_and_touches_nothing(dry_
     assert checkout.files() == before
 
 
+def test_what_every_seed_gives_alike_is_made_once(dry_run, checkout):
+    (checkout.folder / "seeds.yaml").write_text("seeds: [0, 1, 2]\n")
+    words = ["--configfile", "seeds.yaml", "--"]
+    _, jobs = dry_run(*words, "results/paper/cells/table1/mixtral-8x7b-instruct/none/rouge1.json")
+    assert jobs == ZERO_SHOT_CELL
+    _, jobs = dry_run(*words, "results/paper/cells/table1/qwen1.5-7b-chat/ed/rouge1.json")
+    assert jobs["train_model"] == jobs["respond"] == jobs["evaluate"] == 3
+
+
 def test_the_papers_run_names_its_engine_its_sampling_and_its_gpus(checkout):
     plan = checkout.snakemake("-n", "-p", "results/paper/synthetic/prompt2/outputs/7.jsonl").stdout
     for words in (

@@ -47,6 +47,7 @@ class Cell:
         sd: the seeds' standard deviation (n - 1); None with one seed.
         paper: the paper's value; None where no text that we have holds it.
         test_samples: how many samples the metric is of; None for counts.
+        empty_predictions: how many of them have an empty prediction, over all seeds; they are scored as they stand.
         instead: BERTScore by another model than the paper's: model, layer, value.
     """
 
@@ -63,6 +64,7 @@ class Cell:
     difference: float | None
     protocol: str | None
     test_samples: int | None
+    empty_predictions: int
     instead: Record | None
 
 
@@ -77,7 +79,8 @@ def make_cell(place: dict[str, str], documents: dict[str, Record], paper: float 
         UserError: the documents differ in protocol or number of samples, or lack the metric.
     """
     agreed = {key: one_of(documents, key, place) for key in ("protocol", "samples")}
-    common = {"paper": paper, "protocol": agreed["protocol"], "test_samples": agreed["samples"]}
+    empty = sum(document.get("empty_predictions", {}).get("count", 0) for document in documents.values())
+    common = {"paper": paper, "protocol": agreed["protocol"], "test_samples": agreed["samples"], "empty_predictions": empty}
     if left_out is not None or place["metric"] in BERTSCORE and any("bertscore_other" in document for document in documents.values()):
         why = left_out or "BERTScore by another model than roberta-large is not the paper's"
         other = instead(place["metric"], documents)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from jinja2 import TemplateError
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from .engines import Completion, Request, Sampling
@@ -51,8 +52,17 @@ class ChatTokenizer:
         return ids
 
     def text(self, request: Request) -> str:
-        """A request's prompt as text."""
-        return self.tokenizer.apply_chat_template(request.messages, tokenize=False, add_generation_prompt=self.header)
+        """A request's prompt as text; where the template takes no system prompt, it opens the user's turn."""
+        try:
+            return self._templated(request.messages)
+        except TemplateError:
+            if request.messages[0]["role"] != "system":
+                raise
+            return self._templated(without_system(request.messages))
+
+    def _templated(self, messages: list[dict[str, str]]) -> str:
+        """Messages by the model's own chat template."""
+        return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=self.header)
 
     def ids(self, text: str) -> list[int]:
         """A prompt's text as token ids."""
@@ -82,6 +92,12 @@ class ChatTokenizer:
         end = next((place for place, token in enumerate(row) if token in self.stops), None)
         text = self.tokenizer.decode(row[:end], skip_special_tokens=True)
         return Completion(request_id, text.strip(), len(row[:end]), "length" if end is None else "stop")
+
+
+def without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Messages with the system prompt at the head of the first user turn, as Mixtral-8x7B-Instruct's template wants it."""
+    system, user, *rest = messages
+    return [user | {"content": f"{system['content']}\n\n{user['content']}"}, *rest]
 
 
 def stop_tokens(model: Path, config, tokenizer) -> list[int]:

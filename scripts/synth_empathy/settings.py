@@ -190,8 +190,9 @@ def file_faults(settings: Settings) -> Iterator[str]:
     named |= {f"judge: criteria: {name}": path for name, path in criteria.items()}
     if settings["generation"]["demonstration"]:
         named["generation: demonstration"] = settings["generation"]["demonstration"]
-    named |= {f"published: {name}: file": system["file"] for name, system in settings["published"].items()}
-    named |= {f"baselines: {name}: results": baseline["results"] for name, baseline in settings["baselines"].items() if baseline["results"]}
+    if not settings["archive"]:  # else responses come from it
+        named |= {f"published: {name}: file": system["file"] for name, system in settings["published"].items()}
+        named |= {f"baselines: {name}: results": baseline["results"] for name, baseline in settings["baselines"].items() if baseline["results"]}
     if settings["archive"] and not Path(settings["archive"], INDEX).is_file():
         yield f"archive: {settings['archive']} is not an archive: it has no {INDEX} (docs/archive.md says how one is made)"
     if settings["human"]["judgements"]:

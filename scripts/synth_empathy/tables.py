@@ -82,7 +82,9 @@ def rows_of(settings: dict[str, Any], table: str) -> list[Row]:
 
 def row_of(settings: dict[str, Any], table: str, base: str, training_set: str) -> Row:
     """A row by its place; one that the configuration does not list for the table can still be made, under its path as name."""
-    listed = [row for row in rows_of(settings, table) if (row.base, row.training_set) == (base, training_set)]
+    systems = settings | {"tables": settings["tables"] | {"table1": {"systems": list(settings["systems"])}}}
+    known = rows_of(systems if table == "table1" else settings, table)
+    listed = [row for row in known if (row.base, row.training_set) == (base, training_set)]
     return listed[0] if listed else Row(base, training_set, f"{base}, {training_set}", f"{base}/{training_set}")
 
 
@@ -226,6 +228,7 @@ def remarks(cells: dict[str, Cell | None]) -> list[str]:
     made = [cell for cell in cells.values() if cell]
     scored = [cell for cell in made if cell.by_seed and cell.test_samples]
     measured = [f"{cell.test_samples:,} test samples, {counted(len(cell.by_seed), 'seed')}, {cell.protocol} protocol" for cell in scored]
+    measured += [f"empty predictions: {cell.empty_predictions:,}" for cell in scored if cell.empty_predictions]
     others = [(HEADINGS[cell.metric], cell.instead) for cell in made if cell.instead]
     other = [f"{name} by {found['model']}, layer {found['layer']}: {found['value']:.2f}" for name, found in others]
     lacking = [HEADINGS[metric] for metric, cell in cells.items() if cell is None]
@@ -262,7 +265,9 @@ def as_latex(table: Table) -> str:
         for place, name in enumerate(("ours", "paper", "difference")):
             values = ["--" if cell[place] == UNKNOWN else latex(cell[place]) for cell in shown]
             lines.append(" & ".join([latex(row.title) if place == 0 else "", name, *values]) + " \\\\")
-    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table*}"]) + "\n"
+    notes = [latex(note.removeprefix("- ")) for note in footnotes(table)]
+    lines += ["\\bottomrule", "\\end{tabular}", "", "\\smallskip", "\\parbox{\\linewidth}{\\footnotesize A dash: not available. " + " \\\\ ".join(notes) + "}"]
+    return "\n".join([*lines, "\\end{table*}"]) + "\n"
 
 
 def latex(text: str) -> str:
