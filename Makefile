@@ -86,7 +86,6 @@ demo-all: setup
 	@$(BIN)/snakemake --cores $(CORES) $(DEMO) -- all archive
 	@$(BIN)/snakemake --cores $(CORES) $(DEMO) -- check_claims
 	@$(BIN)/snakemake --cores 1 $(DEMO) --report results/$(RUN)/report.html -- all check_claims
-	@cat results/$(RUN)/claims.md
 	@ls results/$(RUN)/tables results/$(RUN)/figures results/$(RUN)/report.html
 
 test: setup setup-vllm

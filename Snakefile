@@ -32,6 +32,7 @@ onstart:
     check_before_start()
     check_baselines()
     keep_configuration()
+    say_what_is_lacking()
 
 
 onerror:

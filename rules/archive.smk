@@ -9,27 +9,19 @@ Targets by name: archive
 
 def archived_files(wildcards):
     """What every table and figure of the configuration is made of, as far as it takes a model or a GPU to make it."""
-    protocol = config["evaluation"]["protocol"]
     files = {"<results>/ed/test_ids.json"}
+    prompts = {config["figures"]["figure5"]["prompt"]}
     for table in tables.COLUMNS:
         for row in table_rows(table):
             if not left_out(row.base, row.training_set):
-                for seed in system_seeds(row.training_set):
-                    files.update(archived_of_row(table, row, protocol, seed))
+                files.update(row_sources(table, row))
+            if parts := settings.TRAINING_SET.fullmatch(row.training_set):
+                prompts.add(parts["prompt"])
+    files.update(f"<results>/synthetic/{prompt}{WRITTEN_BY}" for prompt in prompts)
+    for row in compared_rows():
+        files.update(comparison_sources(row))
     files.update(judged_before(wildcards) + judged_after(wildcards))
     return sorted(files)
-
-
-def archived_of_row(table, row, protocol, seed):
-    """What a row of a table is made of: responses; in Table 1 BERTScore, in Table 2 counts."""
-    files = [f"<results>/responses/{row.system}/seed{seed}/test.jsonl"]
-    if table == "table1" and BERTSCORE:
-        files.append(
-            f"<results>/metrics/{row.system}/seed{seed}/{protocol}-bertscore.json"
-        )
-    if table == "table2":
-        files.append(counts_path(row.training_set, seed))
-    return files
 
 
 localrules:
@@ -45,6 +37,7 @@ rule archive:
 rule pack_archive:
     input:
         files=archived_files,
+        judgements=config["human"]["judgements"] or [],
         code=code("pack_archive", "archive"),
     output:
         "<results>/archive/archive.json",
@@ -54,9 +47,11 @@ rule pack_archive:
         image("core")
     params:
         run=RESULTS,
+        judgements=flags({"judgements": config["human"]["judgements"]}),
     shell:
         "{PYTHON[core]} scripts/pack_archive.py"
         " --run {params.run}"
         " --files {input.files}"
+        " {params.judgements}"
         " --output $(dirname {output})"
         " > {log} 2>&1"

@@ -49,6 +49,30 @@ def selection_counts(wildcards):
     return [counts_path(wildcards.training_set, seed) for seed in config["seeds"]]
 
 
+def source_of(row, metric, seed):
+    """What a cell is made of, as far as a model or a GPU makes it."""
+    if metric in cells.COUNTS:
+        return counts_path(row.training_set, seed)
+    if metric in cells.BERTSCORE:
+        name = f"{config['evaluation']['protocol']}-bertscore.json"
+        return f"<results>/metrics/{row.system}/seed{seed}/{name}"
+    return f"<results>/responses/{row.system}/seed{seed}/test.jsonl"
+
+
+def cell_sources(row, metric):
+    """The same for every seed; none of BERTScore where the configuration leaves it out."""
+    if metric in cells.BERTSCORE and config["evaluation"]["bertscore"]["model"] is None:
+        return []
+    return [source_of(row, metric, seed) for seed in system_seeds(row.training_set)]
+
+
+def row_sources(table, row):
+    """What a row of a table is made of."""
+    return [
+        path for metric in tables.COLUMNS[table] for path in cell_sources(row, metric)
+    ]
+
+
 def row_flags(wildcards):
     """Which row of which table, and which row of the paper's."""
     row = tables.row_of(config, wildcards.table, wildcards.base, wildcards.training_set)

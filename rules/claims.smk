@@ -4,23 +4,18 @@ Requires: the list of claims (resources/paper/claims.yaml). Results are read whe
 Makes:
     <results>/claims.md      a line a claim, and the targets that those not tested need
     <results>/claims.json    the same, with every part of a claim
-Targets by name: check_claims
+Targets by name: check_claims, which prints the verdicts, and fails where the configuration asks for it (claims: fail)
 """
 
-from synth_empathy import claims as paper_claims
 from synth_empathy import evidence
 
 
 def claims_state(wildcards):
-    """What decides the verdicts besides the inputs: a digest of the results' files, and the settings that claims ask for.
+    """A digest of the results' files that decide the verdicts.
 
     As a parameter it makes the report anew when results changed, without asking for results that are not there.
     """
-    try:
-        asked = paper_claims.asked_settings(paper_claims.load(), config)
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
-    return f"{evidence.digest(Path(RESULTS))} {asked}"
+    return evidence.digest(Path(RESULTS))
 
 
 localrules:
@@ -30,7 +25,15 @@ localrules:
 
 rule check_claims:
     input:
-        multiext("<results>/claims", ".md", ".json"),
+        report="<results>/claims.json",
+    container:
+        image("core")
+    params:
+        fail=flags({"fail_on": "does-not-hold" if config["claims"]["fail"] else None}),
+    shell:
+        "{PYTHON[core]} scripts/print_claims.py"
+        " --report {input.report}"
+        " {params.fail}"
 
 
 rule report_claims:
@@ -55,17 +58,12 @@ rule report_claims:
     params:
         state=claims_state,
         results=RESULTS,
-        settings=flags(
-            {
-                "note": config["note"],
-                "fail_on": "does-not-hold" if config["claims"]["fail"] else None,
-            }
-        ),
+        note=flags({"note": config["note"]}),
     shell:
         "{PYTHON[core]} scripts/check_claims.py"
         " --results {params.results}"
         " --claims {input.claims}"
-        " {params.settings}"
+        " {params.note}"
         " --markdown {output.markdown}"
         " --json {output.json}"
         " > {log} 2>&1"

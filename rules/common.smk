@@ -25,6 +25,8 @@ CONTAINERS = (
 
 try:
     settings.check(config)
+    #: The files of the archive that the configuration names, by their paths in <results>; none without one.
+    ARCHIVED = archive.read_index(Path(config["archive"])) if config["archive"] else {}
     if CONTAINERS:
         images.check_apptainer()
 except UserError as error:
@@ -45,6 +47,10 @@ MODELS = config["models_dir"]
 SPLITS = ["train", "valid", "test"]
 SHARDS = range(config["generation"]["shards"])
 
+
+#: What an archive calls the human judgements, and which model wrote the synthetic dialogues, below <results>.
+JUDGEMENTS = "human/judgements.jsonl"
+WRITTEN_BY = "/parse_summary.json"
 
 #: A DK threshold as paths write it: 0 to 100, with decimals if any.
 DK = r"(?:100|[0-9]{1,2})(?:[.][0-9]+)?"
@@ -163,9 +169,8 @@ def left_out(base, training_set):
     if training_set != "authors":
         return None
     if config["archive"]:
-        kept = archive.read_index(Path(config["archive"]))
         folder = f"responses/{base}/authors/"
-        found = any(name.startswith(folder) for name in kept)
+        found = any(name.startswith(folder) for name in ARCHIVED)
         return None if found else f"the archive has no responses of {base}"
     given = config["baselines"][base]
     if given["data"] or given["results"]:
@@ -185,7 +190,7 @@ def system_seeds(training_set):
 
 def everything(wildcards):
     """Every table and figure, and Table 1's comparisons; Figure 7 where there are judgements to draw."""
-    numbers = [1, 5, 7, 8] if config["human"]["judgements"] else [1, 5, 8]
+    numbers = [1, 5, 7, 8] if judgements() else [1, 5, 8]
     drawn = expand(
         "<results>/figures/figure{number}.{kind}",
         number=numbers,
@@ -199,14 +204,55 @@ def everything(wildcards):
     return printed + drawn + table1_comparisons(wildcards)
 
 
+def judgements():
+    """The file of human judgements: the configuration's, or else the archive's; None where there is none."""
+    if config["human"]["judgements"] or JUDGEMENTS not in ARCHIVED:
+        return config["human"]["judgements"]
+    return f"<results>/{JUDGEMENTS}"
+
+
+def to_be_had(paths):
+    """Whether files are there, or in the archive."""
+    return all(
+        path.removeprefix("<results>/") in ARCHIVED or Path(located(path)).exists()
+        for path in paths
+    )
+
+
 def everything_from_the_archive(wildcards):
-    """Every table and figure, for a reviewer, who has an archive."""
+    """Every table and figure, for a reviewer, who has an archive; with tables: partial, what it has the files for."""
     if config["archive"] is None:
         raise WorkflowError(
             "reviewer makes tables and figures from an archive, and none is given\n"
             "  What to do: add --config archive=DIR, a folder that `snakemake archive` made (docs/archive.md)"
         )
-    return everything(wildcards)
+    written_by = [f"<results>/{name}" for name in ARCHIVED if name.endswith(WRITTEN_BY)]
+    lacking = lacking_in_the_archive(wildcards)
+    return written_by + [path for path in everything(wildcards) if path not in lacking]
+
+
+def lacking_in_the_archive(wildcards):
+    """With tables: partial, Figure 5 and the comparisons where their files are lacking; tables and other figures show gaps."""
+    if not config["tables"]["partial"]:
+        return []
+    lacking = [
+        path
+        for row, path in zip(compared_rows(), table1_comparisons(wildcards))
+        if not to_be_had(comparison_sources(row))
+    ]
+    if not to_be_had(judged_before(wildcards) + judged_after(wildcards)):
+        lacking += multiext("<results>/figures/figure5", ".pdf", ".svg", ".png")
+    return lacking
+
+
+def say_what_is_lacking():
+    """Name what a reviewer's archive lacks, before the first job."""
+    lacking = lacking_in_the_archive(None) if config["archive"] else []
+    if lacking:
+        logger.warning(
+            "not part of the target reviewer, since the archive lacks what they are made of: "
+            + ", ".join(map(located, lacking))
+        )
 
 
 def model_memory(model, attempt):

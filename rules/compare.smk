@@ -19,15 +19,23 @@ def bertscore_of(pattern):
 
 def table1_comparisons(wildcards):
     """Each system of Table 1 that was trained on synthetic samples, against the same base model on the comparison's baseline."""
-    baseline, protocol = (
-        config["comparison"]["baseline"],
-        config["evaluation"]["protocol"],
-    )
+    baseline = config["comparison"]["baseline"]
+    protocol = config["evaluation"]["protocol"]
     return [
         f"<results>/comparisons/{row.system}/against-{baseline}/{protocol}.json"
-        for row in table_rows("table1")
-        if row.training_set.startswith("ed+")
+        for row in compared_rows()
     ]
+
+
+def compared_rows():
+    """The rows of Table 1 that were trained on synthetic samples."""
+    return [row for row in table_rows("table1") if row.training_set.startswith("ed+")]
+
+
+def comparison_sources(row):
+    """What the comparison of a row of Table 1 is made of: both sides' responses and their BERTScore."""
+    baseline = tables.Row(row.base, config["comparison"]["baseline"], "", None)
+    return row_sources("table1", row) + row_sources("table1", baseline)
 
 
 localrules:

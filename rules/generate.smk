@@ -6,7 +6,7 @@ Makes:
     <results>/synthetic/{prompt}/outputs/{shard}.manifest.json    what made it, and how far it repeats
     <results>/synthetic/{prompt}/dialogues.jsonl          the rounds of context and response parsed from it
     <results>/synthetic/{prompt}/rejected.jsonl           outputs without a usable round, each with its reason
-    <results>/synthetic/{prompt}/parse_summary.json       counts
+    <results>/synthetic/{prompt}/parse_summary.json       counts, and which model wrote them
     <results>/synthetic/{prompt}/samples.jsonl            one training sample of each dialogue
 """
 
@@ -92,6 +92,10 @@ rule parse_rounds:
         outputs=expand(
             "<results>/synthetic/{{prompt}}/outputs/{shard}.jsonl", shard=SHARDS
         ),
+        manifests=expand(
+            "<results>/synthetic/{{prompt}}/outputs/{shard}.manifest.json",
+            shard=SHARDS,
+        ),
     output:
         dialogues="<results>/synthetic/{prompt}/dialogues.jsonl",
         rejected="<results>/synthetic/{prompt}/rejected.jsonl",
@@ -110,6 +114,7 @@ rule parse_rounds:
     shell:
         "{PYTHON[core]} scripts/parse_rounds.py"
         " --outputs {input.outputs}"
+        " --manifests {input.manifests}"
         " --max-words {params.max_words}"
         " --dialogues {output.dialogues}"
         " --rejected {output.rejected}"

@@ -10,15 +10,20 @@ Targets by name: table1, table2, table3, table4
 
 
 def cells_of(table, metrics):
-    """A table's cells of some metrics; on request (tables: partial) those that are there."""
-    paths = [
+    """A table's cells of some metrics; on request (tables: partial) those that are there, or whose files the archive has."""
+    return [
         f"<results>/cells/{table}/{row.system}/{metric}.json"
         for row in table_rows(table)
         for metric in metrics
+        if not config["tables"]["partial"] or cell_is_to_be_had(table, row, metric)
     ]
-    if config["tables"]["partial"]:
-        return [path for path in paths if Path(located(path)).exists()]
-    return paths
+
+
+def cell_is_to_be_had(table, row, metric):
+    """Whether a cell is there, or can be made of the archive's files."""
+    if Path(f"{RESULTS}/cells/{table}/{row.system}/{metric}.json").exists():
+        return True
+    return bool(ARCHIVED) and to_be_had(cell_sources(row, metric))
 
 
 def table_cells(wildcards):
@@ -27,10 +32,10 @@ def table_cells(wildcards):
 
 
 def rows_as_flags(table):
-    """The note, whether cells may be missing, and each row as --row BASE TRAINING_SET TITLE, in the table's order."""
+    """The note, whether cells may be missing, and each row as --row BASE TRAINING_SET TITLE PAPER_ROW, in the table's order."""
     words = [flags({"note": config["note"], "partial": config["tables"]["partial"]})]
     words += [
-        f"--row {row.base} {row.training_set} {shlex.quote(row.title)}"
+        f"--row {row.base} {row.training_set} {shlex.quote(row.title)} {shlex.quote(row.paper_row or '')}"
         for row in table_rows(table)
     ]
     return " ".join(words)

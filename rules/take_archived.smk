@@ -7,15 +7,19 @@ Makes:
     <results>/selected/{prompt}/{quality}/{selection}/seed{seed}.counts.json
     <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-bertscore.json
     <results>/judged/{prompt}/{stage}/seed{seed}.summary.json
+    <results>/synthetic/{prompt}/parse_summary.json
+    <results>/human/judgements.jsonl
 """
 
-ARCHIVED = "|".join(
+TAKEN = "|".join(
     [
         r"ed/test_ids\.json",
         r"responses/[^ ]+/test\.jsonl",
         r"selected/[^ ]+\.counts\.json",
         r"metrics/[^ ]+-bertscore\.json",
         r"judged/[^ ]+\.summary\.json",
+        r"synthetic/[^ ]+/parse_summary\.json",
+        r"human/judgements\.jsonl",
     ]
 )
 
@@ -30,6 +34,7 @@ ruleorder: take_archived > list_test_ids
 ruleorder: take_archived > count_samples
 ruleorder: take_archived > evaluate_bertscore
 ruleorder: take_archived > judge
+ruleorder: take_archived > parse_rounds
 
 
 rule take_archived:
@@ -38,7 +43,7 @@ rule take_archived:
     output:
         "<results>/{archived}",
     wildcard_constraints:
-        archived=ARCHIVED,
+        archived=TAKEN,
     container:
         image("core")
     params:

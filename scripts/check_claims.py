@@ -15,8 +15,7 @@ def main() -> None:
     flags.add_argument("--results", type=Path, required=True, metavar="DIR", help="results/{run}")
     flags.add_argument("--claims", type=Path, default=claims.CLAIMS, metavar="YAML", help="the claims (docs/claims.md)")
     flags.add_argument("--note", help="a sentence under the heading")
-    verdicts = [verdict.replace(" ", "-") for verdict in claims.VERDICTS.values() if verdict != "holds"]
-    flags.add_argument("--fail-on", action="append", default=[], choices=verdicts, help="exit with status 1 where a claim has this verdict; may be repeated")
+    claims.add_flags(flags)
     flags.add_argument("--markdown", type=Path, metavar="FILE", help="the report to read; claims.md in the results when not given")
     flags.add_argument("--json", type=Path, metavar="FILE", help="the same as JSON; claims.json in the results when not given")
     args = flags.parse_args()
@@ -28,9 +27,7 @@ def main() -> None:
     run = args.results.resolve().name
     write_text(args.markdown or args.results / "claims.md", claims.as_markdown(run, args.note, checked))
     write_json(args.json or args.results / "claims.json", {"run": run, "note": args.note, "counts": claims.counts_of(checked), "claims": checked})
-    for claim in checked:
-        print(f"{claim['verdict']:13}  {claim['id']}: {claim['found']}")
-    print(claims.summary(checked))
+    claims.print_verdicts(checked)
     claims.refuse(checked, args.fail_on)
 
 

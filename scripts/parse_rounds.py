@@ -4,21 +4,23 @@
 from collections import Counter
 from pathlib import Path
 
-from synth_empathy import cli, rounds
+from synth_empathy import cli, evidence, provenance, rounds
 from synth_empathy.errors import UserError
-from synth_empathy.records import OUTPUT, read_jsonl, write_json, write_jsonl
+from synth_empathy.records import OUTPUT, Record, read_json, read_jsonl, write_json, write_jsonl
 
 
 def main() -> None:
     """Parse flags, parse outputs, write dialogues, rejected outputs and the counts."""
     flags = cli.parser(__doc__)
     flags.add_argument("--outputs", type=Path, nargs="+", required=True, metavar="JSONL", help="the generator's outputs, all shards")
+    flags.add_argument("--manifests", type=Path, nargs="*", default=[], metavar="JSON", help="how generate.py made each of them, in their order")
     flags.add_argument("--max-words", type=int, default=120, help="a turn with more words runs on and is not used")
     flags.add_argument("--dialogues", type=Path, required=True, metavar="JSONL", help="id, rounds of {context, response}")
     flags.add_argument("--rejected", type=Path, required=True, metavar="JSONL", help="outputs without a usable round, each with its reason")
     flags.add_argument("--summary", type=Path, required=True, metavar="JSON", help="counts")
     args = flags.parse_args()
 
+    models = models_of(args.outputs, args.manifests)
     outputs = sorted((output for path in args.outputs for output in read_jsonl(path, OUTPUT)), key=lambda output: output["id"])
     dialogues, rejected, cut = [], [], Counter()
     for output in outputs:
@@ -36,8 +38,28 @@ def main() -> None:
         )
     write_jsonl(args.dialogues, dialogues)
     write_jsonl(args.rejected, rejected)
-    write_json(args.summary, summary(outputs, dialogues, reasons, cut))
+    write_json(args.summary, summary(outputs, dialogues, reasons, cut) | {"made_by": made_by(models, outputs)})
     print(f"{len(dialogues):,} of {len(outputs):,} outputs hold usable rounds; rejected: {dict(reasons)}")
+
+
+def models_of(outputs: list[Path], manifests: list[Path]) -> list[str]:
+    """The models that wrote the outputs, by their manifests; none where no manifests are given.
+
+    Raises:
+        UserError: there are not as many manifests as outputs, or one is not that of its outputs.
+    """
+    if manifests and len(manifests) != len(outputs):
+        raise UserError(f"{len(outputs)} files of outputs, and {len(manifests)} manifests", "give each one's manifest, in their order, or none")
+    told = [read_json(manifest) for manifest in manifests]
+    for path, manifest, content in zip(outputs, manifests, told):
+        if evidence.field_at(content, "output: sha256") != provenance.sha256_file(path):
+            raise UserError(f"{manifest} is not the manifest of {path}", "delete both, and run the generation of this shard again")
+    return sorted({str(evidence.field_at(content, "model: name")) for content in told})
+
+
+def made_by(models: list[str], outputs: list[Record]) -> Record:
+    """What wrote the outputs, and after how many of ED's samples: what the paper's claims ask of a run (docs/claims.md)."""
+    return {"models": models, "seed_samples": len({output["seed_id"] for output in outputs}), "passes": len({output["pass"] for output in outputs})}
 
 
 def summary(outputs: list, dialogues: list, reasons: Counter, cut: Counter) -> dict:

@@ -16,7 +16,7 @@ def packed(tmp_path):
     for name in NAMES:
         (run / name).parent.mkdir(parents=True, exist_ok=True)
         (run / name).write_text(f"content of {name}\n")
-    archive.pack(run, NAMES, tmp_path / "kept")
+    archive.pack("paper", {name: run / name for name in NAMES}, tmp_path / "kept")
     return tmp_path / "kept"
 
 
@@ -53,6 +53,6 @@ def test_an_index_of_another_form_or_that_leads_elsewhere_is_refused(packed, tmp
 
 
 def test_what_is_not_made_is_not_packed(tmp_path):
-    with pytest.raises(UserError, match=r"has no gone.jsonl"):
-        archive.pack(tmp_path, ["gone.jsonl"], tmp_path / "kept")
+    with pytest.raises(UserError, match=r"there is no .*gone.jsonl"):
+        archive.pack("paper", {"gone.jsonl": tmp_path / "gone.jsonl"}, tmp_path / "kept")
     assert not (tmp_path / "kept/archive.json").exists()

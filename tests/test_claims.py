@@ -119,7 +119,7 @@ FAULTS = {
     "unknown cost": (lambda d: claim_of(d).update(cost="table11"), ["cost: there is no 'table11'", "'table1'"]),
     "unknown condition": (lambda d: claim_of(d).update(needs=["generators"]), ["needs: there is no condition 'generators'", "'generator'"]),
     "id twice": (lambda d: claim_of(d).update(id="ed-split"), ["claim ed-split: its id stands 2 times"]),
-    "condition without a side": (lambda d: d["conditions"]["generator"].pop("is"), ["conditions: generator"]),
+    "condition that asks nothing": (lambda d: d["conditions"]["generator"].pop("hold"), ["conditions: generator: the key 'hold' is missing"]),
     "unknown verdict": (lambda d: claim_of(d).update(in_the_papers_own_numbers="maybe"), ["'maybe' is not one of holds, does not hold, cannot be told"]),
     "no claims": (lambda d: d.update(claims=[]), ["claims: "]),
 }
@@ -153,15 +153,16 @@ def test_a_list_that_cannot_be_read_is_named(tmp_path, content):
 
 # ---------------------------------------------------------------- a run's results
 
-PAPERS_OWN = {"generation": {"model": "llama3-70b-instruct", "keep": None}, "ed": {"folder": None}, "human": {"judgements": "mine.jsonl"}}
+PAPERS_GENERATOR = {"made_by": {"models": ["llama3-70b-instruct"], "seed_samples": 40250, "passes": 5}}
+WRITTEN_BY = "synthetic/prompt2/parse_summary.json"
 
 
 class Run:
-    """A made results folder."""
+    """A made results folder, whose synthetic dialogues the paper's model wrote."""
 
-    def __init__(self, folder, settings=PAPERS_OWN):
+    def __init__(self, folder):
         self.folder = folder
-        self.write("config.yaml", yaml.safe_dump(settings))
+        self.write(WRITTEN_BY, PAPERS_GENERATOR)
 
     def write(self, name, text):
         path = self.folder / name
@@ -252,26 +253,29 @@ def test_a_run_with_other_systems_tests_no_claim_on_the_papers(run):
 
 
 CONDITIONS = {
-    "another generator": ({"generation": {"model": "smollm2-135m"}}, "another model than the paper's wrote", "generation: model is smollm2-135m"),
-    "no such setting": ({}, "the run's config.yaml has no generation: model", ""),
+    "another generator": ({"made_by": {"models": ["smollm2-135m"]}}, 'made_by: models is ["smollm2-135m"], not ["llama3-70b-instruct"]'),
+    "two generators": ({"made_by": {"models": ["llama3-70b-instruct", "smollm2-135m"]}}, '"smollm2-135m"], not ["llama3-70b-instruct"]'),
+    "older counts": ({"outputs": 5}, "made_by: models is null"),
 }
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
-def test_a_run_made_by_other_means_tests_no_claim_that_needs_the_papers(papers_run, name):
-    settings_, *fragments = CONDITIONS[name]
-    papers_run.write("config.yaml", yaml.safe_dump(settings_))
+@pytest.mark.parametrize("prompt", ["prompt1", "prompt2"])
+def test_a_run_made_by_other_means_tests_no_claim_that_needs_the_papers(papers_run, name, prompt):
+    """What the files say of themselves decides, whatever the last configuration was."""
+    document, fragment = CONDITIONS[name]
+    papers_run.write("config.yaml", yaml.safe_dump({"generation": {"model": "llama3-70b-instruct"}}))
+    papers_run.write(f"synthetic/{prompt}/parse_summary.json", document)
     claim = papers_run.checked()["table2-peaks-at-60"]
     assert claim["verdict"] == "not tested" and claim["parts"] == []
-    for fragment in fragments:
-        assert fragment in claim["found"]
+    assert claim["found"].startswith(f"not the paper's model wrote this run's synthetic dialogues (synthetic/{prompt}/parse_summary.json: ")
+    assert fragment in claim["found"]
 
 
-def test_a_run_without_its_configuration_tests_nothing_and_says_so(papers_run):
-    (papers_run.folder / "config.yaml").unlink()
-    checked = papers_run.checked()
-    assert {claim["verdict"] for claim in checked.values()} == {"not tested"}
-    assert "no config.yaml" in checked["table2-peaks-at-60"]["found"]
+def test_a_run_that_does_not_say_what_made_it_tests_no_claim_that_asks_for_it(papers_run):
+    (papers_run.folder / WRITTEN_BY).unlink()
+    claim = papers_run.checked()["table2-peaks-at-60"]
+    assert claim["verdict"] == "not tested" and "(not known: there is no synthetic/*/parse_summary.json)" in claim["found"]
 
 
 def test_several_seeds_make_a_small_difference_no_order(papers_run):
@@ -300,9 +304,9 @@ def test_the_judges_means_are_tested_over_seeds_and_another_judges_are_not(run):
     assert claim["verdict"] == "not tested" and "is by smollm2-135m, and the claim is about llama3-70b-instruct" in claim["found"]
 
 
-def human(run, rows, counted="judgements"):
-    lines = ["baseline,criterion,counted,total,win,tie,loss"]
-    lines += [f"{name},{criterion},{counted},{sum(row)},{','.join(map(str, row))}" for name, row in rows.items() for criterion in ("empathy", "all")]
+def human(run, rows, counted="judgements", made_up="no"):
+    lines = ["baseline,criterion,counted,total,win,tie,loss,made_up"]
+    lines += [f"{name},{criterion},{counted},{sum(row)},{','.join(map(str, row))},{made_up}" for name, row in rows.items() for criterion in ("empathy", "all")]
     run.write("figures/figure7.csv", "\n".join(lines) + "\n")
 
 
@@ -318,13 +322,13 @@ def test_the_human_test_is_read_from_its_counts(run):
 
 
 def test_made_up_judgements_test_nothing(run):
-    human(run, {"Qwen1.5-7B-F.T.": (744, 1181, 475)})
-    run.write("config.yaml", yaml.safe_dump(PAPERS_OWN | {"human": {"judgements": "resources/sample/made-up-judgements.jsonl"}}))
+    human(run, {"Qwen1.5-7B-F.T.": (744, 1181, 475)}, made_up="yes")
     claim = run.checked()["figure7-qwen"]
     assert claim["verdict"] == "not tested" and "made up" in claim["found"]
 
 
 def test_generated_samples_are_counted(run):
+    run.write("synthetic/prompt1/parse_summary.json", PAPERS_GENERATOR)
     run.write("synthetic/prompt2/samples.jsonl", "{}\n" * 250_001)
     assert run.checked()["generated-by-one-prompt"]["verdict"] == "holds"
     assert "there is no synthetic/prompt1/samples.jsonl" in run.checked()["generated-by-both-prompts"]["found"]
@@ -332,6 +336,8 @@ def test_generated_samples_are_counted(run):
     run.write("synthetic/prompt2/samples.jsonl", "{}\n" * 250_000)
     assert run.checked()["generated-by-one-prompt"]["verdict"] == "does not hold"
     assert run.checked()["generated-by-both-prompts"]["found"] == "250,000 is not above 250,000"
+    run.write(WRITTEN_BY, {"made_by": PAPERS_GENERATOR["made_by"] | {"seed_samples": 1000}})
+    assert "writes after a part of ED's samples only" in run.checked()["generated-by-one-prompt"]["found"]
 
 
 def split_of_ed(split, conversations, utterances, emotions):
@@ -348,7 +354,8 @@ def ed(run, emotions):
     made = {split: split_of_ed(split, *sizes[split], emotions) for split in sizes}
     for split, (_, records) in made.items():
         run.write(f"ed/{split}.jsonl", "".join(json.dumps(record) + "\n" for record in records))
-    return {split: report for split, (report, _) in made.items()}
+    hashes = {place.split(": ")[0]: value for place, value in shipped().conditions["real-ed"]["hold"].items()}
+    return {split: report | {"content_sha256": hashes[split]} for split, (report, _) in made.items()}
 
 
 def test_eds_own_counts_are_tested(run):
@@ -374,20 +381,22 @@ def test_a_part_of_ed_tests_its_size_and_not_its_labels(run):
 
 
 def test_our_own_sample_is_not_ed(run):
-    run.write("ed/report.json", ed(run, ["joy"]))
-    run.write("config.yaml", yaml.safe_dump(PAPERS_OWN | {"ed": {"folder": "resources/sample/empatheticdialogues"}}))
+    report = ed(run, ["joy"])
+    report["valid"]["content_sha256"] = "0"
+    run.write("ed/report.json", report)
     claim = run.checked()["ed-conversations"]
-    assert claim["verdict"] == "not tested" and "our own sample in ED's format and not ED" in claim["found"]
+    assert claim["verdict"] == "not tested" and "is not ED as published (ed/report.json: valid: content_sha256 is" in claim["found"]
 
 
 def test_the_digest_changes_with_every_file_that_a_claim_may_rest_on(run, tmp_path):
     """A file of each kind, added, changed and taken away; another file changes nothing."""
+    (run.folder / WRITTEN_BY).unlink()
     empty = evidence.digest(run.folder)
     added = [
         run.cell(QWEN2.format(60), "cider", 26.96),
         run.write("judged/prompt2/before/seed0.summary.json", {}),
         run.write("figures/figure7.csv", "a"),
-        run.write("synthetic/prompt2/parse_summary.json", {}),
+        run.write(WRITTEN_BY, {}),
         run.write("synthetic/prompt2/samples.jsonl", "{}\n" * 400_000),  # larger than what is read whole
         run.write("ed/report.json", {}),
         run.write("ed/train.jsonl", "{}\n"),
@@ -455,8 +464,7 @@ def test_no_verdict_fails_unless_asked(papers_run, step, flags, status, fragment
         (lambda run: ["--results", run.folder / "gone"], ["gone is not a folder", "give a run's results"]),
         (lambda run: ["--results", run.folder, "--claims", run.folder / "gone.yaml"], ["gone.yaml cannot be read"]),
         (lambda run: run.write(f"cells/table2/{QWEN2.format(60)}/cider.json", {"value": 1}) and ["--results", run.folder], ["cider.json is not a cell"]),
-        (lambda run: run.write("ed/report.json", {}) and ["--results", run.folder], ["report.json: the field 'train' is missing"]),
-        (lambda run: run.write("config.yaml", "a: [") and ["--results", run.folder], ["config.yaml cannot be read"]),
+        (lambda run: run.write(WRITTEN_BY, "a: [") and ["--results", run.folder], ["parse_summary.json"]),
     ],
 )
 def test_what_cannot_be_read_is_named(run, step, spoil, fragments):
@@ -476,10 +484,11 @@ def test_as_a_target_it_makes_nothing_else_and_runs_again_when_results_changed(c
     assert report["counts"] == {"holds": 0, "does not hold": 0, "not tested": len(report["claims"])}
     made = {path.relative_to(results).parts[0] for path in results.rglob("*")}
     assert made == {"claims.md", "claims.json", "config.yaml", "logs"}
+    assert "not tested     ed-conversations: " in done.stdout and f"{len(report['claims'])} claims: 0 holds" in done.stdout
     again = checkout.snakemake("-n", "check_claims")
-    assert "Nothing to be done" in again.stdout + again.stderr
+    assert "report_claims" not in again.stdout + again.stderr
 
-    made_run = Run(results, yaml.safe_load((results / "config.yaml").read_text()))
+    made_run = Run(results)
     made_run.cell(QWEN2.format(60), "cider", 20.0)
     made_run.cell(QWEN2.format(70), "cider", 21.0)
     done = checkout.snakemake("--cores", "1", "check_claims")
@@ -489,19 +498,16 @@ def test_as_a_target_it_makes_nothing_else_and_runs_again_when_results_changed(c
     (checkout.folder / "strict.yaml").write_text("claims: {fail: true}\n")
     done = checkout.snakemake("--cores", "1", "--configfile", "strict.yaml", "--", "check_claims")
     assert done.returncode == 1 and "claims: does-not-hold: " in done.stdout + done.stderr and "Traceback" not in done.stdout + done.stderr
+    assert "**does not hold**" in (results / "claims.md").read_text()  # what failed the run is there to be read
 
 
-def test_in_the_demo_every_claim_is_not_tested_for_its_reason(run, step, repository):
-    from snakemake.utils import update_config
-
-    merged = {}
-    for name in ("config.yaml", "config/demo.yaml"):
-        update_config(merged, yaml.safe_load((repository / name).read_text(encoding="utf-8")))
-    run.write("config.yaml", yaml.safe_dump(merged))
-    run.write("ed/report.json", ed(run, ["joy"]))
+def test_in_the_demo_every_claim_is_not_tested_for_its_reason(run, repository):
+    run.write("ed/report.json", ed(run, ["joy"]) | {"train": {"content_sha256": "of the sample"}})
+    run.write(WRITTEN_BY, {"made_by": {"models": ["smollm2-135m"], "seed_samples": 20, "passes": 1}})
     run.cell("smollm2-135m/ed+prompt2-dk20-kcenter", "cider", 5.0, table="table1", test_samples=24)
     judged(run, "before", 0, 2.0, 0.1, judge="smollm2-135m")
+    human(run, {"Qwen1.5-7B-F.T.": (2, 1, 1)}, made_up="yes")
     checked = run.checked()
     assert {claim["verdict"] for claim in checked.values()} == {"not tested"}
-    assert "generation: model is smollm2-135m" in checked["table1-best-cider"]["found"]
-    assert "ed: folder is resources/sample/empatheticdialogues" in checked["ed-split"]["found"]
+    assert 'models is ["smollm2-135m"]' in checked["table1-best-cider"]["found"]
+    assert "not ED as published" in checked["ed-split"]["found"] and "nobody judged" in checked["figure7-qwen"]["found"]

@@ -107,13 +107,25 @@ def test_from_the_archive_alone_every_table_and_figure_comes_out_the_same(small,
     done = reviewer.snakemake(*words, f"{KEY}/cells/table2/smollm2-135m/ed+prompt1-dk0-kcenter/cider.json")
     assert done.returncode == 1
     assert "has no responses/smollm2-135m/ed+prompt1-dk0-kcenter/seed0/test.jsonl" in done.stdout + done.stderr
-    shutil.rmtree(reviewer.folder / KEY / "cells/table1/smollm2-135m/none")
-    (reviewer.folder / KEY / "tables/table1.csv").unlink()
-    (reviewer.folder / "partial.yaml").write_text("tables: {partial: true}\n")
-    done = reviewer.snakemake("--cores", "2", *SMALL, "partial.yaml", *words[5:], "table1")
+
+
+def test_from_a_part_of_an_archive_what_can_be_made_is_made_and_the_rest_is_named(small, tmp_path):
+    reviewer = Checkout(tmp_path / "checkout")
+    shutil.copytree(small.folder / KEY / "archive", tmp_path / "archive")
+    index = json.loads((tmp_path / "archive/archive.json").read_text())
+    assert "human/judgements.jsonl" in index["files"] and "synthetic/prompt2/parse_summary.json" in index["files"]
+    index["files"] = {name: digest for name, digest in index["files"].items() if "/none/" not in name and "judged" not in name}
+    (tmp_path / "archive/archive.json").write_text(json.dumps(index))
+    (reviewer.folder / "partial.yaml").write_text("tables: {partial: true}\nhuman: {judgements: null}\n")
+    words = ["--cores", "2", *SMALL, "partial.yaml", "--config", f"archive={tmp_path / 'archive'}", "--"]
+    done = reviewer.snakemake(*words, f"{KEY}/tables/table1.md", "figure7", f"{KEY}/synthetic/prompt2/parse_summary.json")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(rf"not part of the target reviewer, .*: {KEY}/figures/figure5.pdf", done.stdout + done.stderr)
     lines = read_table(reviewer, 1)
-    assert lines["smollm2-135m/none", "cider"]["ours"] == "missing" and lines[OURS, "cider"]["ours"] != "missing"
+    assert lines["smollm2-135m/none", "cider"]["ours"] == "missing" and lines[OURS, "cider"]["ours"] == read_table(small, 1)[OURS, "cider"]["ours"]
+    assert reviewer.made("small")["figures/figure7.csv"] == small.made("small")["figures/figure7.csv"]
+    plan = reviewer.snakemake("-n", *words, "reviewer").stdout
+    assert "make_figure1 " in plan and "compare_systems " in plan and "make_figure5" not in plan
 
 
 def test_a_report_holds_every_table_and_figure_with_its_caption(small):

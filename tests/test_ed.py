@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_empathy import ed, tokens
+from synth_empathy import claims, ed, tokens
 from synth_empathy.errors import UserError
 
 SPLITS = ("train", "valid", "test")
@@ -48,6 +48,17 @@ def test_counts_are_the_familys(real):
     samples, report = real
     assert {split: len(rows) for split, rows in samples.items()} == {"train": 40_250, "valid": 5_734, "test": 5_255}
     assert {split: (report[split]["samples"], report[split]["kept"]) for split in SPLITS} == {split: (len(rows),) * 2 for split, rows in samples.items()}
+
+
+def test_it_is_known_as_ed_by_its_content_however_its_files_are_written(real, shared, tmp_path):
+    """The hashes that the paper's claims ask for; a ninth field changes nothing, a word does."""
+    hold = claims.load().conditions["real-ed"]["hold"]
+    assert {f"{split}: content_sha256": real[1][split]["content_sha256"] for split in SPLITS} == hold
+    header, first, *rest = (shared / "ed" / "empatheticdialogues" / "valid.csv").read_text(encoding="utf-8").split("\n")
+    assert len(first.split(",")) == 8
+    for line, same in ((first + ",candidates", True), (first.replace(" ", " not ", 1), False)):
+        (tmp_path / "valid.csv").write_text("\n".join([header, line, *rest]), encoding="utf-8")
+        assert (ed.prepare_split(tmp_path / "valid.csv", "valid").report["content_sha256"] == hold["valid: content_sha256"]) == same
 
 
 def test_valid_split_is_the_familys(real, shared):

@@ -1,5 +1,8 @@
 """From a generator's text to rounds and samples: texts as models write them, and random rounds written out and read back."""
 
+import hashlib
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -180,6 +183,51 @@ def test_any_text_is_read_without_a_fault(text, cut):
     for turn in (turn for pair in pairs(parsed) for turn in pair):
         assert turn == " ".join(turn.split())
         assert any(character.isalnum() for character in turn)
+
+
+# By the command line: what the counts say of who wrote the outputs
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Two shards of outputs with their manifests, as generate.py writes them."""
+    for shard, model in enumerate(("a-model", "b-model")):
+        text = "Round 1:\nContext: I lost my keys again.\nResponse: Oh no, where did you last see them?\n"
+        row = {"id": f"s{shard}/p/pass0", "seed_id": f"s{shard}", "pass": 0, "text": text, "tokens": 20, "finish": "stop"}
+        content = json.dumps(row) + "\n"
+        (tmp_path / f"{shard}.jsonl").write_text(content)
+        manifest = {"model": {"name": model}, "output": {"sha256": hashlib.sha256(content.encode()).hexdigest()}}
+        (tmp_path / f"{shard}.manifest.json").write_text(json.dumps(manifest))
+    return tmp_path
+
+
+def parse_shards(step, folder, *manifests):
+    outputs = [folder / f"{shard}.jsonl" for shard in range(2)]
+    made = [word for name in ("dialogues", "rejected", "summary") for word in (f"--{name}", folder / "out" / name)]
+    return step("parse_rounds.py", "--outputs", *outputs, "--manifests", *(folder / name for name in manifests), *made)
+
+
+def test_the_counts_name_every_model_that_wrote_and_after_how_many_samples(step, shards):
+    done = parse_shards(step, shards, "0.manifest.json", "1.manifest.json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((shards / "out/summary").read_text())["made_by"] == {"models": ["a-model", "b-model"], "seed_samples": 2, "passes": 1}
+    assert parse_shards(step, shards).returncode == 0
+    assert json.loads((shards / "out/summary").read_text())["made_by"]["models"] == []  # nobody said
+
+
+@pytest.mark.parametrize(
+    ("manifests", "fragment"),
+    [
+        (["1.manifest.json", "0.manifest.json"], "1.manifest.json is not the manifest of"),
+        (["0.manifest.json"], "2 files of outputs, and 1 manifests"),
+        (["0.manifest.json", "other.json"], "other.json is not the manifest of"),
+    ],
+)
+def test_manifests_of_other_outputs_are_refused(step, shards, manifests, fragment):
+    (shards / "other.json").write_text("[]")
+    done = parse_shards(step, shards, *manifests)
+    assert done.returncode == 1 and fragment in done.stderr and "What to do: " in done.stderr and "Traceback" not in done.stderr
+    assert not (shards / "out").exists()
 
 
 # Samples

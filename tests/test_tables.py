@@ -103,7 +103,8 @@ def test_differences_deviations_and_counts(folder):
     full(folder, ROWS)
     folder(ROWS[0], "cider", 20.0, 22.0, 27.0, paper=25.07)
     folder(ROWS[0], "samples_quality", 12345, paper=12000)
-    table = tables.read_table("table2", ROWS, folder.path, None, partial=False)
+    table = tables.read_table("table2", ROWS, folder.path, "Of the demo.", partial=False)
+    assert {line["note"] for line in parsed(table).values()} == {"Of the demo."}
     line = parsed(table)["b/ed", "cider"]
     assert [line[key] for key in ("ours", "sd", "paper", "difference", "test_samples", "seeds", "protocol")] == [
         "23.00", "3.61", "25.07", "-2.07", "5255", "3", "paper",
@@ -141,9 +142,21 @@ def test_missing_cells_are_named_and_on_request_shown_as_missing(folder):
     assert "tables: partial: true" in caught.value.hint
     table = tables.read_table("table2", ROWS, folder.path, None, partial=True)
     line = parsed(table)[ROWS[1].system, "cider"]
-    assert (line["ours"], line["difference"], line["remark"]) == ("missing", "", "the cell was not made")
+    assert (line["ours"], line["difference"], line["remark"]) == ("missing", "not available", "the cell was not made")
     assert parsed(table)[ROWS[1].system, "bleu1"]["ours"] == "1000.00"
     assert "missing: B-4, CIDEr" in tables.as_markdown(table) and "missing" in tables.as_latex(table)
+
+
+def test_a_missing_cell_does_not_hide_the_papers_value(folder, config):
+    ours = tables.row_of(config, "table1", "qwen1.5-7b-chat", "ed+prompt2-dk60-kcenter")
+    rows = [ours, tables.Row("b", "ed", "Ours alone", None)]
+    folder(rows[1], "cider", 1.0, table="table1")
+    table = tables.read_table("table1", rows, folder.path, None, partial=True)
+    line = parsed(table)[ours.system, "cider"]
+    assert (line["ours"], line["paper"]) == ("missing", "26.96")
+    assert parsed(table)["b/ed", "bleu1"]["paper"] == "not available"
+    [paper] = [line for line in tables.as_markdown(table).splitlines() if line.startswith("|  | paper | ") and "26.96" in line]
+    assert "not available" not in paper
 
 
 def test_empty_predictions_are_said_under_the_table(folder):
@@ -201,7 +214,7 @@ def test_unknown_paper_rows_are_refused_and_rows_that_are_ours_alone_are_not(rep
 
 def test_by_the_command_line(folder, tmp_path, step):
     full(folder, ROWS)
-    rows = [word for row in ROWS for word in ("--row", row.base, row.training_set, row.title)]
+    rows = [word for row in ROWS for word in ("--row", row.base, row.training_set, row.title, row.paper_row or "")]
     out = ["--csv", tmp_path / "t.csv", "--markdown", tmp_path / "t.md", "--latex", tmp_path / "t.tex"]
     done = step("make_table.py", "--table", "table2", "--cells", folder.path, *rows, *out)
     assert done.returncode == 0, done.stderr

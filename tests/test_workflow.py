@@ -1,5 +1,6 @@
 """The workflow: every target resolves, only what a target needs is planned, and rules keep their shape."""
 
+import json
 import re
 import subprocess
 from collections import Counter
@@ -38,6 +39,12 @@ ALL_JOBS = {
     "make_cells": 40, "make_bertscore_cells": 9, "make_sample_cells": 15, "make_table": 4,
     "compare_systems": 1, "make_figure1": 1, "make_figure5": 1, "make_figure8": 1, "all": 1,
 }  # fmt: skip
+#: An archive is what models and GPUs made of that; a reviewer makes the rest of it again.
+AFTER_MODELS = (
+    "evaluate", "make_cells", "make_bertscore_cells", "make_sample_cells", "make_table", "compare_systems", "make_figure1", "make_figure5", "make_figure8",
+)  # fmt: skip
+ARCHIVE_JOBS = {rule: count for rule, count in ALL_JOBS.items() if rule not in (*AFTER_MODELS, "all")} | {"pack_archive": 1, "archive": 1}
+REVIEWER_JOBS = {rule: ALL_JOBS[rule] for rule in AFTER_MODELS} | {"reviewer": 1}
 FIGURE1_JOBS = {rule: count for rule, count in TABLE1_JOBS.items() if rule not in ("make_table", "table1")} | {"make_figure1": 1, "figure1": 1}
 ED_ONLY = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "mix_training_set": 1, "train_model": 1}
 SELECTION = {
@@ -81,6 +88,8 @@ def dry_run(checkout):
         ("table3", TABLE3_JOBS),
         ("table4", TABLE4_JOBS),
         ("all", ALL_JOBS),
+        ("archive", ARCHIVE_JOBS),
+        ("check_claims", {"report_claims": 1, "check_claims": 1}),
         ("results/paper/cells/table2/qwen1.5-7b-chat/ed+prompt1-dk60-kcenter/cider.json", CELL | {"make_cells": 1}),
         ("results/paper/cells/table2/llama3-8b-instruct/ed+prompt2-dk65-kcenter/cider.json", CELL | {"fetch_model": 3, "make_cells": 1}),
         ("results/paper/cells/table2/qwen1.5-7b-chat/ed+prompt1-dk60-kcenter/samples_selected.json", SAMPLES_CELL),
@@ -110,6 +119,30 @@ def test_a_target_of_the_papers_run_plans_what_it_needs_and_touches_nothing(dry_
     assert done.returncode == 0, done.stdout + done.stderr
     assert jobs == expected
     assert checkout.files() == before
+
+
+def test_a_reviewer_of_the_papers_run_asks_no_model_and_takes_every_file_of_the_archive(dry_run, checkout):
+    """The archive's content is what the dry-run of `archive` would pack; it holds names alone, which a dry-run needs."""
+    packed = checkout.snakemake("-n", "-p", "results/paper/archive/archive.json").stdout
+    [files] = re.findall(r"pack_archive.py .*--files (.*?) +--output", packed)
+    names = [name.removeprefix("results/paper/") for name in files.split()]
+    (checkout.folder / "kept").mkdir()
+    (checkout.folder / "kept/archive.json").write_text(json.dumps({"format": 1, "run": "paper", "files": dict.fromkeys(names, "0")}))
+    done, jobs = dry_run("--config", "archive=kept", "run=review", "--", "reviewer")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert jobs == REVIEWER_JOBS | {"take_archived": len(names)}
+    assert len(names) == 30 + 6 + 10 + 2 + 2 + 1  # responses, BERTScore, counts, judged, which model wrote, test ids
+
+
+def test_figure_7_is_drawn_from_judgements_alone(dry_run, checkout):
+    done, _ = dry_run("figure7")
+    assert done.returncode == 1 and "set human: judgements to a file" in done.stdout + done.stderr
+    (checkout.folder / "human.yaml").write_text("human: {judgements: mine.jsonl}\n")
+    (checkout.folder / "mine.jsonl").write_text("")
+    done, jobs = dry_run("--configfile", "human.yaml", "--", "figure7")
+    assert jobs == {"make_figure7": 1, "figure7": 1}
+    done, jobs = dry_run("--configfile", "human.yaml", "--", "all")
+    assert jobs == ALL_JOBS | {"make_figure7": 1}
 
 
 def test_what_every_seed_gives_alike_is_made_once(dry_run, checkout):

@@ -1,7 +1,8 @@
 """An archive: the few files of a run from which every table and figure is made again without a GPU, and their hashes.
 
-It holds the systems' responses, the counts of the selections, BERTScore and the judge's summaries, under the paths that
-they have below results/{run}, and ``archive.json``, written last, with the SHA-256 of each.
+It holds the systems' responses, the counts of the selections, BERTScore, the judge's summaries, human judgements, and what
+says which model wrote the synthetic dialogues, under the paths that they have below results/{run}, and ``archive.json``,
+written last, with the SHA-256 of each.
 """
 
 from __future__ import annotations
@@ -22,24 +23,24 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def pack(run: Path, names: list[str], folder: Path) -> Record:
+def pack(run: str, files: dict[str, Path], folder: Path) -> Record:
     """Copy files of a run into an archive; returns its index, which is written last.
 
     Args:
-        run: results/{run}.
-        names: paths below it.
+        run: its name.
+        files: by their paths below results/{run}.
 
     Raises:
         UserError: a file is not there.
     """
-    lacking = [name for name in names if not (run / name).is_file()]
+    lacking = [str(path) for path in files.values() if not path.is_file()]
     if lacking:
-        raise UserError(f"{run} has no {lacking[0]}", "run the target `archive`, which makes what an archive holds")
-    files = {}
-    for name in sorted(names):
-        copy(run / name, folder / name)
-        files[name] = sha256_of(folder / name)
-    index = {"format": 1, "run": run.name, "files": files}
+        raise UserError(f"there is no {lacking[0]}", "run the target `archive`, which makes what an archive holds")
+    hashes = {}
+    for name, path in sorted(files.items()):
+        copy(path, folder / name)
+        hashes[name] = sha256_of(folder / name)
+    index = {"format": 1, "run": run, "files": hashes}
     write_json(folder / INDEX, index)
     return index
 

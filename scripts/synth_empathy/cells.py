@@ -34,6 +34,8 @@ COUNTS = {"samples_quality": "after quality", "samples_selected": "after diversi
 HEADINGS = METRICS | COUNTS
 
 BERTSCORE = ("bert_p", "bert_r", "bert_f1")
+#: Why a cell that a table shows as missing has no value.
+NOT_MADE = "the cell was not made"
 OVERLAP = tuple(metric for metric in METRICS if metric not in BERTSCORE)
 
 
@@ -66,6 +68,16 @@ class Cell:
     test_samples: int | None
     empty_predictions: int
     instead: Record | None
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is no such file, and only the paper's value is known."""
+        return self.why_null == NOT_MADE
+
+
+def missing_cell(table: str, base: str, training_set: str, metric: str, title: str, paper: float | None) -> Cell:
+    """What a table shows where a cell is not there: the paper's value all the same."""
+    return Cell(table, base, training_set, metric, title, None, NOT_MADE, {}, None, paper, None, None, None, 0, None)
 
 
 def make_cell(place: dict[str, str], documents: dict[str, Record], paper: float | None, left_out: str | None) -> Cell:

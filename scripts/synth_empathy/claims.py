@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from .claim_kinds import KINDS, LISTS, QUANTITIES, Operands, Outcome, Scale, bot
 from .errors import UserError
 from .evidence import Numbers, Paper, Results, parts_of
 from .records import Record
-from .settings import ROOT, Settings, explain, nearest
+from .settings import ROOT, explain, nearest
 
 CLAIMS = ROOT / "resources" / "paper" / "claims.yaml"
 SCHEMA = ROOT / "resources" / "paper" / "claims.schema.yaml"
@@ -179,35 +180,14 @@ def own_verdict(claim: Record, claims: Claims, paper: Paper) -> str:
     return OWN[decide(claim, claims, paper, paper)[0].holds]
 
 
-def unmet(claim: Record, claims: Claims, settings: Settings | None) -> str | None:
+def unmet(claim: Record, claims: Claims, results: Results) -> str | None:
     """Why the run cannot test a claim whatever it holds: it was made by other means than the paper's; or None."""
     for name in claim.get("needs", []):
         condition = claims.conditions[name]
-        if settings is None:
-            return "the run has no config.yaml, so it is not known what made its files"
-        known, value = setting_of(settings, condition["setting"])
-        if not known:
-            return f"the run's config.yaml has no {condition['setting']}"
-        met = value == condition["is"] if "is" in condition else value != condition["is_not"]
-        if not met:
-            return f"{condition['reason']} ({condition['setting']} is {value})"
+        missing = results.unlike(condition["files"], condition["hold"])
+        if missing:
+            return f"{condition['reason']} ({missing.reason})"
     return None
-
-
-def setting_of(settings: Settings, place: str) -> tuple[bool, Any]:
-    """Whether a configuration has a setting, and its value; the place is written ``ed: folder``."""
-    part: Any = settings
-    for key in place.split(": "):
-        if not isinstance(part, dict) or key not in part:
-            return False, None
-        part = part[key]
-    return True, part
-
-
-def asked_settings(claims: Claims, settings: Settings) -> dict[str, str]:
-    """The settings that conditions ask for, with their values: what decides a verdict besides the results' files."""
-    places = sorted({condition["setting"] for condition in claims.conditions.values()})
-    return {place: str(setting_of(settings, place)[1]) for place in places}
 
 
 def check_all(claims: Claims, results: Results) -> list[Record]:
@@ -215,7 +195,7 @@ def check_all(claims: Claims, results: Results) -> list[Record]:
     paper, run = claims.paper(), results.folder.resolve().name
     checked = []
     for claim in claims.claims:
-        reason = unmet(claim, claims, results.settings)
+        reason = unmet(claim, claims, results)
         outcome, parts = (Outcome(None, reason), []) if reason else decide(claim, claims, results, paper)
         checked.append(
             {
@@ -287,6 +267,19 @@ def contradictions(checked: list[Record]) -> list[str]:
     """What the paper's own numbers do not bear out, and other remarks on single claims."""
     notes = [f"- {claim['id']}: {claim['note']}" for claim in checked if claim["note"]]
     return ["## Remarks", "", *notes, ""] if notes else []
+
+
+def print_verdicts(checked: list[Record]) -> None:
+    """One line a claim, then the counts."""
+    for claim in checked:
+        print(f"{claim['verdict']:13}  {claim['id']}: {claim['found']}")
+    print(summary(checked))
+
+
+def add_flags(flags: argparse.ArgumentParser) -> None:
+    """The flags of every script that tells verdicts."""
+    verdicts = [verdict.replace(" ", "-") for verdict in VERDICTS.values() if verdict != "holds"]
+    flags.add_argument("--fail-on", action="append", default=[], choices=verdicts, help="exit with status 1 where a claim has this verdict; may be repeated")
 
 
 def refuse(checked: list[Record], verdicts: list[str]) -> None:

@@ -6,6 +6,8 @@ SEEK), rebuilt from their files; the paper itself only says "the same dataset di
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -91,6 +93,7 @@ def prepare_split(path: Path, split: str) -> Preparation:
     """
     report: Record = {"split": split, "file": path.name}
     dialogues = read_dialogues(path)
+    report["content_sha256"] = content_digest(dialogues)
     report["conversations"] = len(dialogues)
     report["utterances"] = sum(len(dialogue.turns) for dialogue in dialogues)
     answered = drop_unanswered(dialogues, report)
@@ -101,6 +104,14 @@ def prepare_split(path: Path, split: str) -> Preparation:
     if not samples:
         raise UserError(f"{path} gives no sample: it holds {len(dialogues)} conversations, and the last of a split is dropped", USE_ED)
     return Preparation(samples, report)
+
+
+def content_digest(dialogues: list[Dialogue]) -> str:
+    """A hash of a split's conversations, labels, situations and utterances, in order: whether it is ED, however its file is written."""
+    whole = hashlib.sha256()
+    for dialogue in dialogues:
+        whole.update(json.dumps([dialogue.conv_id, dialogue.emotion, dialogue.situation, *dialogue.turns]).encode())
+    return whole.hexdigest()
 
 
 def read_dialogues(path: Path) -> list[Dialogue]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -23,8 +24,6 @@ from functools import cache, cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Protocol
-
-import yaml
 
 from . import cells, tables
 from .errors import UserError
@@ -133,16 +132,25 @@ class Results:
             return self._generated(*address, item)
         return self._ed(item)
 
-    @cached_property
-    def settings(self) -> Record | None:
-        """The run's configuration as it was last run, or None."""
-        path = self.folder / "config.yaml"
-        if not path.is_file():
-            return None
-        try:
-            return yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"{path} cannot be read: {error}", "run any target of this run again, which writes it anew") from None
+    def unlike(self, files: str, hold: dict[str, object]) -> Missing | None:
+        """What keeps files of the run from saying what they have to: the first that says something else; None where all say so.
+
+        Asked are the files, and not the configuration: they say what made them, it what was asked for last.
+
+        Args:
+            files: a pattern below the run's folder; where nothing matches, nobody knows.
+            hold: values by place, a place as ``made_by: models``.
+        """
+        paths = sorted(self.folder.glob(files))
+        if not paths:
+            return Missing(f"not known: there is no {files}")
+        for path in paths:
+            document = read_json(path)
+            for place, value in hold.items():
+                found = field_at(document, place)
+                if found != value:
+                    return Missing(f"{path.relative_to(self.folder)}: {place} is {json.dumps(found)}, not {json.dumps(value)}")
+        return None
 
     @cached_property
     def _cells(self) -> dict[tuple[str, str, str], list[Path]]:
@@ -190,6 +198,8 @@ class Results:
         rows = [row for row in lines if row["criterion"] == "all" and self.systems.get(baseline, {}).get("row") == row["baseline"]]
         if not rows:
             return Missing(f"figures/figure7.csv has no judgements against {baseline}")
+        if rows[0].get("made_up") != "no":
+            return Missing("the judgements of figures/figure7.csv are made up: nobody judged anything")
         if rows[0]["counted"] != "judgements":
             return Missing("figures/figure7.csv counts majorities, and the paper's percentages fit single judgements only")
         return Value.of(100 * int(rows[0][item]) / int(rows[0]["total"]))
@@ -250,6 +260,13 @@ def field_of(record: Record, name: str, path: Path) -> object:
     if not isinstance(record, dict) or name not in record:
         raise UserError(f"{path}: the field {name!r} is missing", "delete the file and run the step that makes it again (docs/files.md says which)")
     return record[name]
+
+
+def field_at(document: object, place: str) -> object:
+    """A field by its place, such as ``made_by: models``; None where there is none."""
+    for key in place.split(": "):
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
 
 
 def lines_of(path: Path) -> int:

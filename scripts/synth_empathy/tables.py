@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .cells import COUNTS, HEADINGS, METRICS, Cell, read_cell
+from .cells import COUNTS, HEADINGS, METRICS, Cell, missing_cell, read_cell
 from .errors import UserError
 
+#: What is known of the paper's numbers, a table a file.
+PAPER = Path(__file__).resolve().parents[2] / "resources" / "paper"
 UNKNOWN = "not available"
 MISSING = "missing"
 
@@ -30,7 +32,7 @@ TITLES = {
     "table3": "Table 3: with and without quality selection",
     "table4": "Table 4: with and without diversity selection",
 }
-CSV_COLUMNS = ["system", "title", "metric", "ours", "sd", "paper", "difference", "test_samples", "seeds", "protocol", "remark"]
+CSV_COLUMNS = ["system", "title", "metric", "ours", "sd", "paper", "difference", "test_samples", "seeds", "protocol", "remark", "note"]
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table's rows, each with its cells by metric; None stands for a cell that is missing, on request."""
+    """A table's rows, each with its cells by metric; a cell that is missing, on request, says so of itself."""
 
     name: str
     rows: list[Row]
-    cells: dict[str, dict[str, Cell | None]]
+    cells: dict[str, dict[str, Cell]]
     note: str | None
 
 
@@ -128,20 +130,23 @@ def paper_values(path: Path, row: str | None) -> dict[str, float]:
 def add_flags(flags: argparse.ArgumentParser) -> None:
     """The flags of every script that reads a table's cells."""
     flags.add_argument("--cells", type=Path, required=True, metavar="DIR", help="folder of {base}/{training_set}/{metric}.json")
-    flags.add_argument("--row", nargs=3, action="append", required=True, metavar=("BASE", "TRAINING_SET", "TITLE"), help="a row; may be given again")
+    flags.add_argument(
+        "--row", nargs=4, action="append", required=True, metavar=("BASE", "TRAINING_SET", "TITLE", "PAPER_ROW"),
+        help="a row, and the paper's row beside it ('' for none); may be given again",
+    )  # fmt: skip
     flags.add_argument("--partial", action="store_true", help="show cells that are not there as missing, instead of refusing")
 
 
 def rows_from(words: list[list[str]]) -> list[Row]:
     """The rows that --row gives."""
-    return [Row(base, training_set, title, None) for base, training_set, title in words]
+    return [Row(base, training_set, title, paper_row or None) for base, training_set, title, paper_row in words]
 
 
 def read_table(name: str, rows: list[Row], folder: Path, note: str | None, partial: bool, metrics: Sequence[str] = ()) -> Table:
     """A table from the folder of its cells.
 
     Args:
-        partial: a cell that is not there is shown as missing, instead of refused.
+        partial: a cell that is not there is shown as missing beside the paper's value, instead of refused.
         metrics: only these columns; all when empty.
 
     Raises:
@@ -153,8 +158,16 @@ def read_table(name: str, rows: list[Row], folder: Path, note: str | None, parti
     if missing and (not partial or len(missing) == len(rows) * len(metrics)):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise UserError(f"{name} lacks {missing[0]}{more}", "make them by these names as targets; tables: partial: true shows them as missing")
-    cells = {system: {metric: read_cell(path) if path.exists() else None for metric, path in row.items()} for system, row in paths.items()}
+    cells = {row.system: {metric: cell_of(name, row, metric, path) for metric, path in paths[row.system].items()} for row in rows}
     return Table(name, rows, cells, note)
+
+
+def cell_of(table: str, row: Row, metric: str, path: Path) -> Cell:
+    """A row's cell, or what stands for it where it was not made."""
+    if path.exists():
+        return read_cell(path)
+    paper = paper_values(PAPER / f"{table}.csv", row.paper_row)
+    return missing_cell(table, row.base, row.training_set, metric, row.title, paper.get(metric))
 
 
 def number(value: float | None, metric: str, sign: str = "") -> str:
@@ -164,29 +177,32 @@ def number(value: float | None, metric: str, sign: str = "") -> str:
     return format(value, f"{sign},.0f" if metric in COUNTS else f"{sign}.2f")
 
 
-def lines_of(cell: Cell | None, metric: str) -> tuple[str, str, str]:
+def lines_of(cell: Cell, metric: str) -> tuple[str, str, str]:
     """Ours (with the seeds' standard deviation), the paper's, the difference, as texts."""
-    if cell is None:
-        return MISSING, "", ""  # the paper's value stands in the cell, too
+    if cell.missing:
+        return MISSING, number(cell.paper, metric), UNKNOWN
     ours = number(cell.value, metric) + (f" ± {number(cell.sd, metric)}" if cell.sd is not None else "")
     return ours, number(cell.paper, metric), number(cell.difference, metric, "+")
 
 
 def as_csv(table: Table) -> str:
-    """One line a cell; a cell that BERTScore's stand-in fills has a second line under that model's name."""
+    """One line a cell; a cell that BERTScore's stand-in fills has a second line under that model's name.
+
+    The table's note stands on every line: a file of numbers travels without its neighbours.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for row in table.rows:
         for metric, cell in table.cells[row.system].items():
-            writer.writerows([row.system, row.title, *line] for line in csv_lines(metric, cell))
+            writer.writerows([row.system, row.title, *line, table.note or ""] for line in csv_lines(metric, cell))
     return text.getvalue()
 
 
-def csv_lines(metric: str, cell: Cell | None) -> list[list[Any]]:
-    """A cell's lines without its row's name, unformatted but for two decimals."""
-    if cell is None:
-        return [[metric, MISSING, "", "", "", "", "", "", "the cell was not made"]]
+def csv_lines(metric: str, cell: Cell) -> list[list[Any]]:
+    """A cell's lines without its row's name and the note, unformatted but for two decimals."""
+    if cell.missing:
+        return [[metric, MISSING, "", plain(cell.paper, metric), UNKNOWN, "", "", "", cell.why_null]]
     sd = "" if cell.sd is None else plain(cell.sd, metric)
     values = [plain(cell.value, metric), sd, plain(cell.paper, metric), plain(cell.difference, metric, "+")]
     about = [cell.test_samples or "", len(cell.by_seed), cell.protocol or ""]
@@ -223,15 +239,15 @@ def footnotes(table: Table) -> list[str]:
     return lines + [f"- {row.title}: {'; '.join(remarks(table.cells[row.system]))}" for row in table.rows]
 
 
-def remarks(cells: dict[str, Cell | None]) -> list[str]:
+def remarks(cells: dict[str, Cell]) -> list[str]:
     """What a row was measured on, BERTScore by another model, and what was not computed or is missing."""
-    made = [cell for cell in cells.values() if cell]
+    made = [cell for cell in cells.values() if not cell.missing]
     scored = [cell for cell in made if cell.by_seed and cell.test_samples]
     measured = [f"{cell.test_samples:,} test samples, {counted(len(cell.by_seed), 'seed')}, {cell.protocol} protocol" for cell in scored]
     measured += [f"empty predictions: {cell.empty_predictions:,}" for cell in scored if cell.empty_predictions]
     others = [(HEADINGS[cell.metric], cell.instead) for cell in made if cell.instead]
     other = [f"{name} by {found['model']}, layer {found['layer']}: {found['value']:.2f}" for name, found in others]
-    lacking = [HEADINGS[metric] for metric, cell in cells.items() if cell is None]
+    lacking = [HEADINGS[metric] for metric, cell in cells.items() if cell.missing]
     missing = [f"missing: {', '.join(lacking)}"] if lacking else []
     return [*dict.fromkeys(measured), *other, *dict.fromkeys(cell.why_null for cell in made if cell.why_null), *missing]
 
