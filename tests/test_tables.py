@@ -166,6 +166,17 @@ def test_empty_predictions_are_said_under_the_table(folder):
     assert "empty predictions: 6" in line  # of two seeds
 
 
+def test_what_most_rows_share_is_said_once_after_those_that_differ(folder):
+    rows = [*ROWS, tables.Row("c", "ed", "System c", None)]
+    full(folder, rows)
+    same = [line for line in tables.as_markdown(tables.read_table("table2", rows, folder.path, None, False)).splitlines() if line.startswith("- ")]
+    assert same == ["- every row: 5,255 test samples, 1 seed, paper protocol"]
+    for metric in tables.TRADE_OFF:
+        folder(rows[1], metric, 1.0, 2.0)
+    lines = [line for line in tables.as_markdown(tables.read_table("table2", rows, folder.path, None, False)).splitlines() if line.startswith("- ")]
+    assert lines == ["- System 2: 5,255 test samples, 2 seeds, paper protocol", "- every other row: 5,255 test samples, 1 seed, paper protocol"]
+
+
 def test_a_system_that_an_overlay_leaves_out_keeps_its_title_and_the_papers_row(config):
     changed = config | {"tables": config["tables"] | {"table1": {"systems": ["seek"]}}}
     row = tables.row_of(changed, "table1", "qwen1.5-7b-chat", "ed+prompt2-dk60-kcenter")
@@ -194,11 +205,12 @@ def test_latex_has_as_many_columns_in_each_line_and_escapes_what_latex_reads(fol
     full(folder, ROWS, paper=1.0)
     text = tables.as_latex(tables.read_table("table2", ROWS, folder.path, "100 % made_up", False))
     [columns] = re.findall(r"\\begin\{tabular\}\{(\w+)\}", text)
-    body = [line for line in text.splitlines() if line.endswith("\\\\")]
-    assert len(body) == 7 and all(len(re.findall(r"(?<!\\)&", line)) == len(columns) - 1 == 11 for line in body)
-    assert "5,255 test samples, 1 seed, paper protocol" in text and "A dash: not available." in text
+    titles, body = ([line for line in text.splitlines() if line.endswith("\\\\") and line.startswith("\\multi") == yes] for yes in (True, False))
+    assert [line.startswith("\\multicolumn{11}{l}{System ") for line in titles] == [True, True]
+    assert len(body) == 7 and all(len(re.findall(r"(?<!\\)&", line)) == len(columns) - 1 == 10 for line in body)
+    assert "5,255 test samples, 1 seed, paper protocol" in text and "A dash: the number stands in no text" in text
     assert "System a \\& b" in text and "100 \\% made\\_up" in text and text.count("\\midrule") == 2
-    for rule in ("\\toprule", "\\bottomrule", "\\end{tabular}", "\\end{table*}"):
+    for rule in ("\\toprule", "\\bottomrule", "\\end{tabular}}", "\\end{table*}"):
         assert text.count(rule) == 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,15 +229,23 @@ def as_markdown(table: Table) -> str:
         shown = [lines_of(cell, metric) for metric, cell in table.cells[row.system].items()]
         for place, name in enumerate(("ours", "paper", "difference")):
             lines.append(f"| {row.title if place == 0 else ''} | {name} | " + " | ".join(cell[place] for cell in shown) + " |")
-    return "\n".join([*lines, "", *footnotes(table)]) + "\n"
+    return "\n".join([*lines, "", *footnotes(table, f'"{UNKNOWN}"')]) + "\n"
 
 
-def footnotes(table: Table) -> list[str]:
-    """What the numbers are; per row its test samples, seeds and protocol, and what was not computed or is missing, and why."""
-    lines = [f'Metrics are times 100. "{UNKNOWN}": the number stands in no text of the paper that we have, or was not computed.']
+def footnotes(table: Table, unknown: str) -> list[str]:
+    """What the numbers are; by row its test samples, seeds and protocol, and what was not computed or is missing, and why.
+
+    What most rows share stands once, after the rows that differ.
+    """
+    lines = [f"Metrics are times 100. {unknown}: the number stands in no text of the paper that we have, or was not computed."]
     if table.name == "table2":
         lines.append("The paper's one count of samples stands beside both of ours: which of the two it is, is not known.")
-    return lines + [f"- {row.title}: {'; '.join(remarks(table.cells[row.system]))}" for row in table.rows]
+    said = {row.title: "; ".join(remarks(table.cells[row.system])) for row in table.rows}
+    (shared, rows), *_ = Counter(said.values()).most_common(1)
+    if rows == 1:
+        return lines + [f"- {title}: {remark}" for title, remark in said.items()]
+    whom = "every row" if rows == len(said) else "every other row"
+    return lines + [f"- {title}: {remark}" for title, remark in said.items() if remark != shared] + [f"- {whom}: {shared}"]
 
 
 def remarks(cells: dict[str, Cell]) -> list[str]:
@@ -264,25 +273,29 @@ LATEX = str.maketrans(
 
 
 def as_latex(table: Table) -> str:
-    """The same as a table for LaTeX with booktabs; a dash stands for what is not available."""
+    """The same as a table for LaTeX with booktabs; a dash stands for what is not available.
+
+    A row's title has a line of its own, and a table that is wider than the page is scaled to it: so thirteen metrics fit.
+    """
     metrics = COLUMNS[table.name]
     lines = [
-        "% Needs \\usepackage{booktabs}.",
+        "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}.",
         "\\begin{table*}",
         "\\centering",
         f"\\caption{{{latex(TITLES[table.name].partition(': ')[2])}. {latex(table.note or '')}}}".replace(". }", ".}"),
-        f"\\begin{{tabular}}{{ll{'r' * len(metrics)}}}",
+        "\\resizebox{\\ifdim\\width>\\textwidth\\textwidth\\else\\width\\fi}{!}{%",
+        f"\\begin{{tabular}}{{l{'r' * len(metrics)}}}",
         "\\toprule",
-        " & ".join(["system", "", *(latex(HEADINGS[metric]) for metric in metrics)]) + " \\\\",
+        " & ".join(["", *(latex(HEADINGS[metric]) for metric in metrics)]) + " \\\\",
     ]
     for row in table.rows:
-        lines.append("\\midrule")
+        lines += ["\\midrule", f"\\multicolumn{{{1 + len(metrics)}}}{{l}}{{{latex(row.title)}}} \\\\"]
         shown = [lines_of(cell, metric) for metric, cell in table.cells[row.system].items()]
         for place, name in enumerate(("ours", "paper", "difference")):
             values = ["--" if cell[place] == UNKNOWN else latex(cell[place]) for cell in shown]
-            lines.append(" & ".join([latex(row.title) if place == 0 else "", name, *values]) + " \\\\")
-    notes = [latex(note.removeprefix("- ")) for note in footnotes(table)]
-    lines += ["\\bottomrule", "\\end{tabular}", "", "\\smallskip", "\\parbox{\\linewidth}{\\footnotesize A dash: not available. " + " \\\\ ".join(notes) + "}"]
+            lines.append(" & ".join([name, *values]) + " \\\\")
+    notes = [latex(note.removeprefix("- ")) for note in footnotes(table, "A dash")]
+    lines += ["\\bottomrule", "\\end{tabular}}", "", "\\smallskip", "\\parbox{\\linewidth}{\\footnotesize " + " \\\\ ".join(notes) + "}"]
     return "\n".join([*lines, "\\end{table*}"]) + "\n"
 
 
