@@ -240,12 +240,12 @@ def footnotes(table: Table, unknown: str) -> list[str]:
     lines = [f"Metrics are times 100. {unknown}: the number stands in no text of the paper that we have, or was not computed."]
     if table.name == "table2":
         lines.append("The paper's one count of samples stands beside both of ours: which of the two it is, is not known.")
-    said = {row.title: "; ".join(remarks(table.cells[row.system])) for row in table.rows}
-    (shared, rows), *_ = Counter(said.values()).most_common(1)
+    said = [(row.title, "; ".join(remarks(table.cells[row.system]))) for row in table.rows]
+    [(shared, rows)] = Counter(remark for _, remark in said).most_common(1)
     if rows == 1:
-        return lines + [f"- {title}: {remark}" for title, remark in said.items()]
+        return lines + [f"- {title}: {remark}" for title, remark in said]
     whom = "every row" if rows == len(said) else "every other row"
-    return lines + [f"- {title}: {remark}" for title, remark in said.items() if remark != shared] + [f"- {whom}: {shared}"]
+    return lines + [f"- {title}: {remark}" for title, remark in said if remark != shared] + [f"- {whom}: {shared}"]
 
 
 def remarks(cells: dict[str, Cell]) -> list[str]:
