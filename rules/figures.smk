@@ -2,10 +2,10 @@
 
 Requires: Table 1's and Table 2's cells, the judge's summaries, a file of human judgements (docs/human-evaluation.md), and
     the paper's numbers (resources/paper/).
-Makes, each as .pdf, .svg and .png:
+Makes, each as .pdf, .svg and .png, and as .csv its numbers: ours, the paper's, the difference:
     <results>/figures/figure1    systems over metrics, a radar
     <results>/figures/figure5    the judge's marks before and after selection
-    <results>/figures/figure7    human A/B test; figure7.csv beside it has the counts by criterion
+    <results>/figures/figure7    human A/B test; figure7.csv has the counts by criterion, too
     <results>/figures/figure8    CIDEr against the DK threshold
 Targets by name: figure1, figure5, figure7, figure8
 """
@@ -62,12 +62,12 @@ localrules:
 
 rule figure1:
     input:
-        multiext("<results>/figures/figure1", ".pdf", ".svg", ".png"),
+        multiext("<results>/figures/figure1", ".pdf", ".svg", ".png", ".csv"),
 
 
 rule figure5:
     input:
-        multiext("<results>/figures/figure5", ".pdf", ".svg", ".png"),
+        multiext("<results>/figures/figure5", ".pdf", ".svg", ".png", ".csv"),
 
 
 rule figure7:
@@ -77,7 +77,7 @@ rule figure7:
 
 rule figure8:
     input:
-        multiext("<results>/figures/figure8", ".pdf", ".svg", ".png"),
+        multiext("<results>/figures/figure8", ".pdf", ".svg", ".png", ".csv"),
 
 
 rule make_figure1:
@@ -91,7 +91,13 @@ rule make_figure1:
             "<results>/figures/figure1.png",
             caption="../resources/captions/figure1.rst",
             category="Figures",
-            labels={"figure": "1"},
+            labels={"figure": "1", "shown as": "drawing"},
+        ),
+        csv=report(
+            "<results>/figures/figure1.csv",
+            caption="../resources/captions/figure-data.rst",
+            category="Figures",
+            labels={"figure": "1", "shown as": "data"},
         ),
     log:
         "<results>/logs/make_figure1.log",
@@ -104,7 +110,8 @@ rule make_figure1:
         "{PYTHON[core]} scripts/make_figure1.py"
         " --cells {params.cells}"
         " {params.rows}"
-        " --figures {output}"
+        " --csv {output.csv}"
+        " --figures {output.pdf} {output.svg} {output.png}"
         " > {log} 2>&1"
 
 
@@ -121,7 +128,13 @@ rule make_figure5:
             "<results>/figures/figure5.png",
             caption="../resources/captions/figure5.rst",
             category="Figures",
-            labels={"figure": "5"},
+            labels={"figure": "5", "shown as": "drawing"},
+        ),
+        csv=report(
+            "<results>/figures/figure5.csv",
+            caption="../resources/captions/figure-data.rst",
+            category="Figures",
+            labels={"figure": "5", "shown as": "data"},
         ),
     log:
         "<results>/logs/make_figure5.log",
@@ -135,7 +148,8 @@ rule make_figure5:
         " --after {input.after}"
         " --paper {input.paper}"
         " {params.note}"
-        " --figures {output}"
+        " --csv {output.csv}"
+        " --figures {output.pdf} {output.svg} {output.png}"
         " > {log} 2>&1"
 
 
@@ -151,9 +165,14 @@ rule make_figure7:
             "<results>/figures/figure7.png",
             caption="../resources/captions/figure7.rst",
             category="Figures",
-            labels={"figure": "7"},
+            labels={"figure": "7", "shown as": "drawing"},
         ),
-        csv="<results>/figures/figure7.csv",
+        csv=report(
+            "<results>/figures/figure7.csv",
+            caption="../resources/captions/figure-data.rst",
+            category="Figures",
+            labels={"figure": "7", "shown as": "data"},
+        ),
     log:
         "<results>/logs/make_figure7.log",
     container:
@@ -183,7 +202,13 @@ rule make_figure8:
             "<results>/figures/figure8.png",
             caption="../resources/captions/figure8.rst",
             category="Figures",
-            labels={"figure": "8"},
+            labels={"figure": "8", "shown as": "drawing"},
+        ),
+        csv=report(
+            "<results>/figures/figure8.csv",
+            caption="../resources/captions/figure-data.rst",
+            category="Figures",
+            labels={"figure": "8", "shown as": "data"},
         ),
     log:
         "<results>/logs/make_figure8.log",
@@ -196,5 +221,6 @@ rule make_figure8:
         "{PYTHON[core]} scripts/make_figure8.py"
         " --cells {params.cells}"
         " {params.rows}"
-        " --figures {output}"
+        " --csv {output.csv}"
+        " --figures {output.pdf} {output.svg} {output.png}"
         " > {log} 2>&1"

@@ -1,21 +1,26 @@
 #!/usr/bin/env python3
 """Make Figure 1: systems over metrics as a radar, from Table 1's cells."""
 
+from pathlib import Path
+
 from synth_empathy import cli, figure_data, figures, tables
+from synth_empathy.records import write_text
 
 
 def main() -> None:
     """Parse flags, read the cells, draw."""
     flags = cli.parser(__doc__)
     tables.add_flags(flags)
+    flags.add_argument("--csv", type=Path, required=True, help="a line a system and metric: ours, the paper's, the difference")
     figures.add_flags(flags)
     args = flags.parse_args()
     figures.check_names(flags, args.figures)
 
     table = tables.read_table("table1", tables.rows_from(args.row), args.cells, None, args.partial)
     data = figure_data.radar(table)
+    write_text(args.csv, figure_data.radar_csv(table))
     figures.save(figures.draw_figure1(data, args.note), args.figures)
-    print(f"{len(data.systems)} systems, {len(data.metrics)} metrics")
+    print(f"{len(data.systems)} systems, {len(data.metrics)} metrics; numbers in {args.csv}")
     for line in figure_data.why_missing(table):
         print(line)
 

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 from synth_empathy import cli, figure_data, figures
+from synth_empathy.records import write_text
 
 
 def main() -> None:
@@ -12,13 +13,16 @@ def main() -> None:
     for stage in ("before", "after"):
         flags.add_argument(f"--{stage}", type=Path, nargs="+", required=True, metavar="JSON", help=f"the judge's summaries {stage} selection, one a seed")
     flags.add_argument("--paper", type=Path, required=True, metavar="CSV", help="the paper's numbers (resources/paper/figure5.csv)")
+    flags.add_argument("--csv", type=Path, required=True, help="a line a stage, criterion and quantity: ours, the paper's, the difference")
     figures.add_flags(flags)
     args = flags.parse_args()
     figures.check_names(flags, args.figures)
 
     before, after = figure_data.judged(args.before), figure_data.judged(args.after)
     figure_data.check_stages(before, after)
-    figures.save(figures.draw_figure5(before, after, figure_data.read_paper_figure5(args.paper), args.note), args.figures)
+    paper = figure_data.read_paper_figure5(args.paper)
+    write_text(args.csv, figure_data.judged_csv(before, after, paper))
+    figures.save(figures.draw_figure5(before, after, paper, args.note), args.figures)
     print(f"mean mark {before.means[-1]:.2f} before, {after.means[-1]:.2f} after; full marks {before.shares[-1]:.1%} and {after.shares[-1]:.1%}")
 
 

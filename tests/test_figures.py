@@ -1,5 +1,7 @@
 """The figures' numbers, and the figures: same bytes, no text over another, readable without colour; the rules on made cells."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -12,10 +14,10 @@ from hypothesis import strategies as st
 
 from conftest import DEMO, Checkout
 from synth_empathy import figure_data, figures, human
-from synth_empathy.cells import METRICS, Cell
+from synth_empathy.cells import BERTSCORE, METRICS, Cell
 from synth_empathy.errors import UserError
 from synth_empathy.figure_data import Judged, PaperStage
-from synth_empathy.tables import Row, Table
+from synth_empathy.tables import UNKNOWN, Row, Table
 
 MADE_UP = "resources/sample/made-up-judgements.jsonl"
 BASELINES = ["SEEK", "CASE", "ESCM", "Qwen1.5-7B-F.T.", "LLaMA3-8B-F.T."]
@@ -47,19 +49,25 @@ def table1(*systems):
 # --- Figure 1
 
 
-@given(st.lists(st.lists(st.none() | st.floats(-5, 100, allow_subnormal=False), min_size=3, max_size=3), min_size=1, max_size=5))
-def test_each_axis_runs_from_0_to_the_best_system(grid):
-    data = figure_data.radar(table1(*((f"S{i}", values) for i, values in enumerate(grid))))
+NUMBER = st.none() | st.floats(-5, 100, allow_subnormal=False)
+
+
+@given(st.lists(st.lists(st.tuples(NUMBER, NUMBER), min_size=3, max_size=3), min_size=1, max_size=5))
+def test_each_axis_runs_from_0_to_the_highest_value_ours_or_the_papers(grid):
+    contents = [{m: cell(ours, m, paper=paper) for m, (ours, paper) in zip(METRICS, pairs)} for pairs in grid]
+    data = figure_data.radar(table1(*((f"S{i}", content) for i, content in enumerate(contents))))
     assert data.metrics == list(METRICS)[:3] and data.systems == [f"S{i}" for i in range(len(grid))]
+    rows = {row.system: row.shares for row in data.paper}
+    assert set(rows) == {i for i, pairs in enumerate(grid) if any(paper is not None for _, paper in pairs)}
     for j in range(3):
-        above = [values[j] for values in grid if values[j] is not None and values[j] > 0]
-        assert data.best[j] == (max(above) if above else None)
-        for values, shares in zip(grid, data.shares):
-            if values[j] is None or not above:
-                assert shares[j] is None  # a gap, and not a 0
-            else:
-                assert shares[j] == (values[j] / max(above) if values[j] > 0 else 0)
-    assert len(data.below_zero) == sum(value is not None and value < 0 for values in grid for value in values)
+        mine, theirs = ([pairs[j][k] for pairs in grid if pairs[j][k] is not None and pairs[j][k] > 0] for k in (0, 1))
+        top = max(mine + theirs, default=None)
+        assert data.best[j] == top and data.best_is_papers[j] == (top is not None and top not in mine)
+        for i, pairs in enumerate(grid):
+            for value, shares in zip(pairs[j], (data.shares[i], rows.get(i, [None] * 3))):
+                # what is missing is a gap, and not a 0
+                assert shares[j] == (None if value is None or top is None else max(0, value / top))
+    assert len(data.below_zero) == sum(value is not None and value < 0 for pairs in grid for pair in pairs for value in pair)
 
 
 def test_what_is_missing_is_named_as_systems_metrics_and_single_values():
@@ -80,6 +88,51 @@ def test_bertscore_of_another_model_is_drawn_under_its_name_where_nobody_has_the
     for other in (instead(5.0, model="other"), instead(5.0, paper=3.0)):
         data = figure_data.radar(table1(("a", instead(10.0)), ("b", other)))
         assert data.other_model is None and data.shares[0] == [None]
+
+
+def test_the_papers_rows_are_named_by_the_paper_stand_once_and_leave_gaps():
+    whole = {metric: cell(1.0, metric, paper=2.0) for metric in METRICS}
+    part = {metric: cell(None, metric, paper=4.0 if metric == "cider" else None) for metric in METRICS}
+    table = table1(("Ours", whole), ("Ours again", whole), ("SEEK", part), ("Unknown", {metric: cell(3.0, metric) for metric in METRICS}))
+    names = ["ours (Qwen)", "ours (Qwen)", None, "CASE"]
+    rows = [Row(row.base, row.training_set, row.title, name) for row, name in zip(table.rows, names)]
+    data = figure_data.radar(Table("table1", rows, table.cells, None))
+    assert [(row.name, row.system) for row in data.paper] == [("ours (Qwen) (paper)", 0), ("SEEK (paper)", 2)]
+    assert data.best == [4.0 if metric == "cider" else 3.0 for metric in METRICS] and data.best_is_papers == [metric == "cider" for metric in METRICS]
+    assert data.paper[0].shares == pytest.approx([0.5 if metric == "cider" else 2 / 3 for metric in METRICS])
+    assert data.paper[1].shares == [1.0 if metric == "cider" else None for metric in METRICS]
+    assert data.paper_missing == ["SEEK (paper): B-1, B-2, B-3, B-4, Dist-1, Dist-2, R-1, R-2, R-L, BERT-P, BERT-R, BERT-F1"]
+
+
+def test_the_papers_bertscore_is_not_drawn_beside_another_models():
+    other = {"model": "small", "layer": 5, "value": 30.0}
+    row = {"cider": cell(2.0, "cider", paper=4.0), "bert_f1": cell(None, "bert_f1", instead=other, paper=19.4)}
+    data = figure_data.radar(table1(("a", row)))
+    assert (data.best, data.best_is_papers, data.paper[0].shares, data.paper_missing) == ([4.0, 30.0], [True, False], [1.0, None], [])
+    data = figure_data.radar(table1(("a", row | {"bert_f1": cell(None, "bert_f1", paper=19.4)})))  # nobody's BERTScore: the paper's alone
+    assert (data.best, data.paper[0].shares, data.shares) == ([4.0, 19.4], [1.0, 1.0], [[0.5, None]])
+
+
+def table_of(text):
+    """The lines of a CSV file, without its header, which is the first."""
+    header, *lines = csv.reader(io.StringIO(text))
+    return header, lines
+
+
+def test_figure1s_data_has_a_line_a_system_and_metric():
+    other = {"model": "small", "layer": 5, "value": 30.123}
+    first = {"cider": cell(23.456, "cider", sd=1.5, paper=26.96), "dist1": cell(1234.5, "dist1"), "bert_f1": cell(None, "bert_f1", instead=other, paper=19.4)}
+    second = {"cider": cell(None, "cider", paper=2.0), "dist1": None, "bert_f1": None}
+    header, lines = table_of(figure_data.radar_csv(table1(("One, comma", first), ("Two", second))))
+    assert header == ["system", "title", "metric", "ours", "sd", "paper", "difference"]
+    assert lines == [
+        ["b0/ed", "One, comma", "cider", "23.46", "1.50", "26.96", "-3.50"],
+        ["b0/ed", "One, comma", "dist1", "1234.50", *[UNKNOWN] * 3],
+        ["b0/ed", "One, comma", "bert_f1 by small, layer 5", "30.12", *[UNKNOWN] * 3],
+        ["b1/ed", "Two", "cider", UNKNOWN, UNKNOWN, "2.00", UNKNOWN],
+        ["b1/ed", "Two", "dist1", *[UNKNOWN] * 4],
+        ["b1/ed", "Two", "bert_f1 by small, layer 5", *[UNKNOWN] * 4],
+    ]
 
 
 def test_cells_of_two_protocols_are_refused_and_those_that_name_none_are_not():
@@ -111,6 +164,18 @@ def test_a_curve_a_base_and_prompt_by_rising_threshold():
     named = table2(("qwen", "p1", 50, 1.0), ("qwen", "p1", 60, 1.0))
     odd = Table("table2", [Row(row.base, row.training_set, title, None) for row, title in zip(named.rows, "ab")], named.cells, None)
     assert figure_data.curves(odd)[0].title == "qwen, p1, kcenter"
+
+
+def test_figure8s_data_has_a_line_a_system():
+    points = [("qwen", "p1", 60, cell(3.0, paper=2.5)), ("qwen", "p1", "57.5", None), ("qwen", "p1", 50, cell(1.0, sd=0.25))]
+    header, lines = table_of(figure_data.curves_csv(figure_data.curves(table2(*points, ("llama", "p2", 50, cell(None, paper=2.0))))))
+    assert header == ["system", "line", "dk", "ours", "sd", "paper", "difference"]
+    assert lines == [
+        ["qwen/ed+p1-dk50-kcenter", "qwen, p1", "50", "1.00", "0.25", UNKNOWN, UNKNOWN],
+        ["qwen/ed+p1-dk57.5-kcenter", "qwen, p1", "57.5", *[UNKNOWN] * 4],
+        ["qwen/ed+p1-dk60-kcenter", "qwen, p1", "60", "3.00", UNKNOWN, "2.50", "+0.50"],
+        ["llama/ed+p2-dk50-kcenter", "llama, p2", "50", UNKNOWN, UNKNOWN, "2.00", UNKNOWN],
+    ]
 
 
 @pytest.mark.parametrize("training_set", ["ed", "ed+prompt1-draw50-kcenter"])
@@ -175,6 +240,30 @@ def test_stages_that_were_not_judged_alike_are_refused(tmp_path):
         figure_data.check_stages(before, before)
 
 
+def test_figure5s_data_has_a_line_a_stage_criterion_and_quantity(tmp_path):
+    before = figure_data.judged([write(tmp_path / "b.json", summary(mean=2.0, full=0.5))])
+    paths = [write(tmp_path / f"{seed}.json", summary("dk60-kcenter", seed, mean, full=0.98)) for seed, mean in enumerate([2.5, 2.7])]
+    known = PaperStage(2.65, None, False), PaperStage(2.88, 0.95, True)
+    header, lines = table_of(figure_data.judged_csv(before, figure_data.judged(paths), known))
+    assert header == ["stage", "judged", "criterion", "quantity", "ours", "sd", "paper", "difference"]
+    assert len(lines) == 2 * 4 * 2  # stages, criteria with all of them together, quantities
+    first, last = ["before selection", "prompt2/before"], ["after selection", "prompt2/dk60-kcenter"]
+    assert lines[:2] == [
+        [*first, "Coherence", "mean mark", "2.10", *[UNKNOWN] * 3],
+        [*first, "Coherence", "share of full marks", "0.5000", *[UNKNOWN] * 3],
+    ]
+    assert lines[6:8] == [
+        [*first, "all", "mean mark", "2.00", UNKNOWN, "2.65", "-0.65"],
+        [*first, "all", "share of full marks", "0.2500", *[UNKNOWN] * 3],
+    ]
+    assert lines[-2:] == [
+        [*last, "all", "mean mark", "2.60", "0.14", "2.88", "-0.28"],  # sd of 2.5 and 2.7: 0.1 x sqrt(2)
+        [*last, "all", "share of full marks", "0.4900", "0.0000", ">0.95", UNKNOWN],  # a bound: nothing to subtract
+    ]
+    exact = table_of(figure_data.judged_csv(before, before, (known[0], PaperStage(None, 0.95, False))))[1]
+    assert exact[-1][-4:] == ["0.2500", UNKNOWN, "0.95", "-0.7000"]
+
+
 def test_shipped_numbers_are_the_papers(repository, shared):
     text = (shared / "paper" / "synth-empathy.md").read_text(encoding="utf-8")
     for name in ("figure5.csv", "figure7.csv"):
@@ -220,19 +309,40 @@ NAMES = ["Synth-Empathy (Qwen1.5-7B, Prompt 2, DK 60)", "SEEK", "CASE", "ESCM", 
          "Mixtral-8x7B-Instruct (zero-shot)", "Qwen1.5-72B-Chat (zero-shot)"]  # fmt: skip
 
 
-DEMO_NAMES = ["SmolLM2-135M + ED + synthetic (Prompt 2, DK 20, k-center)", "SmolLM2-135M, fine-tuned on ED"]
+DEMO_NAMES = ["SmolLM2-135M + ED + synthetic (Prompt 2, DK 20, k-center)", "SmolLM2-135M, fine-tuned on ED", "SmolLM2-135M (zero-shot)"]
+
+
+#: The paper's row of its own system, and its values in Table 1's order.
+PAPERS_OWN = "synth-empathy (Qwen1.5-7B; Prompt 2; DK 60; k-center)"
+PAPERS_ROW = dict(zip(METRICS, [22.05, 10.53, 5.99, 3.77, 3.23, 18.84, 18.72, 5.27, 16.88, 26.96, 20.5, 18.2, 19.4]))
 
 
 def paper_size():
-    """Table 1 at the paper's size: a system without values, one below 0, and two single gaps."""
+    """Table 1 at the paper's size: the paper's row of its own system and a part of another; a system without values, one below 0, and two single gaps."""
     gaps = {(4, j): None for j in range(13)} | {(3, 2): None, (7, 10): None, (5, 11): -1.0}
-    return table1(*((title, [gaps.get((i, j), 10.0 + (7 * i + 3 * j) % 11) for j in range(13)]) for i, title in enumerate(NAMES)))
+    known = {0: PAPERS_ROW, 2: {"bleu1": 20.0, "rougeL": 15.0, "cider": 16.0}}
+    values = [[gaps.get((i, j), 10.0 + (7 * i + 3 * j) % 11) for j in range(13)] for i in range(len(NAMES))]
+    return table1(
+        *((title, {m: cell(v, m, paper=known.get(i, {}).get(m)) for m, v in zip(METRICS, values[i])}) for i, title in enumerate(NAMES))
+    )  # fmt: skip
+
+
+def below_the_paper():
+    """Table 1 at the paper's size, with the paper's value at every rim."""
+    known = [PAPERS_ROW if i == 0 else {} for i in range(len(NAMES))]
+    return table1(*((title, {m: cell(0.5 + i / 10, m, paper=row.get(m)) for m in METRICS}) for i, (title, row) in enumerate(zip(NAMES, known))))
 
 
 def demo_size():
-    """Table 1 of the demo: another model's BERTScore."""
+    """Table 1 of the demo: far below the paper's row, and another model's BERTScore."""
     other = {"model": "all-minilm-l6-v2", "layer": 5, "value": 9.0}
-    return table1(*((title, {m: cell(None, m, instead=other) if m.startswith("bert") else 3.0 + i for m in METRICS}) for i, title in enumerate(DEMO_NAMES)))
+    rows = []
+    for i, _ in enumerate(DEMO_NAMES):
+        known = PAPERS_ROW if i == 0 else {}
+        rows.append({m: cell(None, m, instead=other, paper=known.get(m)) if m in BERTSCORE else cell(3.0 + i / 2, m, paper=known.get(m)) for m in METRICS})
+    table = table1(*zip(DEMO_NAMES, rows))
+    names = [PAPERS_OWN, None, None]
+    return Table("table1", [Row(row.base, row.training_set, row.title, name) for row, name in zip(table.rows, names)], table.cells, None)
 
 
 def four_series():
@@ -247,6 +357,7 @@ FIVE = ["Coherence", "Naturalness", "Empathy", "Helpfulness", "Specificity"]
 #: Each figure at the paper's size, with gaps, errors and long names, and at the demo's, with its note.
 FIGURES = {
     "figure1": lambda paper: figures.draw_figure1(figure_data.radar(paper_size()), None),
+    "figure1 far below the paper": lambda paper: figures.draw_figure1(figure_data.radar(below_the_paper()), None),
     "figure1 of the demo": lambda paper: figures.draw_figure1(figure_data.radar(demo_size()), NOTE),
     "figure5": lambda paper: figures.draw_figure5(stage("before", [2.6, 2.7, 2.65, 2.65], 3), stage("dk60-kcenter", [2.9, 2.85, 2.8, 2.85], 3), paper[0], None),
     "figure5 of five criteria": lambda paper: figures.draw_figure5(
@@ -338,12 +449,46 @@ def test_more_systems_than_can_be_told_apart_are_refused():
 
 def test_what_is_missing_is_a_gap_and_named_on_the_figure(drawn):
     words = " ".join(text for text, _ in text_boxes(drawn["figure1"])).replace("\n", " ")
+    assert "No value of the paper's: CASE (paper): B-2, B-3," in words
     assert "Qwen1.5-7B-F.T.: no value" in words and "ESCM (B-3)" in words and "(BERT-P)" in words and "LLaMA3-8B-F.T.: BERT-R -1.00" in words
     figure = drawn["figure8"]
     words = " ".join(text for text, _ in text_boxes(figure)).replace("\n", " ")
     assert "Ours missing: qwen1.5-7b-chat, prompt1 at 55." in words and "No value of the paper's: llama3-8b-instruct, prompt2." in words
     solid = [line for line in figure.axes[0].get_lines() if line.get_linestyle() == "-" and len(line.get_xdata()) == 5]
     assert sum(value != value for line in solid for value in line.get_ydata()) == 1
+
+
+def lines_by_label(figure):
+    """What is drawn, by its name in the legend."""
+    legend = figure.legends[0]
+    labels = [text.get_text() for text in legend.get_texts()]
+    return dict(zip(labels, legend.get_lines()))
+
+
+def test_the_papers_row_is_an_outline_apart_from_every_system(drawn):
+    for name, papers in (
+        ("figure1", [f"{NAMES[0]} (paper)", "CASE (paper)"]),
+        ("figure1 of the demo", ["synth-empathy (Qwen1.5-7B; Prompt 2; DK 60; k-center) (paper)"]),
+    ):
+        lines = lines_by_label(drawn[name])
+        assert [label for label in lines if label.endswith("(paper)")] == papers
+        for label, line in lines.items():
+            hollow = matplotlib.colors.to_rgb(line.get_markerfacecolor()) == (1, 1, 1)
+            assert hollow == (label in papers)
+            if label in papers:
+                red, green, blue = matplotlib.colors.to_rgb(line.get_color())
+                assert red == green == blue and line.get_linestyle() == "--"
+    assert len(set(lines_by_label(drawn["figure1"]))) == 11
+
+
+def test_a_rim_says_whose_value_it_is(drawn):
+    words = [text for text, _ in text_boxes(drawn["figure1 of the demo"])]
+    assert "B-1\n(22.05, paper)" in words and "CIDEr\n(26.96, paper)" in words and "BERT-F1*\n(9.00)" in words
+    assert "Dist-1\n(4.00)" in words  # ours is the higher: the paper's is 3.23
+    notes = " ".join(words).replace("\n", " ")
+    assert "the highest value, ours or the paper's, in brackets" in notes and "cannot be compared with these and are not drawn" in notes
+    alone = " ".join(text for text, _ in text_boxes(figures.draw_figure1(figure_data.radar(table1(("a", [1, 2, 3]))), None))).replace("\n", " ")
+    assert "the best system's value, in brackets" in alone and "paper's" not in alone
 
 
 # --- the rules and scripts
@@ -361,7 +506,7 @@ RUN = "results/demo"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def figures_run(tmp_path_factory):
     """A checkout in which the rules drew all figures from made cells."""
     checkout = Checkout(tmp_path_factory.mktemp("figures") / "checkout")
     (checkout.folder / "overlay.yaml").write_text(OVERLAY)
@@ -379,7 +524,13 @@ def run(tmp_path_factory):
     done = checkout.snakemake(*words)
     logs = "\n".join(path.read_text() for path in (checkout.folder / RUN / "logs").rglob("*.log"))
     assert done.returncode == 0, done.stdout + done.stderr + logs
-    return checkout.folder
+    return checkout
+
+
+@pytest.fixture(scope="module")
+def run(figures_run):
+    """That checkout's folder."""
+    return figures_run.folder
 
 
 def inputs(run, number):
@@ -387,9 +538,9 @@ def inputs(run, number):
     results, paper = run / RUN, run / "resources/paper"
     if number == 1:
         systems = yaml.safe_load((run / "config/demo.yaml").read_text())["systems"]
-        rows = [[systems[name][key] for key in ("base", "training_set", "title")] for name in ("demo-ours", "demo-ft")]
+        rows = [[systems[name][key] or "" for key in ("base", "training_set", "title", "paper_row")] for name in ("demo-ours", "demo-ft")]
     if number == 8:
-        rows = [["smollm2-135m", f"ed+prompt2-dk{dk}-kcenter", f"smollm2-135m, prompt2, DK {dk}"] for dk in (20, 30)]
+        rows = [["smollm2-135m", f"ed+prompt2-dk{dk}-kcenter", f"smollm2-135m, prompt2, DK {dk}", ""] for dk in (20, 30)]
     if number in (1, 8):
         table = "table1" if number == 1 else "table2"
         return ["--cells", results / "cells" / table, *(word for row in rows for word in ("--row", *row))]
@@ -407,10 +558,10 @@ def test_the_same_numbers_give_the_same_bytes_whatever_the_users_settings_of_mat
     (tmp_path / "matplotlibrc").write_text("font.size: 20\nsvg.fonttype: path\nlines.linewidth: 9\nsavefig.dpi: 50\n")
     paths = [tmp_path / f"figure{number}.{kind}" for kind in KINDS]
     flags = [*inputs(run, number), "--note", "A note of this test.", "--figures", *paths]
-    flags += ["--csv", tmp_path / "figure7.csv"] if number == 7 else []
+    flags += ["--csv", tmp_path / f"figure{number}.csv"]
     done = step(f"make_figure{number}.py", *flags, env=os.environ | {"MATPLOTLIBRC": str(tmp_path / "matplotlibrc")})
     assert done.returncode == 0, done.stderr
-    for path in [*paths, *tmp_path.glob("*.csv")]:
+    for path in [*paths, tmp_path / f"figure{number}.csv"]:
         assert path.read_bytes() == (run / RUN / "figures" / path.name).read_bytes(), path.name
     assert [path.read_bytes()[:4] for path in paths] == [b"%PDF", b"<?xm", b"\x89PNG"]
     assert not re.search(rb"CreationDate|dc:date|ModDate", b"".join(path.read_bytes() for path in paths))
@@ -430,6 +581,31 @@ def test_the_svg_holds_labels_and_values_as_text(run, number, words):
     text = (run / RUN / f"figures/figure{number}.svg").read_text(encoding="utf-8")
     for fragment in [*words, "A note of this test."]:
         assert fragment in text, fragment
+
+
+@pytest.mark.parametrize(
+    ("number", "lines", "line"),
+    [
+        (1, 2 * 13, "cider,20.00,not available,not available,not available"),
+        (5, 2 * 4 * 2, "after selection,prompt2/dk20-kcenter,all,mean mark,2.50,not available,2.88,-0.38"),
+        (7, 5 * 5, ",not available,not available,not available,4,3"),
+        (8, 2, 'smollm2-135m/ed+prompt2-dk30-kcenter,"smollm2-135m, prompt2",30,3.00,not available,not available,not available'),
+    ],
+)
+def test_a_figures_data_stands_beside_it(run, number, lines, line):
+    header, *found = (run / RUN / f"figures/figure{number}.csv").read_text(encoding="utf-8").splitlines()
+    assert len(found) == lines and any(text.endswith(line) for text in found), found
+
+
+def test_the_report_has_each_figure_and_its_data(figures_run):
+    numbers = (1, 5, 7, 8)
+    done = figures_run.snakemake("--cores", "1", *DEMO, "overlay.yaml", "--report", "report.html", "--", *(f"figure{n}" for n in numbers))
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = (figures_run.folder / "report.html").read_text(encoding="utf-8")
+    for number in numbers:
+        for fragment in (f"Figure {number} of the paper (section", f"The numbers of Figure {number}", f"figure{number}.csv", f"figure{number}.png"):
+            assert fragment in text, fragment
+    assert "A note of this test." in text
 
 
 def test_figure7_without_judgements_says_what_to_set(checkout):

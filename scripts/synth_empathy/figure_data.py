@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -12,19 +13,39 @@ from .cells import BERTSCORE, METRICS, Cell
 from .errors import UserError
 from .records import REMAKE, Record, missing, read_json
 from .settings import TRAINING_SET
-from .tables import UNKNOWN, Row, Table
+from .tables import UNKNOWN, Row, Table, plain
 
 Values = list[float | None]
+#: The columns that every figure's CSV ends with.
+BESIDE = ["ours", "sd", "paper", "difference"]
+
+
+@dataclass(frozen=True)
+class PaperRow:
+    """A row of the paper's in Figure 1.
+
+    Attributes:
+        name: what the paper calls it, then "(paper)".
+        system: which of the radar's systems it stands beside, counted from 0.
+        shares: its values over the axes' rims, 0 to 1; None where the paper's value is not known, or not of the axis' model.
+    """
+
+    name: str
+    system: int
+    shares: Values
 
 
 @dataclass(frozen=True)
 class Radar:
-    """Figure 1: systems over metrics, each axis scaled to the best system's value.
+    """Figure 1: systems over metrics, each axis scaled to the highest value on it, ours or the paper's.
 
     Attributes:
-        best: of each metric, the value that is 100 % of its axis; None where no system has a value above 0.
+        best: of each metric, the value that is 100 % of its axis; None where no value is above 0.
+        best_is_papers: of each metric, whether that value is the paper's, and higher than all of ours.
         shares: of each system, its values over the best ones, 0 to 1; None where the system has no value.
+        paper: the paper's rows, of those systems of which it is known in part at least.
         missing: what has no value, by system, in words.
+        paper_missing: what is not known of the paper's rows drawn, in words.
         below_zero: what lies below 0 and is drawn at the centre, in words.
         other_model: the model and layer of BERTScore where it is not the paper's; its metrics are then its own.
     """
@@ -32,8 +53,11 @@ class Radar:
     metrics: list[str]
     systems: list[str]
     best: Values
+    best_is_papers: list[bool]
     shares: list[Values]
+    paper: list[PaperRow]
     missing: list[str]
+    paper_missing: list[str]
     below_zero: list[str]
     other_model: str | None
     samples: str
@@ -42,9 +66,10 @@ class Radar:
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of Figure 8: CIDEr (times 100) of a base model and prompt at rising DK thresholds."""
+    """One line of Figure 8: CIDEr (times 100) of a base model and prompt at rising DK thresholds, each a system."""
 
     title: str
+    systems: list[str]
     thresholds: list[float]
     ours: Values
     sd: Values
@@ -90,13 +115,82 @@ def radar(table: Table) -> Radar:
     protocol = one_protocol(table)
     metrics = list(next(iter(table.cells.values())))
     values, other_model = values_of(table, metrics)
+    paper = paper_rows(table, metrics, other_model)
     titles = [row.title for row in table.rows]
-    best = [best_of(row[j] for row in values) for j in range(len(metrics))]
+    ours, theirs = ([best_of(row[j] for row in grid) for j in range(len(metrics))] for grid in (values, paper.values()))
+    best = [best_of(pair) for pair in zip(ours, theirs)]
     flat = [f"{METRICS[m]} (none above 0)" for m, top in zip(metrics, best) if top is None and has(values, metrics, m)]
-    below = [f"{title}: {METRICS[m]} {value:.2f}" for title, row in zip(titles, values) for m, value in zip(metrics, row) if value is not None and value < 0]
-    shares = [[share(value, top) for value, top in zip(row, best)] for row in values]
+    below = [
+        f"{title}: {METRICS[m]} {value:.2f}"
+        for title, row in [*zip(titles, values), *((name, row) for (name, _), row in paper.items())]
+        for m, value in zip(metrics, row)
+        if value is not None and value < 0
+    ]
     samples = span({cell.test_samples for cell in made(table) if cell.test_samples})
-    return Radar(metrics, titles, best, shares, [*absent(titles, metrics, values), *flat], below, other_model, samples, protocol)
+    return Radar(
+        metrics, titles, best, [top is not None and top != mine for top, mine in zip(best, ours)],
+        [shares_of(row, best) for row in values], [PaperRow(*key, shares_of(row, best)) for key, row in paper.items()],
+        [*absent(titles, metrics, values), *flat], unknown_of_paper(paper, metrics, other_model), below, other_model, samples, protocol,
+    )  # fmt: skip
+
+
+def paper_rows(table: Table, metrics: list[str], other_model: str | None) -> dict[tuple[str, int], Values]:
+    """The paper's values by its row's name and the place of the first system beside it; none of BERTScore beside another model's."""
+    found: dict[tuple[str, int], Values] = {}
+    for place, row in enumerate(table.rows):
+        name = f"{row.paper_row or row.title} (paper)"
+        values = [paper_value(table.cells[row.system][metric], metric, other_model) for metric in metrics]
+        if any(value is not None for value in values) and all(name != known for known, _ in found):
+            found[name, place] = values
+    return found
+
+
+def paper_value(cell: Cell | None, metric: str, other_model: str | None) -> float | None:
+    """A cell's value of the paper's, where it can be compared with what is drawn: BERTScore of two models cannot."""
+    return None if cell is None or (other_model and metric in BERTSCORE) else cell.paper
+
+
+def unknown_of_paper(paper: dict[tuple[str, int], Values], metrics: list[str], other_model: str | None) -> list[str]:
+    """Which values of the paper's rows are not known, in words; BERTScore beside another model's is left out for another reason."""
+    words = []
+    for (name, _), values in paper.items():
+        lacking = [METRICS[m] for m, value in zip(metrics, values) if value is None and not (other_model and m in BERTSCORE)]
+        words += [f"{name}: {', '.join(lacking)}"] if lacking else []
+    return words
+
+
+def shares_of(values: Values, best: Values) -> Values:
+    """A row's values as shares of their axes."""
+    return [share(value, top) for value, top in zip(values, best)]
+
+
+def radar_csv(table: Table) -> str:
+    """Figure 1's numbers: a line a system and metric; BERTScore by another model stands under its name, as in the table."""
+    metrics = list(next(iter(table.cells.values())))
+    values, other_model = values_of(table, metrics)
+    lines = []
+    for row, ours in zip(table.rows, values):
+        for metric, value in zip(metrics, ours):
+            cell, stands_in = table.cells[row.system][metric], bool(other_model) and metric in BERTSCORE
+            name = f"{metric} by {other_model}" if stands_in else metric
+            sd = cell.sd if cell and not stands_in else None
+            lines.append([row.system, row.title, name, *beside(value, sd, paper_value(cell, metric, other_model))])
+    return csv_text(["system", "title", "metric", *BESIDE], lines)
+
+
+def beside(ours: float | None, sd: float | None, paper: float | None) -> list[str]:
+    """The columns ``BESIDE`` of a value with two decimals."""
+    difference = None if ours is None or paper is None else ours - paper
+    return [plain(ours, ""), plain(sd, ""), plain(paper, ""), plain(difference, "", "+")]
+
+
+def csv_text(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(lines)
+    return text.getvalue()
 
 
 def made(table: Table) -> list[Cell]:
@@ -184,9 +278,20 @@ def curves(table: Table) -> list[Curve]:
 def curve(table: Table, key: tuple[str, ...], line: dict[float, Row]) -> Curve:
     """One line by rising threshold; its title is that of its rows without the threshold, or else its key."""
     titles = {row.title.removesuffix(f", DK {dk:g}") for dk, row in line.items()}
-    cells = [table.cells[line[dk].system]["cider"] for dk in sorted(line)]
+    systems = [line[dk].system for dk in sorted(line)]
+    cells = [table.cells[system]["cider"] for system in systems]
     ours, sd, paper = ([getattr(cell, name) if cell else None for cell in cells] for name in ("value", "sd", "paper"))
-    return Curve(titles.pop() if len(titles) == 1 else ", ".join(key), sorted(line), ours, sd, paper)
+    return Curve(titles.pop() if len(titles) == 1 else ", ".join(key), systems, sorted(line), ours, sd, paper)
+
+
+def curves_csv(data: list[Curve]) -> str:
+    """Figure 8's numbers: a line a system, by curve and rising threshold."""
+    lines = [
+        [system, one.title, f"{dk:g}", *beside(ours, sd, paper)]
+        for one in data
+        for system, dk, ours, sd, paper in zip(one.systems, one.thresholds, one.ours, one.sd, one.paper)
+    ]
+    return csv_text(["system", "line", "dk", *BESIDE], lines)
 
 
 def judged(paths: list[Path]) -> Judged:
@@ -210,6 +315,30 @@ def judged(paths: list[Path]) -> Judged:
         sum(s["samples"]["scored"] for s in summaries), len(summaries),
         list(dict.fromkeys(s["note"] for s in summaries if s["note"])), (first["prompt"], first["judge"], first["mode"]), first["stage"],
     )  # fmt: skip
+
+
+def judged_csv(before: Judged, after: Judged, paper: tuple[PaperStage, PaperStage]) -> str:
+    """Figure 5's numbers: a line a stage, criterion (or all of them) and quantity; the paper's stand beside those of all.
+
+    Mean marks are from 1 to 3. Shares of full marks are from 0 to 1, as the paper's file has them; a lower bound of the
+    paper's stays one, and nothing is subtracted from it.
+    """
+    lines = []
+    for name, stage, known in zip(("before selection", "after selection"), (before, after), paper):
+        numbers = zip([*stage.titles, "all"], stage.means, stage.spread, stage.shares, stage.share_spread)
+        for place, (criterion, mean, mean_sd, share, share_sd) in enumerate(numbers):
+            theirs = known if place == len(stage.titles) else PaperStage(None, None, False)
+            about = [name, f"{stage.made_by[0]}/{stage.stage}", criterion]
+            lines.append([*about, "mean mark", *beside(mean, mean_sd, theirs.mean)])
+            lines.append([*about, "share of full marks", *share_beside(share, share_sd, theirs)])
+    return csv_text(["stage", "judged", "criterion", "quantity", *BESIDE], lines)
+
+
+def share_beside(ours: float, sd: float | None, paper: PaperStage) -> list[str]:
+    """The columns ``BESIDE`` of a share of full marks, with four decimals: those of a percentage with two."""
+    exact = paper.share is not None and not paper.above
+    known = UNKNOWN if paper.share is None else f"{'>' if paper.above else ''}{paper.share:g}"
+    return [f"{ours:.4f}", UNKNOWN if sd is None else f"{sd:.4f}", known, f"{ours - paper.share:+.4f}" if exact else UNKNOWN]
 
 
 def read_summary(path: Path) -> Record:

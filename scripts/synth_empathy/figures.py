@@ -39,6 +39,8 @@ LINES: list[tuple[str, str, Any]] = [
     ("#CC79A7", "v", "-"), ("#E69F00", "P", (0, (4, 1))), ("#56B4E9", "X", (0, (1, 1))), ("#7F7F7F", "*", (0, (4, 1, 1, 1))),
     ("#8C510A", "<", "-"), ("#5E3C99", ">", (0, (4, 1))), ("#4D4D4D", "h", (0, (1, 1))), ("#01665E", "d", (0, (4, 1, 1, 1))),
 ]  # fmt: skip
+#: Colour, dashes and fill of the paper's rows in Figure 1: no system of ours is hollow.
+PAPER_LINE: dict[str, Any] = {"color": "#404040", "linestyle": (0, (2.5, 1.5)), "markerfacecolor": "white", "linewidth": 1.0, "markersize": 4.0}
 #: Fill and hatch of the two stages of Figure 5.
 STAGES = {"before selection": ("#E69F00", "////"), "after selection": ("#0072B2", "")}
 #: Fill and hatch of the verdicts of Figure 7.
@@ -154,7 +156,10 @@ def line_of(number: int) -> tuple[str, str, Any]:
 
 
 def draw_figure1(data: Radar, note: str | None):
-    """Systems over metrics as a radar (paper, Figure 1); the first system, ours, is drawn over the others and thicker."""
+    """Systems over metrics as a radar (paper, Figure 1); the first system, ours, is drawn over the others and thicker.
+
+    What is known of the paper's rows is drawn hollow, each with the marker of the system that it stands beside.
+    """
     from matplotlib.lines import Line2D
 
     with style():
@@ -163,29 +168,44 @@ def draw_figure1(data: Radar, note: str | None):
             colour, marker, dashes = line_of(number)
             looks.append({"color": colour, "marker": marker, "linestyle": dashes, "linewidth": 1.6 if number == 0 else 0.8, "markersize": 3.5})
         labels = [title if any(value is not None for value in shares) else f"{title}: no value" for title, shares in zip(data.systems, data.shares)]
+        labels += [row.name for row in data.paper]
+        looks += [PAPER_LINE | {"marker": looks[row.system]["marker"]} for row in data.paper]
         handles = [Line2D([], [], label=label, **look) for label, look in zip(labels, looks)]
         figure = sheet("Figure 1: systems over metrics", 2.8, handles, [note or "", *radar_notes(data)])
         axes = figure.add_subplot()
         angles = [math.pi / 2 - 2 * math.pi * i / len(data.metrics) for i in range(len(data.metrics))]
         draw_web(axes, data, angles)
-        for number, shares in reversed(list(enumerate(data.shares))):
+        rows = [*data.shares, *(row.shares for row in data.paper)]
+        for number, shares in drawing_order(rows, len(data.systems)):
             x, y = zip(*(spot(angle, math.nan if value is None else value) for angle, value in zip(closed(angles), closed(shares))))
             axes.plot(x, y, clip_on=False, **looks[number])
         return settled(figure)
 
 
+def drawing_order(rows: list[Any], systems: int) -> list[tuple[int, Any]]:
+    """Each row with its number: systems from the last, then the paper's rows, and the first system, ours, over all of them."""
+    numbered = list(enumerate(rows))
+    return [*reversed(numbered[1:systems]), *numbered[systems:], numbered[0]]
+
+
 def radar_notes(data: Radar) -> list[str]:
     """What a reader of the radar must know."""
+    highest = "the highest value, ours or the paper's," if data.paper else "the best system's value,"
     notes = [
-        f"Each axis runs from 0 to the best system's value, in brackets; rings at 25, 50, 75 and 100 % of it. Values times 100. "
+        f"Each axis runs from 0 to {highest} in brackets; rings at 25, 50, 75 and 100 % of it. Values times 100. "
         f"{data.samples} test samples, {data.protocol} protocol."
     ]
+    if data.paper:
+        notes.append("Hollow, dashed: the paper's own values, of the rows of which any is known.")
     if data.missing:
         notes.append(f"Missing: {'; '.join(data.missing)}.")
+    if data.paper_missing:
+        notes.append(f"No value of the paper's: {'; '.join(data.paper_missing)}.")
     if data.below_zero:
         notes.append(f"Below 0, drawn at the centre: {'; '.join(data.below_zero)}.")
     if data.other_model:
-        notes.append(f"* BERT-P, -R, -F1: by {data.other_model}, not by the paper's roberta-large.")
+        apart = "; the paper's values cannot be compared with these and are not drawn" if data.paper else ""
+        notes.append(f"* BERT-P, -R, -F1: by {data.other_model}, not by the paper's roberta-large{apart}.")
     return notes
 
 
@@ -194,12 +214,13 @@ def draw_web(axes, data: Radar, angles: list[float]) -> None:
     for ring in (0.25, 0.5, 0.75, 1.0):
         x, y = zip(*(spot(angle, ring) for angle in closed(angles)))
         axes.plot(x, y, color="0.6" if ring == 1.0 else "0.85", linewidth=0.5, zorder=0)
-    for metric, angle, best in zip(data.metrics, angles, data.best):
+    for metric, angle, best, papers in zip(data.metrics, angles, data.best, data.best_is_papers):
         axes.plot(*zip((0, 0), spot(angle, 1)), color="0.85", linewidth=0.5, zorder=0)
         x, y = spot(angle, 1.09)
         star = "*" if metric.startswith("bert_") and data.other_model else ""
-        axes.text(x, y, f"{METRICS[metric]}{star}\n({UNKNOWN if best is None else f'{best:.2f}'})", ha=aside(x), va=above(y), linespacing=1.0)
-    axes.set(xlim=(-1.48, 1.48), ylim=(-1.25, 1.25), aspect="equal")
+        rim = UNKNOWN if best is None else f"{best:.2f}{', paper' * papers}"
+        axes.text(x, y, f"{METRICS[metric]}{star}\n({rim})", ha=aside(x), va=above(y), linespacing=1.0)
+    axes.set(xlim=(-1.6, 1.6), ylim=(-1.25, 1.25), aspect="equal")
     axes.set_axis_off()
 
 
