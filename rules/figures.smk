@@ -2,6 +2,7 @@
 
 Requires: Table 1's and Table 2's cells, the judge's summaries, a file of human judgements (docs/human-evaluation.md), and
     the paper's numbers (resources/paper/).
+    Figure 7 also requires <results>/ed/test_ids.json: people judged responses to these samples.
 Makes, each as .pdf, .svg and .png, and as .csv its numbers: ours, the paper's, the difference:
     <results>/figures/figure1    systems over metrics, a radar
     <results>/figures/figure5    the judge's marks before and after selection
@@ -40,13 +41,14 @@ def judged_after(wildcards):
 
 
 def human_judgements(wildcards):
-    """The file of human judgements; without one there is no Figure 7."""
-    if config["human"]["judgements"] is None:
+    """The file of human judgements, given or the archive's; without one there is no Figure 7."""
+    given = judgements()
+    if given is None:
         raise WorkflowError(
             "figure7 needs judgements of human evaluators, and none are given\n"
             "  What to do: set human: judgements to a file as docs/human-evaluation.md describes it"
         )
-    return config["human"]["judgements"]
+    return given
 
 
 localrules:
@@ -156,6 +158,7 @@ rule make_figure5:
 rule make_figure7:
     input:
         judgements=human_judgements,
+        test_ids="<results>/ed/test_ids.json",
         paper="resources/paper/figure7.csv",
         code=code("make_figure7", "human", "figure_data", "figures"),
     output:
@@ -183,6 +186,7 @@ rule make_figure7:
     shell:
         "{PYTHON[core]} scripts/make_figure7.py"
         " --judgements {input.judgements:q}"
+        " --test-ids {input.test_ids}"
         " --baselines {params.baselines}"
         " {params.settings}"
         " --paper {input.paper}"

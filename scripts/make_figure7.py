@@ -12,6 +12,7 @@ def main() -> None:
     flags = cli.parser(__doc__)
     flags.add_argument("--judgements", type=Path, required=True, metavar="JSONL", help="one judgement a line")
     flags.add_argument("--baselines", nargs="+", required=True, metavar="NAME", help="the baselines that were judged, in the figure's order")
+    flags.add_argument("--test-ids", type=Path, metavar="JSON", help="the test samples' ids: refuse judgements of other examples, unless made up")
     flags.add_argument("--count", choices=human.COUNTS, default=human.COUNTS[0], help="count every judgement, or an example's and criterion's majority")
     flags.add_argument("--paper", type=Path, required=True, metavar="CSV", help="the paper's percentages (resources/paper/figure7.csv)")
     flags.add_argument("--csv", type=Path, required=True, help="counts and percentages by baseline and criterion")
@@ -19,7 +20,8 @@ def main() -> None:
     args = flags.parse_args()
     figures.check_names(flags, args.figures)
 
-    records = human.read_judgements(args.judgements, args.baselines)
+    test_ids = human.read_test_ids(args.test_ids) if args.test_ids else None
+    records = human.read_judgements(args.judgements, args.baselines, test_ids)
     results = human.results(records, args.baselines, args.count)
     paper = figure_data.read_paper_figure7(args.paper)
     write_text(args.csv, human.as_csv(results, args.count, paper))

@@ -146,6 +146,19 @@ def judgement_of_an_unknown_verdict(tmp_path, tiny_model, repository):
     return ["make_figure7.py", *flags, *out], ["j.jsonl, line 1: there is no verdict 'lose'", "docs/human-evaluation.md"]
 
 
+def judging_people(ids, *fragments):
+    """Judgements of an example "e", held against a file of test ids."""
+
+    def case(tmp_path, tiny_model, repository):
+        rows = [{"example": "e", "baseline": "SEEK", "criterion": "empathy", "evaluator": "v", "verdict": "win"}]
+        (tmp_path / "ids.json").write_text(json.dumps(ids))
+        flags = ["--judgements", write_jsonl(tmp_path / "j.jsonl", rows), "--test-ids", tmp_path / "ids.json", "--baselines", "SEEK"]
+        flags += ["--paper", repository / "resources/paper/figure7.csv", "--csv", tmp_path / "out" / "f.csv"]
+        return ["make_figure7.py", *flags, "--figures", tmp_path / "out" / "f.svg"], fragments
+
+    return case
+
+
 good = "\n".join([HEADER, *GOOD]).encode()
 CASES = {
     "archive with another checksum": wrong_checksum,
@@ -173,6 +186,8 @@ CASES = {
     "prompt given as a rubric": judging(samples(1), "prompt2.yaml: the template does not name the mark 1", rubrics=["../prompts/prompt2.yaml"]),
     "figure of a missing cell": figure_of_a_missing_cell,
     "judgement of an unknown verdict": judgement_of_an_unknown_verdict,
+    "judgement of another split's example": judging_people(["test/a/0"], "j.jsonl, line 1: the example 'e' is none of this run's 1 test samples"),
+    "judgements against no list of test samples": judging_people({"id": "e"}, "ids.json is no list of test samples' ids"),
 }
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import DEMO, Checkout
-from synth_empathy import figure_data, figures, human
+from synth_empathy import archive, figure_data, figures, human
 from synth_empathy.cells import BERTSCORE, METRICS, Cell
 from synth_empathy.errors import UserError
 from synth_empathy.figure_data import Judged, PaperStage
@@ -518,6 +518,7 @@ def figures_run(tmp_path_factory):
         write(checkout.folder / RUN / f"cells/{one.table}/{one.base}/{one.training_set}/{one.metric}.json", vars(one))
     for name, mean in (("before", 2.25), ("dk20-kcenter", 2.5)):
         write(checkout.folder / RUN / f"judged/prompt2/{name}/seed0.summary.json", summary(name, mean=mean, note="A small judge."))
+    write(checkout.folder / RUN / "ed/test_ids.json", ["test/of/nobody/0"])  # the made-up judgements are of no sample, and need not be
     numbers = (1, 5, 7, 8)
     allowed = [f"{prefix}figure{number}" for prefix in ("", "make_") for number in numbers]
     words = ["--cores", "2", *DEMO, "overlay.yaml", "--allowed-rules", *allowed, "--", *(f"figure{number}" for number in numbers)]
@@ -550,7 +551,8 @@ def inputs(run, number):
             "--paper",
             paper / "figure5.csv",
         ]
-    return ["--judgements", run / MADE_UP, "--baselines", *BASELINES, "--paper", paper / "figure7.csv"]
+    judgements = ["--judgements", run / MADE_UP, "--test-ids", results / "ed/test_ids.json"]
+    return [*judgements, "--baselines", *BASELINES, "--paper", paper / "figure7.csv"]
 
 
 @pytest.mark.parametrize("number", [1, 5, 7, 8])
@@ -588,7 +590,7 @@ def test_the_svg_holds_labels_and_values_as_text(run, number, words):
     [
         (1, 2 * 13, "cider,20.00,not available,not available,not available"),
         (5, 2 * 4 * 2, "after selection,prompt2/dk20-kcenter,all,mean mark,2.50,not available,2.88,-0.38"),
-        (7, 5 * 5, ",not available,not available,not available,4,3"),
+        (7, 5 * 5, ",not available,not available,not available,4,3,yes"),
         (8, 2, 'smollm2-135m/ed+prompt2-dk30-kcenter,"smollm2-135m, prompt2",30,3.00,not available,not available,not available'),
     ],
 )
@@ -606,6 +608,27 @@ def test_the_report_has_each_figure_and_its_data(figures_run):
         for fragment in (f"Figure {number} of the paper (section", f"The numbers of Figure {number}", f"figure{number}.csv", f"figure{number}.png"):
             assert fragment in text, fragment
     assert "A note of this test." in text
+
+
+@pytest.mark.parametrize(
+    ("example", "given", "refused"), [("test/a/0", True, False), ("test/a/0", False, False), ("test/a/1", True, True), ("test/a/1", False, True)]
+)
+def test_judgements_beside_or_in_an_archive_are_held_against_its_test_samples(checkout, example, given, refused):
+    ids = write(checkout.folder / "kept/ed/test_ids.json", ["test/a/0"])
+    judgements = checkout.folder / ("judgements.jsonl" if given else "kept/human/judgements.jsonl")
+    judgements.parent.mkdir(exist_ok=True)
+    lines = [{"example": example, "baseline": "SEEK", "criterion": c, "evaluator": "e", "verdict": "win"} for c in human.CRITERIA]
+    judgements.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    kept = {"ed/test_ids.json": ids} if given else {"ed/test_ids.json": ids, "human/judgements.jsonl": judgements}
+    write(checkout.folder / "kept/archive.json", {"format": 1, "run": "demo", "files": {name: archive.sha256_of(path) for name, path in kept.items()}})
+    (checkout.folder / "overlay.yaml").write_text(f"human: {{judgements: {'judgements.jsonl' if given else 'null'}, baselines: [SEEK]}}\n")
+    done = checkout.snakemake("--cores", "1", *DEMO, "overlay.yaml", "--config", "archive=kept", "--", "figure7")
+    assert (done.returncode != 0) == refused, done.stdout + done.stderr
+    if refused:
+        log = (checkout.folder / RUN / "logs/make_figure7.log").read_text()
+        assert "judgements.jsonl, line 1: the example 'test/a/1' is none of this run's 1 test samples" in log and "What to do: " in log
+    else:
+        assert (checkout.folder / RUN / "figures/figure7.csv").read_text().splitlines()[-1].endswith(",1,1,no")
 
 
 def test_figure7_without_judgements_says_what_to_set(checkout):

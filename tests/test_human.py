@@ -80,6 +80,29 @@ def test_judgements_that_cannot_be_meant_are_refused(tmp_path, name):
         assert fragment in str(caught.value)
 
 
+def test_examples_are_test_samples_unless_the_judgement_is_made_up(tmp_path):
+    records = [judgement("e0"), judgement("e9", made_up=True), judgement("e1")]
+    path = written(tmp_path / "j.jsonl", records)
+    assert human.read_judgements(path, ["SEEK"], {"e0", "e1", "e2"}) == human.read_judgements(path, ["SEEK"]) == records
+    for made_up in ({"made_up": False}, {}):
+        path = written(tmp_path / "j.jsonl", [*records, judgement("e8", **made_up)])
+        with pytest.raises(UserError, match="line 4: the example 'e8' is none of this run's 3 test samples") as caught:
+            human.read_judgements(path, ["SEEK"], {"e0", "e1", "e2"})
+        assert "ed/test.jsonl" in caught.value.hint
+
+
+def test_test_ids_are_a_list_of_names(tmp_path):
+    path = tmp_path / "ids.json"
+    path.write_text(json.dumps(["e0", "e1"]))
+    assert human.read_test_ids(path) == {"e0", "e1"}
+    for content in ({"e0": 1}, [1, 2], [], "e0", None):
+        path.write_text(json.dumps(content))
+        with pytest.raises(UserError, match="is no list of test samples' ids"):
+            human.read_test_ids(path)
+    with pytest.raises(UserError, match="does not exist"):
+        human.read_test_ids(tmp_path / "gone.json")
+
+
 @pytest.mark.parametrize(
     ("records", "message"),
     [
@@ -112,6 +135,18 @@ def test_the_table_has_each_criterion_and_the_papers_numbers_for_all_of_them():
     ]
     assert [line["paper_win_pct"] for line in lines] == ["not available"] * 4 + ["66.0"]
     assert {line["paper_tie_pct"] for line in lines} == {"not available"}
+    assert [line["difference_win_pct"] for line in lines] == ["not available"] * 4 + ["-66.00"]
+    assert {line["difference_loss_pct"] for line in lines} == {"not available"}
+
+
+def test_the_tables_last_column_says_of_which_baselines_judgements_are_made_up():
+    records = [*whole(), *whole("CASE", examples=1), *whole("ESCM", examples=1)]
+    records[-1]["made_up"], records[0]["made_up"] = True, False
+    text = human.as_csv(human.results(records, ["SEEK", "CASE", "ESCM"], "majority"), "majority", {})
+    assert text.splitlines()[0].endswith(",examples,evaluators,made_up")
+    assert [(line["baseline"], line["made_up"]) for line in csv.DictReader(io.StringIO(text))] == [
+        (name, said) for name, said in (("SEEK", "no"), ("CASE", "no"), ("ESCM", "yes")) for _ in range(5)
+    ]  # fmt: skip
 
 
 def test_the_shipped_judgements_say_that_they_are_made_up(repository):

@@ -134,13 +134,13 @@ def test_a_reviewer_of_the_papers_run_asks_no_model_and_takes_every_file_of_the_
     assert len(names) == 30 + 6 + 10 + 2 + 2 + 1  # responses, BERTScore, counts, judged, which model wrote, test ids
 
 
-def test_figure_7_is_drawn_from_judgements_alone(dry_run, checkout):
+def test_figure_7_is_drawn_from_judgements_of_the_test_samples_and_asks_for_no_model(dry_run, checkout):
     done, _ = dry_run("figure7")
     assert done.returncode == 1 and "set human: judgements to a file" in done.stdout + done.stderr
     (checkout.folder / "human.yaml").write_text("human: {judgements: mine.jsonl}\n")
     (checkout.folder / "mine.jsonl").write_text("")
     done, jobs = dry_run("--configfile", "human.yaml", "--", "figure7")
-    assert jobs == {"make_figure7": 1, "figure7": 1}
+    assert jobs == {"fetch_ed": 1, "prepare_ed": 1, "list_test_ids": 1, "make_figure7": 1, "figure7": 1}
     done, jobs = dry_run("--configfile", "human.yaml", "--", "all")
     assert jobs == ALL_JOBS | {"make_figure7": 1}
 

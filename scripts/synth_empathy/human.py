@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import UserError
-from .records import JUDGEMENT, Record, read_jsonl
+from .records import JUDGEMENT, REMAKE, Record, read_json, read_jsonl
 from .settings import nearest
 
 #: The paper's four criteria, in its order.
@@ -22,8 +22,13 @@ COUNTS = ("judgements", "majority")
 #: The criterion under which all four are counted together: what the paper's figure shows.
 ALL = "all"
 HINT = "correct the file; docs/human-evaluation.md says what it holds"
+EXAMPLE_HINT = (
+    "give as example the id of the test sample whose responses were judged (ed/test.jsonl, or the archive's ed/test_ids.json), "
+    "or run with the settings of ed: that the judged responses were made with"
+)
 COLUMNS = ["baseline", "criterion", "counted", "total", *VERDICTS, *(f"{verdict}_pct" for verdict in VERDICTS)]
-COLUMNS += [*(f"paper_{verdict}_pct" for verdict in VERDICTS), "examples", "evaluators"]
+COLUMNS += [f"{what}_{verdict}_pct" for what in ("paper", "difference") for verdict in VERDICTS]
+COLUMNS += ["examples", "evaluators", "made_up"]
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,14 @@ class Result:
     Attributes:
         counts: by criterion, and ``ALL``: how often each verdict was counted.
         evaluators: how many judged each example on each criterion.
+        made_up: whether any of the judgements says of itself that nobody gave it.
     """
 
     baseline: str
     counts: dict[str, Counter[str]]
     examples: int
     evaluators: int
+    made_up: bool
 
     def shares(self, criterion: str = ALL) -> dict[str, float]:
         """Percentages of win, tie and loss, which sum to 100."""
@@ -46,8 +53,20 @@ class Result:
         return {verdict: 100 * counts[verdict] / counts.total() for verdict in VERDICTS}
 
 
-def read_judgements(path: Path, baselines: list[str]) -> list[Record]:
+def read_test_ids(path: Path) -> set[str]:
+    """The ids of a run's test samples, from its list (``list_test_ids.py``)."""
+    ids = read_json(path)
+    if not isinstance(ids, list) or not ids or not all(isinstance(name, str) for name in ids):
+        raise UserError(f"{path} is no list of test samples' ids", f"give a run's ed/test_ids.json; {REMAKE}")
+    return set(ids)
+
+
+def read_judgements(path: Path, baselines: list[str], test_ids: Collection[str] | None = None) -> list[Record]:
     """The judgements of a file, each of a known verdict, criterion and baseline, none twice, every baseline judged.
+
+    Args:
+        test_ids: the run's test samples; the examples must be of them, but for judgements that say they are made up:
+            nobody saw any responses then. None leaves examples unchecked.
 
     Raises:
         UserError: names the line, or the baseline that nobody judged.
@@ -61,6 +80,8 @@ def read_judgements(path: Path, baselines: list[str]) -> list[Record]:
                 raise UserError(f"{where}: there is no {key} {record[key]!r}{nearest(record[key], known)}", HINT)
         if not isinstance(record.get("made_up", False), bool):
             raise UserError(f"{where}: the field 'made_up' is neither true nor false", HINT)
+        if test_ids is not None and record["example"] not in test_ids and not record.get("made_up", False):
+            raise UserError(f"{where}: the example {record['example']!r} is none of this run's {len(test_ids):,} test samples", EXAMPLE_HINT)
         first = seen.setdefault(tuple(record[key] for key in ("example", "baseline", "criterion", "evaluator")), number)
         if first != number:
             raise UserError(f"{where}: this evaluator judged this example on this criterion on line {first} already", HINT)
@@ -103,7 +124,7 @@ def result(records: list[Record], baseline: str, count: str) -> Result:
         counted = verdicts if count == "judgements" else [majority(verdicts)]
         counts[criterion].update(counted)
         counts[ALL].update(counted)
-    return Result(baseline, counts, len(examples), evaluators)
+    return Result(baseline, counts, len(examples), evaluators, made_up(records))
 
 
 def majority(verdicts: list[str]) -> str:
@@ -113,7 +134,7 @@ def majority(verdicts: list[str]) -> str:
 
 
 def as_csv(found: list[Result], count: str, paper: dict[str, dict[str, float]]) -> str:
-    """One line a baseline and criterion, with the paper's percentages beside those of all criteria."""
+    """One line a baseline and criterion, with the paper's percentages, and ours less them, beside those of all criteria."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -124,6 +145,7 @@ def as_csv(found: list[Result], count: str, paper: dict[str, dict[str, float]]) 
             writer.writerow(
                 [row.baseline, criterion, count, counts.total(), *(counts[v] for v in VERDICTS), *(f"{shares[v]:.2f}" for v in VERDICTS)]
                 + [f"{known[v]:.1f}" if v in known else "not available" for v in VERDICTS]
-                + [row.examples, row.evaluators]
+                + [f"{shares[v] - known[v]:+.2f}" if v in known else "not available" for v in VERDICTS]
+                + [row.examples, row.evaluators, "yes" if row.made_up else "no"]
             )
     return text.getvalue()
