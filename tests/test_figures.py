@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from conftest import DEMO, Checkout
 from synth_empathy import archive, figure_data, figures, human
-from synth_empathy.cells import BERTSCORE, METRICS, Cell
+from synth_empathy.cells import BERTSCORE, METRICS, Cell, missing_cell
 from synth_empathy.errors import UserError
 from synth_empathy.figure_data import Judged, PaperStage
 from synth_empathy.tables import UNKNOWN, Row, Table
@@ -38,11 +38,18 @@ def write(path, content):
     return path
 
 
+def made_or_missing(content, metric, paper=None):
+    """A cell as it is, one of a value, or for None one that was not made."""
+    if content is None:
+        return missing_cell("table1", "b", "ed", metric, "A system", paper)
+    return content if isinstance(content, Cell) else cell(content, metric)
+
+
 def table1(*systems):
     """Table 1 of systems, each a title and its cells by metric: cells, or the values of the first metrics; None is a cell that was not made."""
     rows = [Row(f"b{i}", "ed", title, None) for i, (title, _) in enumerate(systems)]
     values = [content if isinstance(content, dict) else dict(zip(METRICS, content)) for _, content in systems]
-    cells = [{metric: v if isinstance(v, Cell | None) else cell(v, metric) for metric, v in one.items()} for one in values]
+    cells = [{metric: made_or_missing(v, metric) for metric, v in one.items()} for one in values]
     return Table("table1", rows, {row.system: one for row, one in zip(rows, cells)}, None)
 
 
@@ -92,7 +99,7 @@ def test_bertscore_of_another_model_is_drawn_under_its_name_where_nobody_has_the
 
 def test_the_papers_rows_are_named_by_the_paper_stand_once_and_leave_gaps():
     whole = {metric: cell(1.0, metric, paper=2.0) for metric in METRICS}
-    part = {metric: cell(None, metric, paper=4.0 if metric == "cider" else None) for metric in METRICS}
+    part = {metric: made_or_missing(None, metric, 4.0 if metric == "cider" else None) for metric in METRICS}
     table = table1(("Ours", whole), ("Ours again", whole), ("SEEK", part), ("Unknown", {metric: cell(3.0, metric) for metric in METRICS}))
     names = ["ours (Qwen)", "ours (Qwen)", None, "CASE"]
     rows = [Row(row.base, row.training_set, row.title, name) for row, name in zip(table.rows, names)]
@@ -122,7 +129,7 @@ def table_of(text):
 def test_figure1s_data_has_a_line_a_system_and_metric():
     other = {"model": "small", "layer": 5, "value": 30.123}
     first = {"cider": cell(23.456, "cider", sd=1.5, paper=26.96), "dist1": cell(1234.5, "dist1"), "bert_f1": cell(None, "bert_f1", instead=other, paper=19.4)}
-    second = {"cider": cell(None, "cider", paper=2.0), "dist1": None, "bert_f1": None}
+    second = {"cider": made_or_missing(None, "cider", 2.0), "dist1": None, "bert_f1": None}
     header, lines = table_of(figure_data.radar_csv(table1(("One, comma", first), ("Two", second))))
     assert header == ["system", "title", "metric", "ours", "sd", "paper", "difference"]
     assert lines == [
@@ -151,7 +158,7 @@ def table2(*points):
     """Table 2 of (base, prompt, DK, CIDEr cell or value), each with the title that the tables give it."""
     rows = [Row(base, f"ed+{prompt}-dk{dk}-kcenter", f"{base}, {prompt}, DK {dk}", None) for base, prompt, dk, _ in points]
     values = [point[-1] for point in points]
-    return Table("table2", rows, {row.system: {"cider": v if isinstance(v, Cell | None) else cell(v)} for row, v in zip(rows, values)}, None)
+    return Table("table2", rows, {row.system: {"cider": made_or_missing(v, "cider")} for row, v in zip(rows, values)}, None)
 
 
 def test_a_curve_a_base_and_prompt_by_rising_threshold():

@@ -145,9 +145,9 @@ def paper_rows(table: Table, metrics: list[str], other_model: str | None) -> dic
     return found
 
 
-def paper_value(cell: Cell | None, metric: str, other_model: str | None) -> float | None:
+def paper_value(cell: Cell, metric: str, other_model: str | None) -> float | None:
     """A cell's value of the paper's, where it can be compared with what is drawn: BERTScore of two models cannot."""
-    return None if cell is None or (other_model and metric in BERTSCORE) else cell.paper
+    return None if other_model and metric in BERTSCORE else cell.paper
 
 
 def unknown_of_paper(paper: dict[tuple[str, int], Values], metrics: list[str], other_model: str | None) -> list[str]:
@@ -173,7 +173,7 @@ def radar_csv(table: Table) -> str:
         for metric, value in zip(metrics, ours):
             cell, stands_in = table.cells[row.system][metric], bool(other_model) and metric in BERTSCORE
             name = f"{metric} by {other_model}" if stands_in else metric
-            sd = cell.sd if cell and not stands_in else None
+            sd = None if stands_in else cell.sd
             lines.append([row.system, row.title, name, *beside(value, sd, paper_value(cell, metric, other_model))])
     return csv_text(["system", "title", "metric", *BESIDE], lines)
 
@@ -195,7 +195,7 @@ def csv_text(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 def made(table: Table) -> list[Cell]:
     """The cells that are there."""
-    return [cell for row in table.cells.values() for cell in row.values() if cell]
+    return [cell for row in table.cells.values() for cell in row.values() if not cell.missing]
 
 
 def one_protocol(table: Table) -> str:
@@ -209,14 +209,14 @@ def one_protocol(table: Table) -> str:
 def values_of(table: Table, metrics: list[str]) -> tuple[list[Values], str | None]:
     """Values by row and metric; where no row has the paper's BERTScore and one other model gave all there is, that model's."""
     grid = [table.cells[row.system] for row in table.rows]
-    values = [[row[metric].value if row[metric] else None for metric in metrics] for row in grid]
-    berts = [cell for row in grid for cell in row.values() if cell and cell.metric in BERTSCORE]
+    values = [[row[metric].value for metric in metrics] for row in grid]
+    berts = [cell for row in grid for cell in row.values() if cell.metric in BERTSCORE]
     models = {f"{cell.instead['model']}, layer {cell.instead['layer']}" for cell in berts if cell.instead}
     if len(models) != 1 or any(cell.value is not None for cell in berts):
         return values, None
     for values_of_row, row in zip(values, grid):
         for place, metric in enumerate(metrics):
-            if metric in BERTSCORE and row[metric] and row[metric].instead:
+            if metric in BERTSCORE and row[metric].instead:
                 values_of_row[place] = row[metric].instead["value"]
     return values, models.pop()
 
@@ -252,9 +252,7 @@ def absent(titles: list[str], metrics: list[str], values: list[Values]) -> list[
 def why_missing(table: Table) -> list[str]:
     """A line for every cell without a value, with its reason."""
     cells = [(row.title, METRICS[metric], cell) for row in table.rows for metric, cell in table.cells[row.system].items()]
-    return [
-        f"missing: {title}, {metric}: {cell.why_null if cell else 'the cell was not made'}" for title, metric, cell in cells if not cell or cell.value is None
-    ]
+    return [f"missing: {title}, {metric}: {cell.why_null}" for title, metric, cell in cells if cell.value is None]
 
 
 def curves(table: Table) -> list[Curve]:
@@ -280,7 +278,7 @@ def curve(table: Table, key: tuple[str, ...], line: dict[float, Row]) -> Curve:
     titles = {row.title.removesuffix(f", DK {dk:g}") for dk, row in line.items()}
     systems = [line[dk].system for dk in sorted(line)]
     cells = [table.cells[system]["cider"] for system in systems]
-    ours, sd, paper = ([getattr(cell, name) if cell else None for cell in cells] for name in ("value", "sd", "paper"))
+    ours, sd, paper = ([getattr(cell, name) for cell in cells] for name in ("value", "sd", "paper"))
     return Curve(titles.pop() if len(titles) == 1 else ", ".join(key), systems, sorted(line), ours, sd, paper)
 
 
