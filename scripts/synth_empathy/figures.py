@@ -198,7 +198,7 @@ def radar_notes(data: Radar) -> list[str]:
     if data.paper:
         notes.append("Hollow, dashed: the paper's own values, of the rows of which any is known.")
     if data.missing:
-        notes.append(f"Missing: {'; '.join(data.missing)}.")
+        notes.append(f"Ours missing: {'; '.join(data.missing)}.")
     if data.paper_missing:
         notes.append(f"No value of the paper's: {'; '.join(data.paper_missing)}.")
     if data.below_zero:
