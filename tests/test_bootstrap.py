@@ -196,7 +196,7 @@ def by_hand():
     """
     draws = np.arange(1.0, 41.0)
     entry = bootstrap.comparison(np.array([[30.0], [20.0]]), np.array([[15.0]]), np.stack([draws, draws]), np.zeros((1, 40)))
-    bert = {"system": {"mean": 12.345}, "baseline": {"mean": 1012.3}, "difference": -999.955, "interval": [-1000.0, 0.0], "p": 1 / 100001, "p_two_sided": 1.0}
+    bert = {"system": {"mean": 12.345}, "baseline": {"mean": 1012.3}, "difference": -999.955, "interval": [-1000.0, -1e-9], "p": 1 / 100001, "p_two_sided": 1.0}
     about = {"protocol": "paper", "draws": 40, "seed": 3, "seeds": {"system": 2, "baseline": 1}, "samples": 1234}
     return {"system": "m/ed+x", "baseline": "m/ed"} | about | {"metrics": {"bleu1": entry, "bert_f1 by tiny, layer 2": bert}}
 

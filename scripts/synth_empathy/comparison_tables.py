@@ -82,8 +82,8 @@ def heading(metric: str) -> str:
 
 
 def signed(value: float, places: int) -> str:
-    """A difference with its sign."""
-    return f"{value:+.{places}f}"
+    """A difference with its sign; none that rounds to 0 is negative."""
+    return f"{value:+z.{places}f}"
 
 
 def probability(p: float) -> str:
