@@ -3,6 +3,8 @@
 Requires: both systems' responses for every seed, and their BERTScore, unless the configuration leaves it out.
 Makes, for each {protocol}: paper, or standard
     <results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.json    differences, 95 % intervals and p, by metric
+    <results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.csv     the same as a table, a line a metric
+    <results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.md      the table to read
 Targets by name: comparisons
 """
 
@@ -62,12 +64,25 @@ rule compare_systems:
         code=code(
             "compare_systems",
             "bootstrap",
+            "comparison_tables",
+            "cells",
             "tokens",
             "metrics/__init__",
             "metrics/overlap",
         ),
     output:
-        "<results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.json",
+        json="<results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.json",
+        csv=report(
+            "<results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.csv",
+            caption="../resources/captions/comparisons.rst",
+            category="Comparisons",
+            labels={
+                "system": "{base}/{training_set}",
+                "against": "{other}",
+                "protocol": "{protocol}",
+            },
+        ),
+        markdown="<results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.md",
     log:
         "<results>/logs/compare_systems/{base}/{training_set}/against-{other}/{protocol}.log",
     benchmark:
@@ -80,7 +95,13 @@ rule compare_systems:
         mem_mb=grows(4000),
         runtime=grows(60),
     params:
-        settings=flags({"draws": config["comparison"]["draws"], "seed": config["seed"]}),
+        settings=flags(
+            {
+                "draws": config["comparison"]["draws"],
+                "seed": config["seed"],
+                "note": config["note"],
+            }
+        ),
     shell:
         "{PYTHON[core]} scripts/compare_systems.py"
         " --system {input.system}"
@@ -91,5 +112,7 @@ rule compare_systems:
         " --baseline-name {wildcards.base}/{wildcards.other}"
         " --protocol {wildcards.protocol}"
         " {params.settings}"
-        " --output {output}"
+        " --output {output.json}"
+        " --csv {output.csv}"
+        " --markdown {output.markdown}"
         " > {log} 2>&1"

@@ -3,13 +3,13 @@
 
 from pathlib import Path
 
-from synth_empathy import bootstrap, cli, metrics
+from synth_empathy import bootstrap, cli, comparison_tables, metrics
 from synth_empathy.errors import UserError
-from synth_empathy.records import write_json
+from synth_empathy.records import write_json, write_text
 
 
 def main() -> None:
-    """Parse flags, compare, write one JSON document."""
+    """Parse flags, compare, write one JSON document and, where asked to, its table."""
     flags = cli.parser(__doc__)
     for side in ("system", "baseline"):
         flags.add_argument(f"--{side}", type=Path, nargs="+", required=True, metavar="FILE.jsonl", help=f"the {side}'s responses, a file a seed")
@@ -22,6 +22,9 @@ def main() -> None:
     flags.add_argument("--draws", type=cli.count, default=1000, help="how often the test samples are drawn with replacement")
     flags.add_argument("--seed", type=int, default=0, help="of the draws")
     flags.add_argument("--output", type=Path, required=True, metavar="FILE.json", help="the comparison")
+    flags.add_argument("--csv", type=Path, metavar="FILE.csv", help="the same as a table, one line a metric")
+    flags.add_argument("--markdown", type=Path, metavar="FILE.md", help="the table to read")
+    flags.add_argument("--note", help="a sentence under the heading of the Markdown")
     args = flags.parse_args()
 
     sides = {side: (getattr(args, side), getattr(args, f"{side}_bertscore")) for side in ("system", "baseline")}
@@ -32,7 +35,12 @@ def main() -> None:
     names = {side: getattr(args, f"{side}_name") or str(sides[side][0][0]) for side in sides}
     about = {"test": bootstrap.TEST, "protocol": args.protocol, "draws": args.draws, "seed": args.seed}
     counts = {"seeds": {side: len(sides[side][0]) for side in sides}, "samples": len(outputs[0][0].ids)}
-    write_json(args.output, names | about | counts | {"metrics": found})
+    comparison = names | about | counts | {"metrics": found}
+    if args.csv:
+        write_text(args.csv, comparison_tables.as_csv(comparison))
+    if args.markdown:
+        write_text(args.markdown, comparison_tables.as_markdown(comparison, args.note))
+    write_json(args.output, comparison)
     for metric, entry in found.items():
         low, high = entry["interval"]
         means = f"{entry['system']['mean']:.2f} against {entry['baseline']['mean']:.2f}"

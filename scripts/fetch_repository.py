@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Clone the repository of a baseline's authors at a pinned commit, and check that it stands there."""
+"""Fetch the repository of a baseline's authors at a pinned commit, and check that it stands there."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ from synth_empathy.records import write_json
 
 
 def main() -> None:
-    """Parse flags, clone, write the manifest."""
+    """Parse flags, fetch, write the manifest."""
     flags = cli.parser(__doc__)
     flags.add_argument("--repository", required=True, help="what git clone takes: an address, or a local path")
-    flags.add_argument("--commit", required=True, help="the commit's hash, or its beginning")
+    flags.add_argument("--commit", required=True, help="the commit's hash, or its beginning; by the whole hash its history is left out")
     flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder to make: code/ and manifest.json")
     args = flags.parse_args()
 

@@ -104,10 +104,11 @@ def table(plan: Record) -> str:
     rows = [HEADER]
     for line in plan["lines"]:
         source = f"measured {line['measured_jobs']}/{line['jobs']}" if line["measured_jobs"] else "assumed"
-        hours = ["?", "?"] if line["hours_a_job"] is None else [decimal(line["hours_a_job"], 2), decimal(line["longest_hours"], 2)]
+        known = line["hours_a_job"] is not None
+        hours = [decimal(line["hours_a_job"], 2), decimal(line["longest_hours"], 2), decimal(line["gpu_hours"])] if known else ["?", "?", "?"]
         rows.append(
             [line["rule"], line["model"] or "", f"{line['jobs']}", number(line["requests"]), number(line["tokens_in"]), number(line["tokens_out"]),
-             number(line["gpus"]), *hours, decimal(line["gpu_hours"]), decimal(line["disk_gb"]), source]
+             number(line["gpus"]), *hours, decimal(line["disk_gb"]), source if known else "not known"]
         )  # fmt: skip
     whole = plan["totals"]
     rows.append(
@@ -140,9 +141,19 @@ def totals(plan: Record) -> str:
         f"largest need of one job: {plan['largest_gpus_of_a_job']} GPUs; jobs that run side by side need the sum of theirs",
         f"disk: {whole['disk_gb']:,.1f} GB that stay, and up to {plan['largest_scratch_gb']:,.1f} GB of checkpoints while the largest training runs",
     ]
-    if plan["not_estimated"]:
-        said.append(f"NOT in these figures, since the plan does not know the rule: {', '.join(plan['not_estimated'])}")
-    return "\n".join(said)
+    return "\n".join([*said, *unknown(plan["not_estimated"])])
+
+
+def unknown(jobs: dict[str, int]) -> list[str]:
+    """The jobs that are in no figure, by rule and number, and what else is not known where they are baselines'."""
+    if not jobs:
+        return []
+    many = sum(jobs.values())
+    named = ", ".join(f"{rule} ({number})" for rule, number in jobs.items())
+    said = [f"NOT in these hours and GPU-hours: {many} {'job' if many == 1 else 'jobs'} of unknown duration: {named}"]
+    if not planning.OTHERS_CODE.isdisjoint(jobs):
+        said.append("  nor is the size of baselines known: the download of their repositories, their code and their checkpoints are in no figure")
+    return said
 
 
 def downloads(plan: Record) -> str:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 
 import pytest
@@ -166,6 +167,50 @@ def test_a_commit_that_is_none_of_the_repositorys_is_refused(repository_of_autho
     done = step("fetch_repository.py", "--repository", repository_of_authors[0], "--commit", "0123abc", "--output", tmp_path / "fetched")
     assert done.returncode == 1 and "git checkout failed" in done.stderr and "What to do: is the commit" in done.stderr
     assert not (tmp_path / "fetched").exists()
+
+
+def fetched(tmp_path):
+    """Where the fetched repository stands, how many commits it has, and the commit of its manifest."""
+    code = tmp_path / "fetched" / "code"
+    manifest = json.loads((tmp_path / "fetched/manifest.json").read_text())
+    return git(code, "rev-parse", "HEAD"), int(git(code, "rev-list", "--count", "--all", "HEAD")), manifest["commit"]
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_whole_hash_is_fetched_without_its_history(repository_of_authors, step, tmp_path, relative):
+    """The second commit, which has a parent; the repository by its whole path, and by one that depends on where git runs."""
+    folder, _, second = repository_of_authors
+    repository = folder.name if relative else folder
+    done = step("fetch_repository.py", "--repository", repository, "--commit", second, "--output", tmp_path / "fetched", cwd=folder.parent)
+    assert done.returncode == 0 and "cloned instead" not in done.stdout, done.stderr
+    assert fetched(tmp_path) == (second, 1, second)
+    assert (tmp_path / "fetched/code/main.py").read_bytes() == (folder / "main.py").read_bytes()
+    assert git(tmp_path / "fetched/code", "remote", "get-url", "origin") == str(folder)
+
+
+def test_the_beginning_of_a_hash_is_fetched_with_the_whole_history_and_the_manifest_has_all_of_it(repository_of_authors, step, tmp_path):
+    folder, first, second = repository_of_authors
+    done = step("fetch_repository.py", "--repository", folder, "--commit", second[:7], "--output", tmp_path / "fetched")
+    assert done.returncode == 0, done.stderr
+    assert fetched(tmp_path) == (second, 2, second)
+    assert git(tmp_path / "fetched/code", "rev-parse", "HEAD^") == first
+
+
+def test_a_whole_hash_that_the_repository_does_not_have_is_refused_after_a_clone(repository_of_authors, step, tmp_path):
+    done = step("fetch_repository.py", "--repository", repository_of_authors[0], "--commit", "0123abc" + "0" * 33, "--output", tmp_path / "fetched")
+    assert "the whole repository is cloned instead" in done.stdout
+    assert done.returncode == 1 and "git checkout failed" in done.stderr and "What to do: is the commit" in done.stderr
+    assert not (tmp_path / "fetched").exists()
+
+
+def test_where_commits_are_not_given_out_one_at_a_time_the_whole_repository_is_cloned(repository_of_authors, step, tmp_path):
+    """git's first protocol gives out branches' and tags' commits alone, unless the server is set to do otherwise."""
+    folder, first, second = repository_of_authors
+    first_protocol = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "protocol.version", "GIT_CONFIG_VALUE_0": "0"}
+    done = step("fetch_repository.py", "--repository", folder, "--commit", first, "--output", tmp_path / "fetched", env=os.environ | first_protocol)
+    assert done.returncode == 0, done.stderr
+    assert "git fetch failed" in done.stdout and "unadvertised object" in done.stdout and "the whole repository is cloned instead" in done.stdout
+    assert fetched(tmp_path) == (first, 2, first)
 
 
 def test_a_repository_that_is_none_is_refused(step, tmp_path):

@@ -1,5 +1,6 @@
 """Paired bootstrap resampling against sacreBLEU's own and against metrics computed anew on the drawn texts."""
 
+import csv
 import hashlib
 import json
 import time
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from references import plain_cider
-from synth_empathy import bootstrap, metrics
+from synth_empathy import bootstrap, comparison_tables, metrics
 from synth_empathy.bootstrap import Output
 from synth_empathy.errors import UserError
 
@@ -183,6 +184,54 @@ def test_corpora_without_a_word_compare_as_equal_to_0():
     assert {(entry["system"]["mean"], entry["p"]) for entry in found.values()} == {(0.0, 1.0)}
 
 
+# The table
+
+
+def by_hand():
+    """A comparison of 40 draws whose differences are 1 to 40: their mean is 20.5, and one of 40 lies beyond each end of the interval.
+
+    The system's seeds have 30 and 20, the baseline 15: the difference is 10, and the interval, moved by 10 - 20.5, is
+    2 - 10.5 to 39 - 10.5. As far from 20.5 as 10 is from 0 lie 1 to 10 and 31 to 40: p is (20 + 1) / 41; sacreBLEU's
+    counts the latter alone: (10 + 1) / 41.
+    """
+    draws = np.arange(1.0, 41.0)
+    entry = bootstrap.comparison(np.array([[30.0], [20.0]]), np.array([[15.0]]), np.stack([draws, draws]), np.zeros((1, 40)))
+    bert = {"system": {"mean": 12.345}, "baseline": {"mean": 1012.3}, "difference": -999.955, "interval": [-1000.0, -1e-9], "p": 1 / 100001, "p_two_sided": 1.0}
+    about = {"protocol": "paper", "draws": 40, "seed": 3, "seeds": {"system": 2, "baseline": 1}, "samples": 1234}
+    return {"system": "m/ed+x", "baseline": "m/ed"} | about | {"metrics": {"bleu1": entry, "bert_f1 by tiny, layer 2": bert}}
+
+
+def test_the_csv_is_that_worked_out_by_hand():
+    assert comparison_tables.as_csv(by_hand()) == (
+        "system,baseline,metric,mean_system,mean_baseline,difference,low,high,p_two_sided,p_sacrebleu,"
+        "test_samples,draws,seeds_system,seeds_baseline,protocol,remark\n"
+        "m/ed+x,m/ed,B-1,25.0000,15.0000,+10.0000,-8.5000,+28.5000,0.5122,0.2683,1234,40,2,1,paper,\n"
+        'm/ed+x,m/ed,"BERT-F1 by tiny, layer 2",12.3450,1012.3000,-999.9550,-1000.0000,+0.0000,1.0000,1e-05,1234,40,2,1,paper,not the paper\'s BERTScore\n'
+    )
+
+
+def test_the_markdown_says_what_is_compared_on_what_and_how_to_read_it():
+    lines = comparison_tables.as_markdown(by_hand(), "made up").splitlines()
+    assert lines[:4] == ["# m/ed+x against m/ed", "", "> made up", ""]
+    assert "40 draws (seed 3) of 1,234 test samples, paper protocol" in lines[4] and "2 seeds of the system and 1 seed of the baseline" in lines[4]
+    assert lines[6:10] == [
+        "| metric | system | baseline | difference | 95 % interval | p, two-sided | p, sacreBLEU's |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+        "| B-1 | 25.00 | 15.00 | +10.00 | -8.50 to +28.50 | 0.5122 | 0.2683 |",
+        "| BERT-F1 by tiny, layer 2 | 12.35 | 1012.30 | -999.96 | -1000.00 to +0.00 | 1.0000 | 1e-05 |",
+    ]
+    assert lines[11].startswith("p, two-sided: how often the draw of test samples alone") and lines[12:] == ["", comparison_tables.OTHER_MODEL]
+    assert "> " not in comparison_tables.as_markdown(by_hand())
+
+
+def test_what_is_said_of_bertscore_follows_from_whose_it_is():
+    comparison = by_hand()
+    entry = comparison["metrics"].pop("bert_f1 by tiny, layer 2")
+    assert comparison_tables.as_markdown(comparison).endswith(f"\n{comparison_tables.NO_BERTSCORE}\n")
+    comparison["metrics"]["bert_f1"] = entry
+    assert comparison_tables.as_markdown(comparison).endswith(f"\n{comparison_tables.READING}\n")
+
+
 # Speed
 
 
@@ -234,6 +283,7 @@ def flags(two, tmp_path, *more):
 def test_by_the_command_line(two, tmp_path, step):
     scores = [bertscore(tmp_path / f"{path.stem}-bertscore.json", path, shift) for path, shift in zip(two, (1.0, 0.0))]
     more = ["--system-bertscore", scores[0], "--baseline-bertscore", scores[1], "--system-name", "ours", "--seed", 3]
+    more += ["--csv", tmp_path / "out.csv", "--markdown", tmp_path / "out.md", "--note", "a note"]
     done = step("compare_systems.py", *flags(two, tmp_path, *more))
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "out.json").read_text())
@@ -243,6 +293,19 @@ def test_by_the_command_line(two, tmp_path, step):
     entry = found["metrics"]["bert_f1"]
     assert (entry["difference"], entry["interval"]) == (1.0, pytest.approx([1.0, 1.0])) and entry["p"] == pytest.approx(1 / 101)
     assert f"bert_f1: 6.50 against 5.50, +1.00 to +1.00, p = {1 / 101:.4f}, two-sided {1 / 101:.4f}" in done.stdout
+    with open(tmp_path / "out.csv", newline="") as file:
+        lines = {line["metric"]: line for line in csv.DictReader(file)}
+    assert list(lines) == ["B-1", "B-2", "B-3", "B-4", "Dist-1", "Dist-2", "R-1", "R-2", "R-L", "CIDEr", "BERT-P", "BERT-R", "BERT-F1"]
+    assert lines["BERT-F1"] == {
+        "system": "ours", "baseline": str(two[1]), "metric": "BERT-F1", "mean_system": "6.5000", "mean_baseline": "5.5000", "difference": "+1.0000",
+        "low": "+1.0000", "high": "+1.0000", "p_two_sided": "0.0099", "p_sacrebleu": "0.0099", "test_samples": "12", "draws": "100", "seeds_system": "1",
+        "seeds_baseline": "1", "protocol": "paper", "remark": "",
+    }  # fmt: skip
+    for line, entry in zip(lines.values(), found["metrics"].values()):
+        assert [float(line[key]) for key in ("difference", "low", "high")] == pytest.approx([entry["difference"], *entry["interval"]], abs=5e-5)
+        assert [float(line[key]) for key in ("p_two_sided", "p_sacrebleu")] == pytest.approx([entry["p_two_sided"], entry["p"]], abs=5e-5)
+    shown = (tmp_path / "out.md").read_text()
+    assert shown.startswith(f"# ours against {two[1]}\n\n> a note\n") and "| BERT-F1 | 6.50 | 5.50 | +1.00 | +1.00 to +1.00 | 0.0099 | 0.0099 |" in shown
 
 
 @pytest.mark.parametrize(
@@ -321,6 +384,17 @@ def test_the_rule_compares_with_real_bertscores(checkout):
     for side, training_set in (("system", "ed+prompt2-dk20-kcenter"), ("baseline", "ed")):
         scores = json.loads((results / f"metrics/smollm2-135m/{training_set}/seed0/paper-bertscore.json").read_text())
         assert found["metrics"][name][side]["mean"] == pytest.approx(scores["bertscore_other"]["f1"])
+    folder = results / "comparisons/smollm2-135m/ed+prompt2-dk20-kcenter/against-ed"
+    assert "BERT-F1 by all-minilm-l6-v2, layer 5" in (folder / "paper.csv").read_text()
+    shown = (folder / "paper.md").read_text()
+    assert shown.startswith("# smollm2-135m/ed+prompt2-dk20-kcenter against smollm2-135m/ed\n\n> This is the demo: ")
+    assert shown.endswith(f"\n{comparison_tables.OTHER_MODEL}\n")
+    done = checkout.snakemake(*words[:5], "--report", "report.html", "--", "comparisons")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = (checkout.folder / "report.html").read_text()
+    trained = "smollm2-135m trained on ed+prompt2-dk20-kcenter against the same base model trained on ed,"
+    for fragment in ("Comparisons", "paper.csv", trained, "This is the demo: "):
+        assert fragment in report
 
 
 def test_the_rule_takes_every_seed_and_no_bertscore_where_that_is_left_out(checkout):

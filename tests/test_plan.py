@@ -203,7 +203,31 @@ def test_a_file_that_is_about_to_be_made_again_is_not_counted(tmp_path):
 
 def test_a_rule_that_the_plan_does_not_know_is_named_where_it_takes_gpus():
     found = planning.plan([Job("interview", {}, ("x",), 1, 8), Job("draw", {}, ("y",), 1, 0)], sizes(), {})
-    assert found["not_estimated"] == ["interview"] and found["totals"]["jobs"] == 2
+    assert found["not_estimated"] == {"interview": 1} and found["totals"]["jobs"] == 2
+    [known, unknown] = sorted(found["lines"], key=lambda line: line["rule"])
+    assert known["hours_a_job"] and (unknown["hours_a_job"], unknown["gpu_hours"]) == (None, None) and found["totals"]["gpu_hours"] == 0
+
+
+def test_a_baseline_without_a_gpu_is_no_shorter_for_it():
+    found = planning.plan([Job("train_baseline", {"baseline": "seek"}, ("x",), 2, 0), Job("prepare_baseline", {"baseline": "seek"}, ("y",), 1, 0)], sizes(), {})
+    assert found["not_estimated"] == {"train_baseline": 1}
+
+
+def test_a_baselines_jobs_are_planned_counted_and_named_as_of_unknown_duration(plan, checkout):
+    """Nothing is known of how long the authors' code takes: its lines show no hours, and a sentence says so."""
+    (checkout.folder / "data").mkdir()
+    given = {name: {"data": "data"} for name in ("seek", "escm")}
+    settings = {"run": "b", "baselines": given, "tables": {"table1": {"systems": ["seek", "case", "escm"]}}}
+    (checkout.folder / "baselines.yaml").write_text(yaml.safe_dump(settings))
+    done, found = plan("--configfile", "baselines.yaml", "--", "table1")
+    assert done.returncode == 0, done.stderr
+    assert found["not_estimated"] == {"run_baseline": 2, "train_baseline": 2} and jobs_by_rule(found)["fetch_repository"] == 2
+    lines = {line["rule"]: line for line in found["lines"]}
+    assert all((lines[rule]["hours_a_job"], lines[rule]["gpu_hours"], lines[rule]["gpus"]) == (None, None, 1) for rule in found["not_estimated"])
+    assert "NOT in these hours and GPU-hours: 4 jobs of unknown duration: run_baseline (2), train_baseline (2)\n" in done.stdout
+    assert "the download of their repositories, their code and their checkpoints are in no figure" in done.stdout
+    [row] = [line.split() for line in done.stdout.splitlines() if line.startswith("train_baseline")]
+    assert row == ["train_baseline", "2", "1", "?", "?", "?", "not", "known"]
 
 
 def test_a_model_without_parameters_is_refused_with_what_to_add():
@@ -334,7 +358,7 @@ def test_earlier_jobs_count_the_gpus_that_the_rules_ask_for():
 
 def test_the_plan_estimates_no_rule_that_is_not_there(repository):
     declared = "".join(path.read_text() for path in (repository / "rules").glob("*.smk"))
-    assert set(loads.LOADS) <= set(re.findall(r"^rule (\w+):", declared, flags=re.MULTILINE))
+    assert set(loads.LOADS) | planning.OTHERS_CODE <= set(re.findall(r"^rule (\w+):", declared, flags=re.MULTILINE))
 
 
 def test_real_logs_say_that_a_step_ran_from_the_start_or_went_on(tmp_path, step, tiny_model):

@@ -4,10 +4,12 @@ The engine has an environment of its own (make setup-vllm). Without it these tes
 """
 
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
@@ -167,6 +169,81 @@ def test_what_vllm_cannot_do_is_said_before_it_starts(commands, vllm_python, tin
     done = subprocess.run(commands(vllm_python, "generate.py", tiny_model, "out.jsonl", *flags), capture_output=True, text=True, timeout=600)
     assert done.returncode == 1 and problem in done.stderr and hint in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "out.jsonl").exists()
+
+
+# The judge
+
+
+#: Several runs of judge.py in one process, so that vllm is imported once: each ends by writing all its files.
+RUNS = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import judge
+for flags in json.loads(sys.argv[2]):
+    sys.argv = ["judge.py", *flags]
+    judge.main()
+"""
+#: What the marking model writes, and how often.
+ODDS = {"1": 0.15, "2": 0.25, "3": 0.5, "x": 0.1}
+
+
+@pytest.fixture(scope="module")
+def judged(repository, vllm_python, real_model, tmp_path_factory):
+    """The folder where judge.py has run by the shipped rubrics: each mode by vllm with batches of 1 and of 16, and probabilities by transformers."""
+    from tiny import make_marking_model
+
+    folder = tmp_path_factory.mktemp("judged")
+    marking = make_marking_model(folder / "marking", ODDS, reach=4096)
+
+    def flags(output, model, engine, count, *more):
+        rows = [{"id": f"s{n}", "history": ["i am upset , " * (1 + n % 3) + str(n)], "response": f"oh no , {n} times ?"} for n in range(count)]
+        samples = folder / f"{count}-samples.jsonl"
+        samples.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        rubrics = [repository / f"resources/judge/{name}.yaml" for name in ("coherence", "naturalness", "empathy")]
+        where = ["--state", folder / f"state-of-{output}", "--output", folder / f"{output}.jsonl", "--summary", folder / f"{output}.summary.json"]
+        return list(map(str, ["--samples", samples, "--rubrics", *rubrics, "--model", model, "--engine", engine, "--threads", 1, *where, *more]))
+
+    runs = [flags(f"probabilities-{size}", real_model, "vllm", 2, "--batch-size", size) for size in (1, 16)]
+    runs += [flags(f"sampling-{size}", marking, "vllm", 24, "--mode", "sampling", "--batch-size", size) for size in (1, 16)]
+    for python, asked in ((vllm_python, runs), (sys.executable, [flags("transformers", real_model, "transformers", 2)])):
+        done = subprocess.run([str(python), "-c", RUNS, str(repository / "scripts"), json.dumps(asked)], capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def marks(folder, output):
+    """Every entry by sample and criterion."""
+    rows = [json.loads(line) for line in (folder / f"{output}.jsonl").read_text().splitlines()]
+    return {(row["id"], name): entry for row in rows for name, entry in row["criteria"].items()}
+
+
+def test_a_judges_probabilities_are_those_of_the_transformers_engine(judged):
+    """SmolLM2 in float32: the engines add in different orders. Measured: 0.000002 in a probability; another token or prompt would move it by far more."""
+    ours, theirs = marks(judged, "probabilities-1"), marks(judged, "transformers")
+    assert ours.keys() == theirs.keys() and len(ours) == 6
+    for place, entry in ours.items():
+        assert entry["probabilities"] == pytest.approx(theirs[place]["probabilities"], abs=5e-5)
+        assert (entry["score"], entry["mass"]) == pytest.approx((theirs[place]["score"], theirs[place]["mass"]), abs=1e-4)
+        assert entry["mark"] == theirs[place]["mark"] and sum(entry["probabilities"].values()) == pytest.approx(1, abs=2e-6)
+    assert len({entry["score"] for entry in ours.values()}) == len(ours)  # every prompt was read, not one of them
+
+
+def test_a_judges_draws_are_parsed_strictly_and_have_the_models_odds(judged):
+    """The model writes 1, 2, 3 or x with known odds: at temperature 0.8 they are raised to 1.25, and x is no mark."""
+    drawn = marks(judged, "sampling-1")
+    for entry in drawn.values():
+        assert entry["score"] == entry["mark"] == {"1": 1, "2": 2, "3": 3, "x": None}[entry["output"]]
+    counted = Counter(entry["output"] for entry in drawn.values())
+    whole = sum(share**1.25 for share in ODDS.values())
+    for output, share in ODDS.items():
+        expected = 72 * share**1.25 / whole
+        assert counted[output] > 0 and abs(counted[output] - expected) < 3 * math.sqrt(expected)
+
+
+@pytest.mark.parametrize("mode", ["probabilities", "sampling"])
+def test_a_judges_batches_change_no_byte(judged, mode):
+    one, more = ([(judged / f"{mode}-{size}.{kind}").read_bytes() for kind in ("jsonl", "summary.json", "manifest.json")] for size in (1, 16))
+    assert one == more
 
 
 def kept(state):

@@ -16,24 +16,43 @@ from .errors import UserError
 CODE = "code"
 #: How a file begins that git-lfs has not replaced by its content.
 LFS = b"version https://git-lfs"
+#: Digits of a commit's whole hash.
+WHOLE_HASH = 40
 
 
 def fetch(repository: str, commit: str, folder: Path) -> str:
-    """Clone a repository into ``folder`` at a commit; returns the commit's full hash.
+    """Bring a repository into ``folder`` at a commit; returns the commit's full hash.
 
     Args:
         repository: what ``git clone`` takes: an address, or a local path.
-        commit: its hash, or the beginning of it, at least seven digits.
+        commit: its hash, or the beginning of it, at least seven digits. By its whole hash the commit is fetched without
+            its history, where the server gives commits out one at a time.
 
     Raises:
         UserError: there is no git, no such repository, or it has no such commit.
     """
     if not shutil.which("git"):
         raise UserError("there is no git on PATH", "install it, or load its module")
-    git("clone", "--quiet", "--no-checkout", repository, str(folder), hint="check the network and the address (baselines: repository)")
+    if not (len(commit) == WHOLE_HASH and fetch_commit(repository, commit, folder)):
+        git("clone", "--quiet", "--no-checkout", repository, str(folder), hint="check the network and the address (baselines: repository)")
     wrong = f"is the commit (baselines: commit) one of {repository}? A branch's or tag's name is not taken"
     git("-C", str(folder), "checkout", "--quiet", "--detach", commit, hint=wrong)
     return check_head(folder, commit)
+
+
+def fetch_commit(repository: str, commit: str, folder: Path) -> bool:
+    """Fetch one commit without its history into a new repository; where that is refused, say so and leave no folder."""
+    # The address as the remote, so that git-lfs finds its files; a local path must not depend on the folder that git runs in.
+    address = str(Path(repository).resolve()) if Path(repository).exists() else repository
+    try:
+        git("init", "--quiet", str(folder), hint="see what git says")
+        git("-C", str(folder), "remote", "add", "origin", address, hint="see what git says")
+        git("-C", str(folder), "fetch", "--quiet", "--depth", "1", "origin", commit, hint="see what git says")
+    except UserError as error:
+        print(f"{error.problem}; the whole repository is cloned instead")
+        shutil.rmtree(folder, ignore_errors=True)
+        return False
+    return True
 
 
 def git(*words: str, hint: str) -> None:

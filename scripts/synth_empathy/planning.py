@@ -6,6 +6,7 @@ load and either stated assumptions (resources/throughput.yaml) or a rate that ea
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from .loads import LOADS, WORK, Load
@@ -37,6 +38,9 @@ class Rate:
     largest: float  # the largest one's work
 
 
+#: Rules that run a baseline by its authors' code: how long that takes is not known, on whatever device.
+OTHERS_CODE = frozenset({"train_baseline", "run_baseline"})
+
 #: A rate is trusted for jobs up to this many times the work of the largest one measured: in a smaller one the start weighs too much.
 REACH = 100
 
@@ -66,7 +70,7 @@ def estimate(job: Job, sizes: Sizes, rates: dict[Key, Rate]) -> Estimate:
     if not job.output:  # a target that only names files
         return Estimate(job, Load(), 0.0)
     if job.rule not in LOADS:
-        return Estimate(job, Load(), None if job.gpus else sizes.assumed["start"])
+        return Estimate(job, Load(), None if job.gpus or job.rule in OTHERS_CODE else sizes.assumed["start"])
     load = LOADS[job.rule](sizes, job.wildcards)
     rate = rates.get(key_of(job.rule, load, job.gpus))
     if rate and load.work <= REACH * rate.largest:
@@ -116,7 +120,7 @@ class Line:
     tokens_out: float
     hours_a_job: float | None
     longest_hours: float | None
-    gpu_hours: float
+    gpu_hours: float | None
     disk_gb: float
     measured_jobs: int
 
@@ -132,7 +136,7 @@ def lines(estimates: list[Estimate]) -> list[Line]:
 
 
 def line(rule: str, model: str | None, gpus: int, group: list[Estimate]) -> Line:
-    """A group of estimates added up."""
+    """A group of estimates added up; hours and GPU-hours are None where one of them is not known."""
     unknown = any(one.seconds is None for one in group)
     return Line(
         rule, model, gpus, len(group),
@@ -141,7 +145,7 @@ def line(rule: str, model: str | None, gpus: int, group: list[Estimate]) -> Line
         tokens_out=sum(one.load.tokens_out for one in group),
         hours_a_job=None if unknown else sum(one.seconds for one in group) / len(group) / 3600,
         longest_hours=None if unknown else max(one.seconds for one in group) / 3600,
-        gpu_hours=sum(one.gpu_seconds for one in group) / 3600,
+        gpu_hours=None if unknown else sum(one.gpu_seconds for one in group) / 3600,
         disk_gb=sum(one.load.disk for one in group) / GB,
         measured_jobs=sum(one.measured is not None for one in group),
     )  # fmt: skip
@@ -164,7 +168,7 @@ def plan(jobs: list[Job], sizes: Sizes, rates: dict[Key, Rate]) -> Record:
             "tokens_in": sum(entry.tokens_in for entry in table),
             "tokens_out": sum(entry.tokens_out for entry in table),
             "hours_one_after_the_other": sum(one.seconds or 0 for one in estimates) / 3600,
-            "gpu_hours": sum(entry.gpu_hours for entry in table),
+            "gpu_hours": sum(entry.gpu_hours or 0 for entry in table),
             "disk_gb": sum(entry.disk_gb for entry in table),
         },
         "largest_gpus_of_a_job": max((job.gpus for job in jobs), default=0),
@@ -172,7 +176,7 @@ def plan(jobs: list[Job], sizes: Sizes, rates: dict[Key, Rate]) -> Record:
         "download_gb": dict(sorted(
             (one.job.wildcards.get("model", "ED's archive"), one.load.network_bytes / GB) for one in estimates if one.load.network_bytes
         )),
-        "not_estimated": sorted({one.job.rule for one in estimates if one.seconds is None}),
+        "not_estimated": dict(sorted(Counter(one.job.rule for one in estimates if one.seconds is None).items())),
         "assumptions": {name: sizes.assumed.used[name] for name in sorted(sizes.assumed.used)},
         "measured": [
             {"rule": rule, "model": model, "variant": variant, "on": "GPUs" if gpu else "CPU", "unit": WORK.get(rule, "rows"), **vars(rate)}
