@@ -194,7 +194,7 @@ def everything(wildcards):
     drawn = expand(
         "<results>/figures/figure{number}.{kind}",
         number=numbers,
-        kind=["pdf", "svg", "png"],
+        kind=["pdf", "svg", "png", "csv"],
     )
     printed = expand(
         "<results>/tables/table{number}.{kind}",
@@ -241,7 +241,7 @@ def lacking_in_the_archive(wildcards):
         if not to_be_had(comparison_sources(row))
     ]
     if not to_be_had(judged_before(wildcards) + judged_after(wildcards)):
-        lacking += multiext("<results>/figures/figure5", ".pdf", ".svg", ".png")
+        lacking += multiext("<results>/figures/figure5", ".pdf", ".svg", ".png", ".csv")
     return lacking
 
 
