@@ -55,8 +55,14 @@ def training_threads(wildcards):
 
 
 def training_memory(wildcards, attempt):
-    """Main memory of a training job: weights, their copy while merging, and the samples."""
-    return 2 * model_memory(wildcards.base, attempt)
+    """Main memory of a training job: weights, their copy while merging, and the samples; for each further GPU, a process.
+
+    Of several processes the first alone reads the weights: 4 bytes a parameter in float32, less than half of this. The
+    most is Adam's state at a checkpoint, 8 bytes a parameter over all of them, which is within it, too. A process has
+    Python, torch and what CUDA and NCCL keep in main memory: an assumption, since no GPU was there to measure it.
+    """
+    further = max(0, training_gpus(wildcards) - 1)
+    return 2 * model_memory(wildcards.base, attempt) + 6000 * further * attempt
 
 
 rule mix_training_set:

@@ -3,9 +3,11 @@
 
 import dataclasses
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
-from synth_empathy import cli, devices, models, provenance
+from synth_empathy import cli, devices, models, provenance, spreading
+from synth_empathy.errors import UserError
 from synth_empathy.records import SAMPLE, Record, read_jsonl
 
 #: Recipe fields as flags: name, type, default, meaning. The defaults are those of a small LoRA run.
@@ -14,7 +16,7 @@ RECIPE = [
     ("learning_rate", float, 1e-4, "peak learning rate"),
     ("epochs", float, 1.0, "passes over the training set"),
     ("batch_size", int, 8, "samples per device and step"),
-    ("gradient_accumulation", int, 1, "steps added up before an update"),
+    ("gradient_accumulation", int, 1, "steps added up before an update, those of all GPUs together"),
     ("max_length", int, 512, "longest sample in tokens; longer ones are set aside and named"),
     ("scheduler", str, "cosine", "learning-rate schedule, as transformers names it"),
     ("warmup_ratio", float, 0.0, "share of the steps that warm up"),
@@ -36,18 +38,37 @@ def main() -> None:
     flags.add_argument("--system", default="", help="system prompt; none when empty")
     flags.add_argument("--dtype", choices=models.DTYPES, default="float32", help="the saved weights' type; full fine-tuning computes on float32 weights")
     flags.add_argument("--threads", type=int, default=2, help="CPU threads; part of what repeats a run exactly")
-    flags.add_argument("--gpus", type=int, default=0, help="GPUs that the step counts on; refused where there are fewer")
+    flags.add_argument("--gpus", type=int, default=0, help="GPUs that the step trains on, with a process for each; refused where there are fewer")
+    flags.add_argument("--processes", type=cli.count, help="spread over so many processes on CPUs, to try what GPUs do: without a GPU it is only slower")
     flags.add_argument("--seed", type=int, default=0, help="order of samples, dropout and adapters' start")
     for name, kind, default, meaning in RECIPE:
         choices = ["lora", "full"] if name == "method" else None
         flags.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, choices=choices, help=meaning)
     flags.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder for checkpoints of unfinished runs (results/RUN/.state)")
     flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="the model folder to make")
-    train(flags.parse_args())
+    args = flags.parse_args()
+    processes = spreading.processes_of(args.processes, args.gpus)
+    if processes > 1 and not spreading.joined():
+        start(args, processes)
+    else:
+        train(args, processes)
 
 
-def train(args) -> None:
-    """Set over-long samples aside, fine-tune, write weights and manifest, then drop the checkpoints."""
+def start(args, processes: int) -> None:
+    """Refuse what is known to fail before several processes load a model, and start them."""
+    hint = "give a base model another recipe, or this one other `gpus` (config.yaml, training)"
+    for fault in spreading.faults(args.method, args.gradient_accumulation, processes):
+        raise UserError(fault, hint)
+    models.open_model(args.base)
+    devices.check_gpus(args.gpus)
+    spreading.launch(__file__, processes, args.threads)
+
+
+def train(args, processes: int) -> None:
+    """Set over-long samples aside, fine-tune, write weights and manifest, then drop the checkpoints.
+
+    Of several processes all compute, and the first one writes.
+    """
     base = models.open_model(args.base)
     samples = read_jsonl(args.data, SAMPLE)
 
@@ -57,7 +78,7 @@ def train(args) -> None:
     from synth_empathy import training
 
     devices.check_gpus(args.gpus)
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(spreading.threads_each(args.threads, processes))
     recipe = training.Recipe(**{name: getattr(args, name) for name, *_ in RECIPE})
     rows = training.conversations(samples, args.format, args.system)
     rows, overlong = training.set_aside_overlong(rows, AutoTokenizer.from_pretrained(args.base), recipe.max_length)
@@ -72,15 +93,19 @@ def train(args) -> None:
         "recipe": {name: value for name, value in dataclasses.asdict(recipe).items() if name != "save_steps"},  # it decides no weight
         "dtype": args.dtype,
         "threads": args.threads,
+        "processes": processes,  # they change the order in which gradients are added up
         "seed": args.seed,
         "versions": provenance.versions("torch", "transformers", "trl", "peft", "accelerate"),
-        "code": provenance.code(__file__, ["training", "prompts"]),
+        "code": provenance.code(__file__, ["training", "sharded", "spreading", "prompts"]),
     }
     state = args.state / f"train-{provenance.sha256_json(facts)[:16]}"
-    with models.model_folder(args.output) as folder:
-        losses = training.fine_tune(args.base, rows, recipe, args.seed, args.dtype, state, folder)
-        models.write_manifest(folder, facts | {"losses": losses})
-    training.drop_checkpoints(state)
+    first = spreading.first()
+    with models.model_folder(args.output) if first else nullcontext() as folder:
+        losses = training.fine_tune(args.base, rows, recipe, args.seed, args.dtype, state, folder, processes)
+        if first:
+            models.write_manifest(folder, facts | {"losses": losses})
+    if first:
+        training.drop_checkpoints(state)
 
 
 def describe_data(path: Path, samples: list[Record], overlong: list[str]) -> Record:

@@ -166,6 +166,8 @@ FAULTS = {
     ),
     "LoRA without its rank": ("training/recipes/lora/lora_r", DELETE, ["training: recipes: lora: lora_r, lora_alpha and lora_dropout", "all three"]),
     "full fine-tuning with a rank": ("training/recipes/full/lora_r", 8, ["training: recipes: full: lora_r, lora_alpha and lora_dropout", "no other"]),
+    "GPUs that do not share an update's steps": ("training/recipes/full/gpus", 3, ["training: recipes: full: gpus: gradient_accumulation 8", "3 does not"]),
+    "LoRA over two GPUs": ("training/recipes/lora/gpus", 2, ["training: recipes: lora: gpus: LoRA trains on one GPU"]),
     "unknown judge": ("judge/model", "llama3-70b", ["judge: model: there is no model 'llama3-70b'", "did you mean 'llama3-70b-instruct'?"]),
     "unknown mode of the judge": ("judge/mode", "sample", ["judge: mode: 'sample' is not one of probabilities, sampling", "did you mean 'sampling'?"]),
     "judge at temperature 0": ("judge/temperature", 0, ["judge: temperature: 0 is out of range", "above 0 and at most 2"]),

@@ -12,6 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from . import spreading
 from .archive import INDEX
 from .errors import UserError
 from .prompts import load_prompt, load_rubric
@@ -213,7 +214,7 @@ def file_faults(settings: Settings) -> Iterator[str]:
 
 
 def recipe_faults(settings: Settings) -> Iterator[str]:
-    """Base models with a recipe that is not there, and LoRA recipes without LoRA's own settings."""
+    """Base models with a recipe that is not there, LoRA recipes without LoRA's own settings, and GPUs that a recipe cannot use."""
     recipes = settings["training"]["recipes"]
     for base, recipe in settings["training"]["bases"].items():
         if recipe not in recipes:
@@ -222,3 +223,5 @@ def recipe_faults(settings: Settings) -> Iterator[str]:
         lora = [key for key in ("lora_r", "lora_alpha", "lora_dropout") if key in recipe]
         if len(lora) != (3 if recipe["method"] == "lora" else 0):
             yield f"training: recipes: {name}: lora_r, lora_alpha and lora_dropout belong to method lora, all three, and to no other"
+        for fault in spreading.faults(recipe["method"], recipe["gradient_accumulation"], max(1, recipe["gpus"])):
+            yield f"training: recipes: {name}: gpus: {fault}"

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 from datasets import Dataset
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from . import sharded, spreading
 from .errors import UserError
 from .prompts import dialogue_messages
 from .records import Record
@@ -94,8 +96,10 @@ class MarkWhole(TrainerCallback):
     """Marks a checkpoint once all of it is written: the trainer writes its files one by one, in place."""
 
     def on_save(self, args, state, control, **kwargs):
-        """Called by the trainer behind the last file of a checkpoint."""
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+        """Called by the trainer behind the last file of a checkpoint that this process writes; the others write theirs."""
+        PartialState().wait_for_everyone()
+        if state.is_world_process_zero:
+            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
 
 
 class LogProgress(TrainerCallback):
@@ -107,15 +111,18 @@ class LogProgress(TrainerCallback):
             print(f"train: step {state.global_step} of {state.max_steps}, loss {logs['loss']:.4f}")
 
 
-def sft_config(recipe: Recipe, state: Path, seed: int, dtype: str, gpu: bool) -> SFTConfig:
-    """TRL's settings for a recipe; what a recipe does not name stays at TRL's default."""
-    return SFTConfig(
+def sft_config(recipe: Recipe, state: Path, seed: int, dtype: str, gpu: bool, processes: int = 1) -> SFTConfig:
+    """TRL's settings for a recipe; what a recipe does not name stays at TRL's default.
+
+    Each of several processes takes its share of an update's steps. Making the settings joins them together.
+    """
+    settings = dict(
         output_dir=str(state),
         max_length=recipe.max_length,
         learning_rate=recipe.learning_rate,
         num_train_epochs=recipe.epochs,
         per_device_train_batch_size=recipe.batch_size,
-        gradient_accumulation_steps=recipe.gradient_accumulation,
+        gradient_accumulation_steps=recipe.gradient_accumulation // processes,
         lr_scheduler_type=recipe.scheduler,
         warmup_steps=recipe.warmup_ratio,  # below 1, transformers 5 reads it as a share of all steps
         weight_decay=recipe.weight_decay,
@@ -134,6 +141,9 @@ def sft_config(recipe: Recipe, state: Path, seed: int, dtype: str, gpu: bool) ->
         packing=False,
         dataloader_pin_memory=gpu,
     )
+    if processes == 1:
+        return SFTConfig(**settings)
+    return sharded.in_full(SFTConfig(**settings | sharded.sharding(gpu)))
 
 
 def lora_config(recipe: Recipe) -> LoraConfig | None:
@@ -143,38 +153,57 @@ def lora_config(recipe: Recipe) -> LoraConfig | None:
     return LoraConfig(r=recipe.lora_r, lora_alpha=recipe.lora_alpha, lora_dropout=recipe.lora_dropout, target_modules="all-linear", task_type="CAUSAL_LM")
 
 
-def fine_tune(base: Path, rows: list[Record], recipe: Recipe, seed: int, dtype: str, state: Path, folder: Path) -> list[Record]:
+def fine_tune(base: Path, rows: list[Record], recipe: Recipe, seed: int, dtype: str, state: Path, folder: Path | None, processes: int = 1) -> list[Record]:
     """Fine-tune ``base`` on rows of ``conversations`` and save merged weights and tokenizer to ``folder``.
 
     Args:
         state: folder of this training's checkpoints; it is resumed from the newest whole one.
+        folder: used by the first of several processes; the others need none.
+        processes: how many train together, this one among them (``spreading.launch`` starts them).
 
     Returns:
         Step and loss of every step, those before a resume included.
     """
     gpu = torch.cuda.is_available()
-    if torch.cuda.device_count() > 1:
-        hint = "let the job see one: set CUDA_VISIBLE_DEVICES=0, or ask the scheduler for one (training over several is not here yet)"
+    if processes == 1 and torch.cuda.device_count() > 1:
+        hint = "let the job see one: set CUDA_VISIBLE_DEVICES=0, or ask the scheduler for one; full fine-tuning takes several with `gpus` in its recipe"
         raise UserError(f"{torch.cuda.device_count()} GPUs are visible, and this step trains on one", hint)
-    # Full fine-tuning keeps float32 weights: in bfloat16 an update at a rate of 1e-5 is rounded away. LoRA's base is frozen.
-    weights = torch.float32 if recipe.method == "full" else getattr(torch, dtype)
     tokenizer = AutoTokenizer.from_pretrained(base)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    trainer = SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(base, dtype=weights),
-        args=sft_config(recipe, state, seed, dtype, gpu),
+    settings = sft_config(recipe, state, seed, dtype, gpu, processes)
+    trainer = (SFTTrainer if processes == 1 else sharded.ShardedTrainer)(
+        model=load_base(base, recipe, dtype) if processes == 1 else sharded.load(base, spreading.first()),
+        args=settings,
         train_dataset=Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows]),
         processing_class=tokenizer,
         peft_config=lora_config(recipe),
         callbacks=[MarkWhole(), LogProgress()],
     )
     trainer.remove_callback(PrinterCallback)  # LogProgress says it in a line a person can read
-    checkpoint = whole_checkpoint(state)
+    with trainer.accelerator.main_process_first():  # it removes torn checkpoints before another looks
+        checkpoint = whole_checkpoint(state)
     print(f"train: {len(rows)} samples, {'from the start' if checkpoint is None else f'goes on from {checkpoint.name}'}")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    model = trainer.model.merge_and_unload() if recipe.method == "lora" else trainer.model
-    model.to(getattr(torch, dtype))
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    model = trained_model(trainer, recipe, processes)
+    if model is not None:
+        model.to(getattr(torch, dtype))
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    PartialState().destroy_process_group()
     return [{"step": entry["step"], "loss": entry["loss"]} for entry in trainer.state.log_history if "loss" in entry]
+
+
+def trained_model(trainer: SFTTrainer, recipe: Recipe, processes: int) -> PreTrainedModel | None:
+    """The model to save: merged, or gathered in the first process; None in the others."""
+    if processes > 1:
+        return sharded.gather(trainer)
+    return trainer.model.merge_and_unload() if recipe.method == "lora" else trainer.model
+
+
+def load_base(base: Path, recipe: Recipe, dtype: str) -> PreTrainedModel:
+    """The base model for one device.
+
+    Full fine-tuning keeps float32 weights: in bfloat16 an update at a rate of 1e-5 is rounded away. LoRA's base is frozen.
+    """
+    return AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32 if recipe.method == "full" else getattr(torch, dtype))
