@@ -2,6 +2,7 @@
 """Fine-tune one base model on one training set (paper, sections 3.2 and 4.1): discriminator, baselines and systems alike."""
 
 import dataclasses
+import os
 from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
@@ -56,11 +57,13 @@ def main() -> None:
 
 def start(args, processes: int) -> None:
     """Refuse what is known to fail before several processes load a model, and start them."""
+    devices.check_gpus(args.gpus)
     hint = "give a base model another recipe, or this one other `gpus` (config.yaml, training)"
     for fault in spreading.faults(args.method, args.gradient_accumulation, processes):
         raise UserError(fault, hint)
     models.open_model(args.base)
-    devices.check_gpus(args.gpus)
+    if not args.gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # --processes alone is for CPUs
     spreading.launch(__file__, processes, args.threads)
 
 
