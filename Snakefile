@@ -3,8 +3,8 @@
     snakemake --cores 2 table1                                   the paper's run (config.yaml)
     snakemake --cores 2 --configfile config/demo.yaml table1     the same rules on small models
     snakemake -n table1                                          what would run
-    snakemake --cores 2 all                                      every table and figure
-    snakemake --cores 2 --config archive=DIR -- reviewer         the same from archived responses, without a GPU
+    snakemake --cores 2 all                                      every table and figure; Figure 7 where there are judgements
+    snakemake --cores 2 --config archive=DIR run=review -- reviewer   the same from archived responses, without a GPU
     snakemake --profile slurm table1                             on a cluster, in containers (docs/cluster.md)
     snakemake --cores 2 novelty                                  whether the synthetic data leaks the test split
     snakemake --cores 1 check_claims                             which of the paper's claims hold in the results so far
@@ -32,7 +32,6 @@ onstart:
     check_before_start()
     check_baselines()
     keep_configuration()
-    say_what_is_lacking()
 
 
 onerror:

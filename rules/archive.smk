@@ -24,6 +24,11 @@ def archived_files(wildcards):
     return sorted(files)
 
 
+def judgements_flag(wildcards, input):
+    """--judgements FILE, where there are any."""
+    return flags({"judgements": input.get("judgements") or None})
+
+
 localrules:
     archive,
     pack_archive,
@@ -37,7 +42,7 @@ rule archive:
 rule pack_archive:
     input:
         files=archived_files,
-        judgements=config["human"]["judgements"] or [],
+        judgements=judgements() or [],
         code=code("pack_archive", "archive"),
     output:
         "<results>/archive/archive.json",
@@ -47,7 +52,7 @@ rule pack_archive:
         image("core")
     params:
         run=RESULTS,
-        judgements=flags({"judgements": config["human"]["judgements"]}),
+        judgements=judgements_flag,
     shell:
         "{PYTHON[core]} scripts/pack_archive.py"
         " --run {params.run}"

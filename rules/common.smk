@@ -48,8 +48,7 @@ SPLITS = ["train", "valid", "test"]
 SHARDS = range(config["generation"]["shards"])
 
 
-#: What an archive calls the human judgements, and which model wrote the synthetic dialogues, below <results>.
-JUDGEMENTS = "human/judgements.jsonl"
+#: How the file ends that says which model wrote the synthetic dialogues.
 WRITTEN_BY = "/parse_summary.json"
 
 #: A DK threshold as paths write it: 0 to 100, with decimals if any.
@@ -206,9 +205,10 @@ def everything(wildcards):
 
 def judgements():
     """The file of human judgements: the configuration's, or else the archive's; None where there is none."""
-    if config["human"]["judgements"] or JUDGEMENTS not in ARCHIVED:
-        return config["human"]["judgements"]
-    return f"<results>/{JUDGEMENTS}"
+    given = config["human"]["judgements"]
+    if archive.JUDGEMENTS in ARCHIVED and not (given and Path(given).is_file()):
+        return f"<results>/{archive.JUDGEMENTS}"
+    return given
 
 
 def to_be_had(paths):
@@ -226,13 +226,18 @@ def everything_from_the_archive(wildcards):
             "reviewer makes tables and figures from an archive, and none is given\n"
             "  What to do: add --config archive=DIR, a folder that `snakemake archive` made (docs/archive.md)"
         )
+    if Path(config["archive"]).resolve().is_relative_to(Path(RESULTS).resolve()):
+        raise WorkflowError(
+            f"the archive lies in {RESULTS}, whose files would be replaced by the archive's\n"
+            "  What to do: give the review a run of its own, --config archive=DIR run=review"
+        )
     written_by = [f"<results>/{name}" for name in ARCHIVED if name.endswith(WRITTEN_BY)]
     lacking = lacking_in_the_archive(wildcards)
     return written_by + [path for path in everything(wildcards) if path not in lacking]
 
 
 def lacking_in_the_archive(wildcards):
-    """With tables: partial, Figure 5 and the comparisons where their files are lacking; tables and other figures show gaps."""
+    """With tables: partial, what the archive has no file for; the other tables and figures show gaps."""
     if not config["tables"]["partial"]:
         return []
     lacking = [
@@ -240,19 +245,34 @@ def lacking_in_the_archive(wildcards):
         for row, path in zip(compared_rows(), table1_comparisons(wildcards))
         if not to_be_had(comparison_sources(row))
     ]
-    if not to_be_had(judged_before(wildcards) + judged_after(wildcards)):
-        lacking += multiext("<results>/figures/figure5", ".pdf", ".svg", ".png", ".csv")
+    for table in tables.COLUMNS:
+        if not cells_of(table, tables.COLUMNS[table]):
+            lacking += multiext(f"<results>/tables/{table}", ".csv", ".md", ".tex")
+    cells_or_sources = {
+        1: figure1_cells(wildcards),
+        5: to_be_had(judged_before(wildcards) + judged_after(wildcards)),
+        8: figure8_cells(wildcards),
+    }
+    for number, found in cells_or_sources.items():
+        if not found:
+            figure = f"<results>/figures/figure{number}"
+            lacking += multiext(figure, ".pdf", ".svg", ".png", ".csv")
+    if lacking:
+        say_once(
+            "left out, since the archive has nothing of what they are made of: "
+            + ", ".join(map(located, lacking))
+        )
     return lacking
 
 
-def say_what_is_lacking():
-    """Name what a reviewer's archive lacks, before the first job."""
-    lacking = lacking_in_the_archive(None) if config["archive"] else []
-    if lacking:
-        logger.warning(
-            "not part of the target reviewer, since the archive lacks what they are made of: "
-            + ", ".join(map(located, lacking))
-        )
+SAID = set()
+
+
+def say_once(sentence):
+    """A warning from an input function, which Snakemake may call several times."""
+    if sentence not in SAID:
+        logger.warning(sentence)
+    SAID.add(sentence)
 
 
 def model_memory(model, attempt):

@@ -9,14 +9,36 @@ Targets by name: comparisons
 """
 
 
-def seeds_of(pattern):
-    """A pattern's files for every seed."""
-    return expand(pattern, seed=config["seeds"], allow_missing=True)
+def seed_files(wildcards, kind, training_set, name):
+    """A system's files of one kind, one a seed that it has."""
+    return [
+        f"<results>/{kind}/{wildcards.base}/{training_set}/seed{seed}/{name}"
+        for seed in system_seeds(training_set)
+    ]
 
 
-def bertscore_of(pattern):
-    """A pattern's files for every seed; none when the configuration leaves BERTScore out."""
-    return seeds_of(pattern) if BERTSCORE else []
+def system_responses(wildcards):
+    """The system's responses."""
+    return seed_files(wildcards, "responses", wildcards.training_set, "test.jsonl")
+
+
+def baseline_responses(wildcards):
+    """The responses of what it is compared with."""
+    return seed_files(wildcards, "responses", wildcards.other, "test.jsonl")
+
+
+def system_bertscores(wildcards):
+    """The system's BERTScore; none when the configuration leaves it out."""
+    name = f"{wildcards.protocol}-bertscore.json"
+    found = seed_files(wildcards, "metrics", wildcards.training_set, name)
+    return found if BERTSCORE else []
+
+
+def baseline_bertscores(wildcards):
+    """The same of what it is compared with."""
+    name = f"{wildcards.protocol}-bertscore.json"
+    found = seed_files(wildcards, "metrics", wildcards.other, name)
+    return found if BERTSCORE else []
 
 
 def table1_comparisons(wildcards):
@@ -51,21 +73,16 @@ rule comparisons:
 
 rule compare_systems:
     input:
-        system=seeds_of(
-            "<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl"
-        ),
-        baseline=seeds_of("<results>/responses/{base}/{other}/seed{seed}/test.jsonl"),
-        system_bertscore=bertscore_of(
-            "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-bertscore.json"
-        ),
-        baseline_bertscore=bertscore_of(
-            "<results>/metrics/{base}/{other}/seed{seed}/{protocol}-bertscore.json"
-        ),
+        system=system_responses,
+        baseline=baseline_responses,
+        system_bertscore=system_bertscores,
+        baseline_bertscore=baseline_bertscores,
         code=code(
             "compare_systems",
             "bootstrap",
             "comparison_tables",
             "cells",
+            "tables",
             "tokens",
             "metrics/__init__",
             "metrics/overlap",

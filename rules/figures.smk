@@ -85,6 +85,7 @@ rule figure8:
 rule make_figure1:
     input:
         cells=figure1_cells,
+        paper="resources/paper/table1.csv",
         code=code("make_figure1", "cells", "tables", "figure_data", "figures"),
     output:
         pdf="<results>/figures/figure1.pdf",
@@ -198,6 +199,7 @@ rule make_figure7:
 rule make_figure8:
     input:
         cells=figure8_cells,
+        paper="resources/paper/table2.csv",
         code=code("make_figure8", "cells", "tables", "figure_data", "figures"),
     output:
         pdf="<results>/figures/figure8.pdf",

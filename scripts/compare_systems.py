@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from synth_empathy import bootstrap, cli, comparison_tables, metrics
+from synth_empathy import bootstrap, cli, comparison_tables, metrics, tables
 from synth_empathy.errors import UserError
 from synth_empathy.records import write_json, write_text
 
@@ -37,7 +37,7 @@ def main() -> None:
     counts = {"seeds": {side: len(sides[side][0]) for side in sides}, "samples": len(outputs[0][0].ids)}
     comparison = names | about | counts | {"metrics": found}
     if args.csv:
-        write_text(args.csv, comparison_tables.as_csv(comparison))
+        write_text(args.csv, tables.with_note(comparison_tables.as_csv(comparison), args.note))
     if args.markdown:
         write_text(args.markdown, comparison_tables.as_markdown(comparison, args.note))
     write_json(args.output, comparison)

@@ -18,7 +18,7 @@ def main() -> None:
 
     table = tables.read_table("table1", tables.rows_from(args.row), args.cells, None, args.partial)
     data = figure_data.radar(table)
-    write_text(args.csv, figure_data.radar_csv(table))
+    write_text(args.csv, tables.with_note(figure_data.radar_csv(table), args.note))
     figures.save(figures.draw_figure1(data, args.note), args.figures)
     print(f"{len(data.systems)} systems, {len(data.metrics)} metrics; numbers in {args.csv}")
     for line in figure_data.why_missing(table):

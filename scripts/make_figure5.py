@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, figure_data, figures
+from synth_empathy import cli, figure_data, figures, tables
 from synth_empathy.records import write_text
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     before, after = figure_data.judged(args.before), figure_data.judged(args.after)
     figure_data.check_stages(before, after)
     paper = figure_data.read_paper_figure5(args.paper)
-    write_text(args.csv, figure_data.judged_csv(before, after, paper))
+    write_text(args.csv, tables.with_note(figure_data.judged_csv(before, after, paper), args.note))
     figures.save(figures.draw_figure5(before, after, paper, args.note), args.figures)
     print(f"mean mark {before.means[-1]:.2f} before, {after.means[-1]:.2f} after; full marks {before.shares[-1]:.1%} and {after.shares[-1]:.1%}")
 

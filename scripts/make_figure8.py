@@ -18,7 +18,7 @@ def main() -> None:
 
     table = tables.read_table("table2", tables.rows_from(args.row), args.cells, None, args.partial, ["cider"])
     data = figure_data.curves(table)
-    write_text(args.csv, figure_data.curves_csv(data))
+    write_text(args.csv, tables.with_note(figure_data.curves_csv(data), args.note))
     figures.save(figures.draw_figure8(data, args.note), args.figures)
     print(f"{len(data)} lines; numbers in {args.csv}")
     for line in figure_data.why_missing(table):

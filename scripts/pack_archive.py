@@ -17,7 +17,7 @@ def main() -> None:
 
     files = {path.relative_to(args.run).as_posix(): path for path in args.files}
     if args.judgements:
-        files["human/judgements.jsonl"] = args.judgements
+        files[archive.JUDGEMENTS] = args.judgements
     index = archive.pack(args.run.name, files, args.output)
     size = sum((args.output / name).stat().st_size for name in index["files"])
     print(f"{len(index['files']):,} files, {size / 1e6:.1f} MB, in {args.output}")

@@ -299,7 +299,7 @@ def test_by_the_command_line(two, tmp_path, step):
     assert lines["BERT-F1"] == {
         "system": "ours", "baseline": str(two[1]), "metric": "BERT-F1", "mean_system": "6.5000", "mean_baseline": "5.5000", "difference": "+1.0000",
         "low": "+1.0000", "high": "+1.0000", "p_two_sided": "0.0099", "p_sacrebleu": "0.0099", "test_samples": "12", "draws": "100", "seeds_system": "1",
-        "seeds_baseline": "1", "protocol": "paper", "remark": "",
+        "seeds_baseline": "1", "protocol": "paper", "remark": "", "note": "a note",
     }  # fmt: skip
     for line, entry in zip(lines.values(), found["metrics"].values()):
         assert [float(line[key]) for key in ("difference", "low", "high")] == pytest.approx([entry["difference"], *entry["interval"]], abs=5e-5)

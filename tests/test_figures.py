@@ -603,7 +603,7 @@ def test_the_svg_holds_labels_and_values_as_text(run, number, words):
 )
 def test_a_figures_data_stands_beside_it(run, number, lines, line):
     header, *found = (run / RUN / f"figures/figure{number}.csv").read_text(encoding="utf-8").splitlines()
-    assert len(found) == lines and any(text.endswith(line) for text in found), found
+    assert header.endswith(",note") and len(found) == lines and any(text.endswith(f"{line},A note of this test.") for text in found), found
 
 
 def test_the_report_has_each_figure_and_its_data(figures_run):
@@ -635,7 +635,8 @@ def test_judgements_beside_or_in_an_archive_are_held_against_its_test_samples(ch
         log = (checkout.folder / RUN / "logs/make_figure7.log").read_text()
         assert "judgements.jsonl, line 1: the example 'test/a/1' is none of this run's 1 test samples" in log and "What to do: " in log
     else:
-        assert (checkout.folder / RUN / "figures/figure7.csv").read_text().splitlines()[-1].endswith(",1,1,no")
+        *_, last = csv.DictReader(io.StringIO((checkout.folder / RUN / "figures/figure7.csv").read_text()))
+        assert (last["examples"], last["evaluators"], last["made_up"]) == ("1", "1", "no")
 
 
 def test_figure7_without_judgements_says_what_to_set(checkout):

@@ -126,12 +126,53 @@ def test_a_reviewer_of_the_papers_run_asks_no_model_and_takes_every_file_of_the_
     packed = checkout.snakemake("-n", "-p", "results/paper/archive/archive.json").stdout
     [files] = re.findall(r"pack_archive.py .*--files (.*?) +--output", packed)
     names = [name.removeprefix("results/paper/") for name in files.split()]
-    (checkout.folder / "kept").mkdir()
-    (checkout.folder / "kept/archive.json").write_text(json.dumps({"format": 1, "run": "paper", "files": dict.fromkeys(names, "0")}))
-    done, jobs = dry_run("--config", "archive=kept", "run=review", "--", "reviewer")
+    done, jobs = dry_run(*kept(checkout, *names), "reviewer")
     assert done.returncode == 0, done.stdout + done.stderr
     assert jobs == REVIEWER_JOBS | {"take_archived": len(names)}
     assert len(names) == 30 + 6 + 10 + 2 + 2 + 1  # responses, BERTScore, counts, judged, which model wrote, test ids
+
+
+def kept(checkout, *names):
+    """An archive's index with these names, all that a dry-run needs; the words that give it."""
+    (checkout.folder / "kept").mkdir(exist_ok=True)
+    (checkout.folder / "kept/archive.json").write_text(json.dumps({"format": 1, "run": "paper", "files": dict.fromkeys(names, "0")}))
+    return ["--config", "archive=kept", "run=review", "--"]
+
+
+def test_a_reviewer_of_one_system_alone_gets_its_rows_and_what_is_left_out_by_name(dry_run, checkout):
+    (checkout.folder / "partial.yaml").write_text("tables: {partial: true}\n")
+    words = kept(checkout, "ed/test_ids.json", "responses/qwen1.5-7b-chat/ed/seed0/test.jsonl")
+    done, jobs = dry_run("--configfile", "partial.yaml", *words, "reviewer")
+    assert jobs == {  # with the three baselines, whose cells say that the archive has none of them
+        "take_archived": 2, "evaluate": 1, "make_cells": 4, "make_bertscore_cells": 3, "make_table": 1, "make_figure1": 1, "reviewer": 1,
+    }  # fmt: skip
+    [said] = re.findall(r"left out, since the archive has nothing of what they are made of: (.*)", done.stdout + done.stderr)
+    assert {name.split("/")[2] for name in said.split(", ")} == {"comparisons", "tables", "figures"} and "table1" not in said and "figure8.csv" in said
+    _, jobs = dry_run(*words, "reviewer")
+    assert jobs["make_figure5"] == 1 and jobs["make_table"] == 4  # without the request nothing may be missing
+
+
+def test_an_archive_brings_its_judgements_whatever_file_the_overlay_of_its_run_names(dry_run, checkout):
+    (checkout.folder / "human.yaml").write_text("human: {judgements: on/the/authors/machine.jsonl}\n")
+    words = kept(checkout, "ed/test_ids.json", "human/judgements.jsonl")
+    done, jobs = dry_run("--configfile", "human.yaml", *words, "figure7")
+    assert done.returncode == 0 and jobs == {"take_archived": 2, "make_figure7": 1, "figure7": 1}, done.stdout + done.stderr
+    done, jobs = dry_run("--configfile", "human.yaml", *kept(checkout, "ed/test_ids.json"), "figure7")
+    assert done.returncode == 1 and "human: judgements: there is no file on/the/authors/machine.jsonl" in done.stdout + done.stderr
+
+
+def test_a_review_does_not_replace_the_run_that_its_archive_is_of(checkout):
+    folder = checkout.folder / "results/paper/archive"
+    folder.mkdir(parents=True)
+    (folder / "archive.json").write_text('{"format": 1, "run": "paper", "files": {}}')
+    done = checkout.snakemake("-n", "--config", f"archive={folder}", "--", "reviewer")
+    assert done.returncode == 1 and "the archive lies in results/paper" in done.stdout + done.stderr and "run=review" in done.stdout + done.stderr
+
+
+def test_a_comparison_with_an_untrained_model_takes_the_one_seed_that_it_has(dry_run, checkout):
+    (checkout.folder / "seeds.yaml").write_text("seeds: [0, 1]\ncomparison: {baseline: none}\n")
+    done, jobs = dry_run("--configfile", "seeds.yaml", "--", "comparisons")
+    assert done.returncode == 0 and jobs["evaluate_bertscore"] == 3 and jobs["compare_systems"] == 1
 
 
 def test_figure_7_is_drawn_from_judgements_of_the_test_samples_and_asks_for_no_model(dry_run, checkout):

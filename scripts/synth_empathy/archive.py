@@ -15,6 +15,8 @@ from .errors import UserError
 from .records import Record, atomic_path, read_json, write_json
 
 INDEX = "archive.json"
+#: Under what path an archive keeps human judgements, wherever the configuration of its run had them.
+JUDGEMENTS = "human/judgements.jsonl"
 
 
 def sha256_of(path: Path) -> str:

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from . import spreading
-from .archive import INDEX
+from .archive import INDEX, JUDGEMENTS, read_index
 from .errors import UserError
 from .prompts import load_prompt, load_rubric
 from .tables import COLUMNS, read_paper_table, rows_of
@@ -196,7 +196,8 @@ def file_faults(settings: Settings) -> Iterator[str]:
         named |= {f"baselines: {name}: results": baseline["results"] for name, baseline in settings["baselines"].items() if baseline["results"]}
     if settings["archive"] and not Path(settings["archive"], INDEX).is_file():
         yield f"archive: {settings['archive']} is not an archive: it has no {INDEX} (docs/archive.md says how one is made)"
-    if settings["human"]["judgements"]:
+    archived = settings["archive"] and Path(settings["archive"], INDEX).is_file() and JUDGEMENTS in read_index(Path(settings["archive"]))
+    if settings["human"]["judgements"] and not archived:
         named["human: judgements"] = settings["human"]["judgements"]
     for place, path in named.items():
         if not (ROOT / path).is_file():

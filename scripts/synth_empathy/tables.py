@@ -33,7 +33,7 @@ TITLES = {
     "table3": "Table 3: with and without quality selection",
     "table4": "Table 4: with and without diversity selection",
 }
-CSV_COLUMNS = ["system", "title", "metric", "ours", "sd", "paper", "difference", "test_samples", "seeds", "protocol", "remark", "note"]
+CSV_COLUMNS = ["system", "title", "metric", "ours", "sd", "paper", "difference", "test_samples", "seeds", "protocol", "remark"]
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,8 @@ def read_table(name: str, rows: list[Row], folder: Path, note: str | None, parti
     missing = [str(path) for row in paths.values() for path in row.values() if not path.exists()]
     if missing and (not partial or len(missing) == len(rows) * len(metrics)):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise UserError(f"{name} lacks {missing[0]}{more}", "make them by these names as targets; tables: partial: true shows them as missing")
+        hint = "make one of them" if partial else "make them by these names as targets; tables: partial: true shows them as missing"
+        raise UserError(f"{name} lacks {missing[0]}{more}", hint)
     cells = {row.system: {metric: cell_of(name, row, metric, path) for metric, path in paths[row.system].items()} for row in rows}
     return Table(name, rows, cells, note)
 
@@ -169,6 +170,14 @@ def cell_of(table: str, row: Row, metric: str, path: Path) -> Cell:
         return read_cell(path)
     paper = paper_values(PAPER / f"{table}.csv", row.paper_row)
     return missing_cell(table, row.base, row.training_set, metric, row.title, paper.get(metric))
+
+
+def with_note(text: str, note: str | None) -> str:
+    """A CSV with a note in a last column of every line: a file of numbers travels without its neighbours."""
+    header, *lines = csv.reader(io.StringIO(text))
+    noted = io.StringIO()
+    csv.writer(noted, lineterminator="\n").writerows([[*header, "note"], *([*line, note or ""] for line in lines)])
+    return noted.getvalue()
 
 
 def number(value: float | None, metric: str, sign: str = "") -> str:
@@ -187,17 +196,14 @@ def lines_of(cell: Cell, metric: str) -> tuple[str, str, str]:
 
 
 def as_csv(table: Table) -> str:
-    """One line a cell; a cell that BERTScore's stand-in fills has a second line under that model's name.
-
-    The table's note stands on every line: a file of numbers travels without its neighbours.
-    """
+    """One line a cell; a cell that BERTScore's stand-in fills has a second line under that model's name."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for row in table.rows:
         for metric, cell in table.cells[row.system].items():
-            writer.writerows([row.system, row.title, *line, table.note or ""] for line in csv_lines(metric, cell))
-    return text.getvalue()
+            writer.writerows([row.system, row.title, *line] for line in csv_lines(metric, cell))
+    return with_note(text.getvalue(), table.note)
 
 
 def csv_lines(metric: str, cell: Cell) -> list[list[Any]]:
