@@ -149,7 +149,7 @@ class Results:
             for place, value in hold.items():
                 found = field_at(document, place)
                 if found != value:
-                    return Missing(f"{path.relative_to(self.folder)}: {place} is {json.dumps(found)}, not {json.dumps(value)}")
+                    return Missing(f"{path.relative_to(self.folder)}: {place} is {told(found)}, not {told(value)}")
         return None
 
     @cached_property
@@ -267,6 +267,12 @@ def field_at(document: object, place: str) -> object:
     for key in place.split(": "):
         document = document.get(key) if isinstance(document, dict) else None
     return document
+
+
+def told(value: object) -> str:
+    """A value in a sentence; of a hash its beginning."""
+    text = json.dumps(value)
+    return f"{text[:9]}..." if isinstance(value, str) and len(value) == 64 else text
 
 
 def lines_of(path: Path) -> int:
