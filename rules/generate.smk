@@ -92,10 +92,6 @@ rule parse_rounds:
         outputs=expand(
             "<results>/synthetic/{{prompt}}/outputs/{shard}.jsonl", shard=SHARDS
         ),
-        manifests=expand(
-            "<results>/synthetic/{{prompt}}/outputs/{shard}.manifest.json",
-            shard=SHARDS,
-        ),
     output:
         dialogues="<results>/synthetic/{prompt}/dialogues.jsonl",
         rejected="<results>/synthetic/{prompt}/rejected.jsonl",
@@ -114,7 +110,6 @@ rule parse_rounds:
     shell:
         "{PYTHON[core]} scripts/parse_rounds.py"
         " --outputs {input.outputs}"
-        " --manifests {input.manifests}"
         " --max-words {params.max_words}"
         " --dialogues {output.dialogues}"
         " --rejected {output.rejected}"

@@ -12,15 +12,14 @@ from synth_empathy.records import OUTPUT, Record, read_json, read_jsonl, write_j
 def main() -> None:
     """Parse flags, parse outputs, write dialogues, rejected outputs and the counts."""
     flags = cli.parser(__doc__)
-    flags.add_argument("--outputs", type=Path, nargs="+", required=True, metavar="JSONL", help="the generator's outputs, all shards")
-    flags.add_argument("--manifests", type=Path, nargs="*", default=[], metavar="JSON", help="how generate.py made each of them, in their order")
+    flags.add_argument("--outputs", type=Path, nargs="+", required=True, metavar="JSONL", help="the generator's outputs, all shards, manifests beside them")
     flags.add_argument("--max-words", type=int, default=120, help="a turn with more words runs on and is not used")
     flags.add_argument("--dialogues", type=Path, required=True, metavar="JSONL", help="id, rounds of {context, response}")
     flags.add_argument("--rejected", type=Path, required=True, metavar="JSONL", help="outputs without a usable round, each with its reason")
     flags.add_argument("--summary", type=Path, required=True, metavar="JSON", help="counts")
     args = flags.parse_args()
 
-    models = models_of(args.outputs, args.manifests)
+    models = models_of(args.outputs)
     outputs = sorted((output for path in args.outputs for output in read_jsonl(path, OUTPUT)), key=lambda output: output["id"])
     dialogues, rejected, cut = [], [], Counter()
     for output in outputs:
@@ -42,14 +41,18 @@ def main() -> None:
     print(f"{len(dialogues):,} of {len(outputs):,} outputs hold usable rounds; rejected: {dict(reasons)}")
 
 
-def models_of(outputs: list[Path], manifests: list[Path]) -> list[str]:
-    """The models that wrote the outputs, by their manifests; none where no manifests are given.
+def models_of(outputs: list[Path]) -> list[str]:
+    """The models that wrote the outputs, by the manifest beside each; none where there are no manifests.
+
+    They are not inputs of the rule, since the job that writes an output writes its manifest, too, and with thousands of
+    shards each input costs a dry-run time.
 
     Raises:
-        UserError: there are not as many manifests as outputs, or one is not that of its outputs.
+        UserError: an output lacks its manifest, though others have theirs, or has another's.
     """
-    if manifests and len(manifests) != len(outputs):
-        raise UserError(f"{len(outputs)} files of outputs, and {len(manifests)} manifests", "give each one's manifest, in their order, or none")
+    manifests = [path.with_suffix(".manifest.json") for path in outputs]
+    if not any(manifest.is_file() for manifest in manifests):
+        return []
     told = [read_json(manifest) for manifest in manifests]
     for path, manifest, content in zip(outputs, manifests, told):
         if evidence.field_at(content, "output: sha256") != provenance.sha256_file(path):

@@ -201,31 +201,32 @@ def shards(tmp_path):
     return tmp_path
 
 
-def parse_shards(step, folder, *manifests):
-    outputs = [folder / f"{shard}.jsonl" for shard in range(2)]
+def parse_shards(step, folder):
     made = [word for name in ("dialogues", "rejected", "summary") for word in (f"--{name}", folder / "out" / name)]
-    return step("parse_rounds.py", "--outputs", *outputs, "--manifests", *(folder / name for name in manifests), *made)
+    return step("parse_rounds.py", "--outputs", *(folder / f"{shard}.jsonl" for shard in range(2)), *made)
 
 
 def test_the_counts_name_every_model_that_wrote_and_after_how_many_samples(step, shards):
-    done = parse_shards(step, shards, "0.manifest.json", "1.manifest.json")
+    done = parse_shards(step, shards)
     assert done.returncode == 0, done.stderr
     assert json.loads((shards / "out/summary").read_text())["made_by"] == {"models": ["a-model", "b-model"], "seed_samples": 2, "passes": 1}
+    for manifest in shards.glob("*.manifest.json"):
+        manifest.unlink()
     assert parse_shards(step, shards).returncode == 0
     assert json.loads((shards / "out/summary").read_text())["made_by"]["models"] == []  # nobody said
 
 
 @pytest.mark.parametrize(
-    ("manifests", "fragment"),
+    ("spoil", "fragment"),
     [
-        (["1.manifest.json", "0.manifest.json"], "1.manifest.json is not the manifest of"),
-        (["0.manifest.json"], "2 files of outputs, and 1 manifests"),
-        (["0.manifest.json", "other.json"], "other.json is not the manifest of"),
+        (lambda manifest: manifest.write_text(manifest.with_name("0.manifest.json").read_text()), "1.manifest.json is not the manifest of"),
+        (lambda manifest: manifest.write_text("[]"), "1.manifest.json is not the manifest of"),
+        (lambda manifest: manifest.unlink(), "1.manifest.json does not exist"),
     ],
 )
-def test_manifests_of_other_outputs_are_refused(step, shards, manifests, fragment):
-    (shards / "other.json").write_text("[]")
-    done = parse_shards(step, shards, *manifests)
+def test_manifests_of_other_outputs_are_refused(step, shards, spoil, fragment):
+    spoil(shards / "1.manifest.json")
+    done = parse_shards(step, shards)
     assert done.returncode == 1 and fragment in done.stderr and "What to do: " in done.stderr and "Traceback" not in done.stderr
     assert not (shards / "out").exists()
 
