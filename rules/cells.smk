@@ -12,19 +12,12 @@ OVERLAP, BERTSCORES, COUNTS = map(
 )
 
 
-def seed_paths(wildcards, kind, name):
-    """A row's files of one kind, one a seed."""
-    return [
-        f"<results>/{kind}/{wildcards.base}/{wildcards.training_set}/seed{seed}/{name}"
-        for seed in system_seeds(wildcards.training_set)
-    ]
-
-
 def overlap_metrics(wildcards):
     """The scores of shared words of a row's system; none of a system that is left out."""
     if left_out(wildcards.base, wildcards.training_set):
         return []
-    return seed_paths(wildcards, "metrics", f"{config['evaluation']['protocol']}.json")
+    name = f"{config['evaluation']['protocol']}.json"
+    return seed_files(wildcards.base, wildcards.training_set, "metrics", name)
 
 
 def bertscore_metrics(wildcards):
@@ -34,7 +27,7 @@ def bertscore_metrics(wildcards):
     if left_out(wildcards.base, wildcards.training_set):
         return []
     name = f"{config['evaluation']['protocol']}-bertscore.json"
-    return seed_paths(wildcards, "metrics", name)
+    return seed_files(wildcards.base, wildcards.training_set, "metrics", name)
 
 
 def counts_path(training_set, seed):
@@ -49,21 +42,15 @@ def selection_counts(wildcards):
     return [counts_path(wildcards.training_set, seed) for seed in config["seeds"]]
 
 
-def source_of(row, metric, seed):
-    """What a cell is made of, as far as a model or a GPU makes it."""
-    if metric in cells.COUNTS:
-        return counts_path(row.training_set, seed)
-    if metric in cells.BERTSCORE:
-        name = f"{config['evaluation']['protocol']}-bertscore.json"
-        return f"<results>/metrics/{row.system}/seed{seed}/{name}"
-    return f"<results>/responses/{row.system}/seed{seed}/test.jsonl"
-
-
 def cell_sources(row, metric):
-    """The same for every seed; none of BERTScore where the configuration leaves it out."""
-    if metric in cells.BERTSCORE and config["evaluation"]["bertscore"]["model"] is None:
-        return []
-    return [source_of(row, metric, seed) for seed in system_seeds(row.training_set)]
+    """What a cell is made of, as far as a model or a GPU makes it; none of BERTScore where the configuration leaves it out."""
+    if metric in cells.COUNTS:
+        return [counts_path(row.training_set, seed) for seed in config["seeds"]]
+    if metric not in cells.BERTSCORE:
+        return seed_files(row.base, row.training_set, "responses", "test.jsonl")
+    name = f"{config['evaluation']['protocol']}-bertscore.json"
+    found = seed_files(row.base, row.training_set, "metrics", name)
+    return found if config["evaluation"]["bertscore"]["model"] else []
 
 
 def row_sources(table, row):

@@ -152,12 +152,6 @@ def model_of(base, training_set, seed):
     return f"<results>/models/{base}/{training_set}/seed{seed}/manifest.json"
 
 
-def system_path(system, kind, seed):
-    """Where a system's responses or metrics stand: {kind}/{base}/{training_set}/seed{seed}."""
-    chosen = config["systems"][system]
-    return f"<results>/{kind}/{chosen['base']}/{chosen['training_set']}/seed{seed}"
-
-
 def table_rows(table):
     """A table's rows by the configuration: base, training_set, title, paper_row."""
     return tables.rows_of(config, table)
@@ -185,6 +179,14 @@ def system_seeds(training_set):
     greedy = config["responding"]["temperature"] == 0
     once = training_set in ("authors", "published") or training_set == "none" and greedy
     return config["seeds"][:1] if once else config["seeds"]
+
+
+def seed_files(base, training_set, kind, name):
+    """A system's files of one kind, responses or metrics, one a seed that it has."""
+    return [
+        f"<results>/{kind}/{base}/{training_set}/seed{seed}/{name}"
+        for seed in system_seeds(training_set)
+    ]
 
 
 def everything(wildcards):

@@ -9,35 +9,27 @@ Targets by name: comparisons
 """
 
 
-def seed_files(wildcards, kind, training_set, name):
-    """A system's files of one kind, one a seed that it has."""
-    return [
-        f"<results>/{kind}/{wildcards.base}/{training_set}/seed{seed}/{name}"
-        for seed in system_seeds(training_set)
-    ]
-
-
 def system_responses(wildcards):
     """The system's responses."""
-    return seed_files(wildcards, "responses", wildcards.training_set, "test.jsonl")
+    return seed_files(wildcards.base, wildcards.training_set, "responses", "test.jsonl")
 
 
 def baseline_responses(wildcards):
     """The responses of what it is compared with."""
-    return seed_files(wildcards, "responses", wildcards.other, "test.jsonl")
+    return seed_files(wildcards.base, wildcards.other, "responses", "test.jsonl")
 
 
 def system_bertscores(wildcards):
     """The system's BERTScore; none when the configuration leaves it out."""
     name = f"{wildcards.protocol}-bertscore.json"
-    found = seed_files(wildcards, "metrics", wildcards.training_set, name)
+    found = seed_files(wildcards.base, wildcards.training_set, "metrics", name)
     return found if BERTSCORE else []
 
 
 def baseline_bertscores(wildcards):
     """The same of what it is compared with."""
     name = f"{wildcards.protocol}-bertscore.json"
-    found = seed_files(wildcards, "metrics", wildcards.other, name)
+    found = seed_files(wildcards.base, wildcards.other, "metrics", name)
     return found if BERTSCORE else []
 
 
