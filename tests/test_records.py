@@ -1,6 +1,8 @@
 """Files as contracts: what is written is read back, outputs appear whole or not at all, bad lines are named."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -53,7 +55,8 @@ def test_text_is_utf8_with_plain_line_ends(tmp_path):
 
 
 def everything_in(folder):
-    return {path.name: path.read_text() for path in folder.iterdir()}
+    """Every file but the seals."""
+    return {path.name: path.read_text() for path in folder.iterdir() if path.suffix != ".sha256"}
 
 
 def test_atomic_path_replaces_at_the_end_only(tmp_path):
@@ -140,7 +143,7 @@ def test_missing_and_undecodable_files_are_named(tmp_path):
     for read in (records.read_json, lambda path: records.read_jsonl(path, {"id": str})):
         with pytest.raises(UserError, match=r"gone does not exist"):
             read(tmp_path / "gone")
-        with pytest.raises(UserError, match=r"latin is not"):
+        with pytest.raises(UserError, match=r"latin, line 1: it is not UTF-8"):
             read(tmp_path / "latin")
     (tmp_path / "half").write_text('{"a": ')
     with pytest.raises(UserError, match="half is not a JSON document"):
@@ -176,3 +179,145 @@ def test_files_without_a_unique_field(tmp_path):
     assert records.read_jsonl(tmp_path / "t", records.TEXT, unique=None) == rows
     with pytest.raises(UserError, match="line 2: row 0 stands on line 1"):
         records.read_jsonl(tmp_path / "t", records.TEXT, unique="row")
+
+
+# Strict JSON
+
+NOT_JSON = {
+    "1e999": "1e999 is too large for a number",
+    '{"a": 1, "a": 2}': "the key 'a' stands in an object twice",
+    "[" * 100_000: "nested deeper than 100 levels",
+    "[" * 101 + "]" * 101: "nested deeper than 100 levels",
+    '["\\ud83d"]': r"'\\ud83d' is half a character",
+    '{"\\uDC00": 1}': r"'\\udc00' is half a character",
+    "9" * 5000: "",
+}
+
+
+@pytest.mark.parametrize("text", NOT_JSON)
+def test_json_that_says_no_one_value_is_refused_with_its_line(tmp_path, text):
+    (tmp_path / "f.json").write_text(text)
+    with pytest.raises(UserError, match=f"f.json is not a JSON document: .*{NOT_JSON[text]}"):
+        records.read_json(tmp_path / "f.json")
+    (tmp_path / "f.jsonl").write_text('{"id": "a", "x": 1}\n{"id": "b", "x": ' + text + "}\n")
+    with pytest.raises(UserError, match="f.jsonl, line 2: not JSON"):
+        records.read_jsonl(tmp_path / "f.jsonl", {"id": str})
+
+
+def test_whole_characters_beyond_the_first_plane_are_read(tmp_path):
+    (tmp_path / "f.json").write_text('["\\ud83d\\ude00", "\\\\ud83d", 1e308, -0.0]')
+    assert records.read_json(tmp_path / "f.json") == ["\U0001f600", "\\ud83d", 1e308, 0.0]
+
+
+@pytest.mark.parametrize("write", [records.write_json, lambda path, value: records.write_jsonl(path, [{"x": value}]), records.write_text])
+def test_half_a_character_is_not_written(tmp_path, write):
+    with pytest.raises(UserError, match=r"f cannot be written: '\\ud800' in its text is no character"):
+        write(tmp_path / "f", "a\ud800b")
+    assert everything_in(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "fault"),
+    [
+        (-1, records.COUNT, "-1, not from 0"),
+        (2**63, records.COUNT, "not from 0"),
+        (True, records.COUNT, "bool, not int"),
+        (0.5, records.COUNT, "float, not int"),
+        (100.5, records.COSINE, "100.5, not from -100 to 100"),
+        (-5000, records.COSINE, "-5000, not from -100 to 100"),
+        (10**400, records.COSINE, "not from -100 to 100"),
+        ("ended", records.FINISH, "'ended', not one of stop, length"),
+        (3, records.FINISH, "int, not str"),
+        (0, records.COUNT, None),
+        (100, records.COSINE, None),
+        (-99.5, records.COSINE, None),
+        ("stop", records.FINISH, None),
+    ],
+)
+def test_ranges(value, kind, fault):
+    found = records.fault_of(value, kind)
+    assert found is None if fault is None else fault in found and len(found) < 120
+
+
+def test_a_folder_in_place_of_a_file_is_a_sentence(tmp_path):
+    for read in (records.read_json, lambda path: records.read_jsonl(path, {"id": str})):
+        with pytest.raises(UserError, match="it is a folder, and a file is needed"):
+            read(tmp_path)
+        with pytest.raises(UserError, match="cannot be read"):
+            read("a\0b")
+
+
+# Seals
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(min_size=1, max_size=40), st.data())
+def test_any_change_of_a_sealed_file_is_noticed(tmp_path_factory, content, data):
+    path = tmp_path_factory.getbasetemp() / "sealed"
+    with records.sealed_path(path) as partial:
+        partial.write_bytes(content)
+    assert records.read_bytes(path) == content
+    records.check_seal(path)
+    changed = bytearray(content)
+    changed[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(changed if data.draw(st.booleans()) else content[:-1])
+    for check in (records.read_bytes, records.check_seal):
+        with pytest.raises(UserError, match="sealed is not what was written") as caught:
+            check(path)
+        assert "remove" in caught.value.hint
+
+
+def test_sha256sum_reads_a_seal(tmp_path):
+    records.write_json(tmp_path / "f.json", {"a": 1})
+    command = ["sha256sum", "--check", "--strict", records.seal_of("f.json").name]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
+    (tmp_path / "f.json").write_text("{}")
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 1
+
+
+def test_a_file_written_again_has_a_new_seal(tmp_path):
+    for value in (1, 2):
+        records.write_json(tmp_path / "f.json", value)
+        assert records.read_json(tmp_path / "f.json") == value
+
+
+def test_a_failure_keeps_the_old_file_and_its_seal(tmp_path):
+    records.write_json(tmp_path / "f.json", 1)
+    with pytest.raises(ValueError, match="JSON compliant"):
+        records.write_json(tmp_path / "f.json", float("nan"))
+    assert records.read_json(tmp_path / "f.json") == 1 and records.seal_of(tmp_path / "f.json").exists()
+
+
+# What a kill leaves
+
+WRITER = """
+import sys, time
+from synth_empathy.records import atomic_path
+with atomic_path(sys.argv[1]) as partial:
+    partial.write_text("half")
+    print("writing", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+def writer(repository, path, seconds):
+    """A process that is writing a file; returns it once it is at it."""
+    words = [sys.executable, "-c", WRITER, str(path), str(seconds)]
+    process = subprocess.Popen(words, env={"PYTHONPATH": str(repository / "scripts")}, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "writing\n"
+    return process
+
+
+def test_what_a_killed_writer_leaves_is_removed_and_a_living_ones_is_not(repository, tmp_path):
+    (tmp_path / ".f.json.123.partial").write_text("of another file")
+    alive, dead = writer(repository, tmp_path / "f", 60), writer(repository, tmp_path / "f", 60)
+    dead.kill()
+    dead.wait()
+    assert len(list(tmp_path.glob(".f.[0-9]*.partial"))) == 2
+    records.write_text(tmp_path / "f", "new")
+    left = {path.name for path in tmp_path.iterdir()}
+    alive.kill()
+    alive.wait()
+    assert left == {"f", f".f.{alive.pid}.partial", ".f.json.123.partial"}
+    records.write_text(tmp_path / "f", "newer")
+    assert {path.name for path in tmp_path.iterdir()} == {"f", ".f.json.123.partial"}

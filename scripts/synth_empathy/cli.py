@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from .errors import UserError
+from .errors import SPACE, UserError, from_os_error, full_disk
 
 T = TypeVar("T")
 
@@ -42,8 +43,8 @@ def count(text: str) -> int:
 def run(main: Callable[[], None], online: bool = False) -> None:
     """Run a script's ``main``; a ``UserError`` or an interrupt ends it with a sentence and a true exit status.
 
-    Exit status: 0 done, 1 an error that the user can mend, 130 interrupted. Anything else is a defect of ours
-    and keeps its traceback.
+    Exit status: 0 done, 1 an error that the user can mend, 128 and the signal's number after a signal (130 interrupted,
+    143 ended by a scheduler). Anything else is a defect of ours and keeps its traceback.
 
     Args:
         online: only the fetching steps may reach a hub; every other one is told not to try.
@@ -57,14 +58,42 @@ def run(main: Callable[[], None], online: bool = False) -> None:
     sys.stdout.reconfigure(line_buffering=True)
     if "APPTAINER_NAME" in os.environ:
         print(f"in the image {os.environ['APPTAINER_NAME']}")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP, and so do we then
+            signal.signal(number, end)
     try:
         main()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except Exception as error:
+        told = told_to_user(error)
+        if told is None:
+            raise
+        print(f"error: {told}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted; the next run goes on from what is finished", file=sys.stderr)
         sys.exit(130)
+
+
+def end(number: int, frame: object) -> None:
+    """End the process on a signal by an exception, so that unfinished files are removed on the way.
+
+    A second signal finds the system's own answer and ends it at once.
+    """
+    signal.signal(number, signal.SIG_DFL)
+    print(f"ended by {signal.Signals(number).name}; the next run goes on from what is finished", file=sys.stderr)
+    sys.exit(128 + number)
+
+
+def told_to_user(error: Exception) -> UserError | None:
+    """What a user is told of an error; None for a defect of ours, which keeps its traceback.
+
+    A full disk reaches us as an error of the system, or in the words of a library that writes weights.
+    """
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, OSError):
+        return from_os_error(error)
+    return UserError("the disk is full", SPACE) if full_disk(error) else None
 
 
 def progress(items: Iterable[T], total: int, what: str, every_s: float = 5.0) -> Iterator[T]:

@@ -1,4 +1,8 @@
-"""The one exception that a user is meant to see."""
+"""The one exception that a user is meant to see, and what the operating system's own errors say to a user."""
+
+from __future__ import annotations
+
+import errno
 
 
 class UserError(Exception):
@@ -15,3 +19,45 @@ class UserError(Exception):
         super().__init__(f"{problem}\n  What to do: {hint}")
         self.problem = problem
         self.hint = hint
+
+
+SPACE = "free some space, or put results (or models_dir) on another disk; the next run goes on from what is finished"
+RIGHTS = "check the owner and the permissions of the path, or give a path that you may use"
+#: What is wrong and what to do, by the number of the operating system's error.
+BY_ERRNO = {
+    errno.ENOSPC: ("the disk is full", SPACE),
+    errno.EDQUOT: ("your quota on this disk is used up", SPACE),
+    errno.EROFS: ("the file system is read-only", "give a path on a disk that can be written to"),
+    errno.EACCES: ("access is denied", RIGHTS),
+    errno.EPERM: ("the operation is not permitted", RIGHTS),
+    errno.EISDIR: ("it is a folder, and a file is needed", "give the path of a file"),
+    errno.ENOTDIR: ("a part of the path is a file, and a folder is needed", "correct the path"),
+    errno.EEXIST: ("it is there already, as something else", "remove it, or give another path"),
+    errno.ENOENT: ("it does not exist", "check the path, or run the step that makes the file (docs/files.md says which)"),
+    errno.ENAMETOOLONG: ("the path is too long for this file system", "give a shorter path"),
+    errno.ELOOP: ("its symbolic links lead in a circle", "correct the links, or give another path"),
+    errno.EIO: ("the disk reports an error", "look after the disk (the system's log names it), and copy the file again"),
+    errno.ESTALE: ("the file was replaced on the file server meanwhile", "run the same command again"),
+    errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n), and run the same command again"),
+    errno.ENOMEM: ("the memory is used up", "give the step more memory (mem_mb), or end other programs"),
+}
+
+
+def from_os_error(error: OSError, path: object = None) -> UserError | None:
+    """An error of the operating system as a sentence; None for one that tells a user nothing, a defect of ours.
+
+    Args:
+        path: what was read or written, where the error itself does not name it.
+    """
+    number = error.errno or full_disk(error)
+    if number not in BY_ERRNO:
+        return None
+    what, hint = BY_ERRNO[number]
+    place = error.filename if error.filename is not None else path
+    return UserError(f"{place}: {what}" if place is not None else what, hint)
+
+
+def full_disk(error: BaseException) -> int | None:
+    """ENOSPC where an error says so in words alone, as those of safetensors and torch do; else None."""
+    said = str(error)
+    return errno.ENOSPC if "No space left on device" in said or "os error 28" in said else None

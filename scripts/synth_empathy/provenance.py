@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,11 @@ def sha256_file(path: str | Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_bytes(content: bytes) -> str:
+    """SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def sha256_json(value: Any) -> str:
@@ -41,7 +48,15 @@ def versions(*packages: str) -> dict[str, str]:
     return found
 
 
+def hashed(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of files by their paths in ``folder``. Several are read at a time: hashing leaves Python's lock free."""
+    names = list(names)
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        return dict(zip(names, pool.map(sha256_file, [folder / name for name in names])))
+
+
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
     """Size and SHA-256 of every file below ``folder``, by its path in it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": sha256_file(path)} for path in files}
+    names = [str(path.relative_to(folder)) for path in files]
+    return {name: {"bytes": (folder / name).stat().st_size, "sha256": digest} for name, digest in hashed(folder, names).items()}

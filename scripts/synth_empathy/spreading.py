@@ -111,7 +111,8 @@ def joined() -> bool:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(os.environ[LAUNCHER]):
         sys.exit("the process that started this one has ended")
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the launcher says that it was interrupted
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)  # the launcher says what ended them, and a signal ends a process at once
     if not first():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return True

@@ -1,0 +1,105 @@
+"""How a step ends: by a sentence where the user or the system is at fault, by a signal without anything half left."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from synth_empathy import cli, errors
+from synth_empathy.errors import UserError
+
+#: A step that raises an error, or does something to a path, under cli.run.
+STEP = """
+import sys
+from synth_empathy import cli, records
+def main():
+    {body}
+cli.run(main)
+"""
+
+
+def run(repository, body, *words, **more):
+    """Run a step with this body; returns the finished process."""
+    command = [sys.executable, "-c", STEP.format(body=body), *map(str, words)]
+    return subprocess.run(command, env={"PYTHONPATH": str(repository / "scripts")}, capture_output=True, text=True, timeout=120, **more)
+
+
+@pytest.mark.parametrize("number", sorted(errors.BY_ERRNO))
+def test_every_error_of_the_system_that_is_known_is_a_sentence(repository, number):
+    done = run(repository, f"raise OSError({number}, 'said', '/some/path')")
+    assert done.returncode == 1 and done.stderr.startswith("error: /some/path: ") and "\n  What to do: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("body", ["raise OSError(errno, 'unknown')".replace("errno", str(errno.EBADF)), "raise KeyError('ours')", "1 / 0"])
+def test_defects_of_ours_keep_their_traceback(repository, body):
+    done = run(repository, body)
+    assert done.returncode == 1 and "Traceback" in done.stderr
+
+
+def test_a_full_disk_in_a_librarys_words(repository):
+    for said in ("I/O error: No space left on device (os error 28)", "PytorchStreamWriter failed: No space left on device"):
+        done = run(repository, f"raise RuntimeError({said!r})")
+        assert done.returncode == 1 and done.stderr.startswith("error: the disk is full\n  What to do: ")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_that_runs_full_leaves_the_old_file_alone(repository, small_disk):
+    (small_disk / "f").write_text("old")
+    done = run(repository, "records.write_text(sys.argv[1], 'x' * 1_000_000)", small_disk / "f")
+    assert done.returncode == 1 and "the disk is full" in done.stderr and "Traceback" not in done.stderr
+    assert [(path.name, path.read_text()) for path in small_disk.iterdir()] == [("f", "old")]
+
+
+def test_weights_that_do_not_fit_are_a_sentence(repository, small_disk):
+    body = "import torch, safetensors.torch as st; st.save_file({'w': torch.zeros(100_000)}, sys.argv[1])"
+    done = run(repository, body, small_disk / "w.safetensors")
+    assert done.returncode == 1 and "the disk is full" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_read_only_file_system_is_a_sentence(repository, small_disk):
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    done = run(repository, "records.write_text(sys.argv[1], 'x')", small_disk / "f")
+    assert done.returncode == 1 and "the file system is read-only" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_nothing_half_written(repository, tmp_path, number):
+    body = (
+        "with records.atomic_path(sys.argv[1]) as partial:\n        partial.write_text('half')\n"
+        "        print('writing', flush=True)\n        import time\n        time.sleep(60)"
+    )
+    command = [sys.executable, "-c", STEP.format(body=body), str(tmp_path / "f")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, env={"PYTHONPATH": str(repository / "scripts")}, **pipes)
+    assert process.stdout.readline() == "writing\n"
+    os.kill(process.pid, number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number and "goes on from what is finished" in said and "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_that_the_caller_ignores_stays_ignored(repository):
+    """nohup's way: SIGHUP is ignored before the step begins."""
+    body = "import os, signal; os.kill(os.getpid(), signal.SIGHUP); print('lives')"
+    done = run(repository, body, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    assert done.returncode == 0 and done.stdout == "lives\n"
+
+
+def test_an_error_that_says_nothing_to_a_user_is_none():
+    assert errors.from_os_error(OSError("no number")) is None and cli.told_to_user(ValueError("x")) is None
+    known = UserError("p", "h")
+    assert cli.told_to_user(known) is known
