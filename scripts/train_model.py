@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 
-from synth_empathy import cli, devices, models, provenance, spreading
+from synth_empathy import cli, devices, folders, models, provenance, spreading
 from synth_empathy.errors import UserError
 from synth_empathy.records import SAMPLE, Record, read_jsonl
 
@@ -103,7 +103,7 @@ def train(args, processes: int) -> None:
     }
     state = args.state / f"train-{provenance.sha256_json(facts)[:16]}"
     first = spreading.first()
-    with models.model_folder(args.output) if first else nullcontext() as folder:
+    with folders.new_folder(args.output) if first else nullcontext() as folder:
         losses = training.fine_tune(args.base, rows, recipe, args.seed, args.dtype, state, folder, processes)
         if first:
             models.write_manifest(folder, facts | {"losses": losses})

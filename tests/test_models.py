@@ -2,11 +2,15 @@
 
 import hashlib
 import json
+import os
 import re
+import subprocess
+import sys
+import time
 
 import pytest
 
-from synth_empathy import models
+from synth_empathy import folders, models, records
 from synth_empathy.errors import UserError
 
 
@@ -18,7 +22,7 @@ def contents(folder):
 def model(tmp_path):
     """A model folder of two small files."""
     folder = tmp_path / "models" / "m"
-    with models.model_folder(folder) as partial:
+    with folders.new_folder(folder) as partial:
         (partial / "sub").mkdir()
         (partial / "weights.safetensors").write_bytes(b"12345")
         (partial / "sub" / "config.json").write_bytes(b"{}")
@@ -42,7 +46,7 @@ def test_manifest_describes_every_file(model):
 
 def test_fingerprint_follows_the_content_alone(model, tmp_path):
     def made(weights, name):
-        with models.model_folder(tmp_path / name) as partial:
+        with folders.new_folder(tmp_path / name) as partial:
             (partial / "sub").mkdir()
             (partial / "sub" / "config.json").write_bytes(b"{}")
             (partial / "weights.safetensors").write_bytes(weights)
@@ -92,6 +96,102 @@ def test_a_model_that_is_not_whole_is_refused(model, spoil, problem, hint):
     assert re.search(hint, caught.value.hint)
 
 
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def refused(folder, problem):
+    with pytest.raises(UserError, match=problem) as caught:
+        models.open_model(folder)
+    assert "make it again" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "sub/config.json"])
+def test_damage_of_the_same_size_is_refused(model, name):
+    models.open_model(model)
+    flip(model / name)
+    refused(model, f"{name} is damaged: its SHA-256")
+    flip(model / name)
+    assert models.open_model(model)["name"] == "m"
+
+
+def test_files_are_hashed_once_and_when_they_change(model, monkeypatch):
+    def counted(folder, names):
+        asked.extend(names)
+        return hashed(folder, names)
+
+    asked, hashed = [], models.hashed
+    monkeypatch.setattr(models, "hashed", counted)
+    for _ in range(2):
+        models.CHECKED.clear()  # as another process on this machine
+        models.open_model(model)
+    assert sorted(asked) == ["sub/config.json", "weights.safetensors"]
+    os.utime(model / "weights.safetensors", ns=(0, 0))
+    models.open_model(model)
+    assert asked[2:] == ["weights.safetensors"]
+    monkeypatch.setattr(models.socket, "gethostname", lambda: "another-machine")
+    models.CHECKED.clear()
+    models.open_model(model)
+    assert len(asked) == 5
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"manifest": 3}', "\0"])
+def test_a_damaged_note_of_a_check_costs_a_check(model, content):
+    models.open_model(model)
+    models.CHECKED.clear()
+    [note] = model.parent.glob(".m.checked-*.json")
+    note.write_text(content)
+    flip(model / "weights.safetensors")
+    refused(model, "is damaged")
+
+
+def test_a_folder_without_rights_to_write_costs_a_check_a_process(model, monkeypatch, capsys):
+    def denied(path, value):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(models, "write_json", denied)
+    for _ in range(2):
+        assert models.open_model(model)["name"] == "m"
+    said = capsys.readouterr().out
+    assert said.count("hashing 2 files") == 1 and "the check cannot be kept (Permission denied)" in said
+
+
+def test_a_file_that_the_manifest_does_not_list_is_refused(model):
+    (model / "generation_config.json").write_text("{}")
+    refused(model, "generation_config.json is not listed")
+
+
+BAD_MANIFESTS = {
+    "{}": {},
+    "a list": [],
+    "no files": {"files": {}},
+    "files that are a list": {"files": ["weights.safetensors"]},
+    "no hash": {"files": {"weights.safetensors": {"bytes": 5}}},
+    "no size": {"files": {"weights.safetensors": {"sha256": "0" * 64}}},
+    "a path that leads out": {"files": {"../other": {"bytes": 5, "sha256": "0" * 64}}},
+    "an absolute path": {"files": {"/etc/passwd": {"bytes": 5, "sha256": "0" * 64}}},
+}
+
+
+@pytest.mark.parametrize("name", BAD_MANIFESTS)
+def test_a_manifest_that_is_none_is_refused(model, name):
+    records.write_json(model / "manifest.json", BAD_MANIFESTS[name])
+    refused(model, "manifest.json is not a model's manifest")
+
+
+def test_a_manifest_of_some_files_or_with_a_wrong_hash_is_refused(model):
+    manifest = models.open_model(model)
+    some = manifest | {"files": {"sub/config.json": manifest["files"]["sub/config.json"]}}
+    records.write_json(model / "manifest.json", some)
+    refused(model, "weights.safetensors is not listed")
+    wrong = json.loads(json.dumps(manifest))
+    wrong["files"]["weights.safetensors"]["sha256"] = "0" * 64
+    records.write_json(model / "manifest.json", wrong)
+    refused(model, "weights.safetensors is damaged")
+
+
 def test_no_folder_at_all(tmp_path):
     with pytest.raises(UserError, match="there is no model in"):
         models.open_model(tmp_path / "nowhere")
@@ -112,7 +212,7 @@ def test_every_engine_and_embedder_checks_its_model_first(tmp_path):
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
 def test_an_exception_leaves_the_old_folder_and_no_partial(model, failure):
     before = contents(model.parent)
-    with pytest.raises(failure), models.model_folder(model) as partial:
+    with pytest.raises(failure), folders.new_folder(model) as partial:
         (partial / "weights.safetensors").write_bytes(b"half")
         raise failure
     assert contents(model.parent) == before
@@ -120,7 +220,7 @@ def test_an_exception_leaves_the_old_folder_and_no_partial(model, failure):
 
 
 def test_a_new_folder_replaces_the_old_one_wholly(model):
-    with models.model_folder(model) as partial:
+    with folders.new_folder(model) as partial:
         (partial / "other").write_bytes(b"x")
         assert "weights.safetensors" in contents(model)  # until the end
     assert contents(model) == {"other": b"x"}
@@ -128,19 +228,21 @@ def test_a_new_folder_replaces_the_old_one_wholly(model):
 
 
 def test_what_a_kill_left_is_removed(model):
-    (model.parent / ".m.partial" / "sub").mkdir(parents=True)
-    with models.model_folder(model) as partial:
+    (model.parent / ".m.0123abcd.partial" / "sub").mkdir(parents=True)
+    (model.parent / ".m.0123abcd.partial.lock").touch()
+    (model.parent / ".m.4567abcd.old" / "sub").mkdir(parents=True)
+    with folders.new_folder(model) as partial:
         (partial / "x").write_bytes(b"")
     assert contents(model) == {"x": b""}
     assert [path.name for path in model.parent.iterdir()] == ["m"]
 
 
 def test_a_download_goes_on_where_an_interruption_left_it(model):
-    with pytest.raises(KeyboardInterrupt), models.model_folder(model, resume=True) as partial:
+    with pytest.raises(KeyboardInterrupt), folders.new_folder(model, resume=True) as partial:
         (partial / "half").write_bytes(b"half")
         raise KeyboardInterrupt
     assert "weights.safetensors" in contents(model)  # the old one stands
-    with models.model_folder(model, resume=True) as partial:
+    with folders.new_folder(model, resume=True) as partial:
         assert contents(partial) == {"half": b"half"}
         (partial / "rest").write_bytes(b"rest")
     assert contents(model) == {"half": b"half", "rest": b"rest"}
@@ -148,11 +250,136 @@ def test_a_download_goes_on_where_an_interruption_left_it(model):
 
 def test_another_models_partial_folder_is_left(tmp_path):
     """Two models are fetched at a time, and one's name may open the other's."""
-    with models.model_folder(tmp_path / "qwen1.5") as longer:
+    with folders.new_folder(tmp_path / "qwen1.5") as longer:
         (longer / "x").write_bytes(b"x")
-        with models.model_folder(tmp_path / "qwen1") as shorter:
+        with folders.new_folder(tmp_path / "qwen1") as shorter:
             (shorter / "y").write_bytes(b"y")
     assert contents(tmp_path) == {"qwen1.5/x": b"x", "qwen1/y": b"y"}
+
+
+# One model, several processes
+
+SOURCE = {"name": "m", "repository": "a/b", "revision": "1" * 40}
+
+
+def fill(folder):
+    (folder / "weights.safetensors").write_bytes(b"12345")
+
+
+def unwanted(folder):
+    raise AssertionError("nobody asked for a download")
+
+
+def test_a_model_of_the_same_source_is_taken(tmp_path, capsys):
+    models.make(tmp_path / "m", SOURCE, fill)
+    models.make(tmp_path / "m", SOURCE, unwanted)
+    assert "it is taken" in capsys.readouterr().out and models.open_model(tmp_path / "m")["kind"] == "fetched"
+
+
+def test_a_model_of_another_source_is_not_replaced(tmp_path):
+    models.make(tmp_path / "m", SOURCE, fill)
+    with pytest.raises(UserError, match="holds a model with revision '1111.*', not '2222.*'") as caught:
+        models.make(tmp_path / "m", SOURCE | {"revision": "2" * 40}, unwanted)
+    assert "another models_dir" in caught.value.hint
+
+
+def test_a_manifest_that_snakemake_removed_is_put_back(tmp_path):
+    models.make(tmp_path / "m", SOURCE, fill)
+    before = models.fingerprint(tmp_path / "m"), models.open_model(tmp_path / "m")
+    (tmp_path / "m/manifest.json").unlink()
+    models.make(tmp_path / "m", SOURCE, unwanted)
+    assert (models.fingerprint(tmp_path / "m"), models.open_model(tmp_path / "m")) == before
+    (tmp_path / "m/manifest.json").unlink()
+    models.make(tmp_path / "m", SOURCE | {"revision": "2" * 40}, fill)  # as Snakemake asks for after a change of settings
+    assert models.open_model(tmp_path / "m")["revision"] == "2" * 40
+
+
+def test_a_damaged_model_is_made_again(tmp_path):
+    models.make(tmp_path / "m", SOURCE, fill)
+    models.open_model(tmp_path / "m")
+    flip(tmp_path / "m/weights.safetensors")
+    models.make(tmp_path / "m", SOURCE, fill)
+    assert models.open_model(tmp_path / "m") and (tmp_path / "m/weights.safetensors").read_bytes() == b"12345"
+
+
+#: Makes a model of the same source as a process of its own; appends a line to a file for each download that it begins.
+MAKER = """
+import os, sys, time
+from pathlib import Path
+from synth_empathy import models
+def fill(folder):
+    with open(sys.argv[2], "a") as file:
+        file.write("begun\\n")
+    (folder / "a").write_bytes(b"half")
+    time.sleep(float(sys.argv[3]))
+    (folder / "weights.safetensors").write_bytes(b"12345")
+models.make(Path(sys.argv[1]), {"name": "m"}, fill, resume=True)
+"""
+
+
+@pytest.fixture
+def maker(tmp_path, repository):
+    """Start a process that makes the model tmp_path/m, taking so many seconds to download it."""
+
+    def start(seconds):
+        words = [sys.executable, "-c", MAKER, tmp_path / "m", tmp_path / "downloads", seconds]
+        return subprocess.Popen(list(map(str, words)), env={"PYTHONPATH": str(repository / "scripts")}, stdout=subprocess.PIPE, text=True)
+
+    return start
+
+
+def until(condition):
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come to it in 30 s")
+
+
+def test_one_process_downloads_and_the_others_take_its_model(maker, tmp_path):
+    makers = [maker(1) for _ in range(3)]
+    said = [process.communicate()[0] for process in makers]
+    assert [process.returncode for process in makers] == [0, 0, 0]
+    assert (tmp_path / "downloads").read_text() == "begun\n" and sum("it is taken" in text for text in said) == 2
+    assert models.open_model(tmp_path / "m")["files"].keys() == {"a", "weights.safetensors"}
+    assert not list(tmp_path.glob(".m.*.partial*"))
+
+
+def test_a_killed_download_lets_the_next_process_go_on_from_it(maker, tmp_path):
+    first = maker(60)
+    until((tmp_path / "downloads").exists)
+    second = maker(0)
+    first.kill()
+    assert second.wait(30) == 0 and models.open_model(tmp_path / "m")
+    first.wait()
+    assert not list(tmp_path.glob(".m.*.partial*"))  # the killed one's folder was gone on with
+
+
+def test_without_locks_each_fills_its_own_folder_and_the_first_wins(model):
+    """Two processes side by side, as where the file system has no locks."""
+    with folders.new_folder(model.parent / "n") as loser:
+        (loser / "manifest.json").write_text("equal")
+        with folders.new_folder(model.parent / "n") as winner:
+            assert winner != loser
+            (winner / "manifest.json").write_text("equal")
+            (winner / "proof").touch()
+        assert (loser / "manifest.json").exists()  # the winner removed nothing of the loser's
+    assert (model.parent / "n/proof").exists()
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o002, 0o077])
+def test_files_have_the_rights_that_umask_gives(tmp_path, mask):
+    """safetensors writes files that their owner alone may read."""
+    before = os.umask(mask)
+    try:
+        with folders.new_folder(tmp_path / "m") as folder:
+            (folder / "sub").mkdir(mode=0o700)
+            (folder / "sub/weights").touch(mode=0o600)
+            (folder / "program").touch(mode=0o700)
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in [tmp_path / "m", *(tmp_path / "m").rglob("*")]}
+    assert modes == {"m": 0o777 & ~mask, "sub": 0o777 & ~mask, "weights": 0o666 & ~mask, "program": 0o777 & ~mask}
 
 
 # Packages

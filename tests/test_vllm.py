@@ -36,11 +36,11 @@ def real_model(tmp_path_factory, repository):
     """SmolLM2-135M-Instruct, converted as the pipeline converts it, in the other environment with its other transformers."""
     import yaml
 
-    from synth_empathy import models
+    from synth_empathy import folders, models
 
     entry = yaml.safe_load((repository / "config/demo.yaml").read_text(encoding="utf-8"))["models"]["smollm2-135m"]
     folder = tmp_path_factory.mktemp("models") / "smollm2-135m"
-    with models.model_folder(folder) as partial:
+    with folders.new_folder(folder) as partial:
         models.convert_gguf(models.packaged_path(entry["package"], entry["version"], entry["path"]), partial)
         models.write_manifest(partial, {"kind": "fetched", "name": "smollm2-135m"})
     return folder

@@ -7,7 +7,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from synth_empathy.models import model_folder, write_manifest
+from synth_empathy.folders import new_folder
+from synth_empathy.models import write_manifest
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
@@ -39,7 +40,7 @@ def make_tiny_model(folder: Path, name: str = "tiny", reach: int = 512, change=N
     model = LlamaForCausalLM(config)
     if change:
         change(model, fast)
-    with model_folder(folder) as partial:
+    with new_folder(folder) as partial:
         model.save_pretrained(partial)
         fast.save_pretrained(partial)
         write_manifest(partial, {"kind": "fetched", "name": name})

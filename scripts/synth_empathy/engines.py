@@ -97,10 +97,13 @@ def open_engine(name: str, model: Path, dtype: str, batch_size: int, header: boo
     if name == "transformers":
         from .transformers_engine import TransformersEngine
 
-        return TransformersEngine(model, dtype, batch_size, header)
-    from .vllm_engine import VllmEngine
+        engine = TransformersEngine(model, dtype, batch_size, header)
+    else:
+        from .vllm_engine import VllmEngine
 
-    return VllmEngine(model, dtype, batch_size, header, gpus, batch_invariant)
+        engine = VllmEngine(model, dtype, batch_size, header, gpus, batch_invariant)
+    open_model(model)  # the files that were loaded are those that were checked, unless they changed meanwhile
+    return engine
 
 
 def packages(name: str) -> list[str]:

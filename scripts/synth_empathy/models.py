@@ -1,70 +1,181 @@
 """Model folders: how weights come here, and the manifest that says what they are.
 
-A model folder holds safetensors, a tokenizer and ``manifest.json``. It appears whole, by one rename; whoever uses
-it calls ``open_model``, which says what to do when it is not there or not complete.
+A model folder holds safetensors, a tokenizer and ``manifest.json``. It appears whole, by one rename. Whoever uses it calls
+``open_model``, which says what to do when it is not there, not complete or damaged.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from . import folders
 from .errors import UserError
-from .provenance import describe_files, sha256_file
-from .records import Record, read_json, write_json
+from .folders import MANIFEST
+from .provenance import describe_files, hashed, sha256_file, versions
+from .records import Record, is_a, read_json, seal_of, write_json
 
-MANIFEST = "manifest.json"
 DTYPES = ("float32", "bfloat16")
 
 
-@contextmanager
-def model_folder(output: Path, resume: bool = False) -> Iterator[Path]:
-    """A private folder to fill; renamed to ``output`` when the block ends well, removed when it does not.
+def make(output: Path, source: Record, fill: Callable[[Path], None], resume: bool = False) -> None:
+    """Make a model folder, or take the one of the same source that is there: another process may have made it meanwhile.
+
+    Snakemake removes a manifest before it runs a rule again. Where the folder is whole all the same, its manifest is put back.
 
     Args:
-        resume: keep what an interruption leaves and give it to the next try, for downloads that go on where they were.
+        source: where the model comes from; equal sources are equal models.
+        fill: puts the model's files into the private folder that it is given.
+        resume: as of ``folders.new_folder``.
+
+    Raises:
+        UserError: a whole model of another source is there, or what ``fill`` raises.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f".{output.name}.partial")
-    if partial.exists() and not resume:
-        shutil.rmtree(partial)
-    partial.mkdir(exist_ok=True)
+    with folders.one_at_a_time(output) as alone:
+        restore_manifest(output, source)
+        if is_there(output, source):
+            print(f"{output} is there already, made from the same source: it is taken")
+            return
+        with folders.new_folder(output, resume and alone) as folder:
+            fill(folder)
+            write_manifest(folder, {"kind": "fetched", **source, "versions": versions("transformers", "torch")})
+
+
+def is_there(output: Path, source: Record) -> bool:
+    """Whether a whole model of this source is in ``output``.
+
+    Raises:
+        UserError: a model of another source is.
+    """
     try:
-        yield partial
-        if output.exists():
-            shutil.rmtree(output)
-        os.replace(partial, output)
-    finally:
-        if not resume:
-            shutil.rmtree(partial, ignore_errors=True)
+        manifest = open_model(output)
+    except UserError:
+        return False
+    other = [f"{key} {manifest.get(key)!r}, not {value!r}" for key, value in source.items() if manifest.get(key) != value]
+    if other:
+        hint = f"give the model another name in the configuration, or another models_dir; or, where nobody needs it, delete {output}"
+        raise UserError(f"{output} holds a model with {', '.join(other)}", hint)
+    return True
+
+
+def restore_manifest(output: Path, source: Record) -> None:
+    """Put back the manifest of a model of this source, from what a check of it left (``check_files``)."""
+    if not output.is_dir() or (output / MANIFEST).exists():
+        return
+    for path in output.parent.glob(f".{output.name}.checked-*.json"):
+        manifest = kept_check(path).get("manifest", {})
+        if all(manifest.get(key) == value for key, value in source.items()):
+            write_json(output / MANIFEST, manifest)
+            return
 
 
 def write_manifest(folder: Path, facts: Record) -> None:
     """Describe every other file of ``folder`` and write its manifest; nothing in it depends on time or place."""
-    files = {name: file for name, file in describe_files(folder).items() if name != MANIFEST}
+    own = {MANIFEST, seal_of(MANIFEST).name}
+    files = {name: file for name, file in describe_files(folder).items() if name not in own}
     write_json(folder / MANIFEST, facts | {"files": files})
 
 
 def open_model(folder: Path) -> Record:
-    """The manifest of a model folder whose files are all there with their sizes.
+    """The manifest of a model folder that holds exactly what the manifest lists.
+
+    Its files are hashed once on each machine, and again when a file's size, time or inode has changed since.
 
     Raises:
-        UserError: no manifest, or a file that is missing or has another size.
+        UserError: no manifest or a bad one; a file that is missing, damaged, or not listed.
     """
     if not (folder / MANIFEST).is_file():
         raise UserError(f"there is no model in {folder} (no {MANIFEST})", f"fetch or train it: snakemake {folder / MANIFEST}")
-    manifest = read_json(folder / MANIFEST)
+    manifest = read_manifest(folder / MANIFEST)
+    again = f"delete {folder} and make it again: snakemake {folder / MANIFEST}"
     for name, file in manifest["files"].items():
         path = folder / name
         if not path.is_file() or path.stat().st_size != file["bytes"]:
             state = "is missing" if not path.is_file() else f"has {path.stat().st_size} bytes, not {file['bytes']}"
-            raise UserError(f"{path} {state}", f"delete {folder} and make it again: snakemake {folder / MANIFEST}")
+            raise UserError(f"{path} {state}", again)
+    found = (path for path in folder.rglob("*") if path.is_file())
+    names = {str(path.relative_to(folder)) for path in found if not path.name.startswith(".")}
+    added = sorted(names - manifest["files"].keys() - {MANIFEST})
+    if added:
+        raise UserError(f"{folder / added[0]} is not listed in the model's {MANIFEST}, and may change what is loaded", again)
+    check_files(folder, manifest, again)
     return manifest
+
+
+def read_manifest(path: Path) -> Record:
+    """A model's manifest, its list of files in order.
+
+    Raises:
+        UserError: it is no manifest, or lists no weights.
+    """
+    manifest = read_json(path)
+    files = manifest.get("files") if isinstance(manifest, dict) else None
+    listed = isinstance(files, dict) and all(is_listed(name, file) for name, file in files.items())
+    if not listed or not files:
+        hint = f"delete {path.parent} and make it again: snakemake {path}"
+        raise UserError(f"{path} is not a model's manifest: it does not list files with their bytes and sha256", hint)
+    return manifest
+
+
+def is_listed(name: str, file: Any) -> bool:
+    """Whether an entry of a manifest is a file's name inside its folder, with its size and SHA-256."""
+    inside = name and not Path(name).is_absolute() and ".." not in Path(name).parts and "\0" not in name
+    return bool(inside) and isinstance(file, dict) and is_a(file.get("bytes"), int) and is_a(file.get("sha256"), str)
+
+
+def check_files(folder: Path, manifest: Record, again: str) -> None:
+    """Hash the files of a model that this machine has not hashed as they stand.
+
+    What was hashed is kept beside the model, a file a machine: each file's size, time of change and inode.
+
+    Raises:
+        UserError: a file's SHA-256 is not the manifest's.
+    """
+    kept = folder.with_name(f".{folder.name}.checked-{socket.gethostname()}.json")
+    known = CHECKED.get(folder.resolve()) or kept_check(kept)
+    stood = known.get("files", {}) if known.get("manifest") == manifest else {}
+    stands = {name: state_of(folder / name) for name in manifest["files"]}
+    changed = [name for name, state in stands.items() if stood.get(name) != state]
+    if changed:
+        size = sum(manifest["files"][name]["bytes"] for name in changed)
+        print(f"{folder}: hashing {len(changed)} files, {size / 1e6:,.0f} MB, once on this machine")
+        for name, digest in hashed(folder, changed).items():
+            if digest != manifest["files"][name]["sha256"]:
+                raise UserError(f"{folder / name} is damaged: its SHA-256 is not the one that {MANIFEST} lists", again)
+        remember(kept, {"manifest": manifest, "files": stands})
+    CHECKED[folder.resolve()] = {"manifest": manifest, "files": stands}
+
+
+#: What this process has checked, where the check cannot be kept beside the model.
+CHECKED: dict[Path, Record] = {}
+
+
+def state_of(path: Path) -> list[int]:
+    """What changes when a file does: size, time of the last change, inode."""
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns, found.st_ino]
+
+
+def kept_check(path: Path) -> Record:
+    """What an earlier check kept; nothing where there is none, or no usable one."""
+    try:
+        found = read_json(path)
+    except UserError:
+        return {}
+    return found if isinstance(found, dict) and isinstance(found.get("manifest"), dict) else {}
+
+
+def remember(path: Path, check: Record) -> None:
+    """Keep a check beside its model; a folder that may not be written to costs a check each time."""
+    try:
+        write_json(path, check)
+    except OSError as error:
+        print(f"the check cannot be kept ({error.strerror}), and is made again by the next step")
 
 
 def fingerprint(folder: Path) -> str:
@@ -123,6 +234,7 @@ def download_from_hub(repository: str, revision: str, folder: Path) -> None:
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.utils import filter_repo_objects
 
     wanted = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "1_Pooling/*", "LICENSE*", "README.md"]
     try:
@@ -136,22 +248,27 @@ def download_from_hub(repository: str, revision: str, folder: Path) -> None:
         hint = "run the fetch rules where there is a network (the login node), with HF_TOKEN set for gated models"
         raise UserError(f"{repository} could not be fetched: {error}", hint) from None
     shutil.rmtree(folder / ".cache", ignore_errors=True)
-    check_against_hub(folder, {file.rfilename: (file.lfs.sha256 if file.lfs else None, file.blob_id) for file in listed})
+    hashes = {file.rfilename: (file.lfs.sha256 if file.lfs else None, file.blob_id) for file in listed}
+    check_against_hub(folder, {name: hashes[name] for name in filter_repo_objects(hashes, allow_patterns=wanted)})
 
 
 def check_against_hub(folder: Path, listed: dict[str, tuple[str | None, str]]) -> None:
-    """Refuse files that are not those of the revision; the client itself compares their sizes alone.
+    """Refuse files that are missing or not those of the revision; the client itself compares their sizes alone.
 
     Args:
         listed: for each of the revision's files its SHA-256, which the hub knows of large files, and git's hash of it.
 
     Raises:
-        UserError: names the file that differs.
+        UserError: names the file that differs; a damaged one is removed, so that the next try fetches it again.
     """
+    again = "run the same command again: this file is fetched once more"
     for name, (sha256, blob) in listed.items():
         path = folder / name
-        if path.is_file() and (sha256_file(path) != sha256 if sha256 else git_hash(path) != blob):
-            raise UserError(f"{path} is not what the hub lists for it", "remove it and start again: it was damaged on the way or changed here")
+        if not path.is_file():
+            raise UserError(f"{path} was not fetched, and the hub lists it", again)
+        if sha256_file(path) != sha256 if sha256 else git_hash(path) != blob:
+            path.unlink()
+            raise UserError(f"{path} is not what the hub lists for it: it was damaged on the way or changed here", again)
 
 
 def git_hash(path: Path) -> str:
