@@ -6,7 +6,7 @@ from pathlib import Path
 from synth_empathy import cli, devices, embedding, prompts, provenance
 from synth_empathy.errors import UserError
 from synth_empathy.models import DTYPES, fingerprint, open_model
-from synth_empathy.records import RESPONSE, SAMPLE, read_jsonl, write_jsonl
+from synth_empathy.records import RESPONSE, SAMPLE, read_jsonl, remove_outputs, write_jsonl
 from synth_empathy.resumable import FinishedChunks
 
 
@@ -38,6 +38,7 @@ def main() -> None:
     if not texts:
         raise UserError(f"{args.samples} holds no sample, so that there is nothing to embed", "make it again from a split or a selection that has samples")
     print(f"{len(wanted):,} texts, {len(texts):,} distinct")
+    remove_outputs(args.texts, args.embeddings)
     write_jsonl(args.texts, ({"row": row, "text": text} for row, text in enumerate(texts)))
     chunks = FinishedChunks(args.state, "embed", what_decides(args, texts), args.chunk_texts)
     embedder = embedding.load_embedder(args.model, args.dtype)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from synth_empathy import cli, completing, prompts, provenance, seeds
 from synth_empathy.engines import Request
-from synth_empathy.records import SAMPLE, Record, read_jsonl, write_jsonl
+from synth_empathy.records import SAMPLE, Record, read_jsonl, remove_outputs, write_jsonl
 
 
 def main() -> None:
@@ -34,6 +34,7 @@ def main() -> None:
 
     code = provenance.code(__file__, ["prompts", "engines", "chats", f"{args.engine}_engine"])
     completed = completing.complete(requests, args, "generate", code)
+    remove_outputs(args.output, completing.manifest_path(args))
     write_jsonl(args.output, (output(completed.rows[request.id], sample, number) for request, (sample, number) in zip(requests, rows)))
     completing.write_manifest(args, "generate", completed)
 

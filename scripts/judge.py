@@ -5,7 +5,7 @@ import argparse
 from pathlib import Path
 
 from synth_empathy import cli, completing, judging, prompts, provenance
-from synth_empathy.records import SAMPLE, Record, read_jsonl, write_json, write_jsonl
+from synth_empathy.records import SAMPLE, Record, read_jsonl, remove_outputs, write_json, write_jsonl
 
 
 def main() -> None:
@@ -37,6 +37,7 @@ def main() -> None:
     completed, judged = judge(drawn, rubrics, args)
     found = judging.summarise(judged, rubrics)
 
+    remove_outputs(args.output, args.summary, completing.manifest_path(args))
     write_jsonl(args.output, judged)
     what = {"prompt": args.prompt, "stage": args.stage, "seed": args.seed, "judge": completed.facts["model"]["name"]}
     how = {"mode": args.mode, "temperature": args.temperature}

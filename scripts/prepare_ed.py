@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from synth_empathy import cli, ed, seeds
-from synth_empathy.records import write_json, write_jsonl
+from synth_empathy.records import remove_outputs, write_json, write_jsonl
 
 
 def main() -> None:
@@ -19,6 +19,7 @@ def main() -> None:
     # All three are read before the first is written: a bad file leaves nothing behind.
     prepared = {split: ed.prepare_split(args.raw / f"{split}.csv", split) for split in ed.SPLITS}
     report = {}
+    remove_outputs(*(args.output / f"{split}.jsonl" for split in ed.SPLITS), args.output / "report.json")
     for split, preparation in prepared.items():
         kept = seeds.keep_by_hash(preparation.samples, getattr(args, f"keep_{split}"), lambda sample: sample["id"])
         write_jsonl(args.output / f"{split}.jsonl", kept)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from synth_empathy import cli, completing, prompts, provenance, seeds
 from synth_empathy.engines import Request
-from synth_empathy.records import SAMPLE, read_jsonl, write_jsonl
+from synth_empathy.records import SAMPLE, read_jsonl, remove_outputs, write_jsonl
 
 
 def main() -> None:
@@ -25,6 +25,7 @@ def main() -> None:
     ]
     code = provenance.code(__file__, ["prompts", "engines", "chats", f"{args.engine}_engine"])
     completed = completing.complete(requests, args, "respond", code)
+    remove_outputs(args.output, completing.manifest_path(args))
     write_jsonl(args.output, ({"id": s["id"], "prediction": completed.rows[s["id"]]["text"], "reference": s["response"]} for s in samples))
     completing.write_manifest(args, "respond", completed)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from synth_empathy import cli, embedding, selection
-from synth_empathy.records import RESPONSE, TEXT, read_jsonl, write_jsonl
+from synth_empathy.records import RESPONSE, read_jsonl, write_jsonl
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     args = flags.parse_args()
 
     responses = read_jsonl(args.responses, RESPONSE)
-    texts = read_jsonl(args.texts, TEXT, unique="text")
+    texts = embedding.read_texts(args.texts)
     matrix = embedding.load_embeddings(args.embeddings, rows=len(texts))
     row_of = embedding.row_of(texts)
     predictions = embedding.rows_for(row_of, [r["prediction"] for r in responses])

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from synth_empathy import cli, embedding, prompts, selection
-from synth_empathy.records import SAMPLE, TEXT, read_jsonl, write_json, write_jsonl
+from synth_empathy.records import SAMPLE, read_jsonl, write_json, write_jsonl
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     how = {"rule": args.rule, "metric": args.metric, "device": args.device}
     if args.samples:
         samples = read_jsonl(args.samples, SAMPLE)
-        texts = read_jsonl(args.texts, TEXT, unique="text")
+        texts = embedding.read_texts(args.texts)
         matrix = embedding.load_embeddings(args.embeddings, rows=len(texts))
         rows = np.array(embedding.rows_for(embedding.row_of(texts), [prompts.flat_sample(sample) for sample in samples]))
         chosen = selection.select_rows(matrix, args.method, args.ratio, args.seed, rows, **how)

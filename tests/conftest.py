@@ -86,9 +86,13 @@ class Checkout:
         return subprocess.run(list(map(str, words)), cwd=self.folder, capture_output=True, text=True, timeout=1800, **kwargs)
 
     def made(self, run: str) -> dict[str, bytes]:
-        """Every file of a run that another run must repeat byte for byte; logs, times and the configuration are each run's own."""
+        """Every file of a run that another run must repeat byte for byte.
+
+        Logs, times, the configuration, and what was checked on this machine are each run's own.
+        """
         results = self.folder / "results" / run
-        kept = (path for path in results.rglob("*") if path.is_file() and path.relative_to(results).parts[0] not in OWN)
+        files = (path for path in results.rglob("*") if path.is_file() and ".checked-" not in path.name)
+        kept = (path for path in files if path.relative_to(results).parts[0] not in OWN)
         return {str(path.relative_to(results)): path.read_bytes() for path in kept}
 
     def files(self) -> set[str]:

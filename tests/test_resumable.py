@@ -2,11 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_empathy.resumable import FinishedRows
+from synth_empathy import records
+from synth_empathy.errors import UserError
+from synth_empathy.provenance import sha256_json
+from synth_empathy.resumable import FinishedChunks, FinishedRows
 
 DECIDES = {"model": "abc", "sampling": {"temperature": 0.8}}
 
@@ -22,7 +26,8 @@ def opened(root, part="0-of-2", decides=DECIDES, step="generate", ids="abcdef"):
 def test_rows_are_on_the_disk_at_once(tmp_path):
     rows = opened(tmp_path)
     rows.add({"id": "a", "text": "x\u2028y\nz"})
-    assert json.loads(rows.path.read_bytes()) == {"id": "a", "text": "x\u2028y\nz", "asked": "hash of a"}
+    row = {"id": "a", "text": "x\u2028y\nz", "asked": "hash of a"}
+    assert json.loads(rows.path.read_bytes()) == row | {"sum": sha256_json(row)}
     assert opened(tmp_path).rows == rows.rows == {"a": {"id": "a", "text": "x\u2028y\nz"}}
 
 
@@ -82,6 +87,63 @@ def test_a_damaged_line_costs_its_row_alone(tmp_path):
     rows.add({"id": "a"})
     rows.path.write_bytes(b'{"id": "\xff\n' + rows.path.read_bytes())
     assert opened(tmp_path).rows == {"a": {"id": "a"}}
+
+
+DAMAGE = {
+    "a changed text": lambda line: line.replace(b"right", b"wrong"),
+    "a changed id": lambda line: line.replace(b'"id": "a"', b'"id": "b"'),
+    "no checksum": lambda line: line[: line.index(b', "sum"')] + b"}\n",
+    "no id": lambda line: line.replace(b'"id": "a", ', b""),
+    "no hash of its input": lambda line: line.replace(b'"asked"', b'"ask"'),
+    "a list": lambda line: b'["id", "asked", "sum"]\n',
+    "a number": lambda line: b"3\n",
+    "deep nesting": lambda line: b"[" * 100_000 + b"]" * 100_000 + b"\n",
+    "a key twice": lambda line: line.replace(b'"text"', b'"id": "b", "text"'),
+    "an empty line": lambda line: b"\n",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_row_is_made_again_and_said(tmp_path, capsys, damage):
+    rows = opened(tmp_path)
+    rows.add({"id": "a", "text": "right"})
+    rows.add({"id": "c", "text": "kept"})
+    first, second = rows.path.read_bytes().splitlines(keepends=True)
+    rows.path.write_bytes(DAMAGE[damage](first) + second)
+    assert opened(tmp_path).rows == {"c": {"id": "c", "text": "kept"}}
+    assert "generate: 1 finished rows in" in capsys.readouterr().out
+
+
+def zeroed(path):
+    path.write_bytes(path.read_bytes()[:-8] + bytes(8))
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-8])
+
+
+def without_seal(path):
+    records.seal_of(path).unlink()
+
+
+def empty_seal(path):
+    records.seal_of(path).write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [zeroed, cut, without_seal, empty_seal])
+def test_a_damaged_chunk_is_made_again(tmp_path, damage):
+    chunks = FinishedChunks(tmp_path, "embed", DECIDES, 2)
+    vectors = np.arange(8, dtype=np.float32).reshape(2, 4)
+    for number in (0, 1):
+        chunks.save(number, vectors + number)
+    damage(chunks.path(0))
+    assert not chunks.has(0) and chunks.has(1) and not chunks.has(2)
+    assert (chunks.load(1) == vectors + 1).all()
+    if records.seal_of(chunks.path(0)).exists():
+        with pytest.raises(UserError, match="is not what was written"):
+            chunks.load(0)
+    chunks.save(0, vectors)
+    assert chunks.has(0)
 
 
 def test_a_character_torn_in_two_is_no_fault(tmp_path):

@@ -11,7 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from processes import kill_when
 from synth_empathy.errors import UserError
-from synth_empathy.training import WHOLE, drop_checkpoints, set_aside_overlong, whole_checkpoint
+from synth_empathy.records import write_json
+from synth_empathy.training import WHOLE, drop_checkpoints, mark_whole, set_aside_overlong, whole_checkpoint
 
 SYSTEM = "You are a helpful assistant."
 
@@ -97,21 +98,44 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(method, tiny_m
     assert not any((tmp_path / "state").iterdir())
 
 
+def checkpoint(state, number, whole=True):
+    """A checkpoint as the trainer leaves it."""
+    folder = state / f"checkpoint-{number}"
+    folder.mkdir(parents=True)
+    (folder / "optimizer.pt").write_bytes(b"state")
+    if whole:
+        mark_whole(folder)
+    return folder
+
+
 def test_a_torn_checkpoint_is_not_trusted(tmp_path):
     for number, whole in ((2, True), (10, True), (11, False)):
-        (tmp_path / f"checkpoint-{number}").mkdir()
-        if whole:
-            (tmp_path / f"checkpoint-{number}" / WHOLE).touch()
+        checkpoint(tmp_path, number, whole)
     assert whole_checkpoint(tmp_path).name == "checkpoint-10"
     assert not (tmp_path / "checkpoint-11").exists()
+
+
+DAMAGE = {
+    "a changed byte": lambda folder: (folder / "optimizer.pt").write_bytes(b"stale"),
+    "a lost file": lambda folder: (folder / "optimizer.pt").unlink(),
+    "an empty mark": lambda folder: (folder / WHOLE).write_bytes(b""),
+    "a mark of nothing": lambda folder: write_json(folder / WHOLE, {"optimizer.pt": {}}),
+    "a mark that is a list": lambda folder: write_json(folder / WHOLE, [1]),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_training_goes_on_from_the_newest_undamaged_checkpoint(tmp_path, capsys, damage):
+    checkpoint(tmp_path, 2)
+    DAMAGE[damage](checkpoint(tmp_path, 3))
+    assert whole_checkpoint(tmp_path).name == "checkpoint-2"
+    assert not (tmp_path / "checkpoint-3").exists() and "checkpoint-3 is not used: " in capsys.readouterr().out
 
 
 def test_a_kill_while_a_finished_trainings_checkpoints_go_leaves_none_that_looks_whole(tmp_path, monkeypatch):
     state = tmp_path / "train-x"
     for number in (1, 2):
-        (state / f"checkpoint-{number}").mkdir(parents=True)
-        (state / f"checkpoint-{number}" / WHOLE).touch()
-        (state / f"checkpoint-{number}" / "optimizer.pt").touch()
+        checkpoint(state, number)
     monkeypatch.setattr("shutil.rmtree", lambda *args, **kwargs: None)  # killed before the folder goes
     drop_checkpoints(state)
     assert not list(state.glob(f"*/{WHOLE}")) and list(state.glob("*/optimizer.pt"))

@@ -107,6 +107,11 @@ def load(args: argparse.Namespace) -> Engine:
     return open_engine(args.engine, args.model, args.dtype, args.batch_size, not args.no_header, args.gpus, args.batch_invariant)
 
 
+def manifest_path(args: argparse.Namespace) -> Path:
+    """Where the manifest of ``args.output`` goes."""
+    return args.manifest or args.output.with_suffix(".manifest.json")
+
+
 def write_manifest(args: argparse.Namespace, step: str, completed: Completed, more: Record | None = None) -> None:
     """Write what made ``args.output``, which is in place: nothing in it depends on time, place or what was resumed.
 
@@ -123,4 +128,4 @@ def write_manifest(args: argparse.Namespace, step: str, completed: Completed, mo
     if not reading:
         output["finish"] = dict(sorted(Counter(row["finish"] for row in completed.rows.values()).items()))
     facts = {"step": step} | completed.facts | (more or {}) | {"guarantee": promise, "output": output}
-    write_json(args.manifest or args.output.with_suffix(".manifest.json"), facts)
+    write_json(manifest_path(args), facts)

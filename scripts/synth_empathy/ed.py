@@ -15,14 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import UserError
-from .records import Record
+from .records import Record, read_bytes
 from .tokens import family_words
 
 SPLITS = ("train", "valid", "test")
 COLUMNS = ["conv_id", "utterance_idx", "context", "prompt", "speaker_idx", "utterance", "selfeval", "tags"]
 
 #: What a field's form tells: a bare comma in the text pushes words into the columns behind it.
-FORMS = {"utterance_idx": re.compile(r"\d+"), "speaker_idx": re.compile(r"\d+"), "selfeval": re.compile(r"[\d|_]*")}
+FORMS = {
+    "utterance_idx": re.compile(r"[0-9]{1,9}"),
+    "speaker_idx": re.compile(r"[0-9]{1,9}"),
+    "selfeval": re.compile(r"[\d|_]*"),
+}
 
 #: The family's replacements, in its order: plain substrings of the lower-cased text, not words. "shouldn't" is
 #: not among them, and so comes out of the word tokenizer as "should n't".
@@ -147,10 +151,10 @@ USE_ED = "give ED's own files: the archive that config.yaml names (ed: archive),
 
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and named fields of each row below the header."""
+    if not path.exists():
+        raise UserError(f"{path} does not exist", USE_ED)
     try:
-        lines = path.read_bytes().decode("utf-8").split("\n")
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist", USE_ED) from None
+        lines = read_bytes(path).decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise UserError(f"{path}, line {line}: byte {error.object[error.start]:#04x} is not UTF-8", USE_ED) from None

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tokenize import TokenError
+from zipfile import BadZipFile
 
 import numpy as np
 
 from . import cli
 from .errors import UserError
 from .models import open_model
-from .records import Record, atomic_path, read_json
+from .records import TEXT, Record, check_seal, read_json, read_jsonl, sealed_path, unreadable
 from .resumable import FinishedChunks
 
 #: Texts given to the tokenizer at once when lengths are counted.
 TOKENISED = 4096
 #: Types an embeddings file may have. float16 halves it; docs/performance.md says what it does to similarities.
 STORAGE = ("float16", "float32")
+#: What numpy raises on a damaged .npy file: its header is a Python literal, and its shape a size to map.
+BAD_NPY = (ValueError, EOFError, TypeError, SyntaxError, OverflowError, MemoryError, RecursionError, BadZipFile, TokenError)
+REMAKE_BOTH = "run embed_texts.py again; its two outputs belong together"
 
 
 def load_embedder(folder: Path, dtype: str):
@@ -37,6 +42,7 @@ def load_embedder(folder: Path, dtype: str):
     if read_json(folder / "config.json").get("model_type") == "qwen2":
         make_bidirectional(embedder)
         append_end_token(embedder, read_json(folder / "tokenizer_config.json"))
+    open_model(folder)  # the files that were loaded are those that were checked, unless they changed meanwhile
     return embedder
 
 
@@ -145,15 +151,16 @@ def embed_to_file(embedder, texts: list[str], prompt_name: str | None, batch_tok
     """
     batches = batches_by_tokens(embedder, texts, prompt_name, batch_tokens)
     groups = grouped(batches, chunks.size)
-    left = [(number, batch) for number, group in enumerate(groups) if not chunks.has(number) for batch in group]
-    print(f"{len(texts):,} texts in {len(groups):,} chunks, {len(groups) - len({number for number, _ in left}):,} finished before")
+    lacking = [number for number in range(len(groups)) if not chunks.has(number)]
+    left = [(number, batch) for number in lacking for batch in groups[number]]
+    print(f"{len(texts):,} texts in {len(groups):,} chunks, {len(groups) - len(lacking):,} finished before")
     vectors: list[np.ndarray] = []
     for number, batch in cli.progress(left, len(left), f"embedding batches of up to {batch_tokens:,} tokens"):
         vectors.append(embed_batch(embedder, [texts[row] for row in batch], prompt_name))
         if len(vectors) == len(groups[number]):
             chunks.save(number, np.concatenate(vectors).astype(storage))
             vectors = []
-    with atomic_path(output) as partial:
+    with sealed_path(output) as partial:
         shape = (len(texts), chunks.load(0).shape[1])
         matrix = np.lib.format.open_memmap(partial, mode="w+", dtype=storage, shape=shape)
         for number, group in enumerate(groups):
@@ -194,6 +201,19 @@ def distinct(texts: list[str]) -> list[str]:
     return sorted(set(texts))
 
 
+def read_texts(path: Path) -> list[Record]:
+    """The texts of an embeddings file, ``records.TEXT``: each once, and in the order of the rows.
+
+    Raises:
+        UserError: the file is bad, a text stands twice, or a row stands in another place than its own.
+    """
+    texts = read_jsonl(path, TEXT, unique="text")
+    for row, record in enumerate(texts):
+        if record["row"] != row:
+            raise UserError(f"{path}, line {row + 1}: row {record['row']} stands in the place of row {row}", REMAKE_BOTH)
+    return texts
+
+
 def row_of(texts: list[Record]) -> dict[str, int]:
     """The row number of each text, from records of ``records.TEXT``."""
     return {record["text"]: record["row"] for record in texts}
@@ -220,17 +240,19 @@ def load_embeddings(path: Path, rows: int | None = None) -> np.ndarray:
     Raises:
         UserError: missing, no matrix of float16, float32 or float64 in this machine's byte order, or of another length.
     """
-    remake = "run embed_texts.py again; its two outputs belong together"
+    if not path.exists():
+        raise UserError(f"{path} does not exist", REMAKE_BOTH)
+    check_seal(path)
     try:
         matrix = np.load(path, mmap_mode="c", allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist", remake) from None
-    except (ValueError, EOFError) as error:
-        raise UserError(f"{path} is no .npy array: {error}", remake) from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except BAD_NPY as error:
+        raise UserError(f"{path} is no .npy array: {error}", REMAKE_BOTH) from None
     if not isinstance(matrix, np.ndarray):
-        raise UserError(f"{path} is an archive of arrays, not one .npy array", remake)
+        raise UserError(f"{path} is an archive of arrays, not one .npy array", REMAKE_BOTH)
     if matrix.ndim != 2 or matrix.shape[1] == 0 or matrix.dtype not in (np.float16, np.float32, np.float64) or not matrix.dtype.isnative:
-        raise UserError(f"{path} holds {matrix.dtype} of shape {matrix.shape}, not a matrix of floating numbers", remake)
+        raise UserError(f"{path} holds {matrix.dtype} of shape {matrix.shape}, not a matrix of floating numbers", REMAKE_BOTH)
     if rows is not None and len(matrix) != rows:
-        raise UserError(f"{path} has {len(matrix)} rows for {rows} texts", remake)
+        raise UserError(f"{path} has {len(matrix)} rows for {rows} texts", REMAKE_BOTH)
     return matrix

@@ -18,7 +18,7 @@ import numpy as np
 from . import embedding, prompts
 from .errors import UserError
 from .nearest import BLOCK, Points, cosines, near_pairs, nearest
-from .records import TEXT, Fields, Record, read_jsonl
+from .records import Fields, Record, read_jsonl
 from .selection import random_rows
 
 #: Cosine x 100 at which samples are counted, beside the configured near-duplicate threshold.
@@ -72,7 +72,7 @@ def load_samples(path: Path, embedded: Path, fields: Fields) -> Samples:
     samples = read_jsonl(path, fields)
     if not samples:
         raise UserError(f"{path} holds no sample, so that nothing can be compared with it", "make it again from a split or selection that has samples")
-    texts = read_jsonl(embedded / "texts.jsonl", TEXT, unique="text")
+    texts = embedding.read_texts(embedded / "texts.jsonl")
     matrix = embedding.load_embeddings(embedded / "embeddings.npy", rows=len(texts))
     rows = embedding.rows_for(embedding.row_of(texts), [prompts.flat_sample(sample) for sample in samples])
     return Samples(samples, Points(matrix, np.array(rows)))

@@ -4,6 +4,8 @@ They live in ``results/{run}/.state/<key>/``, outside every declared output (Sna
 a job again). The key is a hash of everything that decides a row's content, so a row is reused only where it would
 come out the same, whatever shard it was made in. Rows stay when the step has ended: another number of shards makes
 every declared output anew, and no row. Chunks go. ``make clean-state`` removes what is left.
+
+Each finished row carries a checksum, and each chunk a seal: what was damaged since is made again.
 """
 
 from __future__ import annotations
@@ -16,8 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
+from .errors import UserError
 from .provenance import sha256_json
-from .records import Record, atomic_path
+from .records import Record, check_seal, parse_json, seal_of, sealed_path
+
+#: What every kept row has besides its own fields: its id, the hash of its input, its checksum.
+KEPT = ("id", "asked", "sum")
 
 
 class FinishedRows:
@@ -36,12 +42,15 @@ class FinishedRows:
         self.path = self.folder / f"{part}.jsonl"
         self.asked = asked
         self.rows: dict[str, Record] = {}
+        self.damaged = 0
         mend_torn_end(self.path)
         others = sorted(path for path in self.folder.glob("*.jsonl") if path != self.path)
         for path in [self.path, *others]:
             if len(self.rows) == len(asked):
                 break
             self.read(path)
+        if self.damaged:
+            print(f"{step}: {self.damaged} finished rows in {self.folder} are damaged or of an older form, and are made again")
         self.folder.mkdir(parents=True, exist_ok=True)
         self._file = open(self.path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115 (open for the object's life)
 
@@ -54,12 +63,15 @@ class FinishedRows:
     def read(self, path: Path) -> None:
         """Take over the rows of a file that this job was asked for."""
         for record in whole_records(path):
-            if record.pop("asked") == self.asked.get(record["id"]):
+            if record is None or record.pop("sum") != sha256_json(record):
+                self.damaged += 1
+            elif record.pop("asked") == self.asked.get(record["id"]):
                 self.rows[record["id"]] = record
 
     def add(self, record: Record) -> None:
         """Keep one finished row; it is on the disk when this returns."""
-        self._file.write(json.dumps(record | {"asked": self.asked[record["id"]]}, ensure_ascii=False) + "\n")
+        kept = record | {"asked": self.asked[record["id"]]}
+        self._file.write(json.dumps(kept | {"sum": sha256_json(kept)}, ensure_ascii=False) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
         self.rows[record["id"]] = record
@@ -82,16 +94,29 @@ class FinishedChunks:
         return self.folder / f"{number:06d}.npy"
 
     def has(self, number: int) -> bool:
-        """Whether a chunk is finished."""
-        return self.path(number).exists()
+        """Whether a chunk is finished, and undamaged since."""
+        path = self.path(number)
+        if not (path.is_file() and seal_of(path).is_file()):
+            return False
+        try:
+            check_seal(path)
+        except UserError:
+            print(f"the finished chunk {path} is damaged, and is made again")
+            return False
+        return True
 
     def save(self, number: int, rows: np.ndarray) -> None:
         """Keep a finished chunk; it is on the disk when this returns."""
-        with atomic_path(self.path(number)) as partial, open(partial, "wb") as file:
+        with sealed_path(self.path(number)) as partial, open(partial, "wb") as file:
             np.save(file, rows, allow_pickle=False)
 
     def load(self, number: int) -> np.ndarray:
-        """A finished chunk, of shape (rows, dimensions)."""
+        """A finished chunk, of shape (rows, dimensions).
+
+        Raises:
+            UserError: it was damaged meanwhile.
+        """
+        check_seal(self.path(number))
         return np.load(self.path(number), allow_pickle=False)
 
     def clear(self) -> None:
@@ -99,18 +124,26 @@ class FinishedChunks:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def whole_records(path: Path) -> Iterator[Record]:
-    """A file's records, without lines that a killed job left torn; none when there is no file."""
+def whole_records(path: Path) -> Iterator[Record | None]:
+    """A file's records, without a line that a killed job left torn; None for each that is no row. No file has none."""
     if not path.is_file():
         return
     with open(path, "rb") as file:
         for line in file:
             if not line.endswith(b"\n"):
                 return  # torn, or being written just now
-            try:
-                yield json.loads(line)
-            except ValueError:
-                continue  # the row is made again
+            yield row_of(line)
+
+
+def row_of(line: bytes) -> Record | None:
+    """A line as a kept row; None for one that is none."""
+    try:
+        record = parse_json(line.decode("utf-8"))
+    except ValueError:
+        return None
+    if isinstance(record, dict) and all(isinstance(record.get(name), str) for name in KEPT):
+        return record
+    return None
 
 
 def mend_torn_end(path: Path) -> None:

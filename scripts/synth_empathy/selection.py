@@ -31,11 +31,19 @@ def similarities(embeddings: np.ndarray, predictions: list[int], references: lis
     Args:
         embeddings: shape (rows, dimensions), of any length but zero; may be memory-mapped.
         predictions, references: row numbers of the pairs.
+
+    Raises:
+        UserError: a cosine is no number, since an embedding is zero or not finite.
     """
     found = np.empty(len(predictions))
     for start in range(0, len(predictions), PAIRS):
         part = slice(start, start + PAIRS)
-        found[part] = cosines(embeddings[predictions[part]], embeddings[references[part]])
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            found[part] = cosines(embeddings[predictions[part]], embeddings[references[part]])
+    bad = np.flatnonzero(~np.isfinite(found))
+    if bad.size:
+        problem = f"{bad.size} of {len(found)} similarities are no numbers; the first is that of pair {bad[0] + 1}"
+        raise UserError(problem, "run embed_texts.py again: an embedding is zero or not finite")
     return found
 
 

@@ -18,8 +18,10 @@ from trl import SFTConfig, SFTTrainer
 
 from . import sharded, spreading
 from .errors import UserError
+from .models import open_model
 from .prompts import dialogue_messages
-from .records import Record
+from .provenance import describe_files, hashed
+from .records import Record, read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -73,16 +75,38 @@ def set_aside_overlong(rows: list[Record], tokenizer, max_length: int) -> tuple[
     return fitting, overlong
 
 
+#: The file that marks a checkpoint as whole: it lists the checkpoint's files with their hashes.
+WHOLE = "written-whole"
+
+
+def mark_whole(checkpoint: Path) -> None:
+    """Mark a checkpoint that is written to its end, with the hashes of its files."""
+    write_json(checkpoint / WHOLE, describe_files(checkpoint))
+
+
 def whole_checkpoint(state: Path) -> Path | None:
-    """The newest checkpoint that was written to its end; torn ones, left by a kill while saving, are removed."""
+    """The newest checkpoint that is as it was written; torn and damaged ones are removed, and the training loses their steps."""
     found = sorted(state.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
     for checkpoint in found:
-        if not (checkpoint / WHOLE).exists():
-            shutil.rmtree(checkpoint)
-    return next((checkpoint for checkpoint in found if checkpoint.exists()), None)
+        fault = fault_of(checkpoint)
+        if not fault:
+            return checkpoint
+        print(f"train: {checkpoint.name} is not used: {fault}")
+        shutil.rmtree(checkpoint)
+    return None
 
 
-WHOLE = "written-whole"
+def fault_of(checkpoint: Path) -> str | None:
+    """Why training cannot go on from a checkpoint; None where it can."""
+    if not (checkpoint / WHOLE).is_file():
+        return "it was not written to its end"
+    try:
+        listed = read_json(checkpoint / WHOLE)
+        found = hashed(checkpoint, listed)
+        damaged = [name for name, file in listed.items() if found[name] != file["sha256"]]
+    except (UserError, OSError, TypeError, KeyError, AttributeError) as error:
+        return f"it is damaged ({error})".replace("\n", " ")
+    return f"{damaged[0]} is damaged" if damaged else None
 
 
 def drop_checkpoints(state: Path) -> None:
@@ -99,7 +123,7 @@ class MarkWhole(TrainerCallback):
         """Called by the trainer behind the last file of a checkpoint that this process writes; the others write theirs."""
         PartialState().wait_for_everyone()
         if state.is_world_process_zero:
-            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+            mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
 class LogProgress(TrainerCallback):
@@ -180,6 +204,7 @@ def fine_tune(base: Path, rows: list[Record], recipe: Recipe, seed: int, dtype: 
         peft_config=lora_config(recipe),
         callbacks=[MarkWhole(), LogProgress()],
     )
+    open_model(base)  # the files that were loaded are those that were checked, unless they changed meanwhile
     trainer.remove_callback(PrinterCallback)  # LogProgress says it in a line a person can read
     with trainer.accelerator.main_process_first():  # it removes torn checkpoints before another looks
         checkpoint = whole_checkpoint(state)
