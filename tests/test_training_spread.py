@@ -18,6 +18,7 @@ from transformers import AutoModelForCausalLM
 
 from synth_empathy import models, spreading
 from synth_empathy.errors import UserError
+from synth_empathy.records import seal_of
 from synth_empathy.training import WHOLE
 
 #: 22 samples are seven batches of 3 and one of 1, two updates an epoch.
