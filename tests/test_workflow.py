@@ -135,7 +135,7 @@ def test_a_reviewer_of_the_papers_run_asks_no_model_and_takes_every_file_of_the_
 def kept(checkout, *names):
     """An archive's index with these names, all that a dry-run needs; the words that give it."""
     (checkout.folder / "kept").mkdir(exist_ok=True)
-    (checkout.folder / "kept/archive.json").write_text(json.dumps({"format": 1, "run": "paper", "files": dict.fromkeys(names, "0")}))
+    (checkout.folder / "kept/archive.json").write_text(json.dumps({"format": 1, "run": "paper", "files": dict.fromkeys(names, "0" * 64)}))
     return ["--config", "archive=kept", "run=review", "--"]
 
 
