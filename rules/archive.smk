@@ -55,8 +55,8 @@ rule pack_archive:
         judgements=judgements_flag,
     shell:
         "{PYTHON[core]} scripts/pack_archive.py"
-        " --run {params.run}"
-        " --files {input.files}"
+        " --run {params.run:q}"
+        " --files {input.files:q}"
         " {params.judgements}"
-        " --output $(dirname {output})"
-        " > {log} 2>&1"
+        ' --output "$(dirname {output:q})"'
+        " > {log:q} 2>&1"

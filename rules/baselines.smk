@@ -30,10 +30,10 @@ def alignment_flags(wildcards):
 
 
 def baseline_field(name):
-    """A setting of the job's baseline, quoted for the shell."""
+    """A setting of the job's baseline."""
 
     def field(wildcards):
-        return shlex.quote(str(config["baselines"][wildcards.baseline][name]))
+        return str(config["baselines"][wildcards.baseline][name])
 
     return field
 
@@ -101,10 +101,10 @@ rule fetch_repository:
         commit=baseline_field("commit"),
     shell:
         "{HERE} scripts/fetch_repository.py"
-        " --repository {params.repository}"
-        " --commit {params.commit}"
-        " --output $(dirname {output})"
-        " > {log} 2>&1"
+        " --repository={params.repository:q}"
+        " --commit {params.commit:q}"
+        ' --output "$(dirname {output:q})"'
+        " > {log:q} 2>&1"
 
 
 rule prepare_baseline:
@@ -126,13 +126,13 @@ rule prepare_baseline:
         data=baseline_data_flags,
     shell:
         "{PYTHON[core]} scripts/prepare_baseline.py"
-        " --name {wildcards.baseline}"
-        " --repository $(dirname {input})"
-        " --commit {params.commit}"
+        " --name {wildcards.baseline:q}"
+        ' --repository "$(dirname {input:q})"'
+        " --commit {params.commit:q}"
         " {params.data}"
-        " --code $(dirname {output})/code"
-        " --output {output}"
-        " > {log} 2>&1"
+        ' --code "$(dirname {output:q})/code"'
+        " --output {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule train_baseline:
@@ -157,11 +157,11 @@ rule train_baseline:
         checkpoint=baseline_field("checkpoint"),
     shell:
         "{params.python} scripts/run_baseline.py"
-        " --code $(dirname {input})/code"
-        " --command {params.command}"
-        " --made {params.checkpoint}"
-        " --name-to {output}"
-        " > {log} 2>&1"
+        ' --code "$(dirname {input:q})/code"'
+        " --command={params.command:q}"
+        " --made={params.checkpoint:q}"
+        " --name-to {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule run_baseline:
@@ -186,12 +186,12 @@ rule run_baseline:
         made=baseline_field("makes"),
     shell:
         "{params.python} scripts/run_baseline.py"
-        " --code $(dirname {input})/code"
-        " --command {params.command}"
-        " --checkpoint {input}"
-        " --made {params.made}"
-        " --copy-to {output}"
-        " > {log} 2>&1"
+        ' --code "$(dirname {input:q})/code"'
+        " --command={params.command:q}"
+        " --checkpoint {input:q}"
+        " --made={params.made:q}"
+        " --copy-to {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule read_outputs:
@@ -218,8 +218,8 @@ rule read_outputs:
     shell:
         "{PYTHON[core]} scripts/read_outputs.py"
         " --outputs {input.outputs:q}"
-        " --samples {input.samples}"
+        " --samples {input.samples:q}"
         " {params.alignment}"
-        " --responses {output.responses}"
-        " --alignment {output.alignment}"
-        " > {log} 2>&1"
+        " --responses {output.responses:q}"
+        " --alignment {output.alignment:q}"
+        " > {log:q} 2>&1"

@@ -78,7 +78,7 @@ def seed_flags(wildcards, input):
         return flags({"left_out": why or "the configuration leaves BERTScore out"})
     seeds = system_seeds(wildcards.training_set)
     pairs = zip(seeds, input.documents, strict=True)
-    return " ".join(f"--seed {seed} {path}" for seed, path in pairs)
+    return " ".join(f"--seed {seed} {shlex.quote(path)}" for seed, path in pairs)
 
 
 localrules:
@@ -99,9 +99,9 @@ rule count_samples:
         image("core")
     shell:
         "{PYTHON[core]} scripts/count_samples.py"
-        " --passed {input.passed}"
-        " --selected {input.selected}"
-        " --output {output}"
+        " --passed {input.passed:q}"
+        " --selected {input.selected:q}"
+        " --output {output:q}"
 
 
 rule make_cells:
@@ -124,8 +124,8 @@ rule make_cells:
         " {params.row}"
         " --metrics {OVERLAP}"
         " {params.seeds}"
-        " --paper {input.paper}"
-        " --output $(dirname {output[0]})"
+        " --paper {input.paper:q}"
+        ' --output "$(dirname {output[0]:q})"'
 
 
 rule make_bertscore_cells:
@@ -148,8 +148,8 @@ rule make_bertscore_cells:
         " {params.row}"
         " --metrics {BERTSCORES}"
         " {params.seeds}"
-        " --paper {input.paper}"
-        " --output $(dirname {output[0]})"
+        " --paper {input.paper:q}"
+        ' --output "$(dirname {output[0]:q})"'
 
 
 rule make_sample_cells:
@@ -172,5 +172,5 @@ rule make_sample_cells:
         " {params.row}"
         " --metrics {COUNTS}"
         " {params.seeds}"
-        " --paper {input.paper}"
-        " --output $(dirname {output[0]})"
+        " --paper {input.paper:q}"
+        ' --output "$(dirname {output[0]:q})"'

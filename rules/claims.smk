@@ -32,7 +32,7 @@ rule check_claims:
         fail=flags({"fail_on": "does-not-hold" if config["claims"]["fail"] else None}),
     shell:
         "{PYTHON[core]} scripts/print_claims.py"
-        " --report {input.report}"
+        " --report {input.report:q}"
         " {params.fail}"
 
 
@@ -58,12 +58,12 @@ rule report_claims:
     params:
         state=claims_state,
         results=RESULTS,
-        note=flags({"note": config["note"]}),
+        note=as_it_is(flags({"note": config["note"]})),
     shell:
         "{PYTHON[core]} scripts/check_claims.py"
-        " --results {params.results}"
-        " --claims {input.claims}"
+        " --results {params.results:q}"
+        " --claims {input.claims:q}"
         " {params.note}"
-        " --markdown {output.markdown}"
-        " --json {output.json}"
-        " > {log} 2>&1"
+        " --markdown {output.markdown:q}"
+        " --json {output.json:q}"
+        " > {log:q} 2>&1"

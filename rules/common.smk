@@ -33,12 +33,11 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 
-#: The interpreter of each group of packages: every shell command starts with one.
-PYTHON = (
-    dict.fromkeys(config["environments"], images.PYTHON)
-    if CONTAINERS
-    else config["environments"]
-)
+#: The interpreter of each group of packages as words of a shell command: every command starts with one.
+PYTHON = {
+    group: images.PYTHON if CONTAINERS else shlex.quote(path)
+    for group, path in config["environments"].items()
+}
 
 #: Where <results> and <models> point, for flags: Snakemake fills those in paths alone.
 RESULTS = f"results/{config['run']}"
@@ -129,15 +128,28 @@ def model_threads(gpus):
 
 
 def flags(values):
-    """Settings as command-line flags: {"top_p": 0.9, "normalise": True} is --top-p 0.9 --normalise; null is left out."""
+    """Settings as flags of a shell command: {"top_p": 0.9, "normalise": True} is --top-p=0.9 --normalise; null is left out.
+
+    Each is one word, quoted for the shell, so a rule puts the result into its command as it is, while paths, wildcards
+    and single settings take :q there. The equals sign keeps a value that begins with a dash from being read as a flag.
+    """
     words = []
     for name, value in values.items():
         flag = f"--{name.replace('_', '-')}"
         if value is True:
             words.append(flag)
         elif value is not None and value is not False:
-            words += [flag, shlex.quote(str(value))]
+            words.append(f"{flag}={shlex.quote(str(value))}")
     return " ".join(words)
+
+
+def as_it_is(words):
+    """Flags with text in them as a rule's parameter: where a parameter is a string, Snakemake takes braces for wildcards."""
+
+    def parameter(wildcards):
+        return words
+
+    return parameter
 
 
 def located(path):

@@ -104,24 +104,26 @@ rule compare_systems:
         mem_mb=grows(4000),
         runtime=grows(60),
     params:
-        settings=flags(
-            {
-                "draws": config["comparison"]["draws"],
-                "seed": config["seed"],
-                "note": config["note"],
-            }
+        settings=as_it_is(
+            flags(
+                {
+                    "draws": config["comparison"]["draws"],
+                    "seed": config["seed"],
+                    "note": config["note"],
+                }
+            )
         ),
     shell:
         "{PYTHON[core]} scripts/compare_systems.py"
-        " --system {input.system}"
-        " --system-bertscore {input.system_bertscore}"
-        " --system-name {wildcards.base}/{wildcards.training_set}"
-        " --baseline {input.baseline}"
-        " --baseline-bertscore {input.baseline_bertscore}"
-        " --baseline-name {wildcards.base}/{wildcards.other}"
-        " --protocol {wildcards.protocol}"
+        " --system {input.system:q}"
+        " --system-bertscore {input.system_bertscore:q}"
+        " --system-name {wildcards.base:q}/{wildcards.training_set:q}"
+        " --baseline {input.baseline:q}"
+        " --baseline-bertscore {input.baseline_bertscore:q}"
+        " --baseline-name {wildcards.base:q}/{wildcards.other:q}"
+        " --protocol {wildcards.protocol:q}"
         " {params.settings}"
-        " --output {output.json}"
-        " --csv {output.csv}"
-        " --markdown {output.markdown}"
-        " > {log} 2>&1"
+        " --output {output.json:q}"
+        " --csv {output.csv:q}"
+        " --markdown {output.markdown:q}"
+        " > {log:q} 2>&1"

@@ -56,8 +56,8 @@ rule fetch_ed:
     shell:
         "{PYTHON[core]} scripts/fetch_ed.py"
         " {params.archive}"
-        " --output $(dirname {output[0]})"
-        " > {log} 2>&1"
+        ' --output "$(dirname {output[0]:q})"'
+        " > {log:q} 2>&1"
 
 
 rule prepare_ed:
@@ -81,8 +81,8 @@ rule prepare_ed:
         "{PYTHON[core]} scripts/prepare_ed.py"
         ' --raw "$(dirname {input.raw[0]:q})"'
         " {params.keep}"
-        " --output $(dirname {output.report})"
-        " > {log} 2>&1"
+        ' --output "$(dirname {output.report:q})"'
+        " > {log:q} 2>&1"
 
 
 rule fetch_model:
@@ -96,7 +96,7 @@ rule fetch_model:
         source=model_source_flags,
     shell:
         "{PYTHON[train]} scripts/fetch_model.py"
-        " --name {wildcards.model}"
+        " --name {wildcards.model:q}"
         " {params.source}"
-        " --output $(dirname {output})"
-        " > {log} 2>&1"
+        ' --output "$(dirname {output:q})"'
+        " > {log:q} 2>&1"

@@ -47,8 +47,8 @@ rule list_test_ids:
         image("core")
     shell:
         "{PYTHON[core]} scripts/list_test_ids.py"
-        " --test {input.test}"
-        " --output {output}"
+        " --test {input.test:q}"
+        " --output {output:q}"
 
 
 rule evaluate:
@@ -71,13 +71,13 @@ rule evaluate:
         subset=subset_flag,
     shell:
         "{PYTHON[core]} scripts/evaluate.py"
-        " --responses {input.responses}"
-        " --test-ids {input.test_ids}"
+        " --responses {input.responses:q}"
+        " --test-ids {input.test_ids:q}"
         " {params.subset}"
-        " --protocol {wildcards.protocol}"
+        " --protocol {wildcards.protocol:q}"
         " --no-bertscore"
-        " --output {output}"
-        " > {log} 2>&1"
+        " --output {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule evaluate_bertscore:
@@ -104,13 +104,13 @@ rule evaluate_bertscore:
         layer=flags({"bertscore_layer": config["evaluation"]["bertscore"]["layer"]}),
     shell:
         "{PYTHON[core]} scripts/evaluate.py"
-        " --responses {input.responses}"
-        " --test-ids {input.test_ids}"
+        " --responses {input.responses:q}"
+        " --test-ids {input.test_ids:q}"
         " {params.subset}"
-        " --protocol {wildcards.protocol}"
+        " --protocol {wildcards.protocol:q}"
         " --bertscore-only"
-        " --gpus {params.gpus}"
-        " --bertscore-model $(dirname {input.model})"
+        " --gpus {params.gpus:q}"
+        ' --bertscore-model "$(dirname {input.model:q})"'
         " {params.layer}"
-        " --output {output}"
-        " > {log} 2>&1"
+        " --output {output:q}"
+        " > {log:q} 2>&1"

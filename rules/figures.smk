@@ -107,15 +107,15 @@ rule make_figure1:
     container:
         image("core")
     params:
-        rows=rows_as_flags("table1"),
+        rows=as_it_is(rows_as_flags("table1")),
         cells=f"{RESULTS}/cells/table1",
     shell:
         "{PYTHON[core]} scripts/make_figure1.py"
-        " --cells {params.cells}"
+        " --cells {params.cells:q}"
         " {params.rows}"
-        " --csv {output.csv}"
-        " --figures {output.pdf} {output.svg} {output.png}"
-        " > {log} 2>&1"
+        " --csv {output.csv:q}"
+        " --figures {output.pdf:q} {output.svg:q} {output.png:q}"
+        " > {log:q} 2>&1"
 
 
 rule make_figure5:
@@ -144,16 +144,16 @@ rule make_figure5:
     container:
         image("core")
     params:
-        note=flags({"note": config["note"]}),
+        note=as_it_is(flags({"note": config["note"]})),
     shell:
         "{PYTHON[core]} scripts/make_figure5.py"
-        " --before {input.before}"
-        " --after {input.after}"
-        " --paper {input.paper}"
+        " --before {input.before:q}"
+        " --after {input.after:q}"
+        " --paper {input.paper:q}"
         " {params.note}"
-        " --csv {output.csv}"
-        " --figures {output.pdf} {output.svg} {output.png}"
-        " > {log} 2>&1"
+        " --csv {output.csv:q}"
+        " --figures {output.pdf:q} {output.svg:q} {output.png:q}"
+        " > {log:q} 2>&1"
 
 
 rule make_figure7:
@@ -182,18 +182,20 @@ rule make_figure7:
     container:
         image("core")
     params:
-        baselines=" ".join(map(shlex.quote, config["human"]["baselines"])),
-        settings=flags({"count": config["human"]["count"], "note": config["note"]}),
+        baselines=as_it_is(shlex.join(config["human"]["baselines"])),
+        settings=as_it_is(
+            flags({"count": config["human"]["count"], "note": config["note"]})
+        ),
     shell:
         "{PYTHON[core]} scripts/make_figure7.py"
         " --judgements {input.judgements:q}"
-        " --test-ids {input.test_ids}"
+        " --test-ids {input.test_ids:q}"
         " --baselines {params.baselines}"
         " {params.settings}"
-        " --paper {input.paper}"
-        " --csv {output.csv}"
-        " --figures {output.pdf} {output.svg} {output.png}"
-        " > {log} 2>&1"
+        " --paper {input.paper:q}"
+        " --csv {output.csv:q}"
+        " --figures {output.pdf:q} {output.svg:q} {output.png:q}"
+        " > {log:q} 2>&1"
 
 
 rule make_figure8:
@@ -221,12 +223,12 @@ rule make_figure8:
     container:
         image("core")
     params:
-        rows=rows_as_flags("table2"),
+        rows=as_it_is(rows_as_flags("table2")),
         cells=f"{RESULTS}/cells/table2",
     shell:
         "{PYTHON[core]} scripts/make_figure8.py"
-        " --cells {params.cells}"
+        " --cells {params.cells:q}"
         " {params.rows}"
-        " --csv {output.csv}"
-        " --figures {output.pdf} {output.svg} {output.png}"
-        " > {log} 2>&1"
+        " --csv {output.csv:q}"
+        " --figures {output.pdf:q} {output.svg:q} {output.png:q}"
+        " > {log:q} 2>&1"

@@ -72,19 +72,19 @@ rule generate:
         state=f"{RESULTS}/.state",
     shell:
         "{PYTHON[llm]} scripts/generate.py"
-        " --seeds {input.seeds}"
-        " --prompt {input.prompt}"
+        " --seeds {input.seeds:q}"
+        " --prompt {input.prompt:q}"
         " {params.demonstration}"
-        " --model $(dirname {input.model})"
-        " --shard {wildcards.shard}"
-        " --shards {params.shards}"
+        ' --model "$(dirname {input.model:q})"'
+        " --shard {wildcards.shard:q}"
+        " --shards {params.shards:q}"
         " {params.sampling}"
-        " --batch-size {resources.batch_size}"
-        " --threads {threads}"
-        " --state {params.state}"
-        " --output {output.outputs}"
-        " --manifest {output.manifest}"
-        " > {log} 2>&1"
+        " --batch-size {resources.batch_size:q}"
+        " --threads {threads:q}"
+        " --state {params.state:q}"
+        " --output {output.outputs:q}"
+        " --manifest {output.manifest:q}"
+        " > {log:q} 2>&1"
 
 
 rule parse_rounds:
@@ -109,12 +109,12 @@ rule parse_rounds:
         max_words=config["parsing"]["max_words"],
     shell:
         "{PYTHON[core]} scripts/parse_rounds.py"
-        " --outputs {input.outputs}"
-        " --max-words {params.max_words}"
-        " --dialogues {output.dialogues}"
-        " --rejected {output.rejected}"
-        " --summary {output.summary}"
-        " > {log} 2>&1"
+        " --outputs {input.outputs:q}"
+        " --max-words {params.max_words:q}"
+        " --dialogues {output.dialogues:q}"
+        " --rejected {output.rejected:q}"
+        " --summary {output.summary:q}"
+        " > {log:q} 2>&1"
 
 
 rule sample_turns:
@@ -135,7 +135,7 @@ rule sample_turns:
         turns=flags(config["turns"] | {"seed": config["seed"]}),
     shell:
         "{PYTHON[core]} scripts/sample_turns.py"
-        " --dialogues {input.dialogues}"
+        " --dialogues {input.dialogues:q}"
         " {params.turns}"
-        " --output {output}"
-        " > {log} 2>&1"
+        " --output {output:q}"
+        " > {log:q} 2>&1"

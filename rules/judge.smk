@@ -25,6 +25,21 @@ def judging_memory(wildcards, attempt):
     return model_memory(JUDGE["model"], attempt)
 
 
+def judging_flags(wildcards):
+    """How the judge marks, and with which model."""
+    keys = (
+        "keep",
+        "mode",
+        "temperature",
+        "max_tokens",
+        "engine",
+        "batch_invariant",
+        "note",
+    )
+    model = {key: config["models"][JUDGE["model"]][key] for key in ("dtype", "gpus")}
+    return flags({key: JUDGE[key] for key in keys} | model)
+
+
 rule judge:
     input:
         samples=samples_to_judge,
@@ -49,35 +64,21 @@ rule judge:
         runtime=grows(240),
         batch_size=JUDGE["batch_size"],
     params:
-        judging=flags(
-            {
-                key: JUDGE[key]
-                for key in (
-                    "keep",
-                    "mode",
-                    "temperature",
-                    "max_tokens",
-                    "engine",
-                    "batch_invariant",
-                    "note",
-                )
-            }
-            | {key: config["models"][JUDGE["model"]][key] for key in ("dtype", "gpus")}
-        ),
+        judging=judging_flags,
         state=f"{RESULTS}/.state",
     shell:
         "{PYTHON[llm]} scripts/judge.py"
-        " --samples {input.samples}"
-        " --rubrics {input.rubrics}"
-        " --model $(dirname {input.model})"
+        " --samples {input.samples:q}"
+        " --rubrics {input.rubrics:q}"
+        ' --model "$(dirname {input.model:q})"'
         " {params.judging}"
-        " --prompt {wildcards.prompt}"
-        " --stage {wildcards.stage}"
-        " --batch-size {resources.batch_size}"
-        " --seed {wildcards.seed}"
-        " --threads {threads}"
-        " --state {params.state}"
-        " --output {output.marks}"
-        " --summary {output.summary}"
-        " --manifest {output.manifest}"
-        " > {log} 2>&1"
+        " --prompt {wildcards.prompt:q}"
+        " --stage {wildcards.stage:q}"
+        " --batch-size {resources.batch_size:q}"
+        " --seed {wildcards.seed:q}"
+        " --threads {threads:q}"
+        " --state {params.state:q}"
+        " --output {output.marks:q}"
+        " --summary {output.summary:q}"
+        " --manifest {output.manifest:q}"
+        " > {log:q} 2>&1"

@@ -57,17 +57,17 @@ rule embed_ed:
         state=f"{RESULTS}/.state",
     shell:
         "{PYTHON[embed]} scripts/embed_texts.py"
-        " --samples {input.samples}"
-        " --model $(dirname {input.model})"
+        " --samples {input.samples:q}"
+        ' --model "$(dirname {input.model:q})"'
         " {params.embedding}"
-        " --batch-tokens {resources.batch_tokens}"
-        " --chunk-texts {resources.chunk_texts}"
-        " --gpus {params.gpus}"
-        " --threads {threads}"
-        " --state {params.state}"
-        " --texts {output.texts}"
-        " --embeddings {output.embeddings}"
-        " > {log} 2>&1"
+        " --batch-tokens {resources.batch_tokens:q}"
+        " --chunk-texts {resources.chunk_texts:q}"
+        " --gpus {params.gpus:q}"
+        " --threads {threads:q}"
+        " --state {params.state:q}"
+        " --texts {output.texts:q}"
+        " --embeddings {output.embeddings:q}"
+        " > {log:q} 2>&1"
 
 
 rule report_novelty:
@@ -105,21 +105,22 @@ rule report_novelty:
         runtime=grows(120),
     params:
         settings=flags(config["report"] | {"embedder": config["scoring"]["model"]}),
+        title="{prompt}, DK {dk}, {selection}, seed {seed}",
     shell:
         "{PYTHON[embed]} scripts/report_novelty.py"
-        " --selected {input.selected}"
-        " --passed {input.passed}"
-        " --kcenter {input.kcenter}"
-        " --embedded $(dirname {input.embedded[0]})"
-        " --train {input.train}"
-        " --train-embedded $(dirname {input.train_embedded[0]})"
-        " --test {input.test}"
-        " --test-embedded $(dirname {input.test_embedded[0]})"
+        " --selected {input.selected:q}"
+        " --passed {input.passed:q}"
+        " --kcenter {input.kcenter:q}"
+        ' --embedded "$(dirname {input.embedded[0]:q})"'
+        " --train {input.train:q}"
+        ' --train-embedded "$(dirname {input.train_embedded[0]:q})"'
+        " --test {input.test:q}"
+        ' --test-embedded "$(dirname {input.test_embedded[0]:q})"'
         " {params.settings}"
-        " --seed {wildcards.seed}"
-        " --title '{wildcards.prompt}, DK {wildcards.dk}, {wildcards.selection}, seed {wildcards.seed}'"
-        " --threads {threads}"
-        " --report {output.report}"
-        " --records {output.records}"
-        " --figures {output.figures}"
-        " > {log} 2>&1"
+        " --seed {wildcards.seed:q}"
+        " --title={params.title:q}"
+        " --threads {threads:q}"
+        " --report {output.report:q}"
+        " --records {output.records:q}"
+        " --figures {output.figures:q}"
+        " > {log:q} 2>&1"

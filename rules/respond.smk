@@ -78,13 +78,13 @@ rule respond:
         state=f"{RESULTS}/.state",
     shell:
         "{PYTHON[llm]} scripts/respond.py"
-        " --inputs {input.samples}"
-        " --model $(dirname {input.model})"
+        " --inputs {input.samples:q}"
+        ' --model "$(dirname {input.model:q})"'
         " {params.sampling}"
-        " --batch-size {resources.batch_size}"
-        " --seed {wildcards.seed}"
-        " --threads {threads}"
-        " --state {params.state}"
-        " --output {output.responses}"
-        " --manifest {output.manifest}"
-        " > {log} 2>&1"
+        " --batch-size {resources.batch_size:q}"
+        " --seed {wildcards.seed:q}"
+        " --threads {threads:q}"
+        " --state {params.state:q}"
+        " --output {output.responses:q}"
+        " --manifest {output.manifest:q}"
+        " > {log:q} 2>&1"

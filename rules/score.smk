@@ -58,18 +58,18 @@ rule embed_texts:
         state=f"{RESULTS}/.state",
     shell:
         "{PYTHON[embed]} scripts/embed_texts.py"
-        " --samples {input.samples}"
-        " --responses {input.responses}"
-        " --model $(dirname {input.model})"
+        " --samples {input.samples:q}"
+        " --responses {input.responses:q}"
+        ' --model "$(dirname {input.model:q})"'
         " {params.embedding}"
-        " --batch-tokens {resources.batch_tokens}"
-        " --chunk-texts {resources.chunk_texts}"
-        " --gpus {params.gpus}"
-        " --threads {threads}"
-        " --state {params.state}"
-        " --texts {output.texts}"
-        " --embeddings {output.embeddings}"
-        " > {log} 2>&1"
+        " --batch-tokens {resources.batch_tokens:q}"
+        " --chunk-texts {resources.chunk_texts:q}"
+        " --gpus {params.gpus:q}"
+        " --threads {threads:q}"
+        " --state {params.state:q}"
+        " --texts {output.texts:q}"
+        " --embeddings {output.embeddings:q}"
+        " > {log:q} 2>&1"
 
 
 rule score_similarity:
@@ -90,8 +90,8 @@ rule score_similarity:
         runtime=grows(30),
     shell:
         "{PYTHON[core]} scripts/score_similarity.py"
-        " --responses {input.responses}"
-        " --texts {input.texts}"
-        " --embeddings {input.embeddings}"
-        " --output {output}"
-        " > {log} 2>&1"
+        " --responses {input.responses:q}"
+        " --texts {input.texts:q}"
+        " --embeddings {input.embeddings:q}"
+        " --output {output:q}"
+        " > {log:q} 2>&1"

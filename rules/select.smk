@@ -37,12 +37,12 @@ rule select_quality:
         rule=config["selection"]["quality_rule"],
     shell:
         "{PYTHON[core]} scripts/select_quality.py"
-        " --samples {input.samples}"
-        " --similarity {input.similarity}"
-        " --threshold {wildcards.dk}"
-        " --rule {params.rule}"
-        " --output {output}"
-        " > {log} 2>&1"
+        " --samples {input.samples:q}"
+        " --similarity {input.similarity:q}"
+        " --threshold {wildcards.dk:q}"
+        " --rule {params.rule:q}"
+        " --output {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule draw_samples:
@@ -62,11 +62,11 @@ rule draw_samples:
         runtime=grows(20),
     shell:
         "{PYTHON[core]} scripts/draw_samples.py"
-        " --samples {input.samples}"
-        " --as-many-as {input.passed}"
-        " --seed {wildcards.seed}"
-        " --output {output}"
-        " > {log} 2>&1"
+        " --samples {input.samples:q}"
+        " --as-many-as {input.passed:q}"
+        " --seed {wildcards.seed:q}"
+        " --output {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule select_diverse:
@@ -91,13 +91,13 @@ rule select_diverse:
         rule=config["selection"]["diversity_rule"],
     shell:
         "{PYTHON[embed]} scripts/select_diverse.py"
-        " --samples {input.samples}"
-        " --texts {input.texts}"
-        " --embeddings {input.embeddings}"
-        " --method {wildcards.selection}"
-        " --ratio {params.ratio}"
-        " --rule {params.rule}"
-        " --seed {wildcards.seed}"
-        " --threads {threads}"
-        " --output {output}"
-        " > {log} 2>&1"
+        " --samples {input.samples:q}"
+        " --texts {input.texts:q}"
+        " --embeddings {input.embeddings:q}"
+        " --method {wildcards.selection:q}"
+        " --ratio {params.ratio:q}"
+        " --rule {params.rule:q}"
+        " --seed {wildcards.seed:q}"
+        " --threads {threads:q}"
+        " --output {output:q}"
+        " > {log:q} 2>&1"

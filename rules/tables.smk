@@ -36,10 +36,9 @@ def table_cells(wildcards):
 def rows_as_flags(table):
     """The note, whether cells may be missing, and each row as --row BASE TRAINING_SET TITLE PAPER_ROW, in the table's order."""
     words = [flags({"note": config["note"], "partial": config["tables"]["partial"]})]
-    words += [
-        f"--row {row.base} {row.training_set} {shlex.quote(row.title)} {shlex.quote(row.paper_row or '')}"
-        for row in table_rows(table)
-    ]
+    for row in table_rows(table):
+        place = [row.base, row.training_set, row.title, row.paper_row or ""]
+        words.append(shlex.join(["--row", *place]))
     return " ".join(words)
 
 
@@ -99,10 +98,10 @@ rule make_table:
         cells=f"{RESULTS}/cells",
     shell:
         "{PYTHON[core]} scripts/make_table.py"
-        " --table {wildcards.table}"
-        " --cells {params.cells}/{wildcards.table}"
+        " --table {wildcards.table:q}"
+        " --cells {params.cells:q}/{wildcards.table:q}"
         " {params.rows}"
-        " --csv {output.csv}"
-        " --markdown {output.markdown}"
-        " --latex {output.latex}"
-        " > {log} 2>&1"
+        " --csv {output.csv:q}"
+        " --markdown {output.markdown:q}"
+        " --latex {output.latex:q}"
+        " > {log:q} 2>&1"

@@ -11,18 +11,6 @@ Makes:
     <results>/human/judgements.jsonl
 """
 
-TAKEN = "|".join(
-    [
-        r"ed/test_ids\.json",
-        r"responses/[^ ]+/test\.jsonl",
-        r"selected/[^ ]+\.counts\.json",
-        r"metrics/[^ ]+-bertscore\.json",
-        r"judged/[^ ]+\.summary\.json",
-        r"synthetic/[^ ]+/parse_summary\.json",
-        r"human/judgements\.jsonl",
-    ]
-)
-
 
 localrules:
     take_archived,
@@ -43,13 +31,13 @@ rule take_archived:
     output:
         "<results>/{archived}",
     wildcard_constraints:
-        archived=TAKEN,
+        archived=archive.KINDS,
     container:
         image("core")
     params:
         archive=config["archive"],
     shell:
         "{PYTHON[core]} scripts/take_archived.py"
-        " --archive {params.archive}"
-        " --file {wildcards.archived}"
-        " --output {output}"
+        " --archive {params.archive:q}"
+        " --file {wildcards.archived:q}"
+        " --output {output:q}"

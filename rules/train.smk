@@ -86,10 +86,10 @@ rule mix_training_set:
         synthetic=synthetic_flag,
     shell:
         "{PYTHON[core]} scripts/mix_training_set.py"
-        " --ed {input.ed}"
+        " --ed {input.ed:q}"
         " {params.synthetic}"
-        " --output {output}"
-        " > {log} 2>&1"
+        " --output {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule train_model:
@@ -118,13 +118,13 @@ rule train_model:
         state=f"{RESULTS}/.state",
     shell:
         "{PYTHON[train]} scripts/train_model.py"
-        " --base $(dirname {input.base})"
-        " --data {input.data}"
+        ' --base "$(dirname {input.base:q})"'
+        " --data {input.data:q}"
         " {params.recipe}"
-        " --save-steps {resources.save_steps}"
-        " --seed {wildcards.seed}"
-        " --gpus {params.gpus}"
-        " --threads {threads}"
-        " --state {params.state}"
-        " --output $(dirname {output})"
-        " > {log} 2>&1"
+        " --save-steps {resources.save_steps:q}"
+        " --seed {wildcards.seed:q}"
+        " --gpus {params.gpus:q}"
+        " --threads {threads:q}"
+        " --state {params.state:q}"
+        ' --output "$(dirname {output:q})"'
+        " > {log:q} 2>&1"

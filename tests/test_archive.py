@@ -1,12 +1,19 @@
 """An archive of a run: what goes in comes out, checked, and nothing else."""
 
 import json
+import re
+import string
+from pathlib import PurePosixPath
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from synth_empathy import archive
 from synth_empathy.errors import UserError
 
+#: A SHA-256 as far as its form goes.
+HASH = "0" * 64
 NAMES = ["responses/b/ed/seed0/test.jsonl", "selected/prompt2/dk60/kcenter/seed0.counts.json"]
 
 
@@ -34,18 +41,51 @@ def test_a_file_that_is_not_there_is_named_with_what_is(packed, tmp_path):
     assert "tables: partial: true" in caught.value.hint and not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("change", [lambda path: path.write_text("other\n"), lambda path: path.unlink()])
-def test_a_file_that_changed_is_refused(packed, tmp_path, change):
-    change(packed / NAMES[0])
+def test_a_file_that_changed_is_refused(packed, tmp_path):
+    (packed / NAMES[0]).write_text("other\n")
     with pytest.raises(UserError, match="its SHA-256 differs"):
         archive.take(packed, NAMES[0], tmp_path / "out")
 
 
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_is_no_file_is_refused(packed, tmp_path, folder):
+    (packed / NAMES[0]).unlink()
+    if folder:
+        (packed / NAMES[0]).mkdir()
+    with pytest.raises(UserError, match=f"has no file {NAMES[0]}, which its index names"):
+        archive.take(packed, NAMES[0], tmp_path / "out")
+
+
+@pytest.mark.parametrize("place", [NAMES[0], "responses/b", "responses"])
+def test_a_link_is_refused_even_to_the_same_content(packed, tmp_path, place):
+    (packed / place).rename(tmp_path / "elsewhere")
+    (packed / place).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=f"{place} is a symbolic link"):
+        archive.take(packed, NAMES[0], tmp_path / "out")
+    with pytest.raises(UserError, match=f"holds '{place}', which is no file of this archive"):
+        repack(tmp_path, NAMES)
+    assert not (tmp_path / "out").exists() and (packed / "archive.json").is_file()
+
+
+def test_the_archive_itself_may_be_a_link(packed, tmp_path):
+    (tmp_path / "link").symlink_to(packed)
+    archive.take(tmp_path / "link", NAMES[0], tmp_path / "out")
+    assert (tmp_path / "out").read_text() == f"content of {NAMES[0]}\n"
+
+
 @pytest.mark.parametrize(
-    "index", ["[]", '{"format": 2, "files": {}}', '{"format": 1, "files": {"../../etc/passwd": "0"}}', '{"format": 1, "files": {"/etc/x": "0"}}']
-)
+    "index",
+    [
+        [], 1, None, {"format": 1}, {"format": 2, "files": {}}, {"format": True, "files": {}},
+        {"format": "1", "files": {}},
+        {"format": 1, "files": []}, {"format": 1, "files": {"a": 1}}, {"format": 1, "files": {"a": None}},
+        {"format": 1, "files": {"a": "0"}}, {"format": 1, "files": {"a": HASH + "\n"}},
+        {"format": 1, "files": {"a": "g" * 64}},
+        {"format": 1, "files": {"../../etc/passwd": HASH}}, {"format": 1, "files": {"/etc/x": HASH}},
+    ],
+)  # fmt: skip
 def test_an_index_of_another_form_or_that_leads_elsewhere_is_refused(packed, tmp_path, index):
-    (packed / "archive.json").write_text(index)
+    (packed / "archive.json").write_text(json.dumps(index))
     with pytest.raises(UserError, match="is not an archive's index"):
         archive.take(packed, NAMES[0], tmp_path / "out")
     with pytest.raises(UserError, match="is not an archive: it has no archive.json"):
@@ -56,3 +96,134 @@ def test_what_is_not_made_is_not_packed(tmp_path):
     with pytest.raises(UserError, match=r"there is no .*gone.jsonl"):
         archive.pack("paper", {"gone.jsonl": tmp_path / "gone.jsonl"}, tmp_path / "kept")
     assert not (tmp_path / "kept/archive.json").exists()
+
+
+def read(tmp_path, *names):
+    """Read an index with these names."""
+    (tmp_path / "archive.json").write_text(json.dumps({"format": 1, "run": "x", "files": dict.fromkeys(names, HASH)}))
+    return archive.read_index(tmp_path)
+
+
+#: Characters of a name, and strings that are not made of them alone.
+ALPHABET = string.ascii_letters + string.digits + "._+/-"
+PARTS = st.text(st.sampled_from(ALPHABET.replace("/", "")), min_size=1, max_size=12)
+PLAIN = PARTS.filter(lambda part: part[0] not in "-.")
+GOOD = st.lists(PLAIN, min_size=1, max_size=5).map("/".join)
+MEANT = st.text(st.characters(exclude_characters=ALPHABET), min_size=1, max_size=3)
+
+
+@given(name=GOOD.filter(lambda name: name.casefold() != "archive.json"))
+def test_a_plain_name_is_taken(tmp_path_factory, name):
+    assert list(read(tmp_path_factory.mktemp("archive"), name)) == [name]
+
+
+@given(before=st.text(st.sampled_from(ALPHABET)), meant=MEANT, after=st.text(st.sampled_from(ALPHABET)))
+def test_a_name_with_any_other_character_is_refused_in_plain_ascii(tmp_path_factory, before, meant, after):
+    with pytest.raises(UserError, match="the name .* has other characters than letters") as caught:
+        read(tmp_path_factory.mktemp("archive"), before + meant + after)
+    said = str(caught.value)
+    assert ascii(before + meant + after) in said and not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", said)
+
+
+@given(name=st.text(st.sampled_from(ALPHABET), max_size=30))
+def test_what_is_taken_stays_below_the_archives_folder(tmp_path_factory, name):
+    folder = tmp_path_factory.mktemp("archive")
+    try:
+        read(folder, name)
+    except UserError:
+        return
+    path = PurePosixPath(name)
+    assert str(path) == name and not path.is_absolute() and not {"..", "."} & set(path.parts)
+    assert (folder / name).resolve() == folder.resolve() / name and not any(part[0] == "-" for part in path.parts)
+
+
+@pytest.mark.parametrize(
+    ("names", "fault"),
+    [
+        ([""], "the name '' is empty"),
+        (["/etc/x"], "'/etc/x' is absolute"),
+        (["a//b"], "has an empty part"),
+        (["a/"], "has an empty part"),
+        (["./a"], "has an empty part, . or .."),
+        (["a/../b"], "has an empty part, . or .."),
+        (["-rf"], "begins with a dash"),
+        (["a/-o"], "begins with a dash"),
+        (["a\n"], r"the name 'a\\n' has other characters"),
+        (["a/.b.7.partial"], "half written"),
+        (["Archive.json"], "the index's own"),
+        (["a" * 201], "is too long"),
+        (["/".join("ab" * 340)], "is too long"),
+        (["Ed/a", "ed/A"], "the names 'Ed/a' and 'ed/A' are one file"),
+        (["a/b/c", "A/B"], "the name 'A/B' is a file and the folder of 'a/b/c'"),
+    ],
+)
+def test_a_name_that_no_archive_has_is_refused_by_name(tmp_path, names, fault):
+    with pytest.raises(UserError, match=fault) as caught:
+        read(tmp_path, *names)
+    assert caught.value.hint
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=f"an archive cannot hold .*{fault}"):
+        archive.pack("paper", dict.fromkeys(names, tmp_path / "file"), tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
+
+
+def repack(tmp_path, names):
+    """Pack some of the fixture's files again, into the same folder."""
+    return archive.pack("paper", {name: tmp_path / "results/paper" / name for name in names}, tmp_path / "kept")
+
+
+def held(folder):
+    """Every file and folder below a folder."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_packing_again_leaves_nothing_of_before(packed, tmp_path, indexed):
+    """Snakemake deletes the index first, so it must not be what tells old files from a user's."""
+    for partial in (".archive.json.77.partial", "responses/b/ed/seed0/.test.jsonl.12.partial", "gone/.x.partial"):
+        (packed / partial).parent.mkdir(exist_ok=True)
+        (packed / partial).write_text("half")
+    if not indexed:
+        (packed / "archive.json").unlink()
+    repack(tmp_path, NAMES[:1])
+    folders = ["responses", "responses/b", "responses/b/ed", "responses/b/ed/seed0"]
+    assert held(packed) == ["archive.json", *folders, NAMES[0]]
+    assert list(archive.read_index(packed)) == NAMES[:1]
+
+
+def test_names_of_an_earlier_index_go_whatever_their_kind(packed, tmp_path):
+    (packed / "other.txt").write_text("x")
+    index = json.loads((packed / "archive.json").read_text())
+    index["files"]["other.txt"] = HASH
+    (packed / "archive.json").write_text(json.dumps(index))
+    repack(tmp_path, NAMES)
+    assert not (packed / "other.txt").exists() and list(archive.read_index(packed)) == NAMES
+
+
+def test_a_file_that_no_packing_made_is_refused_and_nothing_is_lost(packed, tmp_path):
+    (packed / "notes\x1b.txt").write_text("mine")
+    before = held(packed)
+    with pytest.raises(UserError, match=r"holds 'notes\\x1b.txt', which is no file of this archive"):
+        repack(tmp_path, NAMES[:1])
+    assert held(packed) == before
+    (packed / "notes\x1b.txt").unlink()
+    with pytest.raises(UserError, match="lies in the archive's own folder"):
+        archive.pack("paper", {NAMES[0]: packed / NAMES[0]}, packed)
+    assert (packed / NAMES[0]).is_file()
+
+
+def test_an_archive_runs_nothing_on_the_reviewers_machine(checkout, tmp_path):
+    """Its names become targets of the workflow; one with a command in it ends the call before anything is planned."""
+    name = "synthetic/a$(touch\tPWNED)b/parse_summary.json"
+    folder = tmp_path / "given"
+    (folder / name).parent.mkdir(parents=True)
+    (folder / name).write_text("{}")
+    files = {name: archive.sha256_of(folder / name)}
+    (folder / "archive.json").write_text(json.dumps({"format": 1, "run": "paper", "files": files}))
+    (checkout.folder / "partial.yaml").write_text("tables: {partial: true}\n")
+    overlay = ["--configfile", "partial.yaml", "--config", f"archive={folder}", "run=review", "--", "reviewer"]
+    for words in (["-n"], ["--cores", "2"]):
+        done = checkout.snakemake(*words, *overlay)
+        said = done.stdout + done.stderr
+        assert done.returncode == 1 and ascii(name) in said and "What to do" in said and "Traceback" not in said, said
+    assert not [*checkout.folder.rglob("PWNED"), *tmp_path.rglob("PWNED")]

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from synth_empathy import settings
 from synth_empathy.errors import UserError
@@ -56,8 +57,6 @@ def test_the_schema_knows_exactly_the_shipped_keys(repository, shipped):
 
 
 def test_the_schema_is_one(repository):
-    from jsonschema import Draft202012Validator
-
     schema = yaml.safe_load((repository / "config" / "schema.yaml").read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
 
@@ -249,3 +248,59 @@ def test_training_sets_are_taken_apart():
     assert settings.TRAINING_SET.fullmatch("ed+prompt2-draw60-none")["quality"] == "draw60"
     for other in ("ed", "none", "ed+prompt2-dk60-", "ed+prompt2-dk-kcenter", "ed+-dk60-kcenter", "ed+prompt2-dk60-kcenter2"):
         assert settings.TRAINING_SET.fullmatch(other) is None
+
+
+#: What no value may hold, and where: in text, in a path, in front.
+CONTROLS = ["\x00", "\x1b", "\x7f", "\x85", "\ud800"]
+PATHS = ["models_dir", "archive", "environments/core", "ed/folder", "prompts/prompt1", "generation/demonstration"]
+PATHS += ["human/judgements", "baselines/seek/data", "baselines/seek/environment", "baselines/seek/results", "judge/criteria/empathy"]
+TEXTS = ["note", "judge/note", "zero_shot/system", "dialogue/system", "systems/ours/title", "ed/url", "baselines/seek/train"]
+NAMES = ["run", "systems/ours/base", "baselines/seek/image", "evaluation/bertscore/model"]
+
+
+@pytest.fixture(scope="module")
+def faults_at(shipped):
+    """What the schema says of a value in a place of the shipped configuration; it is read once, unlike in schema_faults."""
+    validator = Draft202012Validator(yaml.safe_load(settings.SCHEMA.read_text(encoding="utf-8")))
+
+    def faults(place, value):
+        said = map(settings.explain, validator.iter_errors(changed(shipped, place, value)))
+        return [fault for fault in said if fault.startswith(place.replace("/", ": "))]
+
+    return faults
+
+
+@pytest.mark.parametrize("place", [*PATHS, *TEXTS, *NAMES])
+def test_no_value_moves_a_terminal_and_no_path_a_command_line(faults_at, place):
+    signs = [*CONTROLS, *(["\n", "{a}", "<results>"] if place in PATHS else []), *(["\n", " "] if place in NAMES else [])]
+    for sign in signs:
+        for value in (f"a{sign}", f"a{sign}b", f"{sign}b"):
+            [said] = faults_at(place, value)
+            assert said.isprintable(), said
+    if place in PATHS or place.endswith("title"):
+        assert faults_at(place, "-o")
+    if place not in NAMES:
+        assert not faults_at(place, "a folder's $(name); `x` | & * ~ # \" é")
+
+
+def test_a_folder_of_images_is_plain_since_snakemake_does_not_quote_it(faults_at):
+    for value in ("a b", "$(x)", "`x`", "a;b", "-x", "~", "a\n", "", "a'b"):
+        assert faults_at("image_folder", value), value
+    for value in ("/shared/sif-1.0", "containers/sif", None):
+        assert not faults_at("image_folder", value)
+
+
+def test_every_pattern_takes_the_end_for_the_end(repository):
+    """``$`` lets a line end follow, and so a value that a path or a flag ends in."""
+    for path in [*repository.glob("config/*.yaml"), *repository.glob("resources/**/*.yaml")]:
+        for pattern in patterns_in(yaml.safe_load(path.read_text(encoding="utf-8"))):
+            assert pattern.startswith("^") and pattern.endswith("\\Z"), (path, pattern)
+
+
+def patterns_in(part):
+    """Every pattern of a schema."""
+    if isinstance(part, dict):
+        if isinstance(part.get("pattern"), str):
+            yield part["pattern"]
+        for value in part.values():
+            yield from patterns_in(value)

@@ -135,7 +135,7 @@ def test_a_reviewer_of_the_papers_run_asks_no_model_and_takes_every_file_of_the_
 def kept(checkout, *names):
     """An archive's index with these names, all that a dry-run needs; the words that give it."""
     (checkout.folder / "kept").mkdir(exist_ok=True)
-    (checkout.folder / "kept/archive.json").write_text(json.dumps({"format": 1, "run": "paper", "files": dict.fromkeys(names, "0")}))
+    (checkout.folder / "kept/archive.json").write_text(json.dumps({"format": 1, "run": "paper", "files": dict.fromkeys(names, "0" * 64)}))
     return ["--config", "archive=kept", "run=review", "--"]
 
 
@@ -198,13 +198,13 @@ def test_what_every_seed_gives_alike_is_made_once(dry_run, checkout):
 def test_the_papers_run_names_its_engine_its_sampling_and_its_gpus(checkout):
     plan = checkout.snakemake("-n", "-p", "results/paper/synthetic/prompt2/outputs/7.jsonl").stdout
     for words in (
-        "--engine vllm",
+        "--engine=vllm",
         "--batch-invariant",
-        "--gpus 8",
-        "--passes 5",
-        "--temperature 0.8",
-        "--top-p 0.9",
-        "--max-tokens 300",
+        "--gpus=8",
+        "--passes=5",
+        "--temperature=0.8",
+        "--top-p=0.9",
+        "--max-tokens=300",
         "--shard 7",
         "--shards 16",
         "gpu=8",
@@ -216,7 +216,7 @@ def test_the_papers_run_names_its_engine_its_sampling_and_its_gpus(checkout):
 def test_the_demo_runs_vllm_on_a_cpu_by_an_overlay(checkout):
     words = ["-n", "-p", "--configfile", "config/demo.yaml", "config/vllm-cpu.yaml", "--"]
     plan = checkout.snakemake(*words, "results/demo-vllm/responses/smollm2-135m/none/seed0/test.jsonl").stdout
-    assert ".venv-vllm/bin/python scripts/respond.py" in plan and "--engine vllm" in plan and "--gpus 0" in plan
+    assert ".venv-vllm/bin/python scripts/respond.py" in plan and "--engine=vllm" in plan and "--gpus=0" in plan
     assert ".venv/bin/python scripts/fetch_model.py" in plan  # vllm's environment has not what converts models
     assert ".venv-vllm/bin/python scripts/generate.py" in checkout.snakemake(*words, "results/demo-vllm/synthetic/prompt2/outputs/0.jsonl").stdout
 

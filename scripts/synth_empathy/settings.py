@@ -70,7 +70,9 @@ def explain(error: ValidationError) -> str:
         kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
         return f"{place}: {error.instance!r} is of the wrong type; it must be {' or '.join(kinds)}"
     if error.validator == "pattern":
-        return f"{place}: {error.instance!r} does not have the form {error.validator_value}"
+        right = error.schema.get("description")
+        form = f"is not {right}" if right else f"does not have the form {error.validator_value}"
+        return f"{place}: {error.instance!r} {form}"
     return f"{place}: {error.message}"
 
 
