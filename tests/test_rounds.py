@@ -1,10 +1,13 @@
 """From a generator's text to rounds and samples: texts as models write them, and random rounds written out and read back."""
 
 import hashlib
+import itertools
 import json
+import re
+import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from synth_empathy import rounds
@@ -183,6 +186,89 @@ def test_any_text_is_read_without_a_fault(text, cut):
     for turn in (turn for pair in pairs(parsed) for turn in pair):
         assert turn == " ".join(turn.split())
         assert any(character.isalnum() for character in turn)
+
+
+# The patterns that the parser had before its time grew as a text's length does: slow, and the reference for the others
+
+OLD_NUMBER = r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten)"
+OLD_LABEL = re.compile(
+    rf"^[\s>*#_\-]*(?:(?:round\s*)?{OLD_NUMBER}[ \t*_]*[:.)\-][ \t*_]*)?(round|context|response)[ \t*_]*{OLD_NUMBER}?[ \t*_]*:[ \t*_]*",
+    re.IGNORECASE | re.MULTILINE,
+)
+OLD_BARE_ROUND = re.compile(rf"^[\s>*#_\-]*round\s*{OLD_NUMBER}[\s*_.:]*$", re.IGNORECASE | re.MULTILINE)
+OLD_SPEAKER = re.compile(r"\b(context|response|speaker|listener|user|assistant)\s*:", re.IGNORECASE)
+
+#: What the patterns are made of; "ſ" and "ı" are an s and an i where case does not count.
+TOKENS = [
+    *"\n \t*_>#-.:)1x\"[]", "\n\n", "**", "12", "One", "six", "round", "Round ", "Context", "context:", "Response", "RESPONSE:", "ſ", "ı",
+    "\x1c", "\x85", "\u2028", "\r\n", "٣", "“", "”", "Speaker", "user:", "word ", "Context: a\n", "Response: b\n", "Round 1\n",
+]  # fmt: skip
+HARD = st.lists(st.sampled_from(TOKENS), max_size=24).map("".join)
+
+
+@settings(max_examples=600, deadline=None)
+@given(HARD)
+@example("\n\n - \n#Round 1\n\n**Context:** a\n\n\n2. Response: b")
+@example("Round 1\n\nRound 2 . \n * \nround\n\n3: response 4 : a")
+@example("round 1: round 2: context: a\nround 1: x\nround 1 one: y")
+def test_labels_and_headers_are_found_where_the_slow_patterns_find_them(text):
+    headed = OLD_BARE_ROUND.sub("round:", text)
+    assert rounds.BARE_ROUND.sub(rounds.as_label, text) == headed
+    expected = [(found.span(), found[1]) for found in OLD_LABEL.finditer(headed)]
+    assert [(found.span(), found[1]) for found in rounds.LABEL.finditer(headed) if found[1]] == expected
+    assert [found.span() for found in rounds.SPEAKER.finditer(text)] == [found.span() for found in OLD_SPEAKER.finditer(text)]
+
+
+def around_a_label(before, label, after):
+    """A label among much markup, as the parts of ``spelt``."""
+    return [(before, 0.5), (label, 0), (after, 0.5)]
+
+
+def around_a_header(before, inside, after):
+    """A round's header that does not end its line, likewise."""
+    return [("\n", 0.3), (before, 0), ("round", 0), (inside, 0.3), ("1", 0), (after, 0.3), ("x", 0)]
+
+
+#: Families of texts: every token, and every two, over and over; one behind another; and what the old patterns took longest for.
+LONG = 8000
+HOSTILE = {
+    "over and over": [[(one + other, 1)] for one, other in itertools.product(TOKENS, ["", *TOKENS])],
+    "behind another": [[(one, 0), (other, 1)] for one, other in itertools.product(TOKENS, TOKENS)],
+    "around a label": list(map(around_a_label, *zip(*itertools.product("\n *-", ["Context", "Round", "1"], "\n* 1:")))),
+    "around a header": list(map(around_a_header, *zip(*itertools.product("* -", "\n *", "\n *.")))),
+}
+
+
+def spelt(parts, length):
+    """A text of some length: each part over and over for its share of it, at least once."""
+    return "".join(part * max(1, int(share * length / len(part))) for part, share in parts)
+
+
+def seconds(text, runs):
+    """The shortest time of several to parse a text."""
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        parse_rounds(text, "stop", LIMIT)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+@pytest.mark.parametrize("family", HOSTILE)
+def test_the_time_grows_as_the_text_does(family):
+    """Of 8 times the text: 8 times as long where growth is linear, 64 times where it is quadratic.
+
+    Times under 20 ms are not compared: a quadratic pattern takes some 50 ms and more for so many characters, and the
+    parser a few at most.
+    """
+    for parts in HOSTILE[family]:
+        if seconds(spelt(parts, LONG), 1) > 0.02:
+            short, long = (seconds(spelt(parts, length), 7) for length in (LONG // 8, LONG))
+            assert long < 0.02 or long < 30 * short, f"{parts}: {short:.4f} s grow to {long:.4f} s"
+
+
+def test_the_output_that_took_22_seconds_is_parsed_at_once():
+    assert seconds("\n" * 800 + "Context" + "*" * 3200, 1) < 1
 
 
 # By the command line: what the counts say of who wrote the outputs

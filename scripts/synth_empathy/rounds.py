@@ -18,15 +18,24 @@ REASONS = {
     "runs_on": "a turn longer than the limit of words, or one that holds further speakers",
 }
 
-# "Round 2:", "**Context:**", "- Response 1:", "Round One: Context:", "1. Context:"; the label starts a line, perhaps behind markup. What follows it is taken
-# up to the line's end only: the next line's markup belongs to the next label.
-NUMBER = r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten)"
+# "Round 2:", "**Context:**", "- Response 1:", "Round One: Context:", "1. Context:"; the label starts a line, perhaps
+# behind markup. What follows it is taken up to the line's end only: the next line's markup belongs to the next label.
+#
+# Texts are a model's and may be anything, so the time that they take must grow as their length does. No two parts that
+# may repeat can share a character (possessive: what one took, it never gives back), and a run of lines of markup is read
+# once: where no label follows it, the pattern matches the run itself, with an empty group, and the search goes on behind
+# it. Tried anew from every line of the run, as a pattern with the label alone is, n empty lines cost n * n / 2 steps.
+MARKUP = r"^[\s>*#_\-]*+"
+INNER = r"[ \t*_]*+"
+NUMBER = r"(?:\d++|one|two|three|four|five|six|seven|eight|nine|ten)"
+NUMBERED = rf"(?:(?:round\s*+)?{NUMBER}{INNER}[:.)\-]{INNER})?"
 LABEL = re.compile(
-    rf"^[\s>*#_\-]*(?:(?:round\s*)?{NUMBER}[ \t*_]*[:.)\-][ \t*_]*)?(round|context|response)[ \t*_]*{NUMBER}?[ \t*_]*:[ \t*_]*",
+    rf"{MARKUP}(?:{NUMBERED}(round|context|response){INNER}(?:{NUMBER}{INNER})?:{INNER}|)",
     re.IGNORECASE | re.MULTILINE,
 )
-BARE_ROUND = re.compile(rf"^[\s>*#_\-]*round\s*{NUMBER}[\s*_.:]*$", re.IGNORECASE | re.MULTILINE)
-SPEAKER = re.compile(r"\b(context|response|speaker|listener|user|assistant)\s*:", re.IGNORECASE)
+# The end gives characters back, once for each run: a header ends with its line, and blank lines behind it are its own.
+BARE_ROUND = re.compile(rf"{MARKUP}(?:(round)\s*+{NUMBER}[\s*_.:]*$|)", re.IGNORECASE | re.MULTILINE)
+SPEAKER = re.compile(r"\b(context|response|speaker|listener|user|assistant)\s*+:", re.IGNORECASE)
 PARAGRAPH = re.compile(r"\n\s*\n")
 
 
@@ -65,8 +74,8 @@ def parse_rounds(text: str, finish: str, max_words: int) -> Parsed:
 
 def labelled_turns(text: str) -> list[tuple[str, str]]:
     """The (label, text) of each Context and Response, in order; a turn is the paragraph behind its label."""
-    text = BARE_ROUND.sub("round:", text)
-    marks = list(LABEL.finditer(text))
+    text = BARE_ROUND.sub(as_label, text)
+    marks = [found for found in LABEL.finditer(text) if found[1]]
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
     turns = []
     for mark, end in zip(marks, ends):
@@ -75,6 +84,11 @@ def labelled_turns(text: str) -> list[tuple[str, str]]:
             paragraph = PARAGRAPH.split(text[mark.end() : end].strip(), maxsplit=1)[0]
             turns.append((label, clean_turn(paragraph)))
     return turns
+
+
+def as_label(found: re.Match[str]) -> str:
+    """A round's header in the form of a label; lines of markup that no header follows stay as they are."""
+    return "round:" if found[1] else found[0]
 
 
 def clean_turn(text: str) -> str:
