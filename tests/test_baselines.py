@@ -1,6 +1,7 @@
 """Baselines by their authors' code: the rules, run for real on a stand-in repository that looks like theirs."""
 
 import ast
+import hashlib
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ from synth_empathy.errors import UserError
 MAIN = """
 import argparse, json, os
 flags = argparse.ArgumentParser()
-for name in ("--cuda", "--test"):
+for name in ("--cuda", "--test", "--write_results"):
     flags.add_argument(name, action="store_true")
 for name in ("--save_path", "--model_path", "--seed"):
     flags.add_argument(name)
@@ -27,8 +28,8 @@ if not args.test:
     for iteration, loss in ((900, 3.1), (1200, 2.5), (99, 7.0)):
         with open("%s/STANDIN_%d_%.4f" % (args.save_path, iteration, loss), "w") as file:
             file.write("seed %s, iteration %d" % (args.seed, iteration))
-else:
-    model = open(args.model_path).read()
+if args.test or args.write_results:
+    model = open(args.model_path).read() if args.test else "training with seed " + args.seed
     samples = json.load(open("data/ED/dataset.json"))
     with open(args.save_path + "/results.txt", "w") as file:
         file.write("EVAL\\tLoss\\tPPL\\tAccuracy\\n")
@@ -50,6 +51,8 @@ def repository_of_authors(tmp_path_factory):
     folder.mkdir()
     git(folder, "init", "-q")
     (folder / "main.py").write_text(MAIN)
+    (folder / "save/run").mkdir(parents=True)
+    (folder / "save/run/results.txt").write_text("Greedy:of the repository\nRef:of nobody\n")
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "as published")
     first = git(folder, "rev-parse", "HEAD")
@@ -121,14 +124,35 @@ def test_a_baseline_is_fetched_trained_run_and_read_and_published_outputs_are_re
     assert alignment["aligned"] == 24 and alignment["outputs"] > 24 and len(alignment["sha256"]) == 64
 
 
+TARGET = "results/b/responses/standin/authors/seed0/test.jsonl"
+WROTE = {"train": "main.py --seed 13 --save_path save/run --write_results", "generate": None, "checkpoint": None}
+
+
+def test_where_training_writes_the_results_they_are_taken_and_nothing_is_generated(checkout, overlay):
+    """First the training leaves none: those that the repository holds are not taken in their place."""
+    folder = checkout.folder / "results/b/baselines/standin"
+    logs = [checkout.folder / f"results/b/logs/{rule}/standin.log" for rule in ("train_baseline", "run_baseline")]
+    done = checkout.snakemake(*overlay(**WROTE | {"train": "main.py --seed 13 --save_path save/run"}), TARGET)
+    assert done.returncode == 1
+    said = logs[0].read_text()
+    assert "ended well and made no" in said and "save/run/results.txt" in said and "generate: null, training itself" in said
+    assert not (folder / "checkpoint.txt").exists() and not (folder / "results.txt").exists()
+
+    done = checkout.snakemake(*overlay(**WROTE), TARGET)
+    assert done.returncode == 0, done.stdout + done.stderr
+    samples = [json.loads(line) for line in (checkout.folder / "results/b/ed/test.jsonl").open()]
+    expected = [f"training with seed 13 says {len(sample['history'][-1])} ." for sample in samples]
+    assert [row["prediction"] for row in responses(checkout, "standin/authors/seed0")] == expected
+    assert (folder / "checkpoint.txt").read_text().split("\n")[0] == "save/run/results.txt"
+    assert (folder / "results.txt").read_bytes() == (folder / "code/save/run/results.txt").read_bytes()
+    assert "--test" not in "".join(log.read_text() for log in logs)
+
+
 def test_outputs_that_the_user_has_are_read_and_nothing_is_fetched(checkout, overlay, given):
     done = checkout.snakemake("-n", "-p", *overlay(results=str(given / "results.txt")), "results/b/metrics/standin/authors/seed0/paper.json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"scripts/read_outputs.py --outputs {given / 'results.txt'}" in done.stdout
     assert "_baseline" not in done.stdout and "fetch_" not in done.stdout
-
-
-TARGET = "results/b/responses/standin/authors/seed0/test.jsonl"
 
 
 def test_data_that_is_not_given_is_refused_before_the_first_job(checkout, overlay):
@@ -245,13 +269,44 @@ def test_what_an_interrupted_training_left_is_not_taken_for_its_result(step, tmp
     (tmp_path / "STANDIN_9000_1.0").write_text("of the run before")
     done = step("run_baseline.py", "--code", tmp_path, "--command", "main.py", "--made", "STANDIN_*", "--name-to", tmp_path / "checkpoint.txt")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "checkpoint.txt").read_text() == "STANDIN_10_2.0\n"
+    assert (tmp_path / "checkpoint.txt").read_text() == f"STANDIN_10_2.0\n{hashlib.sha256(b'').hexdigest()}\n"
+
+
+@pytest.mark.parametrize(("ending", "status"), [("os.kill(os.getpid(), 9)", "-9"), ("os._exit(3)", "3")])
+def test_results_that_a_training_wrote_before_it_failed_are_never_taken(step, tmp_path, ending, status):
+    """The first training writes results and dies; the next one writes none."""
+    flags = ["--code", tmp_path, "--command", "main.py", "--made", "results.txt", "--name-to", tmp_path / "checkpoint.txt"]
+    (tmp_path / "main.py").write_text(f"import os\nopen('results.txt', 'w').write('Greedy:half')\n{ending}\n")
+    died = step("run_baseline.py", *flags)
+    assert died.returncode == 1 and f"ended with status {status}" in died.stderr and (tmp_path / "results.txt").exists()
+    (tmp_path / "main.py").write_text("pass\n")
+    wrote_none = step("run_baseline.py", *flags)
+    assert wrote_none.returncode == 1 and "ended well and made no" in wrote_none.stderr
+    assert not (tmp_path / "checkpoint.txt").exists() and not (tmp_path / "results.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("note", "fragment"),
+    [
+        ("results.txt\n" + hashlib.sha256(b"of the training before").hexdigest(), "is not the file any more that training made"),
+        ("gone.txt\n" + "0" * 64, "is not the file any more that training made"),
+        ("results.txt\n", "does not name a file and its hash"),
+        ("", "does not name a file and its hash"),
+    ],
+)
+def test_results_that_changed_since_training_are_refused(step, tmp_path, note, fragment):
+    (tmp_path / "results.txt").write_text("Greedy:a\nRef:b\n")
+    (tmp_path / "checkpoint.txt").write_text(note)
+    flags = ["--code", tmp_path, "--command", "", "--made", "results.txt", "--checkpoint", tmp_path / "checkpoint.txt"]
+    done = step("run_baseline.py", *flags, "--copy-to", tmp_path / "copied.txt")
+    assert done.returncode == 1 and fragment in done.stderr and "What to do: delete" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "copied.txt").exists()
 
 
 def test_the_script_that_runs_in_a_baselines_environment_is_written_for_the_oldest_python(repository):
     tree = ast.parse((repository / "scripts/run_baseline.py").read_text(), feature_version=(3, 6))
     imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
-    assert imported <= {"argparse", "glob", "os", "re", "shlex", "shutil", "subprocess", "sys"}
+    assert imported <= {"argparse", "glob", "hashlib", "os", "re", "shlex", "shutil", "subprocess", "sys"}
     assert not any(isinstance(node, ast.ImportFrom) for node in ast.walk(tree))
 
 
@@ -261,6 +316,7 @@ def test_the_shipped_baselines_plan_five_jobs_each_besides_ed(checkout):
     assert done.returncode == 0, done.stdout + done.stderr
     for rule in ("fetch_repository", "prepare_baseline", "train_baseline", "run_baseline", "read_outputs"):
         assert done.stdout.count(f"rule {rule}:") == 3
-    assert "rule respond" not in done.stdout and "fetch_model" not in done.stdout and done.stdout.count("gpu=1") == 6
+    assert "--test" not in "".join(line for line in done.stdout.splitlines() if ".venv-case" in line)  # CASE's would answer untrained
+    assert "rule respond" not in done.stdout and "fetch_model" not in done.stdout and done.stdout.count("gpu=1") == 5
     for words in (*(f".venv-{baseline}/bin/python scripts/run_baseline.py" for baseline in shipped), "--seed 42", "--seed 13", "--model escm"):
         assert words in done.stdout
