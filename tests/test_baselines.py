@@ -1,10 +1,13 @@
 """Baselines by their authors' code: the rules, run for real on a stand-in repository that looks like theirs."""
 
 import ast
+import functools
 import hashlib
+import http.server
 import json
 import os
 import subprocess
+import threading
 
 import pytest
 import yaml
@@ -240,6 +243,57 @@ def test_where_commits_are_not_given_out_one_at_a_time_the_whole_repository_is_c
 def test_a_repository_that_is_none_is_refused(step, tmp_path):
     done = step("fetch_repository.py", "--repository", tmp_path / "nothing", "--commit", "0123abc", "--output", tmp_path / "fetched")
     assert done.returncode == 1 and "git clone failed" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def served(repository_of_authors, tmp_path_factory):
+    """The repository over HTTP, as a plain server of files gives it out, which asks nobody's name; returns its address."""
+    folder = tmp_path_factory.mktemp("served")
+    git(folder, "clone", "-q", "--bare", str(repository_of_authors[0]), str(folder / "standin.git"))
+    git(folder / "standin.git", "update-server-info")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}/standin.git"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_password_in_an_address_is_in_no_log_and_in_nothing_that_is_fetched(served, repository_of_authors, step, tmp_path):
+    """By a whole hash, which this server does not give out, so that what git says of that is in the log, too."""
+    _, first, second = repository_of_authors
+    flags = ["--repository", f"http://me:secret@{served}", "--output", tmp_path / "fetched", "--commit"]
+    done = step("fetch_repository.py", *flags, second)
+    assert done.returncode == 0, done.stderr
+    assert "git fetch failed" in done.stdout and f"http://***@{served} at {second}" in done.stdout
+    assert json.loads((tmp_path / "fetched/manifest.json").read_text())["repository"] == f"http://***@{served}"
+    assert git(tmp_path / "fetched/code", "remote", "get-url", "origin") == f"http://***@{served}"
+    assert (tmp_path / "fetched/code/main.py").read_text().startswith("raise SystemExit")
+    left = [path for path in (tmp_path / "fetched").rglob("*") if path.is_file() and b"secret" in path.read_bytes()]
+    assert not left and "secret" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("address", ["http://me:secret@{}x", "http://{}x?token=secret", "http://me:sec/secret@{}"])
+def test_a_password_is_in_nothing_that_git_says_as_it_fails(served, address, tmp_path):
+    with pytest.raises(UserError, match="git clone failed: ") as refused:
+        baselines.fetch(address.format(served), "0123abc", tmp_path / "code")
+    assert "secret" not in str(refused.value)
+
+
+def test_what_git_says_need_not_be_utf8(tmp_path, monkeypatch):
+    (tmp_path / "git").write_text("#!/bin/sh\nprintf 'hint\\nfatal: caf\\351 \\033[2J gone' >&2\nexit 1\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(UserError, match=r"git clone failed: fatal: caf\ufffd \\x1b\[2J gone"):
+        baselines.fetch("somewhere", "0123abc", tmp_path / "code")
+
+
+def test_an_address_is_no_flag_of_git_and_a_commit_neither(tmp_path):
+    with pytest.raises(UserError, match="git clone failed"):
+        baselines.fetch(f"--upload-pack=touch {tmp_path}/pwned", "0123abc", tmp_path / "code")
+    with pytest.raises(UserError, match="'--force' is no commit's hash"):
+        baselines.fetch("somewhere", "--force", tmp_path / "code")
+    assert not (tmp_path / "pwned").exists()
 
 
 def test_a_repository_at_another_commit_is_not_trained(repository_of_authors, step, tmp_path):
