@@ -52,7 +52,7 @@ def unreachable_archive(tmp_path, tiny_model, repository):
 
 def nothing_parses(tmp_path, tiny_model, repository):
     rows = [{"id": f"r{i}", "seed_id": "s", "pass": 0, "text": text, "tokens": 3, "finish": "stop"} for i, text in enumerate(["hello", "Context: ..."])]
-    flags = ["--outputs", write_jsonl(tmp_path / "outputs.jsonl", rows)]
+    flags = ["--without-manifests", "--outputs", write_jsonl(tmp_path / "outputs.jsonl", rows)]
     for name in ("dialogues", "rejected", "summary"):
         flags += [f"--{name}", tmp_path / "out" / name]
     return ["parse_rounds.py", *flags], ["none of the 2 generated outputs", "no_rounds", "demonstration"]

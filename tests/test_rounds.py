@@ -287,19 +287,60 @@ def shards(tmp_path):
     return tmp_path
 
 
-def parse_shards(step, folder):
+def parse_shards(step, folder, *flags):
     made = [word for name in ("dialogues", "rejected", "summary") for word in (f"--{name}", folder / "out" / name)]
-    return step("parse_rounds.py", "--outputs", *(folder / f"{shard}.jsonl" for shard in range(2)), *made)
+    return step("parse_rounds.py", "--outputs", *(folder / f"{shard}.jsonl" for shard in range(2)), *made, *flags)
 
 
 def test_the_counts_name_every_model_that_wrote_and_after_how_many_samples(step, shards):
     done = parse_shards(step, shards)
     assert done.returncode == 0, done.stderr
     assert json.loads((shards / "out/summary").read_text())["made_by"] == {"models": ["a-model", "b-model"], "seed_samples": 2, "passes": 1}
+    assert "outputs in: 2 = dialogues out: 2 + outputs rejected: 0\n" in done.stdout
+
+
+def test_outputs_without_manifests_are_taken_where_that_is_asked_for(step, shards):
+    """Made elsewhere: nobody says which model wrote the one; the other's manifest is checked all the same."""
+    (shards / "0.manifest.json").unlink()
+    done = parse_shards(step, shards)
+    assert done.returncode == 1 and "0.jsonl has no manifest beside it" in done.stderr and "give --without-manifests" in done.stderr
+    assert not (shards / "out").exists()
+    assert parse_shards(step, shards, "--without-manifests").returncode == 0
+    assert json.loads((shards / "out/summary").read_text())["made_by"]["models"] == ["b-model"]
+    (shards / "1.manifest.json").write_text("{}")
+    assert "1.manifest.json is not the manifest of" in parse_shards(step, shards, "--without-manifests").stderr
     for manifest in shards.glob("*.manifest.json"):
         manifest.unlink()
-    assert parse_shards(step, shards).returncode == 0
-    assert json.loads((shards / "out/summary").read_text())["made_by"]["models"] == []  # nobody said
+    assert parse_shards(step, shards, "--without-manifests").returncode == 0
+    assert json.loads((shards / "out/summary").read_text())["made_by"]["models"] == []
+
+
+def row(name, text):
+    return {"id": name, "seed_id": "s", "pass": 0, "text": text, "tokens": 3, "finish": "stop"}
+
+
+GOOD_TEXT = "Context: I lost my keys.\nResponse: Oh no!"
+
+
+def test_every_output_becomes_a_dialogue_or_is_counted_with_its_reason(step, tmp_path):
+    texts = {"a": GOOD_TEXT, "b": "hello", "c": "Context: ...\nResponse: oh", "d": f"{GOOD_TEXT}\nContext: and then"}
+    (tmp_path / "o.jsonl").write_text("".join(json.dumps(row(name, text)) + "\n" for name, text in texts.items()))
+    made = [word for name in ("dialogues", "rejected", "summary") for word in (f"--{name}", tmp_path / name)]
+    done = step("parse_rounds.py", "--without-manifests", "--outputs", tmp_path / "o.jsonl", *made)
+    assert "outputs in: 4 = dialogues out: 2 + outputs rejected: 2\n" in done.stdout, done.stderr
+    ids = [[json.loads(line)["id"] for line in (tmp_path / name).open()] for name in ("dialogues", "rejected")]
+    assert ids == [["a", "d"], ["b", "c"]]
+    summary = json.loads((tmp_path / "summary").read_text())
+    assert (summary["outputs"], summary["dialogues"], summary["rejected"]) == (4, 2, {"no_rounds": 1, "placeholder": 1})
+
+
+@pytest.mark.parametrize("again", ["o.jsonl", "p.jsonl"])
+def test_an_output_that_is_given_twice_is_refused(step, tmp_path, again):
+    for name in ("o.jsonl", "p.jsonl"):
+        (tmp_path / name).write_text(json.dumps(row("a", GOOD_TEXT)) + "\n")
+    made = [word for name in ("dialogues", "rejected", "summary") for word in (f"--{name}", tmp_path / "out" / name)]
+    done = step("parse_rounds.py", "--without-manifests", "--outputs", tmp_path / "o.jsonl", tmp_path / again, *made)
+    assert done.returncode == 1 and f"{again}, line 1: the id 'a' stands in" in done.stderr and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -308,6 +349,10 @@ def test_the_counts_name_every_model_that_wrote_and_after_how_many_samples(step,
         (lambda manifest: manifest.write_text(manifest.with_name("0.manifest.json").read_text()), "1.manifest.json is not the manifest of"),
         (lambda manifest: manifest.write_text("[]"), "1.manifest.json is not the manifest of"),
         (lambda manifest: manifest.unlink(), "1.manifest.json does not exist"),
+        (lambda manifest: (manifest.unlink(), manifest.with_name("1.jsonl").write_text("")), "1.manifest.json does not exist"),
+        (lambda manifest: manifest.with_name("1.jsonl").write_text(""), "1.manifest.json is not the manifest of"),
+        (lambda manifest: manifest.with_name("1.jsonl").unlink(), "1.jsonl does not exist"),
+        (lambda manifest: manifest.write_text(manifest.read_text().replace("name", "title")), "does not say which model wrote"),
     ],
 )
 def test_manifests_of_other_outputs_are_refused(step, shards, spoil, fragment):
@@ -338,6 +383,34 @@ def test_what_a_sample_shows_and_answers(length, bounds, seed, name):
     assert released == matched | {"response": f"r{length - 1}", "target_round": length - 1}
     assert min(bounds[0], length - 1) <= shown <= min(bounds[1], length - 1)
     assert matched["id"] == name
+
+
+@pytest.mark.parametrize(
+    ("found", "fragment"),
+    [
+        ([], "line 2: the dialogue 'x' has no rounds"),
+        ([[]], "line 2: round 1 of 'x' is no context and response"),
+        (["text"], "line 2: round 1 of 'x' is no context and response"),
+        ([{"context": "a", "response": "b"}, {"context": "a"}], "line 2: round 2 of 'x' is no context and response"),
+        ([{"context": "a", "response": None}], "line 2: round 1 of 'x' is no context and response"),
+        ([{"context": ["a"], "response": "b"}], "line 2: round 1 of 'x' is no context and response"),
+        ({"context": "a", "response": "b"}, "line 2: the field 'rounds' is dict"),
+    ],
+)
+def test_dialogues_that_are_none_are_refused(step, tmp_path, found, fragment):
+    rows = [dialogue(2), {"id": "x", "rounds": found}]
+    (tmp_path / "dialogues.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    done = step("sample_turns.py", "--dialogues", tmp_path / "dialogues.jsonl", "--output", tmp_path / "samples.jsonl")
+    assert done.returncode == 1 and f"dialogues.jsonl, {fragment}" in done.stderr and "What to do: " in done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "samples.jsonl").exists()
+
+
+@pytest.mark.parametrize("history", [(-1, -1), (2, 1)])
+def test_a_history_that_cannot_be_drawn_is_refused(step, tmp_path, history):
+    (tmp_path / "dialogues.jsonl").write_text(json.dumps(dialogue(2)) + "\n")
+    flags = ["--dialogues", tmp_path / "dialogues.jsonl", "--output", tmp_path / "samples.jsonl"]
+    done = step("sample_turns.py", *flags, f"--min-history={history[0]}", f"--max-history={history[1]}")
+    assert done.returncode == 2 and "are 0 or more" in done.stderr and not (tmp_path / "samples.jsonl").exists()
 
 
 def test_all_history_lengths_are_drawn_about_equally():

@@ -6,7 +6,8 @@ import random
 import re
 from dataclasses import dataclass
 
-from .records import Record
+from .errors import UserError
+from .records import REMAKE, Record, is_a
 from .seeds import row_seed
 
 #: Why an output, or the rest of one, is not used. The summary counts each.
@@ -111,11 +112,27 @@ def fault(pair: list[tuple[str, str]], max_words: int) -> str | None:
     return None
 
 
+def check_dialogue(dialogue: Record, where: str) -> None:
+    """Refuse a dialogue that is none.
+
+    Args:
+        where: opens the error message.
+
+    Raises:
+        UserError: its rounds are none, or one is no pair of texts.
+    """
+    if not dialogue["rounds"]:
+        raise UserError(f"{where}: the dialogue {dialogue['id']!r} has no rounds", REMAKE)
+    for number, one in enumerate(dialogue["rounds"], start=1):
+        if not (isinstance(one, dict) and all(is_a(one.get(name), str) for name in ("context", "response"))):
+            raise UserError(f"{where}: round {number} of {dialogue['id']!r} is no context and response, each a text", REMAKE)
+
+
 def sample_turns(dialogue: Record, mode: str, seed: int, history_rounds: tuple[int, int]) -> Record:
     """Draw one training sample from a dialogue: some rounds as history, the next Context, and a Response as target.
 
     Args:
-        dialogue: ``records.DIALOGUE`` with at least one round.
+        dialogue: ``records.DIALOGUE`` that ``check_dialogue`` passes.
         mode: ``matched``: the target answers the Context shown last, as the method describes. ``released``: the
             target is the last round's Response, as in the authors' code, so that input and target differ in round
             unless the last Context happens to be the one shown.
