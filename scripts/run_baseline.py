@@ -81,15 +81,25 @@ def trained(code, note):
     return name
 
 
-def made_by(command, code, pattern):
+def words_of(command, checkpoint):
+    """The words of a command, as a shell splits them; the checkpoint's path is in one word, whatever is in it."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        fail(f"the command {command!r} cannot be split into words: {error}", "correct its quotes (baselines: train, generate)")
+    return [word.replace("{checkpoint}", checkpoint) for word in words]
+
+
+def made_by(words, code, name):
     """Run the authors' code, and find what it made: nothing that was there before is taken for it."""
+    pattern = os.path.join(glob.escape(code), name)
     for path in filter(os.path.isfile, glob.glob(pattern)):
         os.remove(path)
     isolated = ["-E"] if sys.flags.ignore_environment else []
-    words = [sys.executable, *isolated, *shlex.split(command)]
-    print("in {}: {}".format(code, " ".join(words)), flush=True)
+    command = [sys.executable, *isolated, *words]
+    print("in {}: {}".format(code, " ".join(command)), flush=True)
     environment = dict(os.environ, NLTK_DATA=os.path.abspath(os.path.join(code, "nltk_data")))
-    done = subprocess.call(words, cwd=code, env=environment)
+    done = subprocess.call(command, cwd=code, env=environment)
     if done != 0:
         hint = "read what it said above; docs/baselines.md says what it needs"
         fail(f"the authors' code ended with status {done}", hint)
@@ -97,7 +107,7 @@ def made_by(command, code, pattern):
     if not made:
         where = "compare its flags with the patterns of the configuration (baselines: checkpoint, makes)"
         hint = f"{where}; with generate: null, training itself is to write what makes names"
-        fail(f"the authors' code ended well and made no {pattern}", hint)
+        fail(f"the authors' code ended well and made no {os.path.join(code, name)}", hint)
     return made[-1]
 
 
@@ -108,7 +118,7 @@ def main():
         fail(f"there is no copy of the code in {args.code}", "delete prepared.json beside it and start the same command again")
     checkpoint = trained(args.code, args.checkpoint) if args.checkpoint else ""
     if args.command:
-        made = made_by(args.command.replace("{checkpoint}", checkpoint), args.code, os.path.join(args.code, args.made))
+        made = made_by(words_of(args.command, checkpoint), args.code, args.made)
     elif checkpoint:
         made = os.path.join(args.code, checkpoint)
     else:

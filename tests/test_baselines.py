@@ -94,6 +94,7 @@ def overlay(checkout, repository_of_authors, given):
         } | changes  # fmt: skip
         settings = {
             "run": "b",
+            "ed": {"url": "https://me:secret@example.org/ed.tar.gz?key=secret"},
             "baselines": {"standin": baseline},
             "published": {"somebody": {"title": "Somebody's", "file": str(given / "published outputs.jsonl"), "source": "their page"}},
             "evaluation": {"bertscore": {"model": None, "layer": None}},
@@ -125,6 +126,8 @@ def test_a_baseline_is_fetched_trained_run_and_read_and_published_outputs_are_re
     assert manifest["commit"] == repository_of_authors[1]
     alignment = json.loads((checkout.folder / "results/b/responses/standin/authors/seed0/test.alignment.json").read_text())
     assert alignment["aligned"] == 24 and alignment["outputs"] > 24 and len(alignment["sha256"]) == 64
+    kept = (checkout.folder / "results/b/config.yaml").read_text()
+    assert yaml.safe_load(kept)["ed"]["url"] == "https://***@example.org/ed.tar.gz?***" and "secret" not in kept
 
 
 TARGET = "results/b/responses/standin/authors/seed0/test.jsonl"
@@ -316,6 +319,24 @@ def test_what_the_authors_code_does_not_make_is_said(step, tmp_path):
     nothing = step("run_baseline.py", *flags, "--command", "main.py 0", "--made", "OTHER_*")
     assert nothing.returncode == 1 and "ended well and made no" in nothing.stderr
     assert not (tmp_path / "checkpoint.txt").exists()
+
+
+def test_a_command_that_cannot_be_split_is_refused(step, tmp_path):
+    done = step("run_baseline.py", "--code", tmp_path, "--command", "main.py 'open", "--made", "x", "--name-to", tmp_path / "checkpoint.txt")
+    assert done.returncode == 1 and "cannot be split into words: No closing quotation" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_paths_reach_the_authors_code_whole_whatever_is_in_them(step, tmp_path):
+    """A folder that reads as a pattern, and a checkpoint that reads as several words."""
+    code = tmp_path / "a [b] c"
+    code.mkdir()
+    (code / "main.py").write_text("import sys\nopen(sys.argv[1], 'a').write(' '.join(sys.argv[2:]))\n")
+    flags = ["--code", code, "--made"]
+    trained = step("run_baseline.py", *flags, "STANDIN*", "--command", "main.py 'STANDIN 1 \"$x\"' trained", "--name-to", tmp_path / "note")
+    assert trained.returncode == 0, trained.stderr
+    answered = [*flags, "out", "--command", "main.py out {checkpoint}", "--checkpoint", tmp_path / "note", "--copy-to", tmp_path / "copy"]
+    assert step("run_baseline.py", *answered).returncode == 0
+    assert (tmp_path / "copy").read_text() == 'STANDIN 1 "$x"'
 
 
 def test_what_an_interrupted_training_left_is_not_taken_for_its_result(step, tmp_path):

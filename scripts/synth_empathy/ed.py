@@ -22,7 +22,7 @@ SPLITS = ("train", "valid", "test")
 COLUMNS = ["conv_id", "utterance_idx", "context", "prompt", "speaker_idx", "utterance", "selfeval", "tags"]
 
 #: What a field's form tells: a bare comma in the text pushes words into the columns behind it.
-FORMS = {"utterance_idx": re.compile(r"\d+"), "speaker_idx": re.compile(r"\d+"), "selfeval": re.compile(r"[\d|_]*")}
+FORMS = {"utterance_idx": re.compile(r"\d{1,9}"), "speaker_idx": re.compile(r"\d{1,9}"), "selfeval": re.compile(r"[\d|_]*")}
 
 #: The family's replacements, in its order: plain substrings of the lower-cased text, not words. "shouldn't" is
 #: not among them, and so comes out of the word tokenizer as "should n't".
