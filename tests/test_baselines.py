@@ -178,6 +178,12 @@ def test_a_file_that_the_data_lacks_is_named(given):
     assert "baselines: standin: data" in refused.value.hint
 
 
+@pytest.mark.parametrize("pattern", ["", "/etc/passwd", "a/**b"])
+def test_a_pattern_that_names_nothing_in_a_folder_is_refused(given, pattern):
+    with pytest.raises(UserError, match="names nothing in a folder of data"):
+        baselines.check_data("standin", {"data": str(given / "data"), "needs": {pattern: "x"}})
+
+
 def test_an_environment_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(UserError, match="there is no interpreter") as refused:
         baselines.check_environment("seek", {"environment": str(tmp_path / "bin/python"), "python": "3.8"})

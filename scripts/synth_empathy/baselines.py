@@ -117,9 +117,25 @@ def check_head(code: Path, commit: str) -> str:
 
 
 def lacking(entry: dict[str, Any]) -> list[str]:
-    """What a baseline needs by hand and its data folder does not hold, each as "path: what it is"; git-lfs's stand-ins do not count."""
+    """What a baseline needs by hand and its data folder does not hold, each as "path: what it is".
+
+    git-lfs's stand-ins for files do not count.
+    """
     folder = Path(entry["data"]) if entry["data"] else None
-    return [f"{pattern}: {what}" for pattern, what in entry["needs"].items() if not (folder and any(map(is_content, folder.glob(pattern))))]
+    return [f"{pattern}: {what}" for pattern, what in entry["needs"].items() if not (folder and holds(folder, pattern))]
+
+
+def holds(folder: Path, pattern: str) -> bool:
+    """Whether a folder has what a pattern names.
+
+    Raises:
+        UserError: the pattern is empty, an absolute path, or none.
+    """
+    try:
+        return any(map(is_content, folder.glob(pattern)))
+    except (ValueError, NotImplementedError) as error:
+        problem = f"baselines: needs: {pattern!r} names nothing in a folder of data: {error}"
+        raise UserError(problem, "give a path as it is in the root of the authors' repository; * is any letters") from None
 
 
 def is_content(path: Path) -> bool:
