@@ -5,8 +5,8 @@ Requires: ED's test samples; for a baseline either outputs that the user has (`r
 Makes, for each key of `baselines`; every seed reads one file, since the authors' own seed trains once
     <models>/repositories/{baseline}/manifest.json      the authors' repository at its pinned commit
     <results>/baselines/{baseline}/prepared.json        a copy of it to train in, code/, with the user's data over it
-    <results>/baselines/{baseline}/checkpoint.txt       the trained checkpoint's path in that copy
-    <results>/baselines/{baseline}/results.txt          its outputs on ED's test split
+    <results>/baselines/{baseline}/checkpoint.txt       the trained checkpoint's path in that copy, and its hash
+    <results>/baselines/{baseline}/results.txt          its outputs on ED's test split; with `generate: null` training's own
     <results>/responses/{base}/{training_set}/seed{seed}/test.jsonl             our form; training set authors, or published
     <results>/responses/{base}/{training_set}/seed{seed}/test.alignment.json    what belongs to which sample, and what does not
 """
@@ -30,12 +30,18 @@ def alignment_flags(wildcards):
 
 
 def baseline_field(name):
-    """A setting of the job's baseline."""
+    """A setting of the job's baseline; an empty text where it is null."""
 
     def field(wildcards):
-        return str(config["baselines"][wildcards.baseline][name])
+        return str(config["baselines"][wildcards.baseline][name] or "")
 
     return field
+
+
+def made_by_training(wildcards):
+    """What a baseline's training is to leave: its checkpoint, or its results where it writes them itself."""
+    chosen = config["baselines"][wildcards.baseline]
+    return baseline_field("checkpoint" if chosen["generate"] else "makes")(wildcards)
 
 
 def baseline_data_flags(wildcards):
@@ -67,6 +73,12 @@ def baseline_image(wildcards):
 def baseline_gpus(wildcards):
     """GPUs of a baseline's jobs."""
     return config["baselines"][wildcards.baseline]["gpus"]
+
+
+def answering_gpus(wildcards):
+    """GPUs of the job that lets a baseline answer; none where training wrote its results, which are copied."""
+    chosen = config["baselines"][wildcards.baseline]
+    return chosen["gpus"] if chosen["generate"] else 0
 
 
 def baseline_memory(wildcards, attempt):
@@ -154,7 +166,7 @@ rule train_baseline:
     params:
         python=baseline_python,
         command=baseline_field("train"),
-        checkpoint=baseline_field("checkpoint"),
+        checkpoint=made_by_training,
     shell:
         "{params.python} scripts/run_baseline.py"
         ' --code "$(dirname {input:q})/code"'
@@ -177,7 +189,7 @@ rule run_baseline:
         baseline_image if CONTAINERS else None
     threads: 2
     resources:
-        gpu=baseline_gpus,
+        gpu=answering_gpus,
         mem_mb=baseline_memory,
         runtime=grows(240),
     params:

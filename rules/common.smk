@@ -14,7 +14,7 @@ from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from synth_empathy import archive, baselines, cells, images, settings, tables
+from synth_empathy import addresses, archive, baselines, cells, images, settings, tables
 from synth_empathy.errors import UserError
 from synth_empathy.records import write_text
 
@@ -76,10 +76,12 @@ wildcard_constraints:
 
 
 def keep_configuration():
-    """Write the merged configuration beside the results that it makes."""
+    """Write the merged configuration beside the results that it makes, without the secrets of its addresses."""
     write_text(
         f"{RESULTS}/config.yaml",
-        yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
+        yaml.safe_dump(
+            addresses.without_secrets(config), sort_keys=False, allow_unicode=True
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from synth_empathy import baselines, cli, models
+from synth_empathy import addresses, baselines, cli, models
 from synth_empathy.records import write_json
 
 
@@ -15,10 +15,11 @@ def main() -> None:
     flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder to make: code/ and manifest.json")
     args = flags.parse_args()
 
+    shown = addresses.masked(args.repository)
     with models.model_folder(args.output) as folder:
         head = baselines.fetch(args.repository, args.commit, folder / baselines.CODE)
-        write_json(folder / models.MANIFEST, {"kind": "repository", "repository": args.repository, "commit": head})
-    print(f"{args.repository} at {head} in {args.output}")
+        write_json(folder / models.MANIFEST, {"kind": "repository", "repository": shown, "commit": head})
+    print(f"{shown} at {head} in {args.output}")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 """Read the generator's outputs into dialogues of rounds; every output that gives none is kept with its reason."""
 
 from collections import Counter
+from operator import itemgetter
 from pathlib import Path
 
 from synth_empathy import cli, evidence, provenance, rounds
 from synth_empathy.errors import UserError
-from synth_empathy.records import OUTPUT, Record, read_json, read_jsonl, write_json, write_jsonl
+from synth_empathy.records import OUTPUT, Record, missing, read_json, read_jsonl, write_json, write_jsonl
 
 
 def main() -> None:
@@ -17,10 +18,12 @@ def main() -> None:
     flags.add_argument("--dialogues", type=Path, required=True, metavar="JSONL", help="id, rounds of {context, response}")
     flags.add_argument("--rejected", type=Path, required=True, metavar="JSONL", help="outputs without a usable round, each with its reason")
     flags.add_argument("--summary", type=Path, required=True, metavar="JSON", help="counts")
+    without = "take outputs that have no manifest beside them, made elsewhere; a manifest that is there is checked all the same"
+    flags.add_argument("--without-manifests", action="store_true", help=without)
     args = flags.parse_args()
 
-    models = models_of(args.outputs)
-    outputs = sorted((output for path in args.outputs for output in read_jsonl(path, OUTPUT)), key=lambda output: output["id"])
+    models = models_of(args.outputs, args.without_manifests)
+    outputs = read_outputs(args.outputs)
     dialogues, rejected, cut = [], [], Counter()
     for output in outputs:
         parsed = rounds.parse_rounds(output["text"], output["finish"], args.max_words)
@@ -35,29 +38,83 @@ def main() -> None:
             f"none of the {len(outputs)} generated outputs holds a usable round ({dict(reasons)})",
             "look at their texts in the generator's shards; a small model needs `generation: demonstration`, a cut text more `max_tokens`",
         )
-    write_jsonl(args.dialogues, dialogues)
-    write_jsonl(args.rejected, rejected)
+    written = write_jsonl(args.dialogues, dialogues), write_jsonl(args.rejected, rejected)
+    check_count(len(outputs), *written)
     write_json(args.summary, summary(outputs, dialogues, reasons, cut) | {"made_by": made_by(models, outputs)})
     print(f"{len(dialogues):,} of {len(outputs):,} outputs hold usable rounds; rejected: {dict(reasons)}")
+    print("outputs in: {:,} = dialogues out: {:,} + outputs rejected: {:,}".format(len(outputs), *written))
 
 
-def models_of(outputs: list[Path]) -> list[str]:
-    """The models that wrote the outputs, by the manifest beside each; none where there are no manifests.
-
-    They are not inputs of the rule, since the job that writes an output writes its manifest, too, and with thousands of
-    shards each input costs a dry-run time.
+def read_outputs(paths: list[Path]) -> list[Record]:
+    """All shards' outputs in the order of their ids.
 
     Raises:
-        UserError: an output lacks its manifest, though others have theirs, or has another's.
+        UserError: a record is bad, or one id stands in two shards, so that a row would count twice.
     """
-    manifests = [path.with_suffix(".manifest.json") for path in outputs]
-    if not any(manifest.is_file() for manifest in manifests):
-        return []
-    told = [read_json(manifest) for manifest in manifests]
-    for path, manifest, content in zip(outputs, manifests, told):
-        if evidence.field_at(content, "output: sha256") != provenance.sha256_file(path):
-            raise UserError(f"{manifest} is not the manifest of {path}", "delete both, and run the generation of this shard again")
-    return sorted({str(evidence.field_at(content, "model: name")) for content in told})
+    first: dict[str, Path] = {}
+    outputs = []
+    for path in paths:
+        for line, output in enumerate(read_jsonl(path, OUTPUT), start=1):
+            other = first.setdefault(output["id"], path)
+            if other is not path:
+                problem = f"{path}, line {line}: the id {output['id']!r} stands in {other}, too"
+                raise UserError(problem, "give each shard once, and shards of one generation alone")
+            outputs.append(output)
+    return sorted(outputs, key=itemgetter("id"))
+
+
+def check_count(outputs: int, dialogues: int, rejected: int) -> None:
+    """Every output becomes a dialogue or is rejected: rows in are rows out and rows counted.
+
+    Raises:
+        UserError: they are not.
+    """
+    if outputs != dialogues + rejected:
+        problem = f"{outputs:,} outputs came in, {dialogues:,} dialogues and {rejected:,} rejected outputs were written"
+        raise UserError(problem, "this is a defect of the package: report it, with the outputs")
+
+
+def models_of(outputs: list[Path], without_manifests: bool) -> list[str]:
+    """The models that wrote the outputs, by the manifest beside each; none of outputs without one.
+
+    The manifests are not inputs of the rule, since the job that writes an output writes its manifest, too, and with
+    thousands of shards each input costs a dry-run time. Without one nobody knows whether a shard is whole: an empty file
+    reads as a shard of no rows.
+
+    Args:
+        without_manifests: whether an output may lack its manifest.
+
+    Raises:
+        UserError: there is no such output, or it lacks its manifest, or has one that is not its own.
+    """
+    found = set()
+    for path in outputs:
+        manifest = path.with_suffix(".manifest.json")
+        if not path.exists():
+            raise missing(path)
+        if manifest.exists():
+            found.add(model_of(path, manifest))
+        elif not without_manifests:
+            problem = f"{path} has no manifest beside it: {manifest} does not exist"
+            hint = "delete the output and run the generation of this shard again; for outputs made elsewhere give --without-manifests"
+            raise UserError(problem, hint)
+    return sorted(found)
+
+
+def model_of(path: Path, manifest: Path) -> str:
+    """The model that wrote one output, by the manifest beside it.
+
+    Raises:
+        UserError: the manifest is another output's, or names no model.
+    """
+    again = "delete both, and run the generation of this shard again"
+    content = read_json(manifest)
+    if evidence.field_at(content, "output: sha256") != provenance.sha256_file(path):
+        raise UserError(f"{manifest} is not the manifest of {path}", again)
+    name = evidence.field_at(content, "model: name")
+    if not isinstance(name, str):
+        raise UserError(f"{manifest} does not say which model wrote {path} (model: name)", again)
+    return name
 
 
 def made_by(models: list[str], outputs: list[Record]) -> Record:

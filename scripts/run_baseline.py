@@ -7,6 +7,7 @@ script stands alone: it imports nothing of ours and uses nothing newer.
 
 import argparse
 import glob
+import hashlib
 import os
 import re
 import shlex
@@ -19,10 +20,12 @@ def parse():
     """The command line."""
     flags = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     flags.add_argument("--code", required=True, metavar="DIR", help="the laid-out copy of the repository (prepare_baseline.py)")
-    flags.add_argument("--command", required=True, help="the code's script and flags; {checkpoint} is the trained one's path")
+    command = "the code's script and flags; {checkpoint} is the trained one's path; empty: training itself made what is copied"
+    made = "what the command makes, relative to the copy; of several, the last iteration's"
+    flags.add_argument("--command", required=True, help=command)
     flags.add_argument("--checkpoint", metavar="FILE", help="what training wrote with --name-to; fills in {checkpoint}")
-    flags.add_argument("--made", required=True, metavar="PATTERN", help="what the command makes, relative to the copy; of several, the last iteration's")
-    flags.add_argument("--name-to", metavar="FILE", help="write the path of what was made there")
+    flags.add_argument("--made", required=True, metavar="PATTERN", help=made)
+    flags.add_argument("--name-to", metavar="FILE", help="write the path of what was made, and its hash, there")
     flags.add_argument("--copy-to", metavar="FILE", help="copy what was made there")
     return flags.parse_args()
 
@@ -57,30 +60,75 @@ def write_text(path, text):
         file.write(text)
 
 
+def sha256(path):
+    """A file's hash."""
+    whole = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            whole.update(block)
+    return whole.hexdigest()
+
+
+def trained(code, note):
+    """The path, in the copy, of what training made, as ``note`` names it: the same file, and whole."""
+    name, _, digest = read_text(note).strip().partition("\n")
+    again = f"delete {note} and start the same command again: it trains anew"
+    if not digest:
+        fail(f"{note} does not name a file and its hash", again)
+    path = os.path.join(code, name)
+    if not os.path.isfile(path) or sha256(path) != digest:
+        fail(f"{path} is not the file any more that training made", again)
+    return name
+
+
+def words_of(command, checkpoint):
+    """The words of a command, as a shell splits them; the checkpoint's path is in one word, whatever is in it."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        fail(f"the command {command!r} cannot be split into words: {error}", "correct its quotes (baselines: train, generate)")
+    return [word.replace("{checkpoint}", checkpoint) for word in words]
+
+
+def made_by(words, code, name):
+    """Run the authors' code, and find what it made: nothing that was there before is taken for it."""
+    pattern = os.path.join(glob.escape(code), name)
+    for path in filter(os.path.isfile, glob.glob(pattern)):
+        os.remove(path)
+    isolated = ["-E"] if sys.flags.ignore_environment else []
+    command = [sys.executable, *isolated, *words]
+    print("in {}: {}".format(code, " ".join(command)), flush=True)
+    environment = dict(os.environ, NLTK_DATA=os.path.abspath(os.path.join(code, "nltk_data")))
+    done = subprocess.call(command, cwd=code, env=environment)
+    if done != 0:
+        hint = "read what it said above; docs/baselines.md says what it needs"
+        fail(f"the authors' code ended with status {done}", hint)
+    made = sorted(filter(os.path.isfile, glob.glob(pattern)), key=iteration)
+    if not made:
+        where = "compare its flags with the patterns of the configuration (baselines: checkpoint, makes)"
+        hint = f"{where}; with generate: null, training itself is to write what makes names"
+        fail(f"the authors' code ended well and made no {os.path.join(code, name)}", hint)
+    return made[-1]
+
+
 def main():
-    """Remove what an interrupted run left, run the command, hand over what it made."""
+    """Run the command, or take what training made, and hand it over."""
     args = parse()
     if not os.path.isdir(args.code):
         fail(f"there is no copy of the code in {args.code}", "delete prepared.json beside it and start the same command again")
-    checkpoint = read_text(args.checkpoint).strip() if args.checkpoint else ""
-    pattern = os.path.join(args.code, args.made)
-    for path in glob.glob(pattern):
-        os.remove(path)
-    isolated = ["-E"] if sys.flags.ignore_environment else []
-    command = [sys.executable, *isolated, *shlex.split(args.command.replace("{checkpoint}", checkpoint))]
-    print("in {}: {}".format(args.code, " ".join(command)), flush=True)
-    environment = dict(os.environ, NLTK_DATA=os.path.abspath(os.path.join(args.code, "nltk_data")))
-    done = subprocess.call(command, cwd=args.code, env=environment)
-    if done != 0:
-        fail(f"the authors' code ended with status {done}", "read what it said above; docs/baselines.md says what it needs")
-    made = sorted(glob.glob(pattern), key=iteration)
-    if not made:
-        fail(f"the authors' code ended well and made no {pattern}", "compare its flags with the patterns of the configuration (baselines)")
+    checkpoint = trained(args.code, args.checkpoint) if args.checkpoint else ""
+    if args.command:
+        made = made_by(words_of(args.command, checkpoint), args.code, args.made)
+    elif checkpoint:
+        made = os.path.join(args.code, checkpoint)
+    else:
+        fail("there is neither a command nor what training made", "give --command, or --checkpoint")
     if args.name_to:
-        publish(args.name_to, lambda partial: write_text(partial, os.path.relpath(made[-1], args.code) + "\n"))
+        text = f"{os.path.relpath(made, args.code)}\n{sha256(made)}\n"
+        publish(args.name_to, lambda partial: write_text(partial, text))
     if args.copy_to:
-        publish(args.copy_to, lambda partial: shutil.copyfile(made[-1], partial))
-    print(f"made {made[-1]}")
+        publish(args.copy_to, lambda partial: shutil.copyfile(made, partial))
+    print(f"made {made}")
 
 
 if __name__ == "__main__":

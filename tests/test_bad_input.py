@@ -52,7 +52,7 @@ def unreachable_archive(tmp_path, tiny_model, repository):
 
 def nothing_parses(tmp_path, tiny_model, repository):
     rows = [{"id": f"r{i}", "seed_id": "s", "pass": 0, "text": text, "tokens": 3, "finish": "stop"} for i, text in enumerate(["hello", "Context: ..."])]
-    flags = ["--outputs", write_jsonl(tmp_path / "outputs.jsonl", rows)]
+    flags = ["--without-manifests", "--outputs", write_jsonl(tmp_path / "outputs.jsonl", rows)]
     for name in ("dialogues", "rejected", "summary"):
         flags += [f"--{name}", tmp_path / "out" / name]
     return ["parse_rounds.py", *flags], ["none of the 2 generated outputs", "no_rounds", "demonstration"]
@@ -166,6 +166,7 @@ CASES = {
     "CSV with a missing column": csv_case(good.replace(b"speaker_idx,", b""), "train.csv", "lacks the column speaker_idx"),
     "CSV with a wrong field count": csv_case(good + b"\nhit:1_conv:2,1,sad,one, two,0,a b,,,x\n", "train.csv, line 4", "10 fields"),
     "CSV with a bare comma in an utterance": csv_case(good + b"\nhit:1_conv:2,1,sad,x,0,one, two,,\n", "train.csv, line 4", "selfeval"),
+    "CSV with a huge number": csv_case(good + b"\nhit:1_conv:2," + b"1" * 5000 + b",sad,x,0,one,,\n", "train.csv, line 4", "utterance_idx"),
     "CSV with bytes that are no UTF-8": csv_case(good + b"\nhit:1_conv:2,1,sad,x,0,caf\xe9,,\n", "train.csv, line 4", "0xe9 is not UTF-8"),
     "CSV without rows": csv_case(HEADER.encode() + b"\n", "train.csv", "no rows"),
     "generator whose outputs all fail to parse": nothing_parses,

@@ -1,9 +1,13 @@
 """Baselines by their authors' code: the rules, run for real on a stand-in repository that looks like theirs."""
 
 import ast
+import functools
+import hashlib
+import http.server
 import json
 import os
 import subprocess
+import threading
 
 import pytest
 import yaml
@@ -16,7 +20,7 @@ from synth_empathy.errors import UserError
 MAIN = """
 import argparse, json, os
 flags = argparse.ArgumentParser()
-for name in ("--cuda", "--test"):
+for name in ("--cuda", "--test", "--write_results"):
     flags.add_argument(name, action="store_true")
 for name in ("--save_path", "--model_path", "--seed"):
     flags.add_argument(name)
@@ -27,8 +31,8 @@ if not args.test:
     for iteration, loss in ((900, 3.1), (1200, 2.5), (99, 7.0)):
         with open("%s/STANDIN_%d_%.4f" % (args.save_path, iteration, loss), "w") as file:
             file.write("seed %s, iteration %d" % (args.seed, iteration))
-else:
-    model = open(args.model_path).read()
+if args.test or args.write_results:
+    model = open(args.model_path).read() if args.test else "training with seed " + args.seed
     samples = json.load(open("data/ED/dataset.json"))
     with open(args.save_path + "/results.txt", "w") as file:
         file.write("EVAL\\tLoss\\tPPL\\tAccuracy\\n")
@@ -50,6 +54,8 @@ def repository_of_authors(tmp_path_factory):
     folder.mkdir()
     git(folder, "init", "-q")
     (folder / "main.py").write_text(MAIN)
+    (folder / "save/run").mkdir(parents=True)
+    (folder / "save/run/results.txt").write_text("Greedy:of the repository\nRef:of nobody\n")
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "as published")
     first = git(folder, "rev-parse", "HEAD")
@@ -88,6 +94,7 @@ def overlay(checkout, repository_of_authors, given):
         } | changes  # fmt: skip
         settings = {
             "run": "b",
+            "ed": {"url": "https://me:secret@example.org/ed.tar.gz?key=secret"},
             "baselines": {"standin": baseline},
             "published": {"somebody": {"title": "Somebody's", "file": str(given / "published outputs.jsonl"), "source": "their page"}},
             "evaluation": {"bertscore": {"model": None, "layer": None}},
@@ -119,6 +126,32 @@ def test_a_baseline_is_fetched_trained_run_and_read_and_published_outputs_are_re
     assert manifest["commit"] == repository_of_authors[1]
     alignment = json.loads((checkout.folder / "results/b/responses/standin/authors/seed0/test.alignment.json").read_text())
     assert alignment["aligned"] == 24 and alignment["outputs"] > 24 and len(alignment["sha256"]) == 64
+    kept = (checkout.folder / "results/b/config.yaml").read_text()
+    assert yaml.safe_load(kept)["ed"]["url"] == "https://***@example.org/ed.tar.gz?***" and "secret" not in kept
+
+
+TARGET = "results/b/responses/standin/authors/seed0/test.jsonl"
+WROTE = {"train": "main.py --seed 13 --save_path save/run --write_results", "generate": None, "checkpoint": None}
+
+
+def test_where_training_writes_the_results_they_are_taken_and_nothing_is_generated(checkout, overlay):
+    """First the training leaves none: those that the repository holds are not taken in their place."""
+    folder = checkout.folder / "results/b/baselines/standin"
+    logs = [checkout.folder / f"results/b/logs/{rule}/standin.log" for rule in ("train_baseline", "run_baseline")]
+    done = checkout.snakemake(*overlay(**WROTE | {"train": "main.py --seed 13 --save_path save/run"}), TARGET)
+    assert done.returncode == 1
+    said = logs[0].read_text()
+    assert "ended well and made no" in said and "save/run/results.txt" in said and "generate: null, training itself" in said
+    assert not (folder / "checkpoint.txt").exists() and not (folder / "results.txt").exists()
+
+    done = checkout.snakemake(*overlay(**WROTE), TARGET)
+    assert done.returncode == 0, done.stdout + done.stderr
+    samples = [json.loads(line) for line in (checkout.folder / "results/b/ed/test.jsonl").open()]
+    expected = [f"training with seed 13 says {len(sample['history'][-1])} ." for sample in samples]
+    assert [row["prediction"] for row in responses(checkout, "standin/authors/seed0")] == expected
+    assert (folder / "checkpoint.txt").read_text().split("\n")[0] == "save/run/results.txt"
+    assert (folder / "results.txt").read_bytes() == (folder / "code/save/run/results.txt").read_bytes()
+    assert "--test" not in "".join(log.read_text() for log in logs)
 
 
 def test_outputs_that_the_user_has_are_read_and_nothing_is_fetched(checkout, overlay, given):
@@ -126,9 +159,6 @@ def test_outputs_that_the_user_has_are_read_and_nothing_is_fetched(checkout, ove
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"scripts/read_outputs.py --outputs {given / 'results.txt'}" in done.stdout
     assert "_baseline" not in done.stdout and "fetch_" not in done.stdout
-
-
-TARGET = "results/b/responses/standin/authors/seed0/test.jsonl"
 
 
 def test_data_that_is_not_given_is_refused_before_the_first_job(checkout, overlay):
@@ -146,6 +176,12 @@ def test_a_file_that_the_data_lacks_is_named(given):
     with pytest.raises(UserError, match="lacks:\n    vectors/comet.pt: COMET's checkpoint\n  What") as refused:
         baselines.check_data("standin", entry)
     assert "baselines: standin: data" in refused.value.hint
+
+
+@pytest.mark.parametrize("pattern", ["", "/etc/passwd", "a/**b"])
+def test_a_pattern_that_names_nothing_in_a_folder_is_refused(given, pattern):
+    with pytest.raises(UserError, match="names nothing in a folder of data"):
+        baselines.check_data("standin", {"data": str(given / "data"), "needs": {pattern: "x"}})
 
 
 def test_an_environment_that_is_not_there_is_refused(tmp_path):
@@ -218,6 +254,57 @@ def test_a_repository_that_is_none_is_refused(step, tmp_path):
     assert done.returncode == 1 and "git clone failed" in done.stderr
 
 
+@pytest.fixture(scope="module")
+def served(repository_of_authors, tmp_path_factory):
+    """The repository over HTTP, as a plain server of files gives it out, which asks nobody's name; returns its address."""
+    folder = tmp_path_factory.mktemp("served")
+    git(folder, "clone", "-q", "--bare", str(repository_of_authors[0]), str(folder / "standin.git"))
+    git(folder / "standin.git", "update-server-info")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}/standin.git"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_password_in_an_address_is_in_no_log_and_in_nothing_that_is_fetched(served, repository_of_authors, step, tmp_path):
+    """By a whole hash, which this server does not give out, so that what git says of that is in the log, too."""
+    _, first, second = repository_of_authors
+    flags = ["--repository", f"http://me:secret@{served}", "--output", tmp_path / "fetched", "--commit"]
+    done = step("fetch_repository.py", *flags, second)
+    assert done.returncode == 0, done.stderr
+    assert "git fetch failed" in done.stdout and f"http://***@{served} at {second}" in done.stdout
+    assert json.loads((tmp_path / "fetched/manifest.json").read_text())["repository"] == f"http://***@{served}"
+    assert git(tmp_path / "fetched/code", "remote", "get-url", "origin") == f"http://***@{served}"
+    assert (tmp_path / "fetched/code/main.py").read_text().startswith("raise SystemExit")
+    left = [path for path in (tmp_path / "fetched").rglob("*") if path.is_file() and b"secret" in path.read_bytes()]
+    assert not left and "secret" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("address", ["http://me:secret@{}x", "http://{}x?token=secret", "http://me:sec/secret@{}"])
+def test_a_password_is_in_nothing_that_git_says_as_it_fails(served, address, tmp_path):
+    with pytest.raises(UserError, match="git clone failed: ") as refused:
+        baselines.fetch(address.format(served), "0123abc", tmp_path / "code")
+    assert "secret" not in str(refused.value)
+
+
+def test_what_git_says_need_not_be_utf8(tmp_path, monkeypatch):
+    (tmp_path / "git").write_text("#!/bin/sh\nprintf 'hint\\nfatal: caf\\351 \\033[2J gone' >&2\nexit 1\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(UserError, match=r"git clone failed: fatal: caf\ufffd \\x1b\[2J gone"):
+        baselines.fetch("somewhere", "0123abc", tmp_path / "code")
+
+
+def test_an_address_is_no_flag_of_git_and_a_commit_neither(tmp_path):
+    with pytest.raises(UserError, match="git clone failed"):
+        baselines.fetch(f"--upload-pack=touch {tmp_path}/pwned", "0123abc", tmp_path / "code")
+    with pytest.raises(UserError, match="'--force' is no commit's hash"):
+        baselines.fetch("somewhere", "--force", tmp_path / "code")
+    assert not (tmp_path / "pwned").exists()
+
+
 def test_a_repository_at_another_commit_is_not_trained(repository_of_authors, step, tmp_path):
     folder, first, second = repository_of_authors
     done = step("fetch_repository.py", "--repository", folder, "--commit", second, "--output", tmp_path / "fetched")
@@ -240,18 +327,67 @@ def test_what_the_authors_code_does_not_make_is_said(step, tmp_path):
     assert not (tmp_path / "checkpoint.txt").exists()
 
 
+def test_a_command_that_cannot_be_split_is_refused(step, tmp_path):
+    done = step("run_baseline.py", "--code", tmp_path, "--command", "main.py 'open", "--made", "x", "--name-to", tmp_path / "checkpoint.txt")
+    assert done.returncode == 1 and "cannot be split into words: No closing quotation" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_paths_reach_the_authors_code_whole_whatever_is_in_them(step, tmp_path):
+    """A folder that reads as a pattern, and a checkpoint that reads as several words."""
+    code = tmp_path / "a [b] c"
+    code.mkdir()
+    (code / "main.py").write_text("import sys\nopen(sys.argv[1], 'a').write(' '.join(sys.argv[2:]))\n")
+    flags = ["--code", code, "--made"]
+    trained = step("run_baseline.py", *flags, "STANDIN*", "--command", "main.py 'STANDIN 1 \"$x\"' trained", "--name-to", tmp_path / "note")
+    assert trained.returncode == 0, trained.stderr
+    answered = [*flags, "out", "--command", "main.py out {checkpoint}", "--checkpoint", tmp_path / "note", "--copy-to", tmp_path / "copy"]
+    assert step("run_baseline.py", *answered).returncode == 0
+    assert (tmp_path / "copy").read_text() == 'STANDIN 1 "$x"'
+
+
 def test_what_an_interrupted_training_left_is_not_taken_for_its_result(step, tmp_path):
     (tmp_path / "main.py").write_text("open('STANDIN_10_2.0', 'w').close()\n")
     (tmp_path / "STANDIN_9000_1.0").write_text("of the run before")
     done = step("run_baseline.py", "--code", tmp_path, "--command", "main.py", "--made", "STANDIN_*", "--name-to", tmp_path / "checkpoint.txt")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "checkpoint.txt").read_text() == "STANDIN_10_2.0\n"
+    assert (tmp_path / "checkpoint.txt").read_text() == f"STANDIN_10_2.0\n{hashlib.sha256(b'').hexdigest()}\n"
+
+
+@pytest.mark.parametrize(("ending", "status"), [("os.kill(os.getpid(), 9)", "-9"), ("os._exit(3)", "3")])
+def test_results_that_a_training_wrote_before_it_failed_are_never_taken(step, tmp_path, ending, status):
+    """The first training writes results and dies; the next one writes none."""
+    flags = ["--code", tmp_path, "--command", "main.py", "--made", "results.txt", "--name-to", tmp_path / "checkpoint.txt"]
+    (tmp_path / "main.py").write_text(f"import os\nopen('results.txt', 'w').write('Greedy:half')\n{ending}\n")
+    died = step("run_baseline.py", *flags)
+    assert died.returncode == 1 and f"ended with status {status}" in died.stderr and (tmp_path / "results.txt").exists()
+    (tmp_path / "main.py").write_text("pass\n")
+    wrote_none = step("run_baseline.py", *flags)
+    assert wrote_none.returncode == 1 and "ended well and made no" in wrote_none.stderr
+    assert not (tmp_path / "checkpoint.txt").exists() and not (tmp_path / "results.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("note", "fragment"),
+    [
+        ("results.txt\n" + hashlib.sha256(b"of the training before").hexdigest(), "is not the file any more that training made"),
+        ("gone.txt\n" + "0" * 64, "is not the file any more that training made"),
+        ("results.txt\n", "does not name a file and its hash"),
+        ("", "does not name a file and its hash"),
+    ],
+)
+def test_results_that_changed_since_training_are_refused(step, tmp_path, note, fragment):
+    (tmp_path / "results.txt").write_text("Greedy:a\nRef:b\n")
+    (tmp_path / "checkpoint.txt").write_text(note)
+    flags = ["--code", tmp_path, "--command", "", "--made", "results.txt", "--checkpoint", tmp_path / "checkpoint.txt"]
+    done = step("run_baseline.py", *flags, "--copy-to", tmp_path / "copied.txt")
+    assert done.returncode == 1 and fragment in done.stderr and "What to do: delete" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "copied.txt").exists()
 
 
 def test_the_script_that_runs_in_a_baselines_environment_is_written_for_the_oldest_python(repository):
     tree = ast.parse((repository / "scripts/run_baseline.py").read_text(), feature_version=(3, 6))
     imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
-    assert imported <= {"argparse", "glob", "os", "re", "shlex", "shutil", "subprocess", "sys"}
+    assert imported <= {"argparse", "glob", "hashlib", "os", "re", "shlex", "shutil", "subprocess", "sys"}
     assert not any(isinstance(node, ast.ImportFrom) for node in ast.walk(tree))
 
 
@@ -261,6 +397,7 @@ def test_the_shipped_baselines_plan_five_jobs_each_besides_ed(checkout):
     assert done.returncode == 0, done.stdout + done.stderr
     for rule in ("fetch_repository", "prepare_baseline", "train_baseline", "run_baseline", "read_outputs"):
         assert done.stdout.count(f"rule {rule}:") == 3
-    assert "rule respond" not in done.stdout and "fetch_model" not in done.stdout and done.stdout.count("gpu=1") == 6
+    assert "--test" not in "".join(line for line in done.stdout.splitlines() if ".venv-case" in line)  # CASE's would answer untrained
+    assert "rule respond" not in done.stdout and "fetch_model" not in done.stdout and done.stdout.count("gpu=1") == 5
     for words in (*(f".venv-{baseline}/bin/python scripts/run_baseline.py" for baseline in shipped), "--seed 42", "--seed 13", "--model escm"):
         assert words in done.stdout

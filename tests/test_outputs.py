@@ -105,6 +105,20 @@ def test_a_context_that_is_no_list_is_read_as_text(tmp_path):
     assert found == ANSWERS and report["by"] == {"reference and context": 5}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{[1]}", "{{}: 1}", "[1]", "['a', 2]", "None", "\0", "9" * 5000, "f'{x}'", "('a',)", "['a'",
+        *(sign * 100_000 for sign in "-[({~"), "1+" * 100_000 + "1", "[" * 90 + "]" * 90, "not " * 100_000 + "1", "a" + "[0]" * 100_000,
+    ],
+    ids=lambda text: text[:12],
+)  # fmt: skip
+def test_a_context_that_is_no_list_of_texts_is_a_text_whatever_python_says_of_it(tmp_path, text):
+    assert outputs.turns_of(text) == text
+    found, report = aligned(results(tmp_path, block(0, context=text), *map(block, range(1, 5))))
+    assert found == ANSWERS and report["by"] == {"reference": 1, "reference and context": 4}
+
+
 def test_too_many_outputs_are_left_over_and_named(tmp_path):
     extra = block(3).replace(DIALOGUES[3][1], "a reference of nobody .")
     found, report = aligned(results(tmp_path, *map(block, range(5)), extra))
@@ -235,7 +249,24 @@ def test_outputs_for_the_rest_of_the_split_are_no_mismatch_of_a_part(tmp_path, s
 def test_outputs_of_something_else_are_refused_whatever_the_limit(tmp_path, step):
     path = results(tmp_path, block(0).replace(DIALOGUES[0][1], "a reference of nobody ."))
     done = run(step, tmp_path, path, "--unaligned", "1", "--part")
-    assert done.returncode == 1 and "5 of 5 test samples have no output" in done.stderr
+    assert done.returncode == 1 and "none of its 1 outputs belongs to one of the 5 test samples" in done.stderr
+    assert "takes" not in done.stderr and not (tmp_path / "responses.jsonl").exists()
+
+
+@given(st.floats(0, 1), st.booleans(), st.integers(0, 3), st.integers(0, 3))
+def test_what_is_refused_and_why(limit, part, alone, unused):
+    """Of four samples, so many without an output, and so many outputs of nobody."""
+    names = {"samples_without_output": [{}] * alone, "outputs_without_sample": [{}] * unused}
+    found = {"file": "f", "test_samples": 4, "outputs": 4 - alone + unused, "aligned": 4 - alone, **names}
+    refused = max(alone, 0 if part else unused) > 4 * limit
+    try:
+        outputs.check(found, limit, part)
+    except UserError as error:
+        assert refused and f"{alone} of 4 test samples have no output" in error.problem
+    else:
+        assert not refused
+    with pytest.raises(UserError, match="none of its 2 outputs belongs to one of the 4 test samples"):
+        outputs.check(found | {"aligned": 0, "outputs": 2}, limit, part)
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,13 @@
 """From a generator's text to rounds and samples: texts as models write them, and random rounds written out and read back."""
 
 import hashlib
+import itertools
 import json
+import re
+import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from synth_empathy import rounds
@@ -185,6 +188,89 @@ def test_any_text_is_read_without_a_fault(text, cut):
         assert any(character.isalnum() for character in turn)
 
 
+# The patterns that the parser had before its time grew as a text's length does: slow, and the reference for the others
+
+OLD_NUMBER = r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten)"
+OLD_LABEL = re.compile(
+    rf"^[\s>*#_\-]*(?:(?:round\s*)?{OLD_NUMBER}[ \t*_]*[:.)\-][ \t*_]*)?(round|context|response)[ \t*_]*{OLD_NUMBER}?[ \t*_]*:[ \t*_]*",
+    re.IGNORECASE | re.MULTILINE,
+)
+OLD_BARE_ROUND = re.compile(rf"^[\s>*#_\-]*round\s*{OLD_NUMBER}[\s*_.:]*$", re.IGNORECASE | re.MULTILINE)
+OLD_SPEAKER = re.compile(r"\b(context|response|speaker|listener|user|assistant)\s*:", re.IGNORECASE)
+
+#: What the patterns are made of; "ſ" and "ı" are an s and an i where case does not count.
+TOKENS = [
+    *"\n \t*_>#-.:)1x\"[]", "\n\n", "**", "12", "One", "six", "round", "Round ", "Context", "context:", "Response", "RESPONSE:", "ſ", "ı",
+    "\x1c", "\x85", "\u2028", "\r\n", "٣", "“", "”", "Speaker", "user:", "word ", "Context: a\n", "Response: b\n", "Round 1\n",
+]  # fmt: skip
+HARD = st.lists(st.sampled_from(TOKENS), max_size=24).map("".join)
+
+
+@settings(max_examples=600, deadline=None)
+@given(HARD)
+@example("\n\n - \n#Round 1\n\n**Context:** a\n\n\n2. Response: b")
+@example("Round 1\n\nRound 2 . \n * \nround\n\n3: response 4 : a")
+@example("round 1: round 2: context: a\nround 1: x\nround 1 one: y")
+def test_labels_and_headers_are_found_where_the_slow_patterns_find_them(text):
+    headed = OLD_BARE_ROUND.sub("round:", text)
+    assert rounds.BARE_ROUND.sub(rounds.as_label, text) == headed
+    expected = [(found.span(), found[1]) for found in OLD_LABEL.finditer(headed)]
+    assert [(found.span(), found[1]) for found in rounds.LABEL.finditer(headed) if found[1]] == expected
+    assert [found.span() for found in rounds.SPEAKER.finditer(text)] == [found.span() for found in OLD_SPEAKER.finditer(text)]
+
+
+def around_a_label(before, label, after):
+    """A label among much markup, as the parts of ``spelt``."""
+    return [(before, 0.5), (label, 0), (after, 0.5)]
+
+
+def around_a_header(before, inside, after):
+    """A round's header that does not end its line, likewise."""
+    return [("\n", 0.3), (before, 0), ("round", 0), (inside, 0.3), ("1", 0), (after, 0.3), ("x", 0)]
+
+
+#: Families of texts: every token, and every two, over and over; one behind another; and what the old patterns took longest for.
+LONG = 8000
+HOSTILE = {
+    "over and over": [[(one + other, 1)] for one, other in itertools.product(TOKENS, ["", *TOKENS])],
+    "behind another": [[(one, 0), (other, 1)] for one, other in itertools.product(TOKENS, TOKENS)],
+    "around a label": list(map(around_a_label, *zip(*itertools.product("\n *-", ["Context", "Round", "1"], "\n* 1:")))),
+    "around a header": list(map(around_a_header, *zip(*itertools.product("* -", "\n *", "\n *.")))),
+}
+
+
+def spelt(parts, length):
+    """A text of some length: each part over and over for its share of it, at least once."""
+    return "".join(part * max(1, int(share * length / len(part))) for part, share in parts)
+
+
+def seconds(text, runs):
+    """The shortest time of several to parse a text."""
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        parse_rounds(text, "stop", LIMIT)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+@pytest.mark.parametrize("family", HOSTILE)
+def test_the_time_grows_as_the_text_does(family):
+    """Of 8 times the text: 8 times as long where growth is linear, 64 times where it is quadratic.
+
+    Times under 20 ms are not compared: a quadratic pattern takes some 50 ms and more for so many characters, and the
+    parser a few at most.
+    """
+    for parts in HOSTILE[family]:
+        if seconds(spelt(parts, LONG), 1) > 0.02:
+            short, long = (seconds(spelt(parts, length), 7) for length in (LONG // 8, LONG))
+            assert long < 0.02 or long < 30 * short, f"{parts}: {short:.4f} s grow to {long:.4f} s"
+
+
+def test_the_output_that_took_22_seconds_is_parsed_at_once():
+    assert seconds("\n" * 800 + "Context" + "*" * 3200, 1) < 1
+
+
 # By the command line: what the counts say of who wrote the outputs
 
 
@@ -201,19 +287,60 @@ def shards(tmp_path):
     return tmp_path
 
 
-def parse_shards(step, folder):
+def parse_shards(step, folder, *flags):
     made = [word for name in ("dialogues", "rejected", "summary") for word in (f"--{name}", folder / "out" / name)]
-    return step("parse_rounds.py", "--outputs", *(folder / f"{shard}.jsonl" for shard in range(2)), *made)
+    return step("parse_rounds.py", "--outputs", *(folder / f"{shard}.jsonl" for shard in range(2)), *made, *flags)
 
 
 def test_the_counts_name_every_model_that_wrote_and_after_how_many_samples(step, shards):
     done = parse_shards(step, shards)
     assert done.returncode == 0, done.stderr
     assert json.loads((shards / "out/summary").read_text())["made_by"] == {"models": ["a-model", "b-model"], "seed_samples": 2, "passes": 1}
+    assert "outputs in: 2 = dialogues out: 2 + outputs rejected: 0\n" in done.stdout
+
+
+def test_outputs_without_manifests_are_taken_where_that_is_asked_for(step, shards):
+    """Made elsewhere: nobody says which model wrote the one; the other's manifest is checked all the same."""
+    (shards / "0.manifest.json").unlink()
+    done = parse_shards(step, shards)
+    assert done.returncode == 1 and "0.jsonl has no manifest beside it" in done.stderr and "give --without-manifests" in done.stderr
+    assert not (shards / "out").exists()
+    assert parse_shards(step, shards, "--without-manifests").returncode == 0
+    assert json.loads((shards / "out/summary").read_text())["made_by"]["models"] == ["b-model"]
+    (shards / "1.manifest.json").write_text("{}")
+    assert "1.manifest.json is not the manifest of" in parse_shards(step, shards, "--without-manifests").stderr
     for manifest in shards.glob("*.manifest.json"):
         manifest.unlink()
-    assert parse_shards(step, shards).returncode == 0
-    assert json.loads((shards / "out/summary").read_text())["made_by"]["models"] == []  # nobody said
+    assert parse_shards(step, shards, "--without-manifests").returncode == 0
+    assert json.loads((shards / "out/summary").read_text())["made_by"]["models"] == []
+
+
+def row(name, text):
+    return {"id": name, "seed_id": "s", "pass": 0, "text": text, "tokens": 3, "finish": "stop"}
+
+
+GOOD_TEXT = "Context: I lost my keys.\nResponse: Oh no!"
+
+
+def test_every_output_becomes_a_dialogue_or_is_counted_with_its_reason(step, tmp_path):
+    texts = {"a": GOOD_TEXT, "b": "hello", "c": "Context: ...\nResponse: oh", "d": f"{GOOD_TEXT}\nContext: and then"}
+    (tmp_path / "o.jsonl").write_text("".join(json.dumps(row(name, text)) + "\n" for name, text in texts.items()))
+    made = [word for name in ("dialogues", "rejected", "summary") for word in (f"--{name}", tmp_path / name)]
+    done = step("parse_rounds.py", "--without-manifests", "--outputs", tmp_path / "o.jsonl", *made)
+    assert "outputs in: 4 = dialogues out: 2 + outputs rejected: 2\n" in done.stdout, done.stderr
+    ids = [[json.loads(line)["id"] for line in (tmp_path / name).open()] for name in ("dialogues", "rejected")]
+    assert ids == [["a", "d"], ["b", "c"]]
+    summary = json.loads((tmp_path / "summary").read_text())
+    assert (summary["outputs"], summary["dialogues"], summary["rejected"]) == (4, 2, {"no_rounds": 1, "placeholder": 1})
+
+
+@pytest.mark.parametrize("again", ["o.jsonl", "p.jsonl"])
+def test_an_output_that_is_given_twice_is_refused(step, tmp_path, again):
+    for name in ("o.jsonl", "p.jsonl"):
+        (tmp_path / name).write_text(json.dumps(row("a", GOOD_TEXT)) + "\n")
+    made = [word for name in ("dialogues", "rejected", "summary") for word in (f"--{name}", tmp_path / "out" / name)]
+    done = step("parse_rounds.py", "--without-manifests", "--outputs", tmp_path / "o.jsonl", tmp_path / again, *made)
+    assert done.returncode == 1 and f"{again}, line 1: the id 'a' stands in" in done.stderr and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -222,6 +349,10 @@ def test_the_counts_name_every_model_that_wrote_and_after_how_many_samples(step,
         (lambda manifest: manifest.write_text(manifest.with_name("0.manifest.json").read_text()), "1.manifest.json is not the manifest of"),
         (lambda manifest: manifest.write_text("[]"), "1.manifest.json is not the manifest of"),
         (lambda manifest: manifest.unlink(), "1.manifest.json does not exist"),
+        (lambda manifest: (manifest.unlink(), manifest.with_name("1.jsonl").write_text("")), "1.manifest.json does not exist"),
+        (lambda manifest: manifest.with_name("1.jsonl").write_text(""), "1.manifest.json is not the manifest of"),
+        (lambda manifest: manifest.with_name("1.jsonl").unlink(), "1.jsonl does not exist"),
+        (lambda manifest: manifest.write_text(manifest.read_text().replace("name", "title")), "does not say which model wrote"),
     ],
 )
 def test_manifests_of_other_outputs_are_refused(step, shards, spoil, fragment):
@@ -252,6 +383,34 @@ def test_what_a_sample_shows_and_answers(length, bounds, seed, name):
     assert released == matched | {"response": f"r{length - 1}", "target_round": length - 1}
     assert min(bounds[0], length - 1) <= shown <= min(bounds[1], length - 1)
     assert matched["id"] == name
+
+
+@pytest.mark.parametrize(
+    ("found", "fragment"),
+    [
+        ([], "line 2: the dialogue 'x' has no rounds"),
+        ([[]], "line 2: round 1 of 'x' is no context and response"),
+        (["text"], "line 2: round 1 of 'x' is no context and response"),
+        ([{"context": "a", "response": "b"}, {"context": "a"}], "line 2: round 2 of 'x' is no context and response"),
+        ([{"context": "a", "response": None}], "line 2: round 1 of 'x' is no context and response"),
+        ([{"context": ["a"], "response": "b"}], "line 2: round 1 of 'x' is no context and response"),
+        ({"context": "a", "response": "b"}, "line 2: the field 'rounds' is dict"),
+    ],
+)
+def test_dialogues_that_are_none_are_refused(step, tmp_path, found, fragment):
+    rows = [dialogue(2), {"id": "x", "rounds": found}]
+    (tmp_path / "dialogues.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    done = step("sample_turns.py", "--dialogues", tmp_path / "dialogues.jsonl", "--output", tmp_path / "samples.jsonl")
+    assert done.returncode == 1 and f"dialogues.jsonl, {fragment}" in done.stderr and "What to do: " in done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "samples.jsonl").exists()
+
+
+@pytest.mark.parametrize("history", [(-1, -1), (2, 1)])
+def test_a_history_that_cannot_be_drawn_is_refused(step, tmp_path, history):
+    (tmp_path / "dialogues.jsonl").write_text(json.dumps(dialogue(2)) + "\n")
+    flags = ["--dialogues", tmp_path / "dialogues.jsonl", "--output", tmp_path / "samples.jsonl"]
+    done = step("sample_turns.py", *flags, f"--min-history={history[0]}", f"--max-history={history[1]}")
+    assert done.returncode == 2 and "are 0 or more" in done.stderr and not (tmp_path / "samples.jsonl").exists()
 
 
 def test_all_history_lengths_are_drawn_about_equally():

@@ -51,6 +51,13 @@ def test_a_system_may_be_a_baseline_or_published_outputs(repository, shipped):
     assert settings.check(shipped | {"systems": shipped["systems"] | systems, "published": published}) is None
 
 
+def test_only_a_baseline_whose_training_writes_its_results_has_no_checkpoint(shipped):
+    assert shipped["baselines"]["case"]["generate"] is None and shipped["baselines"]["case"]["checkpoint"] is None
+    nameless = merged(shipped, {"baselines": {"case": {"generate": "main.py --test"}}})
+    with pytest.raises(UserError, match="baselines: case: checkpoint: None is of the wrong type; it must be string"):
+        settings.check(nameless)
+
+
 def test_the_schema_knows_exactly_the_shipped_keys(repository, shipped):
     schema = yaml.safe_load((repository / "config" / "schema.yaml").read_text(encoding="utf-8"))
     assert set(schema["properties"]) == set(schema["required"]) == set(shipped)

@@ -5,11 +5,14 @@ Nothing of that code is in this repository, and none has a licence that lets us 
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from . import addresses
 from .errors import UserError
 
 #: The repository inside the folder that fetching makes, beside its manifest.
@@ -18,6 +21,8 @@ CODE = "code"
 LFS = b"version https://git-lfs"
 #: Digits of a commit's whole hash.
 WHOLE_HASH = 40
+#: A commit's hash, or its beginning; nothing that git might take for a flag or a branch.
+COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
 
 def fetch(repository: str, commit: str, folder: Path) -> str:
@@ -28,26 +33,33 @@ def fetch(repository: str, commit: str, folder: Path) -> str:
         commit: its hash, or the beginning of it, at least seven digits. By its whole hash the commit is fetched without
             its history, where the server gives commits out one at a time.
 
+    Nothing is asked: where git needs a password that neither the address nor git's own settings have, it fails.
+
     Raises:
         UserError: there is no git, no such repository, or it has no such commit.
     """
     if not shutil.which("git"):
         raise UserError("there is no git on PATH", "install it, or load its module")
-    if not (len(commit) == WHOLE_HASH and fetch_commit(repository, commit, folder)):
-        git("clone", "--quiet", "--no-checkout", repository, str(folder), hint="check the network and the address (baselines: repository)")
-    wrong = f"is the commit (baselines: commit) one of {repository}? A branch's or tag's name is not taken"
-    git("-C", str(folder), "checkout", "--quiet", "--detach", commit, hint=wrong)
+    if not COMMIT.fullmatch(commit):
+        raise UserError(f"{commit!r} is no commit's hash", "give 7 to 40 of its digits, 0-9 and a-f (baselines: commit)")
+    # The address as the remote, so that git-lfs finds its files; a local path must not depend on the folder that git runs in.
+    address = str(Path(repository).resolve()) if Path(repository).exists() else repository
+    git = Git(address)
+    if not (len(commit) == WHOLE_HASH and fetch_commit(git, commit, folder)):
+        clone = ("clone", "--quiet", "--no-checkout", "--", address, str(folder))
+        git.run(*clone, hint="check the network and the address (baselines: repository)")
+    wrong = f"is the commit (baselines: commit) one of {addresses.masked(repository)}? A branch's or tag's name is not taken"
+    git.run("-C", str(folder), "checkout", "--quiet", "--detach", commit, hint=wrong)
+    forget_secrets(git, folder)
     return check_head(folder, commit)
 
 
-def fetch_commit(repository: str, commit: str, folder: Path) -> bool:
+def fetch_commit(git: Git, commit: str, folder: Path) -> bool:
     """Fetch one commit without its history into a new repository; where that is refused, say so and leave no folder."""
-    # The address as the remote, so that git-lfs finds its files; a local path must not depend on the folder that git runs in.
-    address = str(Path(repository).resolve()) if Path(repository).exists() else repository
     try:
-        git("init", "--quiet", str(folder), hint="see what git says")
-        git("-C", str(folder), "remote", "add", "origin", address, hint="see what git says")
-        git("-C", str(folder), "fetch", "--quiet", "--depth", "1", "origin", commit, hint="see what git says")
+        git.run("init", "--quiet", str(folder), hint="see what git says")
+        git.run("-C", str(folder), "remote", "add", "--", "origin", git.address, hint="see what git says")
+        git.run("-C", str(folder), "fetch", "--quiet", "--depth", "1", "origin", commit, hint="see what git says")
     except UserError as error:
         print(f"{error.problem}; the whole repository is cloned instead")
         shutil.rmtree(folder, ignore_errors=True)
@@ -55,12 +67,39 @@ def fetch_commit(repository: str, commit: str, folder: Path) -> bool:
     return True
 
 
-def git(*words: str, hint: str) -> None:
-    """Run git; an error is the user's to mend."""
-    done = subprocess.run(["git", *words], capture_output=True, text=True)
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines()
-        raise UserError(f"git {words[0] if words[0] != '-C' else words[2]} failed: {said[-1] if said else 'it said nothing'}", hint)
+def forget_secrets(git: Git, folder: Path) -> None:
+    """Leave no password of the address in what was fetched, which others may read."""
+    shown = addresses.masked(git.address)
+    if shown == git.address:
+        return
+    git.run("-C", str(folder), "remote", "set-url", "--", "origin", shown, hint="see what git says")
+    (folder / ".git" / "FETCH_HEAD").unlink(missing_ok=True)
+    shutil.rmtree(folder / ".git" / "logs", ignore_errors=True)
+
+
+class Git:
+    """git, about one repository.
+
+    Args:
+        address: the repository's; its secrets are in no message.
+    """
+
+    def __init__(self, address: str):
+        self.address = address
+
+    def run(self, *words: str, hint: str) -> None:
+        """Run a command of git; an error is the user's to mend.
+
+        Raises:
+            UserError: git says that it failed.
+        """
+        silent = os.environ | {"GIT_TERMINAL_PROMPT": "0"}
+        done = subprocess.run(["git", *words], stdin=subprocess.DEVNULL, capture_output=True, env=silent)
+        if done.returncode != 0:
+            # What git repeats of a server or of a path need not be UTF-8.
+            said = done.stderr.decode("utf-8", errors="replace").strip().splitlines()
+            reason = addresses.masked_in(said[-1], self.address) if said else "it said nothing"
+            raise UserError(f"git {words[0] if words[0] != '-C' else words[2]} failed: {reason}", hint)
 
 
 def check_head(code: Path, commit: str) -> str:
@@ -78,9 +117,25 @@ def check_head(code: Path, commit: str) -> str:
 
 
 def lacking(entry: dict[str, Any]) -> list[str]:
-    """What a baseline needs by hand and its data folder does not hold, each as "path: what it is"; git-lfs's stand-ins do not count."""
+    """What a baseline needs by hand and its data folder does not hold, each as "path: what it is".
+
+    git-lfs's stand-ins for files do not count.
+    """
     folder = Path(entry["data"]) if entry["data"] else None
-    return [f"{pattern}: {what}" for pattern, what in entry["needs"].items() if not (folder and any(map(is_content, folder.glob(pattern))))]
+    return [f"{pattern}: {what}" for pattern, what in entry["needs"].items() if not (folder and holds(folder, pattern))]
+
+
+def holds(folder: Path, pattern: str) -> bool:
+    """Whether a folder has what a pattern names.
+
+    Raises:
+        UserError: the pattern is empty, an absolute path, or none.
+    """
+    try:
+        return any(map(is_content, folder.glob(pattern)))
+    except (ValueError, NotImplementedError) as error:
+        problem = f"baselines: needs: {pattern!r} names nothing in a folder of data: {error}"
+        raise UserError(problem, "give a path as it is in the root of the authors' repository; * is any letters") from None
 
 
 def is_content(path: Path) -> bool:

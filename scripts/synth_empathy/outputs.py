@@ -25,6 +25,9 @@ LINES = {"Context": "context", "Greedy": "prediction", "Ref": "reference"}
 #: The line that closes a sample in results.txt.
 CLOSING = re.compile(r"-{3,}\s*")
 
+#: What Python raises for texts that are no literal: sets of lists and deep nesting, too.
+NO_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
+
 USE_OUTPUTS = "give a results.txt as SEEK, CASE and ESCM write it (Context:, Greedy: and Ref: lines), or JSON Lines with prediction and reference (.jsonl)"
 
 
@@ -135,7 +138,7 @@ def turns_of(text: str) -> str:
     """A Context: line's turns in one text; the family prints a Python list, and is read as it stands where it is none."""
     try:
         turns = ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError):
+    except NO_LITERAL:
         return text
     return " ".join(turns) if is_a(turns, list[str]) else text
 
@@ -257,11 +260,14 @@ def check(found: Record, limit: float, part: bool) -> None:
         part: whether the samples are a part of the split; then outputs without a sample are none.
 
     Raises:
-        UserError: more mismatches than that, or no output belongs to a sample.
+        UserError: more mismatches than that, or, whatever the limit, no output belongs to a sample.
     """
+    if not found["aligned"]:
+        problem = f"{found['file']}: none of its {found['outputs']:,} outputs belongs to one of the {found['test_samples']:,} test samples"
+        raise UserError(problem, "look at the references in the log: is it the output on ED's test split, and are the samples ours?")
     alone, unused = len(found["samples_without_output"]), 0 if part else len(found["outputs_without_sample"])
     mismatches = max(alone, unused)
-    if found["aligned"] and mismatches <= limit * found["test_samples"]:
+    if mismatches <= limit * found["test_samples"]:
         return
     problem = (
         f"{found['file']}: {alone:,} of {found['test_samples']:,} test samples have no output, {unused:,} outputs no sample;"

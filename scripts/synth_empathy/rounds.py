@@ -6,7 +6,8 @@ import random
 import re
 from dataclasses import dataclass
 
-from .records import Record
+from .errors import UserError
+from .records import REMAKE, Record, is_a
 from .seeds import row_seed
 
 #: Why an output, or the rest of one, is not used. The summary counts each.
@@ -18,15 +19,24 @@ REASONS = {
     "runs_on": "a turn longer than the limit of words, or one that holds further speakers",
 }
 
-# "Round 2:", "**Context:**", "- Response 1:", "Round One: Context:", "1. Context:"; the label starts a line, perhaps behind markup. What follows it is taken
-# up to the line's end only: the next line's markup belongs to the next label.
-NUMBER = r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten)"
+# "Round 2:", "**Context:**", "- Response 1:", "Round One: Context:", "1. Context:"; the label starts a line, perhaps
+# behind markup. What follows it is taken up to the line's end only: the next line's markup belongs to the next label.
+#
+# Texts are a model's and may be anything, so the time that they take must grow as their length does. No two parts that
+# may repeat can share a character (possessive: what one took, it never gives back), and a run of lines of markup is read
+# once: where no label follows it, the pattern matches the run itself, with an empty group, and the search goes on behind
+# it. Tried anew from every line of the run, as a pattern with the label alone is, n empty lines cost n * n / 2 steps.
+MARKUP = r"^[\s>*#_\-]*+"
+INNER = r"[ \t*_]*+"
+NUMBER = r"(?:\d++|one|two|three|four|five|six|seven|eight|nine|ten)"
+NUMBERED = rf"(?:(?:round\s*+)?{NUMBER}{INNER}[:.)\-]{INNER})?"
 LABEL = re.compile(
-    rf"^[\s>*#_\-]*(?:(?:round\s*)?{NUMBER}[ \t*_]*[:.)\-][ \t*_]*)?(round|context|response)[ \t*_]*{NUMBER}?[ \t*_]*:[ \t*_]*",
+    rf"{MARKUP}(?:{NUMBERED}(round|context|response){INNER}(?:{NUMBER}{INNER})?:{INNER}|)",
     re.IGNORECASE | re.MULTILINE,
 )
-BARE_ROUND = re.compile(rf"^[\s>*#_\-]*round\s*{NUMBER}[\s*_.:]*$", re.IGNORECASE | re.MULTILINE)
-SPEAKER = re.compile(r"\b(context|response|speaker|listener|user|assistant)\s*:", re.IGNORECASE)
+# The end gives characters back, once for each run: a header ends with its line, and blank lines behind it are its own.
+BARE_ROUND = re.compile(rf"{MARKUP}(?:(round)\s*+{NUMBER}[\s*_.:]*$|)", re.IGNORECASE | re.MULTILINE)
+SPEAKER = re.compile(r"\b(context|response|speaker|listener|user|assistant)\s*+:", re.IGNORECASE)
 PARAGRAPH = re.compile(r"\n\s*\n")
 
 
@@ -65,8 +75,8 @@ def parse_rounds(text: str, finish: str, max_words: int) -> Parsed:
 
 def labelled_turns(text: str) -> list[tuple[str, str]]:
     """The (label, text) of each Context and Response, in order; a turn is the paragraph behind its label."""
-    text = BARE_ROUND.sub("round:", text)
-    marks = list(LABEL.finditer(text))
+    text = BARE_ROUND.sub(as_label, text)
+    marks = [found for found in LABEL.finditer(text) if found[1]]
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
     turns = []
     for mark, end in zip(marks, ends):
@@ -75,6 +85,11 @@ def labelled_turns(text: str) -> list[tuple[str, str]]:
             paragraph = PARAGRAPH.split(text[mark.end() : end].strip(), maxsplit=1)[0]
             turns.append((label, clean_turn(paragraph)))
     return turns
+
+
+def as_label(found: re.Match[str]) -> str:
+    """A round's header in the form of a label; lines of markup that no header follows stay as they are."""
+    return "round:" if found[1] else found[0]
 
 
 def clean_turn(text: str) -> str:
@@ -97,11 +112,27 @@ def fault(pair: list[tuple[str, str]], max_words: int) -> str | None:
     return None
 
 
+def check_dialogue(dialogue: Record, where: str) -> None:
+    """Refuse a dialogue that is none.
+
+    Args:
+        where: opens the error message.
+
+    Raises:
+        UserError: its rounds are none, or one is no pair of texts.
+    """
+    if not dialogue["rounds"]:
+        raise UserError(f"{where}: the dialogue {dialogue['id']!r} has no rounds", REMAKE)
+    for number, one in enumerate(dialogue["rounds"], start=1):
+        if not (isinstance(one, dict) and all(is_a(one.get(name), str) for name in ("context", "response"))):
+            raise UserError(f"{where}: round {number} of {dialogue['id']!r} is no context and response, each a text", REMAKE)
+
+
 def sample_turns(dialogue: Record, mode: str, seed: int, history_rounds: tuple[int, int]) -> Record:
     """Draw one training sample from a dialogue: some rounds as history, the next Context, and a Response as target.
 
     Args:
-        dialogue: ``records.DIALOGUE`` with at least one round.
+        dialogue: ``records.DIALOGUE`` that ``check_dialogue`` passes.
         mode: ``matched``: the target answers the Context shown last, as the method describes. ``released``: the
             target is the last round's Response, as in the authors' code, so that input and target differ in round
             unless the last Context happens to be the one shown.
