@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from synth_empathy import addresses, cli, ed, provenance
 from synth_empathy.errors import UserError
-from synth_empathy.records import atomic_path
+from synth_empathy.records import atomic_path, remove_outputs, sealed_path
 
 #: The three files of ED.
 WANTED = tuple(f"{split}.csv" for split in ed.SPLITS)
@@ -113,8 +113,9 @@ def unpack(archive: Path, sha256: str, output: Path) -> None:
     lacking = [name for name in WANTED if name not in texts]
     if lacking:
         raise UserError(f"the archive holds no {', '.join(lacking)}", OWN_ARCHIVE)
+    remove_outputs(*(output / name for name in texts))
     for name, text in texts.items():
-        with atomic_path(output / name) as partial:
+        with sealed_path(output / name) as partial:
             partial.write_bytes(text)
         print(f"{name}: {len(text):,} bytes")
 

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Fetch the repository of a baseline's authors at a pinned commit, and check that it stands there."""
 
+import argparse
 from pathlib import Path
 
-from synth_empathy import addresses, baselines, cli, models
-from synth_empathy.records import write_json
+from synth_empathy import addresses, baselines, cli, folders
+from synth_empathy.errors import UserError
+from synth_empathy.records import read_json, write_json
 
 
 def main() -> None:
@@ -16,10 +18,30 @@ def main() -> None:
     args = flags.parse_args()
 
     shown = addresses.masked(args.repository)
-    with models.model_folder(args.output) as folder:
-        head = baselines.fetch(args.repository, args.commit, folder / baselines.CODE)
-        write_json(folder / models.MANIFEST, {"kind": "repository", "repository": shown, "commit": head})
+    with folders.one_at_a_time(args.output):
+        head = standing(args.output, shown, args.commit) or fetch(args, shown)
     print(f"{shown} at {head} in {args.output}")
+
+
+def standing(output: Path, address: str, commit: str) -> str | None:
+    """The commit of a repository that another process has fetched meanwhile; None where there is none of this address and commit."""
+    if not (output / folders.MANIFEST).is_file():
+        return None
+    manifest = read_json(output / folders.MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("repository") != address:
+        return None
+    try:
+        return baselines.check_head(output / baselines.CODE, commit)
+    except UserError:
+        return None
+
+
+def fetch(args: argparse.Namespace, shown: str) -> str:
+    """Fetch the repository; returns its commit's full hash."""
+    with folders.new_folder(args.output) as folder:
+        head = baselines.fetch(args.repository, args.commit, folder / baselines.CODE)
+        write_json(folder / folders.MANIFEST, {"kind": "repository", "repository": shown, "commit": head})
+    return head
 
 
 if __name__ == "__main__":

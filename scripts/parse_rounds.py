@@ -7,7 +7,7 @@ from pathlib import Path
 
 from synth_empathy import cli, evidence, provenance, rounds
 from synth_empathy.errors import UserError
-from synth_empathy.records import OUTPUT, Record, missing, read_json, read_jsonl, write_json, write_jsonl
+from synth_empathy.records import OUTPUT, Record, missing, read_json, read_jsonl, remove_outputs, write_json, write_jsonl
 
 
 def main() -> None:
@@ -38,6 +38,7 @@ def main() -> None:
             f"none of the {len(outputs)} generated outputs holds a usable round ({dict(reasons)})",
             "look at their texts in the generator's shards; a small model needs `generation: demonstration`, a cut text more `max_tokens`",
         )
+    remove_outputs(args.dialogues, args.rejected, args.summary)
     written = write_jsonl(args.dialogues, dialogues), write_jsonl(args.rejected, rejected)
     check_count(len(outputs), *written)
     write_json(args.summary, summary(outputs, dialogues, reasons, cut) | {"made_by": made_by(models, outputs)})

@@ -42,10 +42,22 @@ def iteration(path):
 
 
 def publish(path, write):
-    """Let ``write`` make a file under a private name, then give it its own: it is there whole or not at all."""
-    partial = f"{path}.{os.getpid()}.partial"
-    write(partial)
-    os.replace(partial, path)
+    """Let ``write`` make a file under a private name, then give it its own: it is there whole or not at all.
+
+    Its SHA-256 stands beside it, in the form that the other steps check (records.seal_of).
+    """
+    folder, name = os.path.split(path)
+    for left in glob.glob(os.path.join(glob.escape(folder), f".{glob.escape(name)}.*.partial")):
+        os.remove(left)  # by a kill; nobody else writes this file
+    partial = os.path.join(folder, f".{name}.{os.getpid()}.partial")
+    try:
+        write(partial)
+        digest = sha256(partial)
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
+    write_text(os.path.join(folder, f".{name}.sha256"), f"{digest}  {name}\n")
 
 
 def read_text(path):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from synth_empathy import archive
 from synth_empathy.errors import UserError
+from synth_empathy.provenance import sha256_file
 
 #: A SHA-256 as far as its form goes.
 HASH = "0" * 64
@@ -218,7 +219,7 @@ def test_an_archive_runs_nothing_on_the_reviewers_machine(checkout, tmp_path):
     folder = tmp_path / "given"
     (folder / name).parent.mkdir(parents=True)
     (folder / name).write_text("{}")
-    files = {name: archive.sha256_of(folder / name)}
+    files = {name: sha256_file(folder / name)}
     (folder / "archive.json").write_text(json.dumps({"format": 1, "run": "paper", "files": files}))
     (checkout.folder / "partial.yaml").write_text("tables: {partial: true}\n")
     overlay = ["--configfile", "partial.yaml", "--config", f"archive={folder}", "run=review", "--", "reviewer"]

@@ -11,8 +11,9 @@ import yaml
 
 from conftest import DEMO, Checkout
 from figure_cells import BASELINES, cell, summary, write
-from synth_empathy import archive, figures, human
+from synth_empathy import figures, human
 from synth_empathy.cells import METRICS
+from synth_empathy.provenance import sha256_file
 
 MADE_UP = "resources/sample/made-up-judgements.jsonl"
 KINDS = figures.KINDS
@@ -144,7 +145,7 @@ def test_judgements_beside_or_in_an_archive_are_held_against_its_test_samples(ch
     lines = [{"example": example, "baseline": "SEEK", "criterion": c, "evaluator": "e", "verdict": "win"} for c in human.CRITERIA]
     judgements.write_text("".join(json.dumps(line) + "\n" for line in lines))
     kept = {"ed/test_ids.json": ids} if given else {"ed/test_ids.json": ids, "human/judgements.jsonl": judgements}
-    write(checkout.folder / "kept/archive.json", {"format": 1, "run": "demo", "files": {name: archive.sha256_of(path) for name, path in kept.items()}})
+    write(checkout.folder / "kept/archive.json", {"format": 1, "run": "demo", "files": {name: sha256_file(path) for name, path in kept.items()}})
     (checkout.folder / "overlay.yaml").write_text(f"human: {{judgements: {'judgements.jsonl' if given else 'null'}, baselines: [SEEK]}}\n")
     done = checkout.snakemake("--cores", "1", *DEMO, "overlay.yaml", "--config", "archive=kept", "--", "figure7")
     assert (done.returncode != 0) == refused, done.stdout + done.stderr

@@ -10,7 +10,7 @@ taken only as far as they cannot be anything else.
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
 import re
 import shutil
@@ -19,7 +19,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .errors import UserError
-from .records import Record, atomic_path, read_json, write_json
+from .provenance import sha256_file
+from .records import Record, atomic_path, check_seal, read_json, sealed_path, write_text
 
 INDEX = "archive.json"
 #: Under what path an archive keeps human judgements, wherever the configuration of its run had them.
@@ -51,12 +52,6 @@ LONGEST_NAME = 1000
 HINT = "set archive to a folder that `snakemake archive` made (docs/archive.md)"
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def pack(run: str, files: dict[str, Path], folder: Path) -> Record:
     """Copy files of a run into an archive; returns its index, which is written last.
 
@@ -82,10 +77,12 @@ def pack(run: str, files: dict[str, Path], folder: Path) -> Record:
     clear(folder, set(files))
     hashes = {}
     for name, path in sorted(files.items()):
-        copy(path, folder / name)
-        hashes[name] = sha256_of(folder / name)
+        check_seal(path)
+        with atomic_path(folder / name) as partial:
+            shutil.copyfile(path, partial)
+        hashes[name] = sha256_file(folder / name)
     index = {"format": 1, "run": run, "files": hashes}
-    write_json(folder / INDEX, index)
+    write_text(folder / INDEX, json.dumps(index, indent=1) + "\n")  # without a seal: the folder holds what it names, alone
     return index
 
 
@@ -131,12 +128,6 @@ def held(folder: Path) -> Iterator[str]:
         links = [name for name in folders if Path(place, name).is_symlink()]
         for name in sorted(files + links):
             yield Path(place, name).relative_to(folder).as_posix()
-
-
-def copy(source: Path, target: Path) -> None:
-    """Copy a file whole or not at all."""
-    with atomic_path(target) as partial:
-        shutil.copyfile(source, partial)
 
 
 def read_index(folder: Path) -> dict[str, str]:
@@ -223,10 +214,11 @@ def take(folder: Path, name: str, target: Path) -> None:
         raise UserError(problem, "copy the archive again, with files in the place of links")
     if not (folder / name).is_file():
         raise UserError(f"the archive {folder} has no file {name}, which its index names", "copy the archive again")
-    if sha256_of(folder / name) != files[name]:
-        problem = f"{folder / name} is not the file that the archive's index names: its SHA-256 differs"
-        raise UserError(problem, "copy the archive again")
-    copy(folder / name, target)
+    with sealed_path(target) as partial:
+        shutil.copyfile(folder / name, partial)
+        if sha256_file(partial) != files[name]:
+            problem = f"{folder / name} is not the file that the archive's index names: its SHA-256 differs"
+            raise UserError(problem, "copy the archive again")
 
 
 def kind_of(name: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from .ed import CONTRACTIONS
 from .errors import UserError
 from .provenance import sha256_file
-from .records import Record, is_a, missing, read_jsonl
+from .records import Record, is_a, read_bytes, read_jsonl
 
 #: The lines of results.txt that are read, and what stands on them; Emotion:, Beam: and others are not ours.
 LINES = {"Context": "context", "Greedy": "prediction", "Ref": "reference"}
@@ -114,9 +114,7 @@ def read_results(path: Path) -> Read:
 def read_blocks(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and fields of each block of a results.txt."""
     try:
-        lines = path.read_bytes().decode("utf-8").split("\n")
-    except FileNotFoundError:
-        raise missing(path) from None
+        lines = read_bytes(path).decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8: {error}", USE_OUTPUTS) from None
     block: dict[str, str] = {}
