@@ -24,14 +24,7 @@ def main() -> None:
 
     models = models_of(args.outputs, args.without_manifests)
     outputs = read_outputs(args.outputs)
-    dialogues, rejected, cut = [], [], Counter()
-    for output in outputs:
-        parsed = rounds.parse_rounds(output["text"], output["finish"], args.max_words)
-        if parsed.rounds:
-            dialogues.append({"id": output["id"], "rounds": parsed.rounds, "rest_unused": parsed.reason})
-            cut[parsed.reason] += parsed.reason is not None
-        else:
-            rejected.append(output | {"reason": parsed.reason})
+    dialogues, rejected, cut = parsed(outputs, args.max_words)
     reasons = Counter(output["reason"] for output in rejected)
     if not dialogues:
         raise UserError(
@@ -62,6 +55,19 @@ def read_outputs(paths: list[Path]) -> list[Record]:
                 raise UserError(problem, "give each shard once, and shards of one generation alone")
             outputs.append(output)
     return sorted(outputs, key=itemgetter("id"))
+
+
+def parsed(outputs: list[Record], max_words: int) -> tuple[list[Record], list[Record], Counter]:
+    """Dialogues, rejected outputs with their reasons, and how many dialogues leave the rest of their output unused, by reason."""
+    dialogues, rejected, cut = [], [], Counter()
+    for output in outputs:
+        found = rounds.parse_rounds(output["text"], output["finish"], max_words)
+        if found.rounds:
+            dialogues.append({"id": output["id"], "rounds": found.rounds, "rest_unused": found.reason})
+            cut[found.reason] += found.reason is not None
+        else:
+            rejected.append(output | {"reason": found.reason})
+    return dialogues, rejected, cut
 
 
 def check_count(outputs: int, dialogues: int, rejected: int) -> None:
