@@ -11,7 +11,7 @@ from .cells import BERTSCORE, METRICS, Cell
 from .csv_files import Line, read_csv
 from .errors import UserError
 from .escaping import csv_text
-from .records import REMAKE, Record, read_json
+from .records import REMAKE, Record, is_a, read_json
 from .settings import TRAINING_SET
 from .tables import UNKNOWN, Row, Table, plain
 
@@ -338,10 +338,15 @@ def read_summary(path: Path) -> Record:
     try:
         parts = [*summary["criteria"].values(), summary["all"]]
         sound = bool(summary["criteria"]) and all(1 <= part["mean"] <= 3 and 0 <= part["full_share"] <= 1 for part in parts)
-        summary["samples"]["scored"], *(summary[key] for key in ("prompt", "stage", "judge", "mode", "temperature", "seed", "note"))
-        [criterion["title"] for criterion in summary["criteria"].values()]
+        words = [summary[key] for key in ("prompt", "stage", "judge", "mode")] + [summary["note"] or ""]
+        words += [criterion["title"] for criterion in summary["criteria"].values()]
+        counts = [summary["samples"]["scored"], summary["seed"]]
+        summary["temperature"]
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is no judge's summary: {error}", REMAKE) from None
+    odd = [word for word in words if not is_a(word, str)] + [count for count in counts if not is_a(count, int)]
+    if odd:
+        raise UserError(f"{path} is no judge's summary: {odd[0]!r} is a text or a number in another's place", REMAKE)
     if not sound:
         raise UserError(f"{path}: a mean mark is not from 1 to 3, or a share of full marks not from 0 to 1", REMAKE)
     return summary
