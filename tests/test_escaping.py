@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -484,3 +485,27 @@ def test_a_spreadsheets_mark_at_the_beginning_of_a_file_is_no_fault(repository, 
     text = (repository / "resources/paper/figure7.csv").read_bytes()
     (tmp_path / "figure7.csv").write_bytes(b"\xef\xbb\xbf" + text)
     assert list(figure_data.read_paper_figure7(tmp_path / "figure7.csv")) == BASELINES
+
+
+# What scripts print
+
+
+def test_read_outputs_prints_a_references_control_characters_as_text(tmp_path, step):
+    reference = "well\x1b[2J done \u202e!"
+    samples = [{"id": f"s{i}", "history": ["hello"], "response": reference} for i in range(2)]
+    (tmp_path / "test.jsonl").write_text("".join(json.dumps(sample) + "\n" for sample in samples))
+    write(tmp_path / "given.jsonl", {"prediction": "hi", "reference": reference})
+    flags = ["--samples", tmp_path / "test.jsonl", "--outputs", tmp_path / "given.jsonl", "--unaligned", "1"]
+    done = step("read_outputs.py", *flags, "--responses", tmp_path / "r.jsonl", "--alignment", tmp_path / "a.json")
+    assert done.returncode == 0, done.stderr
+    assert "well\\x1b[2J done \\u202e!" in done.stdout
+    assert not any(unseen(sign) for sign in done.stdout.replace("\n", ""))
+
+
+@pytest.mark.parametrize("claim", [{"id": "a", "verdict": "holds", "found": "x\x1b[2J\ny"}, {"id": "a"}, 3, None])
+def test_print_claims_prints_findings_as_text_and_refuses_what_is_none(tmp_path, step, claim):
+    done = step("print_claims.py", "--report", write(tmp_path / "claims.json", {"claims": [claim]}))
+    if isinstance(claim, dict) and "found" in claim:
+        assert done.returncode == 0 and "a: x\\x1b[2J\\ny\n" in done.stdout, done.stderr
+    else:
+        assert done.returncode == 1 and "one has no id, verdict or finding" in done.stderr

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UserError
+from .escaping import terminal_text
 
 #: The repository inside the folder that fetching makes, beside its manifest.
 CODE = "code"
@@ -49,7 +50,7 @@ def fetch_commit(repository: str, commit: str, folder: Path) -> bool:
         git("-C", str(folder), "remote", "add", "origin", address, hint="see what git says")
         git("-C", str(folder), "fetch", "--quiet", "--depth", "1", "origin", commit, hint="see what git says")
     except UserError as error:
-        print(f"{error.problem}; the whole repository is cloned instead")
+        print(f"{terminal_text(error.problem)}; the whole repository is cloned instead")
         shutil.rmtree(folder, ignore_errors=True)
         return False
     return True
