@@ -25,6 +25,7 @@ from figure_cells import BASELINES, cell, summary, table1, write
 from synth_empathy import claims, comparison_tables, escaping, figure_data, figures, human, novelty_plot, tables
 from synth_empathy.cells import METRICS
 from synth_empathy.errors import UserError
+from synth_empathy.evidence import Paper, Results
 from synth_empathy.novelty import Found, Neighbours
 
 #: What once did harm, or nearly: each kind of output has some of its own.
@@ -485,6 +486,38 @@ def test_a_spreadsheets_mark_at_the_beginning_of_a_file_is_no_fault(repository, 
     text = (repository / "resources/paper/figure7.csv").read_bytes()
     (tmp_path / "figure7.csv").write_bytes(b"\xef\xbb\xbf" + text)
     assert list(figure_data.read_paper_figure7(tmp_path / "figure7.csv")) == BASELINES
+
+
+FIGURE7 = "baseline,criterion,counted,total,win,tie,loss,made_up\nSEEK,all,judgements,4,2,1,1,no\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("total", "sum"), "line 1: the column 'total' is missing"),
+        (("4,2", "0,0"), "line 2: total is 0, which is not at least 1"),
+        (("4,2", "4,"), "line 2: win is '', which is no number"),
+        (("4,2", "4,nan"), "line 2: win is 'nan', which is no number"),
+        (("SEEK", "SEEK,all"), "line 2: 9 fields under 8 columns"),
+    ],
+)
+def test_a_runs_faulty_figure_7_is_refused_by_line(tmp_path, change, reason):
+    results = Results(tmp_path, {"seek": {"row": "SEEK"}})
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures/figure7.csv").write_text(FIGURE7)
+    assert results.value("human seek win").low == 50
+    (tmp_path / "figures/figure7.csv").write_text(FIGURE7.replace(*change, 1))
+    with pytest.raises(UserError, match="figure7.csv") as caught:
+        results.value("human seek win")
+    assert reason in caught.value.problem and "snakemake figure7" in caught.value.hint
+
+
+def test_a_baseline_that_the_papers_file_lacks_is_named(repository, tmp_path):
+    shutil.copytree(repository / "resources/paper", tmp_path / "paper")
+    (tmp_path / "paper/figure7.csv").write_text("baseline,win_pct,loss_pct,tie_pct\nCASE,63.3,,\n")
+    paper = Paper(tmp_path / "paper", {"seek": {"base": "seek", "training_set": "ed", "row": "SEEK"}})
+    with pytest.raises(UserError, match="figure7.csv has no baseline 'SEEK'"):
+        paper.value("human seek win")
 
 
 # What scripts print

@@ -46,7 +46,8 @@ class Line:
         if not math.isfinite(number):
             raise self.fault(f"{column} is {text[:40]!r}, which is no number")
         if not least <= number <= most:
-            raise self.fault(f"{column} is {text[:40]}, which is not from {least:g} to {most:g}")
+            bounds = f"from {least:g} to {most:g}" if math.isfinite(most) else f"at least {least:g}"
+            raise self.fault(f"{column} is {text[:40]}, which is not {bounds}")
         return number
 
 
