@@ -42,7 +42,14 @@ rule report_claims:
         paper=expand("resources/paper/table{number}.csv", number=[1, 2, 3, 4]),
         figures=expand("resources/paper/figure{number}.csv", number=[5, 7]),
         code=code(
-            "check_claims", "claims", "claim_kinds", "evidence", "cells", "tables"
+            "check_claims",
+            "claims",
+            "claim_kinds",
+            "evidence",
+            "cells",
+            "tables",
+            "csv_files",
+            "escaping",
         ),
     output:
         markdown=report(

@@ -73,6 +73,7 @@ rule compare_systems:
             "compare_systems",
             "bootstrap",
             "comparison_tables",
+            "escaping",
             "cells",
             "tables",
             "tokens",

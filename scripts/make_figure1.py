@@ -4,6 +4,7 @@
 from pathlib import Path
 
 from synth_empathy import cli, figure_data, figures, tables
+from synth_empathy.escaping import terminal_text
 from synth_empathy.records import write_text
 
 
@@ -22,7 +23,7 @@ def main() -> None:
     figures.save(figures.draw_figure1(data, args.note), args.figures)
     print(f"{len(data.systems)} systems, {len(data.metrics)} metrics; numbers in {args.csv}")
     for line in figure_data.why_missing(table):
-        print(line)
+        print(terminal_text(line))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import yaml
 
 from synth_empathy import cli, measured, planning, sizes
 from synth_empathy.errors import UserError
+from synth_empathy.escaping import terminal_text
 from synth_empathy.records import Record, read_json, write_json
 from synth_empathy.settings import ROOT, Settings, check
 
@@ -37,7 +38,7 @@ def main() -> None:
     plan = planning.plan(jobs, known, measured.rates(past)) | {"targets": args.target, "earlier_jobs_left_out": dict(left_out)}
     if args.json:
         write_json(args.json, plan)
-    print(shown(plan))
+    print(terminal_text(shown(plan), lines=True))
 
 
 def planned_jobs(targets: list[str], overlays: list[Path], cores: int) -> list[planning.Job]:

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 from synth_empathy import cli, outputs
+from synth_empathy.escaping import terminal_text
 from synth_empathy.records import SAMPLE, read_jsonl, write_json, write_jsonl
 
 
@@ -23,7 +24,7 @@ def main() -> None:
     alignment = outputs.align(samples, read.outputs)
     found = outputs.report(args.outputs, samples, read, alignment)
     write_json(args.alignment, found)
-    print("\n".join(outputs.lines_of(found)))
+    print("\n".join(map(terminal_text, outputs.lines_of(found))))
     outputs.check(found, args.unaligned, args.part)
     write_jsonl(args.responses, outputs.responses(samples, alignment))
 

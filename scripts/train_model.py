@@ -9,6 +9,7 @@ from pathlib import Path
 
 from synth_empathy import cli, devices, folders, models, provenance, spreading
 from synth_empathy.errors import UserError
+from synth_empathy.escaping import terminal_text
 from synth_empathy.records import SAMPLE, Record, read_jsonl
 
 #: Recipe fields as flags: name, type, default, meaning. The defaults are those of a small LoRA run.
@@ -85,7 +86,8 @@ def train(args, processes: int) -> None:
     recipe = training.Recipe(**{name: getattr(args, name) for name, *_ in RECIPE})
     rows = training.conversations(samples, args.format, args.system)
     rows, overlong = training.set_aside_overlong(rows, AutoTokenizer.from_pretrained(args.base), recipe.max_length)
-    print(f"{len(rows)} samples of at most {recipe.max_length} tokens; {len(overlong)} longer ones set aside: {', '.join(overlong[:5]) or 'none'}")
+    first = terminal_text(", ".join(overlong[:5])) or "none"
+    print(f"{len(rows)} samples of at most {recipe.max_length} tokens; {len(overlong)} longer ones set aside: {first}")
 
     facts = {
         "kind": "trained",

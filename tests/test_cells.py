@@ -27,6 +27,24 @@ def test_a_cell_has_the_seeds_mean_their_deviation_and_the_difference_to_the_pap
     assert (cell.protocol, cell.test_samples, cell.why_null, cell.instead) == ("paper", 24, None, None)
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"value": "12"}, "value is str"), ({"value": True}, "value is bool"), ({"title": 3}, "title is int, not str"),
+        ({"by_seed": []}, "by_seed is list"), ({"by_seed": {"0": "x"}}, "other than numbers"), ({"why_null": ["x"]}, "why_null is list"),
+        ({"instead": {"model": "m"}}, "instead needs model, layer, value"), ({"test_samples": 1.5}, "test_samples is float"),
+        ({"value": None}, "neither a value nor a reason"), ({"empty_predictions": None}, "empty_predictions is NoneType"),
+    ],
+)  # fmt: skip
+def test_a_cell_with_a_value_of_another_type_is_refused_by_its_field(tmp_path, change, reason):
+    cell = cells.make_cell(PLACE, {"0": document(cider=1.0)}, None, None)
+    (tmp_path / "cell.json").write_text(json.dumps(vars(cell) | change))
+    with pytest.raises(UserError, match=reason):
+        cells.read_cell(tmp_path / "cell.json")
+    cells.write_cell(tmp_path / "cell.json", cell)
+    assert cells.read_cell(tmp_path / "cell.json") == cell
+
+
 def test_counts_have_neither_protocol_nor_test_samples():
     cell = cells.make_cell(PLACE | {"metric": "samples_quality"}, {"0": {"samples_quality": 7, "samples_selected": 6}}, 10, None)
     assert (cell.value, cell.difference, cell.protocol, cell.test_samples) == (7, -3, None, None)

@@ -175,6 +175,10 @@ def test_a_stage_is_the_mean_over_its_seeds(tmp_path):
         ([summary(criteria={})], "a mean mark is not"),
         ([{"all": {}}], "is no judge's summary: 'criteria'"),
         ([[]], "is no judge's summary"),
+        ([summary(judge=3)], "is no judge's summary: 3 is a text or a number in another's place"),
+        ([summary(seed="0")], "is no judge's summary: '0' is"),
+        ([summary(note=["x"])], "is no judge's summary: ..x.. is"),
+        ([summary(samples={"scored": "12"})], "is no judge's summary: '12' is"),
     ],
 )
 def test_summaries_that_make_no_stage_are_refused(tmp_path, contents, message):

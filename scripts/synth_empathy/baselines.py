@@ -14,6 +14,7 @@ from typing import Any
 
 from . import addresses
 from .errors import UserError
+from .escaping import terminal_text
 
 #: The repository inside the folder that fetching makes, beside its manifest.
 CODE = "code"
@@ -61,7 +62,7 @@ def fetch_commit(git: Git, commit: str, folder: Path) -> bool:
         git.run("-C", str(folder), "remote", "add", "--", "origin", git.address, hint="see what git says")
         git.run("-C", str(folder), "fetch", "--quiet", "--depth", "1", "origin", commit, hint="see what git says")
     except UserError as error:
-        print(f"{error.problem}; the whole repository is cloned instead")
+        print(f"{terminal_text(error.problem)}; the whole repository is cloned instead")
         shutil.rmtree(folder, ignore_errors=True)
         return False
     return True

@@ -11,7 +11,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from .errors import UserError
-from .records import Record, read_json, write_json
+from .records import Record, is_a, name_of, read_json, write_json
 
 #: The metrics of Table 1 in its order, by their key in a metrics file, with the heading of their column.
 METRICS = {
@@ -36,6 +36,13 @@ HEADINGS = METRICS | COUNTS
 BERTSCORE = ("bert_p", "bert_r", "bert_f1")
 #: Why a cell that a table shows as missing has no value.
 NOT_MADE = "the cell was not made"
+AGAIN = "delete it and make it again by the same name as target"
+#: The types of a cell's fields: of those that every cell has, of those that may be null, and of those of ``instead``.
+FIELDS = dict.fromkeys(("table", "base", "training_set", "metric", "title"), str)
+FIELDS |= {"by_seed": dict, "empty_predictions": int}
+OPTIONAL = dict.fromkeys(("value", "sd", "paper", "difference"), float) | dict.fromkeys(("why_null", "protocol"), str)
+OPTIONAL |= {"test_samples": int, "instead": dict}
+INSTEAD = {"model": str, "layer": int, "value": float}
 OVERLAP = tuple(metric for metric in METRICS if metric not in BERTSCORE)
 
 
@@ -144,5 +151,24 @@ def read_cell(path: Path) -> Cell:
     content = read_json(path)
     names = [field.name for field in fields(Cell)]
     if not isinstance(content, dict) or sorted(content) != sorted(names):
-        raise UserError(f"{path} is not a cell: it needs {', '.join(names)}", "delete it and make it again by the same name as target")
+        raise UserError(f"{path} is not a cell: it needs {', '.join(names)}", AGAIN)
+    fault = fault_of(content)
+    if fault:
+        raise UserError(f"{path} is not a cell: {fault}", AGAIN)
     return Cell(**content)
+
+
+def fault_of(content: Record) -> str | None:
+    """What is wrong with the values of a cell's fields, or None."""
+    given = {name: value for name, value in content.items() if name in FIELDS or value is not None}
+    wrong = {name: kind for name, kind in (FIELDS | OPTIONAL).items() if name in given and not is_a(given[name], kind)}
+    for name, kind in wrong.items():
+        return f"{name} is {type(given[name]).__name__}, not {name_of(kind)}"
+    if not all(is_a(value, float) for value in content["by_seed"].values()):
+        return "by_seed holds something other than numbers"
+    instead = content["instead"]
+    if instead is not None and not all(is_a(instead.get(name), kind) for name, kind in INSTEAD.items()):
+        return f"instead needs {', '.join(INSTEAD)}"
+    if content["value"] is None and content["why_null"] is None:
+        return "it has neither a value nor a reason for having none"
+    return None

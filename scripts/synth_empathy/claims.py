@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from .claim_kinds import KINDS, LISTS, QUANTITIES, Operands, Outcome, Scale, both, shortened
 from .errors import UserError
+from .escaping import markdown_cell, markdown_code, markdown_row, markdown_text, terminal_text
 from .evidence import Numbers, Paper, Results, parts_of
 from .records import Record
 from .settings import ROOT, explain, nearest
@@ -228,14 +229,15 @@ def summary(checked: list[Record]) -> str:
 
 def as_markdown(run: str, note: str | None, checked: list[Record]) -> str:
     """The report to read: a line a claim, and what is not tested with the target that would build it."""
-    lines = [f"# The paper's claims, tested on results/{run}", ""]
-    lines += [f"> {note}", ""] if note else []
+    lines = [f"# The paper's claims, tested on results/{markdown_text(run)}", ""]
+    lines += [f"> {markdown_text(note)}", ""] if note else []
     lines += [f"{summary(checked)}.", ""]
     lines += ["| claim | the paper says | in its own numbers | here | found, or missing |", "|---|---|---|---|---|"]
     for claim in checked:
         said = f'{claim["place"]}: "{claim["quote"]}"'
-        row = [claim["id"], said, claim["in_the_papers_own_numbers"], f"**{claim['verdict']}**", claim["found"]]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |")
+        own, verdict = claim["in_the_papers_own_numbers"], f"**{claim['verdict']}**"
+        before = [markdown_cell(text) for text in (claim["id"], said, own)]
+        lines.append(markdown_row([*before, verdict, markdown_cell(claim["found"])]))
     lines += ["", *missing_targets(checked), *contradictions(checked)]
     return "\n".join(lines) + "\n"
 
@@ -251,28 +253,29 @@ def missing_targets(checked: list[Record]) -> list[str]:
     lines = ["## Not tested: what to build", ""]
     for target, found in by_target.items():
         cost = found[0]["cost"]
-        lines.append(f"- `{target}`: {', '.join(claim['id'] for claim in found)}. Needs {said_cost(cost)}")
+        names = markdown_text(", ".join(claim["id"] for claim in found))
+        lines.append(f"- {markdown_code(target)}: {names}. Needs {said_cost(cost)}")
     return [*lines, ""]
 
 
 def said_cost(cost: Record) -> str:
-    """Hardware and time in words."""
+    """Hardware and time in words, as Markdown."""
     hours = [f"{cost['gpu_hours']:g} GPU-hours" if cost["gpu_hours"] else "", f"{cost['hours']:g} h one after the other" if cost["hours"] else ""]
-    source = f"by `{cost['command']}`" if cost["command"] else ""
-    words = [cost["hardware"], *filter(None, hours), source, cost["note"] or ""]
+    source = f"by {markdown_code(cost['command'])}" if cost["command"] else ""
+    words = [markdown_text(cost["hardware"]), *filter(None, hours), source, markdown_text(cost["note"] or "")]
     return "; ".join(filter(None, words)) + "."
 
 
 def contradictions(checked: list[Record]) -> list[str]:
-    """What the paper's own numbers do not bear out, and other remarks on single claims."""
-    notes = [f"- {claim['id']}: {claim['note']}" for claim in checked if claim["note"]]
+    """What the paper's own numbers do not bear out, and other remarks on single claims, as Markdown."""
+    notes = [f"- {markdown_text(claim['id'] + ': ' + claim['note'])}" for claim in checked if claim["note"]]
     return ["## Remarks", "", *notes, ""] if notes else []
 
 
 def print_verdicts(checked: list[Record]) -> None:
     """One line a claim, then the counts."""
     for claim in checked:
-        print(f"{claim['verdict']:13}  {claim['id']}: {claim['found']}")
+        print(terminal_text(f"{claim['verdict']:13}  {claim['id']}: {claim['found']}"))
     print(summary(checked))
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 from .cells import METRICS
+from .escaping import csv_text, markdown_cell, markdown_row, markdown_text
 from .records import Record
 
 CSV_COLUMNS = [
@@ -30,30 +28,30 @@ def as_csv(comparison: Record) -> str:
     Args:
         comparison: what ``compare_systems.py`` writes as JSON.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    lines = []
     about = [comparison["samples"], comparison["draws"], comparison["seeds"]["system"], comparison["seeds"]["baseline"], comparison["protocol"]]
     for metric, entry in comparison["metrics"].items():
         means = [f"{entry[side]['mean']:.4f}" for side in ("system", "baseline")]
         changes = [signed(value, 4) for value in (entry["difference"], *entry["interval"])]
         ps = [probability(entry[key]) for key in ("p_two_sided", "p")]
         remark = "not the paper's BERTScore" if BY in metric else ""
-        writer.writerow([comparison["system"], comparison["baseline"], heading(metric), *means, *changes, *ps, *about, remark])
-    return text.getvalue()
+        names = [comparison["system"], comparison["baseline"], heading(metric)]
+        lines.append([*names, *means, *changes, *ps, *about, remark])
+    return csv_text(CSV_COLUMNS, lines)
 
 
 def as_markdown(comparison: Record, note: str | None = None) -> str:
     """The same to read, values with two decimals: what is compared, a line a metric, and how to read p."""
-    lines = [f"# {comparison['system']} against {comparison['baseline']}", ""]
-    lines += [f"> {note}", ""] if note else []
+    lines = [f"# {markdown_text(comparison['system'])} against {markdown_text(comparison['baseline'])}", ""]
+    lines += [f"> {markdown_text(note)}", ""] if note else []
     lines += [measured(comparison), ""]
     lines += ["| metric | system | baseline | difference | 95 % interval | p, two-sided | p, sacreBLEU's |", "|---|" + "---:|" * 6]
     for metric, entry in comparison["metrics"].items():
-        means = f"{entry['system']['mean']:.2f} | {entry['baseline']['mean']:.2f}"
+        means = [f"{entry[side]['mean']:.2f}" for side in ("system", "baseline")]
         low, high = (signed(value, 2) for value in entry["interval"])
-        ps = f"{probability(entry['p_two_sided'])} | {probability(entry['p'])}"
-        lines.append(f"| {heading(metric)} | {means} | {signed(entry['difference'], 2)} | {low} to {high} | {ps} |")
+        change = [signed(entry["difference"], 2), f"{low} to {high}"]
+        ps = [probability(entry[key]) for key in ("p_two_sided", "p")]
+        lines.append(markdown_row([markdown_cell(heading(metric)), *means, *change, *ps]))
     return "\n".join([*lines, "", READING, *remarks(comparison)]) + "\n"
 
 

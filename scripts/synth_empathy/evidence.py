@@ -13,7 +13,6 @@ What the paper gives as a bound (more than 95 %), or leaves to be inferred (a lo
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import math
@@ -26,7 +25,9 @@ from statistics import fmean
 from typing import Protocol
 
 from . import cells, tables
+from .csv_files import RESTORE, Line, read_csv
 from .errors import UserError
+from .figure_data import PAPER_MEAN, PAPER_SHARE
 from .records import ED_SAMPLE, Record, read_json, read_jsonl
 
 SPLITS = ("train", "valid", "test")
@@ -194,15 +195,15 @@ class Results:
         path = self.folder / "figures" / "figure7.csv"
         if not path.is_file():
             return Missing("there is no figures/figure7.csv: no judgements by people")
-        lines = read_csv(path)
-        rows = [row for row in lines if row["criterion"] == "all" and self.systems.get(baseline, {}).get("row") == row["baseline"]]
-        if not rows:
+        row = human_line(path, self.systems.get(baseline, {}).get("row"))
+        if row is None:
             return Missing(f"figures/figure7.csv has no judgements against {baseline}")
-        if rows[0].get("made_up") != "no":
+        if row["made_up"] != "no":
             return Missing("the judgements of figures/figure7.csv are made up: nobody judged anything")
-        if rows[0]["counted"] != "judgements":
+        if row["counted"] != "judgements":
             return Missing("figures/figure7.csv counts majorities, and the paper's percentages fit single judgements only")
-        return Value.of(100 * int(rows[0][item]) / int(rows[0]["total"]))
+        count, total = row.number_of(row[item], item, least=0), row.number_of(row["total"], "total", least=1)
+        return Value.of(100 * count / total)
 
     def _generated(self, prompt: str, item: str) -> Value | Missing:
         """How many outputs, dialogues or samples there are."""
@@ -240,6 +241,14 @@ class Results:
         """Each conversation's label."""
         records = ((split, record) for split in SPLITS for record in read_jsonl(self.folder / "ed" / f"{split}.jsonl", ED_SAMPLE))
         return {(split, record["conv_id"]): record["emotion"] for split, record in records}
+
+
+def human_line(path: Path, baseline: str | None) -> Line | None:
+    """What a run's Figure 7 says of a baseline over all criteria; None where nobody judged it."""
+    columns = ("counted", "total", *ITEMS["human"], "made_up")
+    again = "delete it and make it again: snakemake figure7"
+    lines = read_csv(path, columns, unique=("baseline", "criterion"), hint=again)
+    return next((line for line in lines if (line["baseline"], line["criterion"]) == (baseline, "all")), None)
 
 
 def cell_value(path: Path) -> Value | Missing:
@@ -325,43 +334,51 @@ class Paper:
     def _cells(self) -> dict[tuple[str, str, str], float]:
         """All tables by base, training set and metric; Tables 2 to 4 name their rows so."""
         first = tables.read_paper_table(self.folder / "table1.csv")
+        lacking = [system["row"] for system in self.systems.values() if system["row"] not in first]
+        if lacking:
+            raise UserError(f"{self.folder / 'table1.csv'} has no row {lacking[0]!r}", RESTORE)
         rows = [(f"{system['base']}/{system['training_set']}", first[system["row"]]) for system in self.systems.values()]
         for name in ("table2", "table3", "table4"):
             rows += tables.read_paper_table(self.folder / f"{name}.csv").items()
         found: dict[tuple[str, str, str], float] = {}
         for system, values in rows:
             for metric, value in values.items():
-                base, training_set = system.split("/")
+                base, _, training_set = system.partition("/")
                 if found.setdefault((base, training_set, metric), value) != value:
-                    raise UserError(f"two tables of {self.folder} disagree on {system} {metric}", "restore them from the repository (git checkout)")
+                    raise UserError(f"two tables of {self.folder} disagree on {system} {metric}", RESTORE)
         return found
 
     def _judged(self, stage: str, item: str) -> Value | Missing:
         """Section 3.4's scores; a share of full marks above a bound is anything up to 1."""
-        rows = {line["stage"]: line for line in rows_of(self.folder / "figure5.csv")}
-        row = rows["before selection" if stage == "before" else "after selection"]
-        text = row["mean_score_of_coherence_naturalness_empathy" if item == "mean" else "share_with_full_marks"]
+        name = "before selection" if stage == "before" else "after selection"
+        row = line_of(self.folder / "figure5.csv", "stage", name)
+        column = PAPER_MEAN if item == "mean" else PAPER_SHARE
+        text = row[column]
         if not text:
             return Missing("no text that we have gives it")
-        return Value(math.nextafter(float(text[1:]), 1.0), 1.0) if text.startswith(">") else Value.of(float(text))
+        number = row.number_of(text.removeprefix(">"), column, least=0, most=3 if item == "mean" else 1)
+        return Value(math.nextafter(number, 1.0), 1.0) if text.startswith(">") else Value.of(number)
 
     def _human(self, baseline: str, item: str) -> Value | Missing:
         """Section 4.3's percentages; one that is not given lies between 0 and what the others leave."""
-        row = {line["baseline"]: line for line in rows_of(self.folder / "figure7.csv")}[self.systems[baseline]["row"]]
-        known = {name: float(row[f"{name}_pct"]) for name in ITEMS["human"] if row[f"{name}_pct"]}
+        row = line_of(self.folder / "figure7.csv", "baseline", self.systems[baseline]["row"])
+        values = {name: row.value(f"{name}_pct", least=0, most=100) for name in ITEMS["human"]}
+        known = {name: value for name, value in values.items() if value is not None}
         return Value.of(known[item]) if item in known else Value(0.0, 100 - sum(known.values()))
 
 
+#: What the paper's files of numbers must have beside the column that names a line.
+COLUMNS = {"stage": (PAPER_MEAN, PAPER_SHARE), "baseline": tuple(f"{name}_pct" for name in ITEMS["human"])}
+
+
 @cache
-def rows_of(path: Path) -> list[dict[str, str]]:
-    """The lines of one of the paper's tables, which do not change while we look."""
-    return read_csv(path)
+def line_of(path: Path, column: str, name: str) -> Line:
+    """The line of one of the paper's files, which do not change while we look, that has a name in a column.
 
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """The lines of a table by its heading."""
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist", "restore it from the repository (git checkout)") from None
+    Raises:
+        UserError: the file is not as it must be, or has no such line.
+    """
+    for line in read_csv(path, COLUMNS[column], unique=(column,)):
+        if line[column] == name:
+            return line
+    raise UserError(f"{path} has no {column} {name!r}", RESTORE)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
 from .cells import BERTSCORE, METRICS, Cell
+from .csv_files import Line, read_csv
 from .errors import UserError
-from .records import REMAKE, Record, missing, read_json
+from .escaping import csv_text
+from .records import REMAKE, Record, is_a, read_json
 from .settings import TRAINING_SET
 from .tables import UNKNOWN, Row, Table, plain
 
 Values = list[float | None]
+#: The columns of the paper's numbers of Figure 5 (resources/paper/figure5.csv).
+PAPER_MEAN, PAPER_SHARE = "mean_score_of_coherence_naturalness_empathy", "share_with_full_marks"
 #: The columns that every figure's CSV ends with.
 BESIDE = ["ours", "sd", "paper", "difference"]
 
@@ -184,15 +186,6 @@ def beside(ours: float | None, sd: float | None, paper: float | None) -> list[st
     return [plain(ours, ""), plain(sd, ""), plain(paper, ""), plain(difference, "", "+")]
 
 
-def csv_text(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A table as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(lines)
-    return text.getvalue()
-
-
 def made(table: Table) -> list[Cell]:
     """The cells that are there."""
     return [cell for row in table.cells.values() for cell in row.values() if not cell.missing]
@@ -345,10 +338,15 @@ def read_summary(path: Path) -> Record:
     try:
         parts = [*summary["criteria"].values(), summary["all"]]
         sound = bool(summary["criteria"]) and all(1 <= part["mean"] <= 3 and 0 <= part["full_share"] <= 1 for part in parts)
-        summary["samples"]["scored"], *(summary[key] for key in ("prompt", "stage", "judge", "mode", "temperature", "seed", "note"))
-        [criterion["title"] for criterion in summary["criteria"].values()]
+        words = [summary[key] for key in ("prompt", "stage", "judge", "mode")] + [summary["note"] or ""]
+        words += [criterion["title"] for criterion in summary["criteria"].values()]
+        counts = [summary["samples"]["scored"], summary["seed"]]
+        summary["temperature"]
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is no judge's summary: {error}", REMAKE) from None
+    odd = [word for word in words if not is_a(word, str)] + [count for count in counts if not is_a(count, int)]
+    if odd:
+        raise UserError(f"{path} is no judge's summary: {odd[0]!r} is a text or a number in another's place", REMAKE)
     if not sound:
         raise UserError(f"{path}: a mean mark is not from 1 to 3, or a share of full marks not from 0 to 1", REMAKE)
     return summary
@@ -365,28 +363,28 @@ def check_stages(before: Judged, after: Judged) -> None:
 
 def read_paper_figure5(path: Path) -> tuple[PaperStage, PaperStage]:
     """The paper's numbers before and after selection; a share such as ">0.95" is a lower bound."""
-    lines = {line["stage"]: line for line in read_csv(path)}
-    stages = []
-    for name in ("before selection", "after selection"):
-        line = lines.get(name, {})
-        mean, full = line.get("mean_score_of_coherence_naturalness_empathy"), line.get("share_with_full_marks")
-        stages.append(PaperStage(float(mean) if mean else None, float(full.lstrip(">")) if full else None, bool(full) and full.startswith(">")))
-    return stages[0], stages[1]
+    lines = {line["stage"]: line for line in read_csv(path, columns=(PAPER_MEAN, PAPER_SHARE), unique=("stage",))}
+    before, after = (paper_stage(lines.get(name)) for name in ("before selection", "after selection"))
+    return before, after
+
+
+def paper_stage(line: Line | None) -> PaperStage:
+    """One stage's numbers; none where the paper's file has no such line."""
+    if line is None:
+        return PaperStage(None, None, False)
+    full = line[PAPER_SHARE]
+    share = line.number_of(full.removeprefix(">"), PAPER_SHARE, least=0, most=1) if full else None
+    return PaperStage(line.value(PAPER_MEAN, least=1, most=3), share, full.startswith(">"))
 
 
 def read_paper_figure7(path: Path) -> dict[str, dict[str, float]]:
     """The paper's percentages by baseline and verdict (win, tie, loss); one that no text we have holds is absent."""
-    verdicts = ("win", "tie", "loss")
-    return {line["baseline"]: {v: float(line[f"{v}_pct"]) for v in verdicts if line[f"{v}_pct"]} for line in read_csv(path)}
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """A table of resources/paper/."""
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-    except FileNotFoundError:
-        raise missing(path) from None
+    columns = {verdict: f"{verdict}_pct" for verdict in ("win", "tie", "loss")}
+    found: dict[str, dict[str, float]] = {}
+    for line in read_csv(path, columns=columns.values(), unique=("baseline",)):
+        values = {verdict: line.value(column, least=0, most=100) for verdict, column in columns.items()}
+        found[line["baseline"]] = {verdict: value for verdict, value in values.items() if value is not None}
+    return found
 
 
 def spread(values: list[float]) -> float | None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from .cells import METRICS
 from .errors import UserError
+from .escaping import plot_text
 from .figure_data import Curve, Judged, PaperStage, Radar
 from .human import COUNTS, VERDICTS, Result
 from .records import atomic_path
@@ -26,12 +27,13 @@ WIDTH = 3.4
 MARGIN = 0.06
 UNKNOWN = "n/a"
 UNKNOWN_NOTE = f"{UNKNOWN}: in no text of the paper that we have"
-#: Text stays text in SVG (searchable, small); the salt makes its ids repeat.
+#: Text stays text in SVG (searchable, small); the salt makes its ids repeat. A "$" is a sign: titles are no TeX.
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans", "font.size": 6.5, "axes.titlesize": 6.5, "axes.labelsize": 6.5, "xtick.labelsize": 6.5, "ytick.labelsize": 6.5,
     "legend.fontsize": 6, "axes.linewidth": 0.6, "hatch.linewidth": 0.6, "lines.linewidth": 1.0, "lines.markersize": 4.0,
     "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.major.size": 2.5, "ytick.major.size": 2.5,
     "figure.dpi": 100, "savefig.dpi": 300, "svg.fonttype": "none", "svg.hashsalt": "synth-empathy", "pdf.fonttype": 42,
+    "text.parse_math": False,
 }  # fmt: skip
 #: Colour, marker, dashes: colours are those of Okabe and Ito that show on white, then greys and browns.
 LINES: list[tuple[str, str, Any]] = [
@@ -127,6 +129,8 @@ def settled(figure):
 
 def key(figure, handles: Sequence[Any], renderer, width: float):
     """The legend in as many columns as the width takes; None without handles."""
+    for handle in handles:
+        handle.set_label(plot_text(handle.get_label()))
     for columns in range(min(4, len(handles)), 0, -1):
         place = {"loc": "upper center", "bbox_to_anchor": (width / 2, 0), "bbox_transform": figure.dpi_scale_trans}
         legend = figure.legend(handles=handles, ncols=columns, frameon=False, borderpad=0, borderaxespad=0, handlelength=2.6, columnspacing=1.2, **place)
@@ -139,6 +143,7 @@ def key(figure, handles: Sequence[Any], renderer, width: float):
 
 def paragraph(figure, words: str, x: float, renderer, **font):
     """Text at ``x`` (inches) in as few lines as the figure's width takes."""
+    words = plot_text(words)
     text = figure.text(x, 0, "", va="top", transform=figure.dpi_scale_trans, **font)
     width = figure.get_figwidth() - 2 * MARGIN
     for letters in range(min(len(words), 40 * math.ceil(width)), 0, -1):
@@ -299,7 +304,8 @@ def draw_stages(axes, values, spreads, paper: list[float | None], form: str, abo
 
 def label_groups(axes, titles: list[str], values, paper: list[str], form: str, unit: str = "") -> None:
     """Each group's name and both values under it; under the last the paper's, too."""
-    labels = [f"{title}\n{form.format(b)} \N{RIGHTWARDS ARROW} {form.format(a)}{unit}" for title, b, a in zip(titles, *values)]
+    both = [f"{form.format(before)} \N{RIGHTWARDS ARROW} {form.format(after)}{unit}" for before, after in zip(*values)]
+    labels = [f"{plot_text(title)}\n{numbers}" for title, numbers in zip(titles, both)]
     labels[-1] += f"\npaper:\n{paper[0]} \N{RIGHTWARDS ARROW} {paper[1]}{unit}"
     axes.set_xticks(range(len(labels)), labels)
     axes.tick_params(axis="x", length=0)
@@ -323,7 +329,7 @@ def draw_figure7(results: list[Result], count: str, paper: dict[str, dict[str, f
         for number, found in enumerate(results):
             for label, shares, place, high in ((found.baseline, found.shares(), 0.0, 0.42), ("paper", paper.get(found.baseline, {}), 0.42, 0.26)):
                 draw_shares(axes, shares, number + place, high)
-                labels.append(label)
+                labels.append(plot_text(label))
                 places.append(number + place)
         axes.set_yticks(places, labels)
         for text in axes.get_yticklabels()[1::2]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import UserError
+from .escaping import csv_text
 from .records import JUDGEMENT, REMAKE, Record, read_json, read_jsonl
 from .settings import nearest
+from .tables import UNKNOWN
 
 #: The paper's four criteria, in its order.
 CRITERIA = ("coherence", "empathy", "informativeness", "continuity")
@@ -135,17 +135,15 @@ def majority(verdicts: list[str]) -> str:
 
 def as_csv(found: list[Result], count: str, paper: dict[str, dict[str, float]]) -> str:
     """One line a baseline and criterion, with the paper's percentages, and ours less them, beside those of all criteria."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    lines = []
     for row in found:
         for criterion, counts in row.counts.items():
             shares = row.shares(criterion)
             known = paper.get(row.baseline, {}) if criterion == ALL else {}
-            writer.writerow(
+            lines.append(
                 [row.baseline, criterion, count, counts.total(), *(counts[v] for v in VERDICTS), *(f"{shares[v]:.2f}" for v in VERDICTS)]
-                + [f"{known[v]:.1f}" if v in known else "not available" for v in VERDICTS]
-                + [f"{shares[v] - known[v]:+.2f}" if v in known else "not available" for v in VERDICTS]
+                + [f"{known[v]:.1f}" if v in known else UNKNOWN for v in VERDICTS]
+                + [f"{shares[v] - known[v]:+.2f}" if v in known else UNKNOWN for v in VERDICTS]
                 + [row.examples, row.evaluators, "yes" if row.made_up else "no"]
             )
-    return text.getvalue()
+    return csv_text(COLUMNS, lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .escaping import plot_text
 from .novelty import Found
 from .records import atomic_path
 
@@ -20,7 +21,8 @@ def draw(found: Found, near_duplicate: float, embedder: str, name: str):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.6), layout="constrained")
-    figure.suptitle(f"Does the synthetic data leak ED's test split, or repeat its train split?\n{name}", fontsize=12)
+    question = "Does the synthetic data leak ED's test split, or repeat its train split?"
+    figure.suptitle(f"{question}\n{plot_text(name)}", fontsize=12, parse_math=False)
     panels = (
         ("test", found.to_test.similarity, found.train_to_test.similarity, "ED train samples"),
         ("train", found.to_train.similarity, found.test_to_train.similarity, "ED test samples"),
@@ -29,7 +31,8 @@ def draw(found: Found, near_duplicate: float, embedder: str, name: str):
         axes.ecdf(control, complementary=True, color="0.6", linewidth=3, label=f"real: {len(control):,} {real}")
         axes.ecdf(selected, complementary=True, color="C0", label=f"synthetic: {len(selected):,} selected samples")
         axes.axvline(near_duplicate, color="C3", linestyle="--", label=f"near-duplicate: {near_duplicate:g} and above")
-        axes.set_xlabel(f"similarity to the nearest ED {split} sample\n(cosine x 100, whole dialogue, {embedder})")
+        scale = f"(cosine x 100, whole dialogue, {plot_text(embedder)})"
+        axes.set_xlabel(f"similarity to the nearest ED {split} sample\n{scale}", parse_math=False)
         axes.legend(fontsize=8, loc="lower left")
         axes.grid(alpha=0.3)
     axes.set_yscale("log")

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from .cells import COUNTS, HEADINGS, METRICS, Cell, missing_cell, read_cell
+from .csv_files import read_csv
 from .errors import UserError
+from .escaping import LATEX_SIGN, csv_text, latex_text, markdown_cell, markdown_row, markdown_text
 
 #: What is known of the paper's numbers, a table a file.
 PAPER = Path(__file__).resolve().parents[2] / "resources" / "paper"
@@ -105,14 +107,18 @@ def in_words(quality: str, selection: str) -> str:
 
 
 def read_paper_table(path: Path) -> dict[str, dict[str, float]]:
-    """The paper's numbers by system and metric; a number that no text we have holds is absent."""
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            lines = list(csv.DictReader(file))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist", "give a table of resources/paper/") from None
+    """The paper's numbers by system and metric; a number that no text we have holds is absent.
+
+    Raises:
+        UserError: the table is not there, or not as it must be.
+    """
+    lines = read_csv(path, columns=TRADE_OFF, unique=("system",))
     columns = {metric: metric for metric in METRICS} | dict.fromkeys(COUNTS, "samples")
-    return {line["system"]: {metric: float(line[column]) for metric, column in columns.items() if line.get(column)} for line in lines}
+    found: dict[str, dict[str, float]] = {}
+    for line in lines:
+        values = {metric: line.value(column) for metric, column in columns.items() if column in line.values}
+        found[line["system"]] = {metric: value for metric, value in values.items() if value is not None}
+    return found
 
 
 def paper_values(path: Path, row: str | None) -> dict[str, float]:
@@ -175,9 +181,7 @@ def cell_of(table: str, row: Row, metric: str, path: Path) -> Cell:
 def with_note(text: str, note: str | None) -> str:
     """A CSV with a note in a last column of every line: a file of numbers travels without its neighbours."""
     header, *lines = csv.reader(io.StringIO(text))
-    noted = io.StringIO()
-    csv.writer(noted, lineterminator="\n").writerows([[*header, "note"], *([*line, note or ""] for line in lines)])
-    return noted.getvalue()
+    return csv_text([*header, "note"], [[*line, note or ""] for line in lines])
 
 
 def number(value: float | None, metric: str, sign: str = "") -> str:
@@ -197,13 +201,11 @@ def lines_of(cell: Cell, metric: str) -> tuple[str, str, str]:
 
 def as_csv(table: Table) -> str:
     """One line a cell; a cell that BERTScore's stand-in fills has a second line under that model's name."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    lines = []
     for row in table.rows:
         for metric, cell in table.cells[row.system].items():
-            writer.writerows([row.system, row.title, *line] for line in csv_lines(metric, cell))
-    return with_note(text.getvalue(), table.note)
+            lines += [[row.system, row.title, *line] for line in csv_lines(metric, cell)]
+    return with_note(csv_text(CSV_COLUMNS, lines), table.note)
 
 
 def csv_lines(metric: str, cell: Cell) -> list[list[Any]]:
@@ -228,30 +230,37 @@ def plain(value: float | None, metric: str, sign: str = "") -> str:
 def as_markdown(table: Table) -> str:
     """Three lines a row: ours, the paper's, the difference; then what was measured, and on how much."""
     lines = [f"# {TITLES[table.name]}", ""]
-    lines += [f"> {table.note}", ""] if table.note else []
+    lines += [f"> {markdown_text(table.note)}", ""] if table.note else []
     metrics = COLUMNS[table.name]
     lines += ["| system | | " + " | ".join(HEADINGS[metric] for metric in metrics) + " |", "|---|---|" + "---:|" * len(metrics)]
     for row in table.rows:
         shown = [lines_of(cell, metric) for metric, cell in table.cells[row.system].items()]
         for place, name in enumerate(("ours", "paper", "difference")):
-            lines.append(f"| {row.title if place == 0 else ''} | {name} | " + " | ".join(cell[place] for cell in shown) + " |")
-    return "\n".join([*lines, "", *footnotes(table, f'"{UNKNOWN}"')]) + "\n"
+            title = markdown_cell(row.title) if place == 0 else ""
+            lines.append(markdown_row([title, name, *(cell[place] for cell in shown)]))
+    notes = [f"- {markdown_text(note)}" for note in row_notes(table)]
+    return "\n".join([*lines, "", *explanations(table, f'"{UNKNOWN}"'), *notes]) + "\n"
 
 
-def footnotes(table: Table, unknown: str) -> list[str]:
-    """What the numbers are; by row its test samples, seeds and protocol, and what was not computed or is missing, and why.
-
-    What most rows share stands once, after the rows that differ.
-    """
+def explanations(table: Table, unknown: str) -> list[str]:
+    """What the numbers are, in our own words."""
     lines = [f"Metrics are times 100. {unknown}: the number stands in no text of the paper that we have, or was not computed."]
     if table.name == "table2":
         lines.append("The paper's one count of samples stands beside both of ours: which of the two it is, is not known.")
+    return lines
+
+
+def row_notes(table: Table) -> list[str]:
+    """By row its test samples, seeds and protocol, and what was not computed or is missing, and why.
+
+    What most rows share stands once, after the rows that differ.
+    """
     said = [(row.title, "; ".join(remarks(table.cells[row.system]))) for row in table.rows]
     [(shared, rows)] = Counter(remark for _, remark in said).most_common(1)
     if rows == 1:
-        return lines + [f"- {title}: {remark}" for title, remark in said]
+        return [f"{title}: {remark}" for title, remark in said]
     whom = "every row" if rows == len(said) else "every other row"
-    return lines + [f"- {title}: {remark}" for title, remark in said if remark != shared] + [f"- {whom}: {shared}"]
+    return [*(f"{title}: {remark}" for title, remark in said if remark != shared), f"{whom}: {shared}"]
 
 
 def remarks(cells: dict[str, Cell]) -> list[str]:
@@ -272,12 +281,6 @@ def counted(number: int, name: str) -> str:
     return f"{number} {name}{'s' * (number != 1)}"
 
 
-#: What LaTeX would read as commands, and signs that it lacks.
-LATEX = str.maketrans(
-    {sign: f"\\{sign}" for sign in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
-)
-
-
 def as_latex(table: Table) -> str:
     """The same as a table for LaTeX with booktabs; a dash stands for what is not available.
 
@@ -288,23 +291,27 @@ def as_latex(table: Table) -> str:
         "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}.",
         "\\begin{table*}",
         "\\centering",
-        f"\\caption{{{latex(TITLES[table.name].partition(': ')[2])}. {latex(table.note or '')}}}".replace(". }", ".}"),
+        f"\\caption{{{caption(table)}}}",
         "\\resizebox{\\ifdim\\width>\\textwidth\\textwidth\\else\\width\\fi}{!}{%",
         f"\\begin{{tabular}}{{l{'r' * len(metrics)}}}",
         "\\toprule",
-        " & ".join(["", *(latex(HEADINGS[metric]) for metric in metrics)]) + " \\\\",
+        " & ".join(["", *(latex_text(HEADINGS[metric]) for metric in metrics)]) + " \\\\",
     ]
     for row in table.rows:
-        lines += ["\\midrule", f"\\multicolumn{{{1 + len(metrics)}}}{{l}}{{{latex(row.title)}}} \\\\"]
+        lines += ["\\midrule", f"\\multicolumn{{{1 + len(metrics)}}}{{l}}{{{latex_text(row.title)}}} \\\\"]
         shown = [lines_of(cell, metric) for metric, cell in table.cells[row.system].items()]
         for place, name in enumerate(("ours", "paper", "difference")):
-            values = ["--" if cell[place] == UNKNOWN else latex(cell[place]) for cell in shown]
+            values = ["--" if cell[place] == UNKNOWN else latex_text(cell[place]) for cell in shown]
             lines.append(" & ".join([name, *values]) + " \\\\")
-    notes = [latex(note.removeprefix("- ")) for note in footnotes(table, "A dash")]
+    notes = [latex_text(note) for note in (*explanations(table, "A dash"), *row_notes(table))]
     lines += ["\\bottomrule", "\\end{tabular}}", "", "\\smallskip", "\\parbox{\\linewidth}{\\footnotesize " + " \\\\ ".join(notes) + "}"]
-    return "\n".join([*lines, "\\end{table*}"]) + "\n"
+    lines.append("\\end{table*}")
+    if any("\\unicodesign" in line for line in lines):
+        lines.insert(1, LATEX_SIGN)
+    return "\n".join(lines) + "\n"
 
 
-def latex(text: str) -> str:
-    """A text with LaTeX's own signs escaped, and minus signs as such."""
-    return text.translate(LATEX)
+def caption(table: Table) -> str:
+    """A table's caption in LaTeX: its title without its number, which LaTeX gives, and the note."""
+    title = latex_text(TITLES[table.name].partition(": ")[2])
+    return f"{title}. {latex_text(table.note)}" if table.note else f"{title}."
