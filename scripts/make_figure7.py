@@ -24,7 +24,7 @@ def main() -> None:
     records = human.read_judgements(args.judgements, args.baselines, test_ids)
     results = human.results(records, args.baselines, args.count)
     paper = figure_data.read_paper_figure7(args.paper)
-    write_text(args.csv, tables.with_note(human.as_csv(results, args.count, paper), args.note))
+    write_text(args.csv, tables.with_note(human.as_csv(results, args.count, paper), args.note), sealed=True)  # the claims are tested on it
     figures.save(figures.draw_figure7(results, args.count, paper, human.made_up(records), args.note), args.figures)
     print(f"{len(records):,} judgements against {len(results)} baselines{' (made up)' * human.made_up(records)}; counts in {args.csv}")
 

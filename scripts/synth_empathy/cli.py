@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from .errors import SPACE, UserError, from_os_error, full_disk
+from .escaping import terminal_text
 
 T = TypeVar("T")
 
@@ -67,7 +68,7 @@ def run(main: Callable[[], None], online: bool = False) -> None:
         told = told_to_user(error)
         if told is None:
             raise
-        print(f"error: {told}", file=sys.stderr)
+        print(terminal_text(f"error: {told}", lines=True), file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted; the next run goes on from what is finished", file=sys.stderr)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import UserError
+from .records import read_bytes
 
 RESTORE = "restore it from the repository (git checkout)"
 
@@ -62,12 +64,12 @@ def read_csv(path: Path, columns: Iterable[str], unique: tuple[str, ...], hint: 
     Raises:
         UserError: no such file, bytes that are no text, a heading or a line that is not as it must be.
     """
+    if not path.exists():
+        raise UserError(f"{path} does not exist", hint)
+    content = read_bytes(path)
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            rows = [(reader.line_num, row) for row in reader if row]
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist", hint) from None
+        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        rows = [(reader.line_num, row) for row in reader if row]
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is no text in UTF-8: {error.reason} at byte {error.start:,}", hint) from None
     except csv.Error as error:

@@ -155,17 +155,19 @@ def remove_outputs(*paths: str | Path) -> None:
         seal_of(path).unlink(missing_ok=True)
 
 
-def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 text whole, with ``\\n`` line ends on every system."""
-    with atomic_path(path) as partial, encodable(path):
+def write_text(path: str | Path, text: str, sealed: bool = False) -> None:
+    """Write UTF-8 text whole, with ``\\n`` line ends on every system.
+
+    Args:
+        sealed: whether another step reads it.
+    """
+    with (sealed_path if sealed else atomic_path)(path) as partial, encodable(path):
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write one JSON document, indented, keys in the order given, and its seal."""
-    with sealed_path(path) as partial, encodable(path):
-        text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-        partial.write_text(text, encoding="utf-8", newline="\n")
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n", sealed=True)
 
 
 def write_jsonl(path: str | Path, records: Iterable[Record]) -> int:
