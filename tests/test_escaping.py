@@ -163,7 +163,8 @@ def test_a_csv_is_read_back_row_by_row_and_no_cell_is_a_formula(lines):
     assert text.count("\n") == 1 + len(lines)
     for line, given_ in zip(found, lines):
         for read, written in zip(line, given_):
-            assert " ".join(read.removeprefix("'").split()) == shown(written).removeprefix("'")
+            words = " ".join(read.split())
+            assert words in (shown(written), f"'{shown(written)}", f"' {shown(written)}")
             assert is_number(read) or not read.lstrip().startswith(FORMULA)
             assert not any(unseen(sign) for sign in read)
 
