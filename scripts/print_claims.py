@@ -16,7 +16,7 @@ def main() -> None:
     args = flags.parse_args()
 
     report = read_json(args.report)
-    if not isinstance(report, dict) or "claims" not in report:
+    if not claims.is_report(report):
         raise UserError(f"{args.report} is no report on claims", "make it by check_claims.py, or by snakemake check_claims")
     claims.print_verdicts(report["claims"])
     print(f"{args.report.with_suffix('.md')} has what each says, and what those that are not tested need")
