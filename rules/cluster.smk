@@ -123,7 +123,7 @@ def check_before_start():
 def explain_failure(logs):
     """Name the nodes on which jobs failed without a word; logs are this run's own."""
     if workflow.executor_plugin.name == "slurm":
-        text = "".join(Path(path).read_text() for path in logs)
+        text = "".join(Path(path).read_text(errors="replace") for path in logs)
         patience = workflow.execution_settings.latency_wait
         told = cluster.explain_silence(text, Path.cwd(), patience)
         if told:

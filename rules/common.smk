@@ -24,6 +24,7 @@ CONTAINERS = (
 )
 
 try:
+    settings.check_files(workflow.configfiles)
     settings.check(config)
     #: The files of the archive that the configuration names, by their paths in <results>; none without one.
     ARCHIVED = archive.read_index(Path(config["archive"])) if config["archive"] else {}

@@ -20,7 +20,7 @@ def main() -> None:
         flags.add_argument(f"--{side}-name", metavar="NAME", help=f"the {side}'s name in the result; its first file when not given")
     flags.add_argument("--protocol", choices=sorted(metrics.PROTOCOLS), required=True, help="as of evaluate.py")
     flags.add_argument("--draws", type=cli.count, default=1000, help="how often the test samples are drawn with replacement")
-    flags.add_argument("--seed", type=int, default=0, help="of the draws")
+    flags.add_argument("--seed", type=cli.seed, default=0, help="of the draws")
     flags.add_argument("--output", type=Path, required=True, metavar="FILE.json", help="the comparison")
     flags.add_argument("--csv", type=Path, metavar="FILE.csv", help="the same as a table, one line a metric")
     flags.add_argument("--markdown", type=Path, metavar="FILE.md", help="the table to read")

@@ -23,8 +23,8 @@ def main() -> None:
         "--chunk-texts", type=cli.count, default=1024, help="finished embeddings are kept after so many texts, in whole batches; an interruption costs no more"
     )
     flags.add_argument("--storage", choices=embedding.STORAGE, default="float32", help="the type of the embeddings file")
-    flags.add_argument("--gpus", type=int, default=0, help="GPUs that the step counts on; refused where there are fewer")
-    flags.add_argument("--threads", type=int, default=2, help="CPU threads; part of what repeats a run exactly")
+    flags.add_argument("--gpus", type=cli.count_or_none, default=0, help="GPUs that the step counts on; refused where there are fewer")
+    flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads; part of what repeats a run exactly")
     flags.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder for finished chunks of unfinished runs (results/RUN/.state)")
     flags.add_argument("--texts", type=Path, required=True, metavar="JSONL", help="row, text")
     flags.add_argument("--embeddings", type=Path, required=True, metavar="NPY", help="unit vectors, a row a text")

@@ -15,12 +15,14 @@ def main() -> None:
     flags.add_argument("--keep", type=cli.count, metavar="N", help="use N of them, chosen by a hash of their ids; all when not given")
     flags.add_argument("--prompt", type=Path, required=True, metavar="YAML", help="the generation prompt (resources/prompts/)")
     flags.add_argument("--demonstration", type=Path, metavar="YAML", help="a worked example shown before the prompt; none when not given")
-    flags.add_argument("--passes", type=int, default=1, help="outputs per sample")
-    flags.add_argument("--shard", type=int, default=0, help="which part of the rows to make, from 0")
-    flags.add_argument("--shards", type=int, default=1, help="how many parts there are")
+    flags.add_argument("--passes", type=cli.count, default=1, help="outputs per sample")
+    flags.add_argument("--shard", type=cli.count_or_none, default=0, help="which part of the rows to make, from 0")
+    flags.add_argument("--shards", type=cli.count, default=1, help="how many parts there are")
     completing.add_flags(flags)
     flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="id, seed_id, pass, text, tokens, finish")
     args = flags.parse_args()
+    if args.shard >= args.shards:
+        flags.error(f"--shard {args.shard} is none of {args.shards} shards, which count from 0")
 
     prompt = prompts.load_prompt(args.prompt)
     demonstration = prompts.load_demonstration(args.demonstration) if args.demonstration else None

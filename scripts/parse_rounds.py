@@ -14,7 +14,7 @@ def main() -> None:
     """Parse flags, parse outputs, write dialogues, rejected outputs and the counts."""
     flags = cli.parser(__doc__)
     flags.add_argument("--outputs", type=Path, nargs="+", required=True, metavar="JSONL", help="the generator's outputs, all shards, manifests beside them")
-    flags.add_argument("--max-words", type=int, default=120, help="a turn with more words runs on and is not used")
+    flags.add_argument("--max-words", type=cli.count, default=120, help="a turn with more words runs on and is not used")
     flags.add_argument("--dialogues", type=Path, required=True, metavar="JSONL", help="id, rounds of {context, response}")
     flags.add_argument("--rejected", type=Path, required=True, metavar="JSONL", help="outputs without a usable round, each with its reason")
     flags.add_argument("--summary", type=Path, required=True, metavar="JSON", help="counts")

@@ -8,13 +8,11 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-import yaml
-
-from synth_empathy import cli, measured, planning, sizes
+from synth_empathy import cli, measured, planning, sizes, yaml_files
 from synth_empathy.errors import UserError
 from synth_empathy.escaping import terminal_text
 from synth_empathy.records import Record, read_json, write_json
-from synth_empathy.settings import ROOT, Settings, check
+from synth_empathy.settings import MEND, ROOT, Settings, check
 
 
 def main() -> None:
@@ -84,7 +82,7 @@ def merged_settings(overlays: list[Path]) -> Settings:
 
     settings: Settings = {}
     for path in [ROOT / "config.yaml", *overlays]:
-        update_config(settings, yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        update_config(settings, yaml_files.load_mapping(path, MEND))
     check(settings)
     return settings
 

@@ -18,19 +18,11 @@ def main() -> None:
     args = flags.parse_args()
 
     report = read_json(args.report)
-    if not isinstance(report, dict) or "claims" not in report:
+    if not claims.is_report(report):
         raise UserError(f"{args.report} is no report on claims", AGAIN)
-    told = report["claims"] if isinstance(report["claims"], list) else [None]
-    if not all(is_told(claim) for claim in told):
-        raise UserError(f"{args.report} is no report on claims: one has no id, verdict or finding", AGAIN)
-    claims.print_verdicts(told)
+    claims.print_verdicts(report["claims"])
     print(f"{args.report.with_suffix('.md')} has what each says, and what those that are not tested need")
-    claims.refuse(told, args.fail_on)
-
-
-def is_told(claim: object) -> bool:
-    """Whether a claim of a report has what is printed of it."""
-    return isinstance(claim, dict) and all(isinstance(claim.get(key), str) for key in ("id", "verdict", "found"))
+    claims.refuse(report["claims"], args.fail_on)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ def main() -> None:
         flags.add_argument(f"--{split}", type=Path, required=True, metavar="JSONL", help=f"ED's {split} split")
         flags.add_argument(f"--{split}-embedded", type=Path, required=True, metavar="DIR", help="its embeddings, by the same model")
     flags.add_argument("--embedder", required=True, metavar="NAME", help="the embedding model's name, for the report: similarities are on its scale")
-    flags.add_argument("--near-duplicate", type=float, default=95.0, metavar="S", help="cosine x 100 from which two dialogues count as near-duplicates")
+    near = "cosine x 100 from which two dialogues count as near-duplicates"
+    flags.add_argument("--near-duplicate", type=cli.number(above=0, below=100), default=95.0, metavar="S", help=near)
     flags.add_argument("--draws", type=cli.count, default=5, help="random draws that the selection's coverage is held against")
-    flags.add_argument("--seed", type=int, default=0, help="the selection's seed; the draws take the seeds after it")
+    flags.add_argument("--seed", type=cli.seed, default=0, help="the selection's seed; the draws take the seeds after it")
     flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads; changes no value")
     flags.add_argument("--title", required=True, help="the figure's second line: which selection it is")
     flags.add_argument("--report", type=Path, required=True, metavar="JSON", help="the report")

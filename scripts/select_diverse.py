@@ -17,13 +17,15 @@ def main() -> None:
     flags.add_argument("--texts", type=Path, metavar="JSONL", help="row, text: which row of the embeddings is which sample's")
     methods = "kcenter: the paper's; random: a draw of the same size; none: every row"
     flags.add_argument("--method", choices=["kcenter", "random", "none"], default="kcenter", help=methods)
-    flags.add_argument("--ratio", type=float, default=0.9, help="the share to keep, above 0 and at most 1 (0.9 is in the authors' code, not in the paper)")
-    flags.add_argument("--seed", type=int, default=0, help="draws the first row of k-center, or the random rows")
+    flags.add_argument(
+        "--ratio", type=cli.probability, default=0.9, help="the share to keep, above 0 and at most 1 (0.9 is in the authors' code, not in the paper)"
+    )
+    flags.add_argument("--seed", type=cli.seed, default=0, help="draws the first row of k-center, or the random rows")
     rules = "seeded: k-center's first row counts among the chosen; released: it is left out, as in the authors' code"
     flags.add_argument("--rule", choices=selection.DIVERSITY_RULES, default="seeded", help=rules)
     flags.add_argument("--metric", choices=selection.METRICS, default="euclidean", help="what far means; Euclidean is the released one")
     flags.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="the order is the same on both")
-    flags.add_argument("--threads", type=int, default=2, help="CPU threads")
+    flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads")
     flags.add_argument("--output", type=Path, required=True, help="the selected samples with their rank (JSONL), or the row numbers in order of choice (JSON)")
     args = flags.parse_args()
     if bool(args.samples) != bool(args.texts):

@@ -13,7 +13,7 @@ def main() -> None:
     flags = cli.parser(__doc__)
     flags.add_argument("--samples", type=Path, required=True, metavar="JSONL", help="synthetic samples: id, history, response")
     flags.add_argument("--similarity", type=Path, required=True, metavar="JSONL", help="id, similarity")
-    flags.add_argument("--threshold", type=float, required=True, help="the DK threshold T, 0 to 100")
+    flags.add_argument("--threshold", type=cli.percent, required=True, help="the DK threshold T, 0 to 100")
     rules = "greater: S > T, as the paper; released: int(S) >= T, as the authors' code"
     flags.add_argument("--rule", choices=selection.QUALITY_RULES, default="greater", help=rules)
     flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="the samples kept, each with its similarity")

@@ -15,20 +15,25 @@ from synth_empathy.records import SAMPLE, Record, read_jsonl
 #: Recipe fields as flags: name, type, default, meaning. The defaults are those of a small LoRA run.
 RECIPE = [
     ("method", str, "lora", "lora or full"),
-    ("learning_rate", float, 1e-4, "peak learning rate"),
-    ("epochs", float, 1.0, "passes over the training set"),
-    ("batch_size", int, 8, "samples per device and step"),
-    ("gradient_accumulation", int, 1, "steps added up before an update, those of all GPUs together"),
-    ("max_length", int, 512, "longest sample in tokens; longer ones are set aside and named"),
+    ("learning_rate", cli.number(above=0, most=1), 1e-4, "peak learning rate"),
+    ("epochs", cli.number(above=0, most=1e6), 1.0, "passes over the training set"),
+    ("batch_size", cli.count, 8, "samples per device and step"),
+    ("gradient_accumulation", cli.count, 1, "steps added up before an update, those of all GPUs together"),
+    ("max_length", cli.count, 512, "longest sample in tokens; longer ones are set aside and named"),
     ("scheduler", str, "cosine", "learning-rate schedule, as transformers names it"),
-    ("warmup_ratio", float, 0.0, "share of the steps that warm up"),
-    ("weight_decay", float, 0.0, "AdamW's weight decay"),
-    ("adam_beta2", float, 0.999, "AdamW's beta 2"),
-    ("save_steps", int, 100, "steps between checkpoints: the most that a kill costs"),
-    ("lora_r", int, 8, "rank of the LoRA adapters"),
-    ("lora_alpha", int, 32, "scale of the LoRA adapters"),
-    ("lora_dropout", float, 0.1, "dropout of the LoRA adapters"),
+    ("warmup_ratio", cli.number(least=0, below=1), 0.0, "share of the steps that warm up"),
+    ("weight_decay", cli.number(least=0, most=100), 0.0, "AdamW's weight decay"),
+    ("adam_beta2", cli.number(above=0, below=1), 0.999, "AdamW's beta 2"),
+    ("save_steps", cli.count, 100, "steps between checkpoints: the most that a kill costs"),
+    ("lora_r", cli.count, 8, "rank of the LoRA adapters"),
+    ("lora_alpha", cli.count, 32, "scale of the LoRA adapters"),
+    ("lora_dropout", cli.number(least=0, below=1), 0.1, "dropout of the LoRA adapters"),
 ]
+#: Recipe fields that are one of a few names; of transformers' schedules those that need no further settings.
+CHOICES = {
+    "method": ["lora", "full"],
+    "scheduler": ["linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup", "inverse_sqrt"],
+}
 
 
 def main() -> None:
@@ -39,13 +44,12 @@ def main() -> None:
     flags.add_argument("--format", choices=["flat", "chat"], default="flat", help="how a dialogue is put to the model")
     flags.add_argument("--system", default="", help="system prompt; none when empty")
     flags.add_argument("--dtype", choices=models.DTYPES, default="float32", help="the saved weights' type; full fine-tuning computes on float32 weights")
-    flags.add_argument("--threads", type=int, default=2, help="CPU threads; part of what repeats a run exactly")
-    flags.add_argument("--gpus", type=int, default=0, help="GPUs that the step trains on, with a process for each; refused where there are fewer")
+    flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads; part of what repeats a run exactly")
+    flags.add_argument("--gpus", type=cli.count_or_none, default=0, help="GPUs that the step trains on, with a process for each; refused where there are fewer")
     flags.add_argument("--processes", type=cli.count, help="spread over so many processes on CPUs, to try what GPUs do: without a GPU it is only slower")
-    flags.add_argument("--seed", type=int, default=0, help="order of samples, dropout and adapters' start")
+    flags.add_argument("--seed", type=cli.seed, default=0, help="order of samples, dropout and adapters' start")
     for name, kind, default, meaning in RECIPE:
-        choices = ["lora", "full"] if name == "method" else None
-        flags.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, choices=choices, help=meaning)
+        flags.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, choices=CHOICES.get(name), help=meaning)
     flags.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder for checkpoints of unfinished runs (results/RUN/.state)")
     flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="the model folder to make")
     args = flags.parse_args()

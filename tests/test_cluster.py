@@ -170,7 +170,7 @@ def test_jobs_that_an_earlier_run_left_are_refused_where_they_make_the_same(tmp_
         ("partitions:\n  cpu: {max_runtime: soon}\n", "the partition 'cpu' has"),
         ("partitions: [cpu]\n", "names no partitions"),
         ("cpu: {max_runtime: 60}\n", "names no partitions"),
-        ("partitions:\n\tcpu: {}\n", "is not YAML"),
+        ("partitions:\n\tcpu: {}\n", "line 2: no YAML"),
     ],
 )
 def test_a_file_of_partitions_that_cannot_be_read_is_refused(text, problem, tmp_path):
@@ -310,3 +310,123 @@ def test_an_image_file_has_to_be_there_and_of_todays_locks(tmp_path):
     lock.write_text("numpy==2\n")
     with pytest.raises(UserError, match="built from another envs/a.lock"):
         images.check_local(sif, tmp_path)
+
+
+# What Slurm or a person may write that no example shows
+
+
+def test_what_is_no_node_among_sinfos_lines_is_passed_over(shared):
+    real = (shared / "cases/18-sinfo/sinfo.txt").read_text()
+    lines = "CLUSTER: alpha\n\n" + real + "\n \nn9|night|64+|1K+|n/a|NOT_SET\n"
+    found = cluster.read_nodes(lines)
+    assert [(node.name, node.cpus, node.mem_mb, node.gpus, node.minutes) for node in found] == [
+        ("g01", 128, 1031000, 8, 2880), ("n9", 64, 1024, 0, float("inf")),
+    ]  # fmt: skip
+    unknown = cluster.read_nodes("n9|night|n/a|N/A||\n")
+    cluster.check_need(need(partition="night", gpus=0), unknown)  # what is not known refuses nothing
+
+
+@pytest.mark.parametrize("line", ["n1|cpu|64|1000|(null)", "n1|cpu|many|1000|(null)|1:00", "n1|cpu|64|\u00b2|(null)|1:00", "n1|cpu|64|1000|(null)|soon"])
+def test_a_line_of_sinfo_in_another_form_is_told(line):
+    with pytest.raises(UserError, match="Slurm's sinfo answers in an unknown form: ") as caught:
+        cluster.read_nodes(line)
+    assert "try `sinfo` yourself" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("limit", "found"),
+    [("NOT_SET", float("inf")), ("unlimited", float("inf")), ("60", 60), ("2-12", 3600), ("1-06:30", 1830), ("1:00:30", 60.5), ("0:30", 0.5)],
+)
+def test_time_limits_in_every_form_of_slurm(limit, found):
+    assert cluster.minutes(limit) == found
+
+
+@given(st.text(max_size=20) | st.lists(st.sampled_from(["n1", "|", "\n", "64", "+", "-", ":", "gpu:", "(", "CLUSTER: a", "n/a"]), max_size=20).map("".join))
+def test_any_answer_is_read_or_told(text):
+    for read in (cluster.read_nodes, cluster.minutes, cluster.amount, lambda text: cluster.check_leftovers(text, Path(), {"a"})):
+        try:
+            read(text)
+        except UserError as error:
+            assert "answers in an unknown form" in error.problem
+    assert cluster.count_gpus(text) >= 0
+    assert all(part.name for part in cluster.read_partitions(text))
+
+
+def test_squeue_with_fewer_columns_is_told_since_nobody_knows_whose_the_jobs_are():
+    cluster.check_leftovers("CLUSTER: alpha\n\n7|name|/elsewhere|rule_a|b\n", Path.cwd(), {"rule_a"})
+    with pytest.raises(UserError, match="Slurm's squeue answers in an unknown form: '7.name.rule_a'"):
+        cluster.check_leftovers("7|name|rule_a\n", Path.cwd(), {"rule_a"})
+
+
+def test_a_partition_without_name_says_nothing():
+    assert cluster.read_partitions("AllowGroups=ALL PreemptMode=CANCEL\nPartitionName= \nPartitionName=a PreemptMode=OFF\n") == [cluster.Partition("a", "OFF")]
+
+
+def test_a_user_without_a_name_is_known_by_number(tmp_path, monkeypatch):
+    programs(tmp_path, monkeypatch, id="echo 'cannot find name' >&2; exit 1")
+    assert cluster.user() == str(os.getuid())
+
+
+def test_a_command_that_does_not_run_and_bytes_that_are_no_text(tmp_path, monkeypatch):
+    programs(tmp_path, monkeypatch, squeue=r"printf '7|caf\351|/x|c\n'")
+    assert cluster.ask("squeue") == "7|caf\ufffd|/x|c\n"
+    (tmp_path / "sinfo").write_bytes(b"\x7fELF")
+    (tmp_path / "sinfo").chmod(0o755)
+    with pytest.raises(UserError, match=r"Slurm does not answer sinfo: it does not run \(Exec format error\)"):
+        cluster.ask("sinfo")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("partitions:\n  null: {}\n", "line 2: the key 'null' is no text"),
+        ("partitions:\n  '': {}\n", "'' is no partition's name"),
+        ("partitions:\n  'a,b': {}\n", "'a,b' is no partition's name"),
+        ("partitions:\n  2024-01-01: {}\n", "line 2: the key '2024-01-01' is no text"),
+        ("partitions:\n  cpu: {max_runtime: 60}\n  cpu: {}\n", "line 3: the key 'cpu' stands on line 2 already"),
+        ("partitions:\n  cpu: {max_mem_mb: .nan}\n", "line 2: nan is no finite number"),
+        ("partitions:\n  cpu: {max_gpu: many}\n", "the partition 'cpu' has the max_gpu 'many', which is no number"),
+        ("partitions:\n  cpu: {max_threads: -1}\n", "the partition 'cpu' has the max_threads -1, which is no number"),
+        ("partitions:\n  cpu: {available_constraints: fast}\n", "the available_constraints 'fast', which is no list of names"),
+    ],
+)
+def test_a_partition_that_nobody_means_is_refused(text, problem, tmp_path):
+    (tmp_path / "partitions.yaml").write_text(text)
+    with pytest.raises(UserError) as caught:
+        cluster.check_partitions(tmp_path / "partitions.yaml", PartitionLimits)
+    assert problem in caught.value.problem and "partitions.yaml" in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "",
+        "{}",
+        "[]",
+        "null",
+        '{"locks": {}}',
+        '{"bytes": 7, "locks": {}}',
+        '{"bytes": {"sif": "7"}, "locks": {"a": "b"}}',
+        '{"bytes": {"sif": 7}, "locks": ["a"]}',
+        '{"bytes": {"sif": 7}, "locks": {}}',
+        '{"bytes": {"sif": 7}, "locks": {"a": 1}}',
+    ],
+)
+def test_a_damaged_record_of_an_image_is_told(record, tmp_path):
+    (tmp_path / "metrics-cpu.sif").write_bytes(b"1234567")
+    (tmp_path / "metrics-cpu.json").write_text(record)
+    with pytest.raises(UserError, match="metrics-cpu.json") as caught:
+        images.check_local(tmp_path / "metrics-cpu.sif", tmp_path)
+    assert "build it (containers/build --image metrics-cpu" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", "registry: null", "registry: 5\nimages: {}", "registry: null\nimages: [metrics-cpu]", "registry: null\nimages: {metrics-cpu: latest}",
+     "registry: docker://\nimages: {}", "registry: null\nimages: {metrics-cpu: null}\nimages: {}"],
+)  # fmt: skip
+def test_a_damaged_catalogue_of_images_is_told(text, tmp_path):
+    (tmp_path / "images.yaml").write_text(text)
+    with pytest.raises(UserError, match="images.yaml") as caught:
+        images.location("metrics-cpu", None, tmp_path / "images.yaml")
+    assert "restore it from the repository" in caught.value.hint

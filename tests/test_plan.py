@@ -5,14 +5,16 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hostile
 from synth_empathy import loads, measured, planning
 from synth_empathy.errors import UserError
 from synth_empathy.measured import Unusable
@@ -242,7 +244,7 @@ def test_a_model_without_parameters_is_refused_with_what_to_add():
     [
         (lambda values: values.update(output_shar=values.pop("output_share")), "unknown key 'output_shar' \\(did you mean 'output_share'"),
         (lambda values: values.pop("rows"), "the key 'rows' is missing"),
-        (lambda values: values["rows"].update(value=0), "0 is out of range; it must be above 0"),
+        (lambda values: values["rows"].update(value=0), "0 is out of range; it must be at least 1e-09"),
         (lambda values: values["parse_yield"].update(value=1.2), "1.2 is out of range; it must be at most 1"),
         (lambda values: values["rows"].pop("source"), "the key 'source' is missing"),
     ],
@@ -315,6 +317,79 @@ def test_an_earlier_job_that_says_nothing_about_speed_is_left_out_and_counted(tm
     assert reason in next(iter(left_out))
 
 
+SHARD = ("synthetic/prompt2/outputs/0.jsonl", "benchmarks/generate/prompt2/0.tsv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        (SHARD[0], b"", "did nothing"),
+        (SHARD[0], b"{\n", "is damaged"),
+        (SHARD[0], b"[1]\n", "is damaged"),
+        (SHARD[0], b"{}\n", "is damaged"),
+        (SHARD[0], b'{"tokens": "10"}\n', "is damaged"),
+        (SHARD[0], b'{"tokens": -10}\n', "is damaged"),
+        (SHARD[0], b'{"tokens": NaN}\n', "is damaged"),
+        (SHARD[0], b'{"tokens": 10, "text": "caf\xe9"}\n', "is damaged"),
+        (SHARD[1], b"s\th:m:s\nnan\t0\n", "has not Snakemake's form"),
+        (SHARD[1], b"s\th:m:s\ninf\t0\n", "has not Snakemake's form"),
+        (SHARD[1], b"s\th:m:s\n-5\t0\n", "has not Snakemake's form"),
+        (SHARD[1], b"s\th:m:s\n\xff\t0\n", "has not Snakemake's form"),
+        (SHARD[1], b"s\th:m:s\n" + b"1" * 200_000 + b"\t0\n", "has not Snakemake's form"),
+        (SHARD[1], b"s\th:m:s\n\0\t0\n", "has not Snakemake's form"),
+    ],
+)
+def test_a_damaged_file_of_an_earlier_job_is_left_out_with_its_reason(tmp_path, name, content, reason):
+    (past_run(tmp_path) / name).write_bytes(content)
+    found, left_out = past(tmp_path)
+    assert len(found) == 1 and len(left_out) == 1 and reason in next(iter(left_out))
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "- a\n", "a: [", "a: 1\na: 2\n", "generation: []\n", "models: 5\n", "generation: {shards: 2024-01-01}\n", "generation: {max_tokens: .nan}\n"],
+)
+def test_a_damaged_configuration_of_an_earlier_run_is_left_out(tmp_path, content):
+    (past_run(tmp_path) / "config.yaml").write_text(content)
+    found, left_out = past(tmp_path)
+    assert found == [] and sum(left_out.values()) == 2 and "config.yaml" in next(iter(left_out))
+
+
+def test_a_folder_or_a_name_that_is_no_benchmark_is_no_job(tmp_path):
+    run = past_run(tmp_path)
+    (run / "benchmarks/generate/prompt2/2.tsv").mkdir()
+    shutil.copy(run / "benchmarks/generate/prompt2/0.tsv", run / "benchmarks/generate/prompt2/x.tsv")
+    found, left_out = past(tmp_path)
+    assert len(found) == 2 and left_out == {"the plan does not measure its rule": 1}
+
+
+def test_damaged_rows_of_this_run_end_the_plan_with_file_and_line(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"tokens": 1}\n{"tokens": }\n')
+    (tmp_path / "folder").mkdir()
+    count, total = counters(tmp_path, set())
+    with pytest.raises(UserError, match="a.jsonl, line 2: "):
+        total("a.jsonl", "tokens")
+    assert count("folder") is None and total("gone", "tokens") is None
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_any_assumption_anywhere_is_taken_or_refused_with_a_sentence(data):
+    document = data.draw(hostile.damaged(yaml.safe_load(ASSUMPTIONS.read_text())))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "throughput.yaml")
+        try:
+            path.write_text(yaml.safe_dump(document), encoding="utf-8")
+        except (yaml.YAMLError, UnicodeEncodeError, ValueError):  # YAML cannot hold it
+            return
+        try:
+            known = Sizes(CONFIG, load_assumptions(path), lambda _: None, lambda *_: None)
+        except UserError as error:
+            assert "throughput.yaml" in error.problem
+        else:
+            assert known.quality("prompt2", "0") >= 0 and 0 <= known.quality("source", "60") < float("inf")
+
+
 def test_a_run_without_its_configuration_is_left_out(tmp_path):
     (past_run(tmp_path) / "config.yaml").unlink()
     found, left_out = past(tmp_path)
@@ -332,13 +407,17 @@ def test_the_plan_says_what_was_measured_from_how_many_jobs(plan, checkout, tmp_
     assert "write_utilisation" not in found["assumptions"]
 
 
+EXAMPLES = {"shard": "11", "seed": "2", "dk": "62.5", "quality": "draw60", "stage": "dk60-kcenter"}
+
+
 def test_every_pattern_finds_its_rules_benchmark(checkout):
     """A benchmark's path in the rules is the pattern by which it is found again."""
     declared = "".join(path.read_text() for path in (checkout.folder / "rules").glob("*.smk"))
     for rule, pattern in measured.PATHS.items():
         assert f'"<results>/benchmarks/{pattern}.tsv"' in declared
         assert f'"<results>/logs/{pattern}.log"' in declared
-        assert measured.job_of(re.sub(r"\{(\w+)\}", r"\1.1", pattern)) == (rule, {name: f"{name}.1" for name in re.findall(r"\{(\w+)\}", pattern)})
+        wildcards = {name: EXAMPLES.get(name, f"{name}.1") for name in re.findall(r"\{(\w+)\}", pattern)}
+        assert measured.job_of(pattern.format(**wildcards)) == (rule, wildcards)
     with pytest.raises(Unusable):
         measured.job_of("make_table")
 

@@ -122,11 +122,19 @@ def test_doubled_braces_stand_for_one(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(b"a: [", "is no YAML"), (b"- a\n", "holds no mapping"), (b"", "holds no mapping"), (b"a: caf\xe9", "is no YAML")]
+    ("content", "reason"),
+    [
+        (b"a: [", ", line 1: no YAML"),
+        (b"- a\n", " holds no mapping"),
+        (b"", " holds no mapping"),
+        (b"a: 1\nb: caf\xe9", ", line 2: no YAML"),
+        (b"a: 1\na: 2", ", line 2: the key 'a' stands on line 1 already"),
+        (b'a: "\\ud800"', ", line 1: .* holds the character U.D800"),
+    ],
 )
 def test_bad_yaml_is_named(tmp_path, content, reason):
     (tmp_path / "prompt.yaml").write_bytes(content)
-    with pytest.raises(UserError, match=f"prompt.yaml {reason}"):
+    with pytest.raises(UserError, match=f"prompt.yaml{reason}"):
         prompts.load_yaml(tmp_path / "prompt.yaml")
     with pytest.raises(UserError, match="gone.yaml does not exist"):
         prompts.load_yaml(tmp_path / "gone.yaml")

@@ -1,11 +1,18 @@
 """The configuration as shipped is valid; each fault that a user may make is refused with its place and a hint."""
 
 import copy
+import datetime
+import subprocess
+import sys
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import settings as run_with
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+import hostile
 from synth_empathy import settings
 from synth_empathy.errors import UserError
 
@@ -92,6 +99,21 @@ FAULTS = {
     "missing recipe key": ("training/recipes/full/epochs", DELETE, ["training: recipes: full: the key 'epochs' is missing"]),
     "ratio 0": ("selection/ratio", 0, ["selection: ratio: 0 is out of range", "above 0 and at most 1"]),
     "ratio 1.5": ("selection/ratio", 1.5, ["selection: ratio: 1.5 is out of range", "above 0 and at most 1"]),
+    "ratio that is no number": ("selection/ratio", float("nan"), ["selection: ratio: nan is no finite number"]),
+    "temperature without end": ("generation/temperature", float("inf"), ["generation: temperature: inf is no finite number"]),
+    "learning rate that is no number": ("training/recipes/lora/learning_rate", float("nan"), ["training: recipes: lora: learning_rate: nan"]),
+    "threshold that is no number": ("tables/table2/thresholds", [50, float("nan")], ["tables: table2: thresholds: 1: nan is no finite number"]),
+    "number that is none somewhere deep": ("systems/ours", {"title": {"a": [1, {"b": -float("inf")}]}}, ["systems: ours: title: a: 1: b: -inf is no"]),
+    "huge number": ("generation/passes", 10**5000, ["generation: passes: a whole number of more than 63 bits is out of range"]),
+    "whole number with a fraction": ("generation/passes", 2.0, ["generation: passes: 2.0 is of the wrong type", "integer"]),
+    "more than can be counted": ("generation/passes", 2**31, ["generation: passes: 2147483648 is out of range", "at most 2147483647"]),
+    "seed that NumPy does not take": ("seeds", [2**32], ["seeds: 0: 4294967296 is out of range", "at most 4294967295"]),
+    "date": ("note", datetime.date(2024, 1, 1), ["note: 2024-01-01 is a date; put it in quotes if a text is meant"]),
+    "key that is no text": ("prompts", {1: "resources/prompts/prompt1.yaml"}, ["prompts: the key 1: it is no text; put it in quotes"]),
+    "date as a key": ("training/bases", {datetime.date(2024, 1, 1): "lora"}, ["training: bases: the key datetime.date(2024, 1, 1): it is no text"]),
+    "half a character": ("note", "a\ud800", ["note: 'a\\ud800' holds the character U+D800, which no text holds"]),
+    "terminal escape": ("systems/ours/title", "\x1b[31m", ["systems: ours: title: '\\x1b[31m' holds the character U+001B"]),
+    "name that no file system takes": ("generation/demonstration", "x" * 5000, ["generation: demonstration: there is no file xxx"]),
     "ratio in words": ("selection/ratio", "0.9", ["selection: ratio: '0.9' is of the wrong type", "number"]),
     "negative seed": ("seed", -1, ["seed: -1 is out of range", "at least 0"]),
     "negative seed in the list": ("seeds", [0, -3], ["seeds: 1: -3 is out of range", "at least 0"]),
@@ -255,6 +277,54 @@ def test_training_sets_are_taken_apart():
     assert settings.TRAINING_SET.fullmatch("ed+prompt2-draw60-none")["quality"] == "draw60"
     for other in ("ed", "none", "ed+prompt2-dk60-", "ed+prompt2-dk-kcenter", "ed+-dk60-kcenter", "ed+prompt2-dk60-kcenter2"):
         assert settings.TRAINING_SET.fullmatch(other) is None
+
+
+# Values that nobody means
+
+
+@given(st.data())
+@run_with(max_examples=150, deadline=None)
+def test_a_configuration_with_any_value_anywhere_is_taken_or_refused_with_a_sentence(shipped, data):
+    document = data.draw(hostile.damaged(shipped))
+    try:
+        settings.check(document)
+    except UserError as error:
+        assert error.problem.startswith(("the configuration is not valid:\n  - ", "resources/")) or "archive" in error.problem
+        assert error.hint
+
+
+def test_a_document_without_end_is_refused(shipped):
+    deep = []
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(UserError, match="note: 0: 0: it goes deeper than 50 levels"):
+        settings.check(shipped | {"note": deep})
+
+
+def test_files_are_checked_as_written_before_they_are_merged(tmp_path):
+    (tmp_path / "overlay.yaml").write_text("selection:\n  ratio: 0.5\n  ratio: 0.9\n")
+    with pytest.raises(UserError, match="overlay.yaml, line 3: the key 'ratio' stands on line 2 already") as caught:
+        settings.check_files(["config.yaml", tmp_path / "overlay.yaml"])
+    assert caught.value.hint == settings.MEND
+    (tmp_path / "overlay.json").write_text('{"selection": {"ratio": 0.5},\n\t"seed": 1}')  # tabs are JSON, and no YAML
+    settings.check_files([tmp_path / "overlay.json", tmp_path / "gone.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("overlay", "words", "said"),
+    [
+        ("run: a\nseed: 1\nseed: 2\n", [], "overlay.yaml, line 3: the key 'seed' stands on line 2 already"),
+        ("run: a\nnote: 2024-01-01\n", [], "overlay.yaml, line 2: '2024-01-01' is read as a date"),
+        ("run: a\n", ["--config", "selection={quality_rule: greater}", "seed=nan"], "seed: nan is no finite number"),
+    ],
+)
+def test_snakemake_ends_with_the_sentence(repository, tmp_path, overlay, words, said):
+    (tmp_path / "overlay.yaml").write_text(overlay)
+    command = [sys.executable, "-m", "snakemake", "-n", "--configfile", tmp_path / "overlay.yaml", *words, "--", "table1"]
+    done = subprocess.run([*map(str, command)], cwd=repository, capture_output=True, text=True, timeout=600)
+    told = done.stdout + done.stderr
+    assert done.returncode == 1 and "Traceback" not in told
+    assert said in told and "What to do: correct config.yaml or the overlay" in told
 
 
 #: What no value may hold, and where: in text, in a path, in front.

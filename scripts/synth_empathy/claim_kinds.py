@@ -200,6 +200,8 @@ def declines_slightly(test: Operands, scale: Scale) -> Outcome:
     lacking = absent(first, last)
     if lacking:
         return lacking
+    if min(first.low, first.high) <= 0:
+        return Outcome(None, f"a decline of {first} has no share")
     decline = Value((first.low - last.high) / first.low, (first.high - last.low) / first.high)
     limit = Outcome(decline.high <= test["at_most"] + ROUNDING, f"it declines by {decline.high:.1%}, the limit is {test['at_most']:.1%}")
     return both([exceeds(first, last, scale), limit])

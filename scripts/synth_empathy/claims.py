@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from string import Formatter
 from typing import Any
 
-import yaml
 from jsonschema import Draft202012Validator
 
+from . import yaml_files
 from .claim_kinds import KINDS, LISTS, QUANTITIES, Operands, Outcome, Scale, both, shortened
 from .errors import UserError
 from .escaping import markdown_cell, markdown_code, markdown_row, markdown_text, terminal_text
@@ -49,10 +51,7 @@ def load(path: Path = CLAIMS) -> Claims:
     Raises:
         UserError: lists every fault with the claim that it is in.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read: {error}", "restore it from the repository (git checkout)") from None
+    document = yaml_files.load(path, "correct it, or restore it from the repository (git checkout)")
     faults = list(schema_faults(document)) or list(reference_faults(document))
     if faults:
         raise UserError(f"{path.name} is not valid:\n  - " + "\n  - ".join(faults), MEND)
@@ -61,7 +60,7 @@ def load(path: Path = CLAIMS) -> Claims:
 
 def schema_faults(document: Any) -> Iterator[str]:
     """Unknown and missing fields, and values of the wrong type; a claim is called by its id rather than its number."""
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    schema = yaml_files.load(SCHEMA)
     for error in sorted(Draft202012Validator(schema).iter_errors(document), key=lambda error: list(map(str, error.absolute_path))):
         path = list(error.absolute_path)
         sentence = explain(error)
@@ -76,6 +75,10 @@ def reference_faults(document: Record) -> Iterator[str]:
     """Ids that repeat; kinds, operands, quantities, conditions and costs that are none."""
     counts = Counter(claim["id"] for claim in document["claims"])
     yield from (f"claim {name}: its id stands {count} times" for name, count in counts.items() if count > 1)
+    for name, condition in document["conditions"].items():
+        if not is_pattern(condition["files"]):
+            files = yaml_files.shown(condition["files"])
+            yield f"conditions: {name}: files: {files} is no pattern of files below results/{{run}}"
     for claim in document["claims"]:
         place = f"claim {claim['id']}"
         if claim["cost"] not in document["costs"]:
@@ -84,6 +87,21 @@ def reference_faults(document: Record) -> Iterator[str]:
             if name not in document["conditions"]:
                 yield f"{place}: needs: there is no condition {name!r}{nearest(name, document['conditions'])}"
         yield from (f"{place}: test: {fault}" for fault in test_faults(claim["test"], document["systems"]))
+
+
+#: Bytes that a name in a folder may have everywhere.
+LONGEST = 255
+
+
+def is_pattern(files: str) -> bool:
+    """Whether a pattern stays below a folder and is one that pathlib, and every file system, takes."""
+    path = PurePosixPath(files[:LONGEST])
+    bad = [part for part in path.parts if part == ".." or ("**" in part and part != "**")]
+    return bool(path.parts) and not path.is_absolute() and not bad and len(files.encode()) <= LONGEST
+
+
+#: Instances that ``each`` may make of one claim.
+MOST_PARTS = 1000
 
 
 def test_faults(test: Record, systems: dict[str, Record]) -> Iterator[str]:
@@ -107,16 +125,39 @@ def test_faults(test: Record, systems: dict[str, Record]) -> Iterator[str]:
         yield f"values: {len(test['values'])} for {len(test['of'])} quantities"
     if "at" in operands and test["at"] not in test["over"]:
         yield f"at: {test['at']!r} is not in over"
-    try:
-        parts = list(instances(test, systems))
-        for quantity in {quantity for part in parts for quantity in quantities_of(part)}:
+    if test["kind"] == "shares_near" and sum(test["values"]) <= 0:
+        yield "values: shares need a sum above 0"
+    faults = list(brace_faults(test))
+    yield from faults or quantity_faults(test, systems)
+
+
+def brace_faults(test: Record) -> Iterator[str]:
+    """Braces in quantities that hold anything but a name that ``each`` or ``over`` gives."""
+    known = {*test.get("each", {}), "x"}
+    for quantity in quantities_of(test):
+        try:
+            fields = [part[1:] for part in Formatter().parse(quantity) if part[1] is not None]
+        except ValueError as error:
+            yield f"a quantity has braces that do not pair: {error}"
+            continue
+        unknown = [name for name, form, conversion in fields if name not in known or form or conversion]
+        yield from (f"a quantity has a name in braces that neither each nor over gives: {name!r}" for name in unknown)
+
+
+def quantity_faults(test: Record, systems: dict[str, Record]) -> Iterator[str]:
+    """Quantities that are none, and more parts than there are or may be."""
+    number = math.prod(len(values) for values in test.get("each", {}).values())
+    if number > MOST_PARTS:
+        yield f"each: it makes {number} parts; {MOST_PARTS} are the most"
+        return
+    if test.get("holds_if", 1) > number:
+        yield f"holds_if: {test['holds_if']} of {number} parts cannot hold"
+    parts = instances(test, systems)
+    for quantity in {quantity for part in parts for quantity in quantities_of(part)}:
+        try:
             parts_of(quantity.replace("{x}", "0"))
-        if test.get("holds_if", 1) > len(parts):
-            yield f"holds_if: {test['holds_if']} of {len(parts)} parts cannot hold"
-    except (KeyError, IndexError, ValueError) as error:
-        yield f"a quantity has a name in braces that neither each nor over gives: {error}"
-    except UserError as error:
-        yield error.problem
+        except UserError as error:
+            yield error.problem
 
 
 def instances(test: Record, systems: dict[str, Record]) -> Iterator[Operands]:
@@ -132,7 +173,7 @@ def filled(value: str | list[str], names: dict[str, Any], systems: dict[str, Rec
     if isinstance(value, list):
         return [filled(item, names, systems) for item in value]
     words = value.format(**names).split()
-    if words[0] == "cell" and len(words) > 1 and words[1] in systems:
+    if len(words) > 1 and words[0] == "cell" and words[1] in systems:
         words[1] = f"{systems[words[1]]['base']}/{systems[words[1]]['training_set']}"
     return " ".join(words)
 
@@ -270,6 +311,15 @@ def contradictions(checked: list[Record]) -> list[str]:
     """What the paper's own numbers do not bear out, and other remarks on single claims, as Markdown."""
     notes = [f"- {markdown_text(claim['id'] + ': ' + claim['note'])}" for claim in checked if claim["note"]]
     return ["## Remarks", "", *notes, ""] if notes else []
+
+
+def is_report(document: Any) -> bool:
+    """Whether a JSON document is what check_claims.py writes, as far as ``print_verdicts`` and ``refuse`` read it."""
+    found = document.get("claims") if isinstance(document, dict) else None
+    if not isinstance(found, list) or not all(isinstance(claim, dict) for claim in found):
+        return False
+    texts = all(isinstance(claim.get(key), str) for claim in found for key in ("id", "verdict", "found"))
+    return texts and all(claim["verdict"] in VERDICTS.values() for claim in found)
 
 
 def print_verdicts(checked: list[Record]) -> None:

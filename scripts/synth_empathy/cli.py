@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import sys
@@ -34,11 +35,57 @@ def parser(description: str) -> argparse.ArgumentParser:
     )
 
 
-def count(text: str) -> int:
-    """A flag's value that counts something: a whole number of at least 1."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
+#: The largest count that a flag takes, as the configuration; and the largest seed that every library takes.
+MOST, LARGEST_SEED = 2**31 - 1, 2**32 - 1
+
+
+def whole(least: int, most: int = MOST) -> Callable[[str], int]:
+    """A flag's type: a whole number in a range, both ends included."""
+
+    def read(text: str) -> int:
+        digits = text.isascii() and text.isdigit() and len(text) < 1000  # int reads no more than 4300
+        if not digits or not least <= int(text) <= most:
+            upper = f" and at most {most}" if digits and int(text) > most else ""
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}{upper}")
+        return int(text)
+
+    return read
+
+
+#: A flag's value that counts something; one that may be none; and what random draws start from.
+count, count_or_none, seed = whole(1), whole(0), whole(0, LARGEST_SEED)
+
+
+def number(
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> Callable[[str], float]:
+    """A flag's type: a finite number in a range, to which ``least`` and ``most`` belong, ``above`` and ``below`` not."""
+    limits = {"at least": least, "above": above, "at most": most, "below": below}
+    words = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        # NaN compares with nothing, and so is refused with the rest
+        high_enough = (least is None or value >= least) and (above is None or value > above)
+        low_enough = (most is None or value <= most) and (below is None or value < below)
+        if not (math.isfinite(value) and high_enough and low_enough):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number {words}".rstrip())
+        return value
+
+    return read
+
+
+#: Flags of the same meaning in several scripts.
+probability = number(above=0, most=1)
+share = number(least=0, most=1)
+percent = number(least=0, most=100)
+temperature = number(least=0, most=2)  # vllm takes no more
 
 
 def run(main: Callable[[], None], online: bool = False) -> None:

@@ -6,17 +6,17 @@ sbatch accepts much that never runs, or runs where nothing can be read. Each ref
 from __future__ import annotations
 
 import operator
+import os
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from . import yaml_files
 from .errors import UserError
 
 PROFILE = "slurm/config.yaml"
@@ -54,12 +54,12 @@ class Need:
 
 @dataclass(frozen=True)
 class Node:
-    """What one node has, in one of its partitions."""
+    """What one node has, in one of its partitions; infinite is what Slurm does not limit, or does not know."""
 
     name: str
     partition: str
-    cpus: int
-    mem_mb: int
+    cpus: float
+    mem_mb: float
     gpus: int
     minutes: float
 
@@ -91,6 +91,9 @@ def check(needs: Iterable[Need], no_account: bool, status_command: str | None, i
             partition, more than any node of the partition has, jobs of an earlier run that go on.
     """
     nodes = read_nodes(ask("sinfo", "--noheader", "--Node", "--format=%N|%R|%c|%m|%G|%l"))
+    if not nodes:
+        hint = "try `sinfo` yourself; if it names none either, ask the cluster's support"
+        raise UserError("this cluster has no nodes, by sinfo", hint)
     settings = ask("scontrol", "show", "config")
     check_states(settings, status_command, interval)
     distinct = sorted(set(needs), key=str)
@@ -108,49 +111,106 @@ def ask(*command: str) -> str:
     Raises:
         UserError: when there is no such command, or Slurm does not answer.
     """
-    if shutil.which(command[0]) is None:
+    program = shutil.which(command[0])
+    if program is None:
         raise UserError(f"there is no Slurm here (no {command[0]})", "start on the cluster's login node, or leave out --profile slurm")
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=ANSWER).stdout
+        asked = [program, *command[1:]]
+        done = subprocess.run(asked, capture_output=True, encoding="utf-8", errors="replace", check=True, timeout=ANSWER)
+        return done.stdout
     except subprocess.TimeoutExpired:
         said = f"no answer in {ANSWER} s"
+    except OSError as error:
+        said = f"it does not run ({error.strerror})"
     except subprocess.CalledProcessError as error:
         said = error.stderr.strip() or f"exit status {error.returncode}, without a word"
     raise UserError(f"Slurm does not answer {command[0]}: {said}", "try `sinfo`; if it hangs or fails too, ask the cluster's support")
 
 
 def user() -> str:
-    """This user's name."""
-    return subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+    """This user's name; the number, which Slurm's commands take as well, where the machine does not know the name."""
+    said = subprocess.run(["id", "-un"], capture_output=True, encoding="utf-8", errors="replace").stdout.strip()
+    return said or str(os.getuid())
+
+
+def table(command: str, text: str, columns: int) -> Iterator[list[str]]:
+    """The lines of a Slurm command that was asked for so many columns with ``|`` between; the last may hold ``|``.
+
+    Lines without one are Slurm's own headings (``CLUSTER: alpha``) or blank.
+
+    Raises:
+        UserError: a line has fewer columns.
+    """
+    for line in text.splitlines():
+        cells = line.strip().split("|", columns - 1)
+        if len(cells) == columns:
+            yield cells
+        elif len(cells) > 1:
+            raise unread(command, line)
+
+
+def unread(command: str, text: str) -> UserError:
+    """The error for an answer of Slurm's in a form that nobody knows."""
+    hint = f"try `{command}` yourself; if it answers as usual, tell the authors of this package, with this line"
+    return UserError(f"Slurm's {command} answers in an unknown form: {yaml_files.shown(text)}", hint)
+
+
+#: How Slurm writes that a number is not limited, not set or not known.
+NOTHING = frozenset({"infinite", "unlimited", "n/a", "not_set", "invalid", "none", "(null)", ""})
 
 
 def read_nodes(text: str) -> list[Node]:
-    """Nodes from sinfo's lines ``name|partition|CPUs|MB|gres|time limit``."""
-    nodes = []
-    for line in text.splitlines():
-        name, partition, cpus, mem_mb, gres, limit = line.strip().split("|")
-        nodes.append(Node(name, partition, int(cpus), int(mem_mb.rstrip("+")), count_gpus(gres), minutes(limit)))
-    return nodes
+    """Nodes from sinfo's lines ``name|partition|CPUs|MB|gres|time limit``.
+
+    Raises:
+        UserError: a line of another form.
+    """
+    return [
+        Node(name, partition, amount(cpus), amount(mem_mb), count_gpus(gres), minutes(limit))
+        for name, partition, cpus, mem_mb, gres, limit in table("sinfo", text, 6)
+    ]
+
+
+def amount(text: str) -> float:
+    """A number as sinfo writes it: ``64``, ``64+`` where other nodes of the line have more, ``1K`` for 1024.
+
+    Raises:
+        UserError: it is none.
+    """
+    if text.lower() in NOTHING:
+        return float("inf")
+    found = re.fullmatch(r"([0-9]{1,15})(?:[.]0+)?([KMG]?)[+]?", text)
+    if not found:
+        raise unread("sinfo", text)
+    return int(found[1]) * 1024 ** " KMG".index(found[2] or " ")
 
 
 def count_gpus(gres: str) -> int:
     """GPUs in a node's or a job's gres: ``gpu:h100:4(S:0-1),nvme:1`` has 4, ``gpu`` 1, ``(null)`` none."""
     total = 0
-    for part in re.sub(r"\([^)]*\)", "", gres).split(","):
-        kind, *rest = part.split(":")
+    for part in re.sub(r"\([^)]*\)", "", str(gres)).split(","):
+        kind, *rest = part.strip().split(":")
         if kind == "gpu":
-            total += int(rest[-1]) if rest and rest[-1].isdigit() else 1
+            total += int(rest[-1]) if rest and re.fullmatch("[0-9]{1,9}", rest[-1]) else 1
     return total
 
 
 def minutes(limit: str) -> float:
-    """A partition's time limit as Slurm writes it, ``[days-]hours:minutes:seconds`` or ``minutes:seconds``, in minutes."""
-    if limit in ("infinite", "UNLIMITED", "n/a"):
+    """A partition's time limit in minutes, from Slurm's ``[days-]hours:minutes:seconds`` or ``minutes:seconds``.
+
+    Raises:
+        UserError: it is none, nor a word for no limit.
+    """
+    if limit.lower() in NOTHING:
         return float("inf")
-    days, _, clock = limit.rpartition("-")
-    parts = [int(part) for part in clock.split(":")]
-    hours, mins, seconds = [0] * (3 - len(parts)) + parts
-    return int(days or 0) * 1440 + hours * 60 + mins + seconds / 60
+    found = re.fullmatch(r"(?:([0-9]{1,9})-)?([0-9]{1,9})(?::([0-9]{1,9}))?(?::([0-9]{1,9}))?", limit)
+    if not found:
+        raise unread("sinfo", limit)
+    days, *parts = (int(part or 0) for part in found.groups())
+    if found[1] is None and found[4] is None:  # minutes, and perhaps seconds
+        parts = [0, *parts[:2]]
+    hours, mins, seconds = parts
+    return days * 1440 + hours * 60 + mins + seconds / 60
 
 
 def setting(text: str, name: str) -> str:
@@ -169,7 +229,7 @@ def check_states(settings: str, status_command: str | None, interval: int) -> No
         settings: what ``scontrol show config`` prints.
     """
     accounted = not re.search(r"none|null", setting(settings, "AccountingStorageType") or "none")
-    age = int((re.match(r"\d+", setting(settings, "MinJobAge")) or ["300"])[0])
+    age = int((re.match("[0-9]{1,9}", setting(settings, "MinJobAge")) or ["300"])[0])
     has_sacct = shutil.which("sacct") is not None
     asks = "sacct" if has_sacct and (status_command != "squeue" or age < 3 * interval) else "squeue"
     if asks == "sacct" and accounted or asks == "squeue" and (age == 0 or age >= LONGEST_SILENCE):  # 0: remembered for ever
@@ -185,9 +245,10 @@ def check_states(settings: str, status_command: str | None, interval: int) -> No
 
 
 def read_partitions(text: str) -> list[Partition]:
-    """Partitions from what ``scontrol show partition --oneliner`` prints."""
-    lines = (dict(word.split("=", 1) for word in line.split() if "=" in word) for line in text.splitlines() if line.strip())
-    return [Partition(words["PartitionName"], words.get("PreemptMode", "")) for words in lines]
+    """Partitions from what ``scontrol show partition --oneliner`` prints; lines that name none say nothing of one."""
+    lines = (dict(word.split("=", 1) for word in line.split() if "=" in word) for line in text.splitlines())
+    named = (words for words in lines if words.get("PartitionName"))
+    return [Partition(words["PartitionName"], words.get("PreemptMode", "")) for words in named]
 
 
 def warn_of_preemption(settings: str, partitions: str, needs: Iterable[Need]) -> list[str]:
@@ -215,12 +276,15 @@ def check_leftovers(queue: str, folder: Path, comments: set[str]) -> None:
             the same name, and each a comment of its rule and wildcards; of an array, whose id has a ``_``, the first job's.
         folder: the run's.
         comments: what the executor will note on the jobs of this run.
+
+    Raises:
+        UserError: there are such jobs, or a line has another form, so that nobody knows.
     """
     rules = {comment.partition("_wildcards_")[0] for comment in comments}
     left = []
-    for number, name, where, comment in (line.strip().split("|", 3) for line in queue.splitlines() if line.strip()):
+    for number, name, where, comment in table("squeue", queue, 4):
         same = comment in comments or ("_" in number and comment.partition("_wildcards_")[0] in rules)
-        if same and Path(where).resolve() == folder.resolve():
+        if same and os.path.realpath(where) == os.path.realpath(folder):
             left.append((number, name))
     if left:
         problem = f"jobs of another run in this folder, which make the same files, are still in Slurm's queue: {', '.join(number for number, _ in left)}"
@@ -234,21 +298,34 @@ def check_partitions(path: Path, limits: Callable[..., Any]) -> None:
     Args:
         limits: takes a partition's limits by name, and fails for others.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}", "correct it; spaces indent, not tabs") from None
+    content = yaml_files.load(path, "correct it; spaces indent, not tabs")
     partitions = content.get("partitions") if isinstance(content, dict) else None
     if not isinstance(partitions, dict) or not partitions:
         raise UserError(f"{path} names no partitions", "list them under `partitions:`, as in `  cpu: {max_runtime: 1440}`")
     for name, given in partitions.items():
-        if not isinstance(name, str) or not isinstance(given, dict):
+        if not re.fullmatch(r"[^\s,|]+", name):
+            raise UserError(f"{path}: {name!r} is no partition's name", "name it as `sinfo -o %R` does")
+        if not isinstance(given, dict):
             raise UserError(f"{path}: the partition {name!r} has no limits", f"write `{name}: {{}}` for none, or give it a max_runtime")
+        check_limits(path, name, given)
         try:
             limits(**{key: value for key, value in given.items() if key not in ("slurm_cluster", "cluster", "clusters")})
         except Exception as error:  # whatever the executor would have ended with
             said = re.sub(r"^\S*__init__\(\) got an", "an", str(error)).replace("keyword argument", "limit")
             raise UserError(f"{path}: the partition {name!r} has {said}", "correct it there; docs/cluster.md, section 3, names the limits") from None
+
+
+def check_limits(path: Path, name: str, given: dict[str, Any]) -> None:
+    """Refuse limits that the executor takes as they stand, and fails at when it compares them with a job's."""
+    hint = "correct it there; docs/cluster.md, section 3, names the limits"
+    for limit, value in given.items():
+        has = f"{path}: the partition {name!r} has the {limit} {yaml_files.shown(value)}"
+        number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+        if limit.startswith("max_") and not number and not (limit == "max_runtime" and isinstance(value, str)):
+            raise UserError(f"{has}, which is no number of at least 0", hint)
+        names = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        if limit.startswith("available_") and not names:
+            raise UserError(f"{has}, which is no list of names", hint)
 
 
 def check_accounts(accounts: set[str | None], no_account: bool) -> None:

@@ -16,8 +16,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -29,6 +30,7 @@ from .csv_files import RESTORE, Line, read_csv
 from .errors import UserError
 from .figure_data import PAPER_MEAN, PAPER_SHARE
 from .records import ED_SAMPLE, Record, read_json, read_jsonl
+from .yaml_files import shortened
 
 SPLITS = ("train", "valid", "test")
 #: Test samples of the paper's tables: ED's test split as its line of research prepares it (docs/deviations.md).
@@ -45,6 +47,9 @@ FILES = (
 )
 #: Files up to this size are compared by content, larger ones by size and time.
 SMALL = 1_000_000
+
+#: No quantity is larger; with numbers up to it nothing that claims compute overflows.
+LARGEST = 1e15
 
 
 @dataclass(frozen=True)
@@ -93,13 +98,17 @@ def parts_of(quantity: str) -> tuple[str, list[str], str]:
     words = quantity.split()
     if len(words) == 2 and words[0] == "ed":
         return "ed", [], words[1]
-    if len(words) == 3 and words[0] in ADDRESSES and words[1].count("/") == ADDRESSES[words[0]] and words[2] in ITEMS[words[0]]:
-        return words[0], words[1].split("/"), words[2]
+    if len(words) == 3 and words[0] in ADDRESSES and words[2] in ITEMS[words[0]]:
+        address = words[1].split("/")
+        if len(address) == ADDRESSES[words[0]] and all(map(NAME.fullmatch, address)):
+            return words[0], address, words[2]
     forms = "cell BASE/TRAINING_SET METRIC, judged JUDGE/PROMPT/STAGE ITEM, human BASELINE ITEM, generated PROMPT ITEM, ed ITEM"
-    raise UserError(f"{quantity!r} is no quantity", f"write one of: {forms} (scripts/synth_empathy/evidence.py has the items)")
+    raise UserError(f"{shortened(repr(quantity))} is no quantity", f"write one of: {forms} (scripts/synth_empathy/evidence.py has the items)")
 
 
-ADDRESSES = {"cell": 1, "judged": 2, "human": 0, "generated": 0}
+#: How many names the address of a source has, and what they may be: parts of paths, and nothing that glob takes for more.
+ADDRESSES = {"cell": 2, "judged": 3, "human": 1, "generated": 1}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 ITEMS = {
     "cell": tuple(cells.HEADINGS),
     "judged": ("mean", "full_share"),
@@ -142,7 +151,7 @@ class Results:
             files: a pattern below the run's folder; where nothing matches, nobody knows.
             hold: values by place, a place as ``made_by: models``.
         """
-        paths = sorted(self.folder.glob(files))
+        paths = files_like(self.folder, files)
         if not paths:
             return Missing(f"not known: there is no {files}")
         for path in paths:
@@ -157,7 +166,7 @@ class Results:
     def _cells(self) -> dict[tuple[str, str, str], list[Path]]:
         """The cell files of all tables by base, training set and metric."""
         found: dict[tuple[str, str, str], list[Path]] = {}
-        for path in sorted(self.folder.glob("cells/*/*/*/*.json")):
+        for path in files_like(self.folder, "cells/*/*/*/*.json"):
             base, training_set, name = path.parts[-3:]
             found.setdefault((base, training_set, Path(name).stem), []).append(path)
         return found
@@ -181,11 +190,11 @@ class Results:
     def _judged(self, judge: str, prompt: str, stage: str, item: str) -> Value | Missing:
         """A judge's result over all criteria, by seed."""
         by_seed = {}
-        for path in sorted(self.folder.glob(f"judged/{prompt}/{stage}/seed*.summary.json")):
+        for path in files_like(self.folder, f"judged/{prompt}/{stage}/seed*.summary.json"):
             summary = read_json(path)
             if field_of(summary, "judge", path) != judge:
                 return Missing(f"{path.relative_to(self.folder)} is by {summary['judge']}, and the claim is about {judge}")
-            by_seed[path.name.split(".")[0].removeprefix("seed")] = float(field_of(field_of(summary, "all", path), item, path))
+            by_seed[path.name.split(".")[0].removeprefix("seed")] = number_of(field_of(summary, "all", path), item, path)
         if not by_seed:
             return Missing(f"there is no judged/{prompt}/{stage}/seed*.summary.json")
         return Value.of(fmean(by_seed.values()), by_seed)
@@ -202,8 +211,8 @@ class Results:
             return Missing("the judgements of figures/figure7.csv are made up: nobody judged anything")
         if row["counted"] != "judgements":
             return Missing("figures/figure7.csv counts majorities, and the paper's percentages fit single judgements only")
-        count, total = row.number_of(row[item], item, least=0), row.number_of(row["total"], "total", least=1)
-        return Value.of(100 * count / total)
+        total = row.number_of(row["total"], "total", least=1)
+        return Value.of(100 * row.number_of(row[item], item, least=0, most=total) / total)
 
     def _generated(self, prompt: str, item: str) -> Value | Missing:
         """How many outputs, dialogues or samples there are."""
@@ -211,7 +220,7 @@ class Results:
         path = folder / ("samples.jsonl" if item == "samples" else "parse_summary.json")
         if not path.is_file():
             return Missing(f"there is no {path.relative_to(self.folder)}")
-        return Value.of(lines_of(path) if item == "samples" else field_of(read_json(path), item, path))
+        return Value.of(lines_of(path) if item == "samples" else number_of(read_json(path), item, path))
 
     def _ed(self, item: str) -> Value | Missing:
         """A count of ED: of one split (conversations/train) or of all three, or of its emotion labels."""
@@ -222,7 +231,8 @@ class Results:
         if not path.is_file():
             return Missing("there is no ed/report.json")
         report = read_json(path)
-        return Value.of(sum(field_of(field_of(report, part, path), name, path) for part in ([split] if split else SPLITS)))
+        parts = [split] if split else SPLITS
+        return Value.of(sum(number_of(field_of(report, part, path), name, path) for part in parts))
 
     def _label(self, name: str) -> Value | Missing:
         """The number of ED's emotion labels, or the conversations of the most or least frequent one."""
@@ -230,10 +240,15 @@ class Results:
         absent = [file for file in ("report.json", *(f"{split}.jsonl" for split in SPLITS)) if not (self.folder / "ed" / file).is_file()]
         if absent:
             return Missing(f"there is no ed/{absent[0]}")
-        cut = [split for split, part in read_json(path).items() if part["kept"] != part["samples"]]
+        report = read_json(path)
+        parts = {split: field_of(report, split, path) for split in SPLITS}
+        kept = {split: number_of(part, "kept", path) for split, part in parts.items()}
+        cut = [split for split, part in parts.items() if kept[split] != number_of(part, "samples", path)]
         if cut:
             return Missing(f"ed/{cut[0]}.jsonl holds a part of the split only (ed: keep)")
         counts = Counter(self._emotions.values())
+        if not counts:
+            return Missing("ed/*.jsonl hold no samples")
         return Value.of({"labels": len(counts), "largest_label": max(counts.values()), "smallest_label": min(counts.values())}[name])
 
     @cached_property
@@ -254,6 +269,7 @@ def human_line(path: Path, baseline: str | None) -> Line | None:
 def cell_value(path: Path) -> Value | Missing:
     """A cell's value by the paper's protocol on the whole test split; anything else is no test of the paper's claims."""
     cell = cells.read_cell(path)
+    check_cell(cell, path)
     place = "/".join(path.parts[-4:])
     if cell.value is None:
         return Missing(f"{place} is empty: {cell.why_null}")
@@ -264,11 +280,42 @@ def cell_value(path: Path) -> Value | Missing:
     return Value.of(float(cell.value), cell.by_seed)
 
 
+def check_cell(cell: cells.Cell, path: Path) -> None:
+    """Refuse a cell whose numbers are none, or whose metric is no name."""
+    if not isinstance(cell.metric, str):
+        raise damaged(path, "the field 'metric' is no text")
+    if cell.value is not None:
+        number_of(vars(cell), "value", path)
+    if not isinstance(cell.by_seed, dict):
+        raise damaged(path, "the field 'by_seed' is no object")
+    for seed in cell.by_seed:
+        number_of(cell.by_seed, seed, path)
+
+
+def damaged(path: Path, reason: str) -> UserError:
+    """The error for a file of the run that is not as a step writes it."""
+    hint = "delete the file and run the step that makes it again (docs/files.md says which)"
+    return UserError(f"{path}: {reason}", hint)
+
+
 def field_of(record: Record, name: str, path: Path) -> object:
     """A field that a file must have."""
     if not isinstance(record, dict) or name not in record:
-        raise UserError(f"{path}: the field {name!r} is missing", "delete the file and run the step that makes it again (docs/files.md says which)")
+        raise damaged(path, f"the field {name!r} is missing")
     return record[name]
+
+
+def number_of(record: Record, name: str, path: Path) -> float:
+    """A field that a file must have, and that is a finite number.
+
+    Raises:
+        UserError: it is missing, or something else.
+    """
+    value = field_of(record, name, path)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not abs(value) <= LARGEST:
+        raise damaged(path, f"the field {name!r} is {shortened(told(value), 80)}, which is no finite number")
+    return value
 
 
 def field_at(document: object, place: str) -> object:
@@ -284,6 +331,11 @@ def told(value: object) -> str:
     return f"{text[:9]}..." if isinstance(value, str) and len(value) == 64 else text
 
 
+def files_like(folder: Path, pattern: str) -> list[Path]:
+    """The files below a folder that a pattern names, in order."""
+    return sorted(path for path in folder.glob(pattern) if path.is_file())
+
+
 def lines_of(path: Path) -> int:
     """How many lines a file has."""
     with open(path, "rb") as file:
@@ -293,7 +345,7 @@ def lines_of(path: Path) -> int:
 def files_of(folder: Path) -> Iterator[Path]:
     """The files of a run that claims rest on, in order."""
     for pattern in FILES:
-        yield from sorted(folder.glob(pattern))
+        yield from files_like(folder, pattern)
 
 
 def digest(folder: Path) -> str:
@@ -334,19 +386,25 @@ class Paper:
     def _cells(self) -> dict[tuple[str, str, str], float]:
         """All tables by base, training set and metric; Tables 2 to 4 name their rows so."""
         first = tables.read_paper_table(self.folder / "table1.csv")
-        lacking = [system["row"] for system in self.systems.values() if system["row"] not in first]
-        if lacking:
-            raise UserError(f"{self.folder / 'table1.csv'} has no row {lacking[0]!r}", RESTORE)
-        rows = [(f"{system['base']}/{system['training_set']}", first[system["row"]]) for system in self.systems.values()]
+        rows = [(f"{system['base']}/{system['training_set']}", self._row(first, system["row"])) for system in self.systems.values()]
         for name in ("table2", "table3", "table4"):
             rows += tables.read_paper_table(self.folder / f"{name}.csv").items()
         found: dict[tuple[str, str, str], float] = {}
         for system, values in rows:
+            base, slash, training_set = system.partition("/")
+            if not slash or "/" in training_set:
+                raise UserError(f"a table of {self.folder} has the row {system!r}, which is no BASE/TRAINING_SET", RESTORE)
             for metric, value in values.items():
-                base, _, training_set = system.partition("/")
                 if found.setdefault((base, training_set, metric), value) != value:
                     raise UserError(f"two tables of {self.folder} disagree on {system} {metric}", RESTORE)
         return found
+
+    def _row(self, table: Mapping[str, Mapping[str, float]], title: str) -> Mapping[str, float]:
+        """A row of Table 1."""
+        if title not in table:
+            hint = "correct the system's row in claims.yaml, or restore both from the repository (git checkout)"
+            raise UserError(f"{self.folder / 'table1.csv'} has no row {title!r}, which claims.yaml names", hint)
+        return table[title]
 
     def _judged(self, stage: str, item: str) -> Value | Missing:
         """Section 3.4's scores; a share of full marks above a bound is anything up to 1."""
@@ -361,7 +419,10 @@ class Paper:
 
     def _human(self, baseline: str, item: str) -> Value | Missing:
         """Section 4.3's percentages; one that is not given lies between 0 and what the others leave."""
-        row = line_of(self.folder / "figure7.csv", "baseline", self.systems[baseline]["row"])
+        title = self.systems.get(baseline, {}).get("row")
+        if title is None:
+            return Missing(f"the paper gives no judgements against {baseline}")
+        row = line_of(self.folder / "figure7.csv", "baseline", title)
         values = {name: row.value(f"{name}_pct", least=0, most=100) for name in ITEMS["human"]}
         known = {name: value for name, value in values.items() if value is not None}
         return Value.of(known[item]) if item in known else Value(0.0, 100 - sum(known.values()))

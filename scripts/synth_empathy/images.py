@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
+from typing import Any
 
-import yaml
+from jsonschema import Draft202012Validator
 
+from . import yaml_files
 from .errors import UserError
 from .provenance import sha256_file
+from .records import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = ROOT / "containers" / "images.yaml"
@@ -17,6 +19,34 @@ CATALOGUE = ROOT / "containers" / "images.yaml"
 #: The interpreter inside every image. -E, since Apptainer hands the host's PYTHONPATH on; it ignores the image's own
 #: PYTHONDONTWRITEBYTECODE and PYTHONNOUSERSITE, too, hence -B and -s.
 PYTHON = "/opt/env/bin/python -E -B -s"
+
+
+#: What the catalogue must hold: where images are published, if anywhere, and each one's digest, if it is.
+PUBLISHED = {
+    "type": "object",
+    "required": ["registry", "images"],
+    "properties": {
+        "registry": {"type": ["string", "null"], "pattern": "^[a-z]+://[^\\s]*[^\\s/]/?\\Z"},
+        "images": {"type": "object", "additionalProperties": {"type": ["string", "null"], "pattern": "^sha256:[0-9a-f]{64}\\Z"}},
+    },
+}
+#: What the record beside an image file must say of it.
+RECORD = {
+    "type": "object",
+    "required": ["bytes", "locks"],
+    "properties": {
+        "bytes": {"type": "object", "required": ["sif"], "properties": {"sif": {"type": "integer"}}},
+        "locks": {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}},
+    },
+}
+
+
+def check_form(document: Any, form: dict[str, Any], path: Path, hint: str) -> None:
+    """Refuse a document of another form, by the first fault."""
+    error = next(Draft202012Validator(form).iter_errors(document), None)
+    if error:
+        place = ": ".join(map(str, error.absolute_path))
+        raise UserError(f"{path}: {place + ': ' if place else ''}{yaml_files.shortened(error.message)}", hint)
 
 
 def name_of(image: str, gpus: int) -> str:
@@ -32,11 +62,13 @@ def location(name: str, folder: str | None, catalogue: Path = CATALOGUE) -> str:
         catalogue: the file that maps image names to OCI digests.
 
     Raises:
-        UserError: without a folder, when the catalogue has no registry or no digest for the image.
+        UserError: without a folder, when the catalogue is damaged, or has no registry or no digest for the image.
     """
     if folder:
         return f"{folder.rstrip('/')}/{name}.sif"
-    published = yaml.safe_load(catalogue.read_text(encoding="utf-8"))
+    restore = "restore it from the repository (git checkout), or correct it"
+    published = yaml_files.load(catalogue, restore)
+    check_form(published, PUBLISHED, catalogue, restore)
     digest = published["images"].get(name)
     if not published["registry"] or not digest:
         problem = f"the image {name} is not published ({catalogue.parent.name}/{catalogue.name} has no registry or no digest for it)"
@@ -74,7 +106,7 @@ def check_local(path: str | Path, root: Path = ROOT) -> None:
     record = path.with_suffix(".json")
     if not record.is_file():
         return
-    facts = json.loads(record.read_text(encoding="utf-8"))
+    facts = read_record(record, hint)
     size, recorded = path.stat().st_size, facts["bytes"]["sif"]
     if size != recorded:
         problem = f"{path} has {size} bytes, and {record.name} beside it is about an image of {recorded}"
@@ -82,3 +114,18 @@ def check_local(path: str | Path, root: Path = ROOT) -> None:
     for lock, digest in facts["locks"].items():
         if not (root / lock).is_file() or sha256_file(root / lock) != digest:
             raise UserError(f"{path} was built from another {lock} than the one here", hint)
+
+
+def read_record(path: Path, hint: str) -> dict[str, Any]:
+    """What ``containers/build`` noted of an image.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    hint = f"copy the image and its record again, where they were copied; or {hint}"
+    try:
+        facts = read_json(path)
+    except UserError as error:
+        raise UserError(error.problem, hint) from None
+    check_form(facts, RECORD, path, hint)
+    return facts

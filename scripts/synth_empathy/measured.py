@@ -7,18 +7,18 @@ the start: the benchmark of a resumed job holds the time since the resumption on
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from . import yaml_files
 from .errors import UserError
 from .loads import LOADS
 from .planning import Key, Rate, key_of
-from .settings import Settings
+from .settings import Settings, schema_errors, value_faults
 from .sizes import Assumptions, Sizes, counters
 
 #: The paths of benchmark files under results/{run}/benchmarks/, without their suffix; logs have the same.
@@ -51,6 +51,9 @@ RESUMABLE = {
     "embed_ed": re.compile(r"\b0 finished before"),
     "train_model": re.compile(r"\bfrom the start"),
 }
+#: What wildcards in those paths look like; any other one is a name.
+FORMS = {"shard": "[0-9]{1,9}", "seed": "[0-9]+", "dk": "[0-9]{1,3}(?:[.][0-9]{1,9})?"}
+FORMS |= {"quality": f"(?:dk|draw){FORMS['dk']}", "stage": f"before|(?:dk|draw){FORMS['dk']}-(?:kcenter|random|none)"}
 RESUMED = re.compile(r"\b[1-9]\d* finished before|goes on from")
 
 
@@ -72,7 +75,7 @@ def past_jobs(results: Path, assumed: Assumptions) -> tuple[list[Past], Counter[
     found: list[Past] = []
     left_out: Counter[str] = Counter()
     for folder in sorted(path for path in results.glob("*/benchmarks") if path.is_dir()):
-        for path in sorted(folder.rglob("*.tsv")):
+        for path in sorted(path for path in folder.rglob("*.tsv") if path.is_file()):
             name = str(path.relative_to(folder).with_suffix(""))
             try:
                 found += [past_job(name, folder.parent, assumed)]
@@ -97,10 +100,10 @@ def past_job(name: str, run: Path, assumed: Assumptions) -> Past:
     count, total = counters(run.parent.parent, set())
 
     def counted(path: str) -> int:
-        return missing(path) if count(path) is None else count(path)
+        return missing(path) if readable(count, path) is None else count(path)
 
     def added(path: str, field: str) -> float:
-        return missing(path) if total(path, field) is None else total(path, field)
+        return missing(path) if readable(total, path, field) is None else total(path, field)
 
     sizes = Sizes(settings, assumed, counted, added)
     try:
@@ -114,6 +117,18 @@ def past_job(name: str, run: Path, assumed: Assumptions) -> Past:
     return Past(key_of(rule, load, gpus), load.work, seconds * max(1, gpus))
 
 
+def readable(read: Callable[..., float | None], *of: str) -> float | None:
+    """What a function of ``counters`` gives.
+
+    Raises:
+        Unusable: a file is damaged.
+    """
+    try:
+        return read(*of)
+    except UserError:
+        raise Unusable("its output, or what it read, is damaged") from None
+
+
 def job_of(name: str) -> tuple[str, dict[str, str]]:
     """A benchmark's rule and wildcards.
 
@@ -121,11 +136,15 @@ def job_of(name: str) -> tuple[str, dict[str, str]]:
         Unusable: no rule that the plan knows writes it.
     """
     for rule, pattern in PATHS.items():
-        form = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(pattern))
-        match = re.fullmatch(form, name)
+        match = re.fullmatch(re.sub(r"\\{(\w+)\\}", form_of, re.escape(pattern)), name)
         if match:
             return rule, match.groupdict()
     raise Unusable("the plan does not measure its rule")
+
+
+def form_of(wildcard: re.Match) -> str:
+    """A wildcard of a path as a group of a regular expression."""
+    return f"(?P<{wildcard[1]}>{FORMS.get(wildcard[1], '[^/]+')})"
 
 
 def check_from_the_start(rule: str, log: Path) -> None:
@@ -138,11 +157,20 @@ def check_from_the_start(rule: str, log: Path) -> None:
 
 
 def settings_of(run: Path) -> Settings:
-    """The configuration that Snakemake kept when it last ran into this folder."""
+    """The configuration that Snakemake kept when it last ran into this folder.
+
+    One of an earlier version may lack keys, or have others, which matters only to the jobs that need them.
+
+    Raises:
+        Unusable: there is none, or a value in it is of another type or range than today's.
+    """
     try:
-        settings = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
+        settings = yaml_files.load_mapping(run / "config.yaml")
+    except UserError:
         raise Unusable("its run has no config.yaml that can be read") from None
+    wrong = [error for error in schema_errors(settings) if error.validator not in ("required", "additionalProperties")]
+    if wrong or any(value_faults(settings)):
+        raise Unusable("its run's config.yaml does not fit it")
     return settings | {"run": run.name}
 
 
@@ -170,9 +198,14 @@ def seconds_of(benchmark: Path) -> float:
     try:
         with open(benchmark, encoding="utf-8", newline="") as file:
             seconds = [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")]
-        return sum(seconds) / len(seconds)
-    except (KeyError, ValueError, ZeroDivisionError, TypeError):
+        mean = sum(seconds) / len(seconds)
+    except (KeyError, ValueError, ZeroDivisionError, TypeError, csv.Error):
         raise Unusable("its benchmark file has not Snakemake's form") from None
+    except OSError:
+        raise Unusable("its benchmark file cannot be read") from None
+    if not 0 <= mean < math.inf:
+        raise Unusable("its benchmark file has not Snakemake's form")
+    return mean
 
 
 def rates(past: Iterable[Past]) -> dict[Key, Rate]:

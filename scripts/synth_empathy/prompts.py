@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from string import Formatter
 
-import yaml
-
+from . import yaml_files
 from .errors import UserError
 from .records import Record
 
@@ -59,16 +58,12 @@ def load_rubric(path: Path) -> Record:
 
 
 def load_yaml(path: Path, folder: str = "resources/prompts") -> Record:
-    """One YAML document that is a mapping."""
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist", f"name a file of {folder}/, or write one like them") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no YAML: {error}", f"compare it with the files of {folder}/") from None
-    if not isinstance(document, dict):
-        raise UserError(f"{path} holds no mapping", f"compare it with the files of {folder}/")
-    return document
+    """One YAML document that is a mapping.
+
+    Raises:
+        UserError: as ``yaml_files.load_mapping``.
+    """
+    return yaml_files.load_mapping(path, f"name a file of {folder}/, or compare it with them")
 
 
 def load_demonstration(path: Path) -> Record:

@@ -5,23 +5,27 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 
-from . import spreading
+from . import spreading, yaml_files
 from .archive import INDEX, JUDGEMENTS, read_index
 from .errors import UserError
 from .prompts import load_prompt, load_rubric
+from .records import read_json
 from .tables import COLUMNS, read_paper_table, rows_of
 
 Settings = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "config" / "schema.yaml"
+
+MEND = "correct config.yaml or the overlay given with --configfile (config/schema.yaml says what each key may hold)"
 
 #: What a model was trained on, as the paper's axes: base set, prompt, quality selection (above a DK threshold, or a draw
 #: of as many as are above it), diversity selection.
@@ -32,48 +36,101 @@ TRAINING_SET = re.compile(r"ed\+(?P<prompt>[a-z0-9][a-z0-9._]*)-(?P<quality>(?:d
 OTHERS = {"authors": "baselines", "published": "published"}
 
 
+def is_whole(_: Any, value: Any) -> bool:
+    """Whether a value is a whole number: JSON Schema takes 2.0 for one, and a count or path made of it fails later."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+#: JSON Schema, as far as this package uses it.
+Validator = extend(Draft202012Validator, type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", is_whole))
+
+
+def check_files(paths: Iterable[str | Path]) -> None:
+    """Refuse configuration files with faults that are gone once they are read and merged, such as keys that repeat.
+
+    Raises:
+        UserError: names the file and the line.
+    """
+    for path in map(Path, paths):
+        if path.suffix == ".json":
+            read_json(path)
+        elif path.is_file():  # a pipe gives its text only once, and has given it
+            yaml_files.load(path, MEND)
+
+
 def check(settings: Settings) -> None:
     """Refuse a configuration that cannot be meant.
 
     Raises:
         UserError: lists every fault with its place, and the nearest valid name or the range.
     """
-    faults = list(schema_faults(settings)) or list(reference_faults(settings))
+    faults = list(value_faults(settings)) or list(schema_faults(settings)) or list(reference_faults(settings))
     if faults:
-        hint = "correct config.yaml or the overlay given with --configfile (config/schema.yaml says what each key may hold)"
-        raise UserError("the configuration is not valid:\n  - " + "\n  - ".join(faults), hint)
+        raise UserError("the configuration is not valid:\n  - " + "\n  - ".join(faults), MEND)
+
+
+def value_faults(value: Any, place: tuple[str, ...] = ()) -> Iterator[str]:
+    """What may stand nowhere: numbers that are not finite or too large, dates, control characters, keys of other kinds."""
+    where = ": ".join(place) or "top level"
+    if len(place) > yaml_files.DEEPEST:
+        yield f"{': '.join(place[:3])}: it goes deeper than {yaml_files.DEEPEST} levels"
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            fault = yaml_files.fault_of(key) if isinstance(key, str) else "it is no text; put it in quotes if a name is meant"
+            if fault:
+                yield f"{where}: the key {yaml_files.shown(key)}: {fault}"
+            else:
+                yield from value_faults(item, (*place, key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from value_faults(item, (*place, str(number)))
+    else:
+        fault = yaml_files.fault_of(value)
+        if fault:
+            yield f"{where}: {fault}"
 
 
 def schema_faults(settings: Settings) -> Iterator[str]:
     """Unknown keys, missing keys, wrong types and impossible values."""
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    for error in sorted(Draft202012Validator(schema).iter_errors(settings), key=lambda error: list(map(str, error.absolute_path))):
+    for error in schema_errors(settings):
         yield explain(error)
+
+
+@cache
+def validator() -> Draft202012Validator:
+    """config/schema.yaml, read once."""
+    return Validator(yaml_files.load(SCHEMA))
+
+
+def schema_errors(settings: Settings) -> list[ValidationError]:
+    """Where the configuration is not as config/schema.yaml has it, in order of place."""
+    return sorted(validator().iter_errors(settings), key=lambda error: list(map(str, error.absolute_path)))
 
 
 def explain(error: ValidationError) -> str:
     """One schema error as a sentence that names the place and what would be right."""
+    found = yaml_files.shown(error.instance, 200)
     place = ": ".join(map(str, error.absolute_path)) or "top level"
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
         unknown = [key for key in error.instance if key not in known]
         return f"{place}: unknown key " + "; ".join(f"{key!r}{nearest(key, known)}" for key in unknown)
     if error.validator == "enum":
-        return f"{place}: {error.instance!r} is not one of {', '.join(error.validator_value)}{nearest(error.instance, error.validator_value)}"
+        return f"{place}: {found} is not one of {', '.join(error.validator_value)}{nearest(error.instance, error.validator_value)}"
     if error.validator == "required":
         lacking = [key for key in error.validator_value if key not in error.instance]
         return f"{place}: the key {lacking[0]!r} is missing"
     limits = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
     if error.validator in limits:
-        return f"{place}: {error.instance!r} is out of range; it must be {span(error.schema, limits)}"
+        return f"{place}: {found} is out of range; it must be {span(error.schema, limits)}"
     if error.validator == "type":
         kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-        return f"{place}: {error.instance!r} is of the wrong type; it must be {' or '.join(kinds)}"
+        return f"{place}: {found} is of the wrong type; it must be {' or '.join(kinds)}"
     if error.validator == "pattern":
         right = error.schema.get("description")
         form = f"is not {right}" if right else f"does not have the form {error.validator_value}"
-        return f"{place}: {error.instance!r} {form}"
-    return f"{place}: {error.message}"
+        return f"{place}: {found} {form}"
+    return f"{place}: {yaml_files.shortened(error.message)}"
 
 
 def span(schema: Settings, limits: dict[str, str]) -> str:
@@ -84,7 +141,7 @@ def span(schema: Settings, limits: dict[str, str]) -> str:
 def nearest(name: Any, known: Iterable[str]) -> str:
     """A hint at the nearest valid name, or at all of them when none is near."""
     known = list(known)
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(name)[:100], known, n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else f" (valid: {', '.join(known)})"
 
 
@@ -196,24 +253,33 @@ def file_faults(settings: Settings) -> Iterator[str]:
     if not settings["archive"]:  # else responses come from it
         named |= {f"published: {name}: file": system["file"] for name, system in settings["published"].items()}
         named |= {f"baselines: {name}: results": baseline["results"] for name, baseline in settings["baselines"].items() if baseline["results"]}
-    if settings["archive"] and not Path(settings["archive"], INDEX).is_file():
+    if settings["archive"] and not is_file(Path(settings["archive"], INDEX)):
         yield f"archive: {settings['archive']} is not an archive: it has no {INDEX} (docs/archive.md says how one is made)"
-    archived = settings["archive"] and Path(settings["archive"], INDEX).is_file() and JUDGEMENTS in read_index(Path(settings["archive"]))
+    there = settings["archive"] and is_file(Path(settings["archive"], INDEX))
+    archived = there and JUDGEMENTS in read_index(Path(settings["archive"]))
     if settings["human"]["judgements"] and not archived:
         named["human: judgements"] = settings["human"]["judgements"]
     for place, path in named.items():
-        if not (ROOT / path).is_file():
-            yield f"{place}: there is no file {path}"
+        if not is_file(ROOT / path):
+            yield f"{place}: there is no file {yaml_files.shortened(path)}"
     for name, path in settings["prompts"].items():
-        if (ROOT / path).is_file() and load_prompt(ROOT / path)["name"] != name:
+        if is_file(ROOT / path) and load_prompt(ROOT / path)["name"] != name:
             yield f"prompts: {name}: {path} calls itself {load_prompt(ROOT / path)['name']!r}; ids and paths need one name"
     for name, path in criteria.items():
-        if (ROOT / path).is_file() and load_rubric(ROOT / path)["name"] != name:
+        if is_file(ROOT / path) and load_rubric(ROOT / path)["name"] != name:
             yield f"judge: criteria: {name}: {path} calls itself {load_rubric(ROOT / path)['name']!r}; a criterion needs one name"
     known = read_paper_table(ROOT / "resources" / "paper" / "table1.csv")
     for name, system in settings["systems"].items():
         if system["paper_row"] is not None and system["paper_row"] not in known:
             yield f"systems: {name}: paper_row: the paper's Table 1 has no row {system['paper_row']!r}{nearest(system['paper_row'], known)}"
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; a name that no file system takes is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def recipe_faults(settings: Settings) -> Iterator[str]:

@@ -6,18 +6,17 @@ Rows are counted in files that exist and estimated where they do not, from the c
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
-import yaml
 from jsonschema import Draft202012Validator
 
+from . import yaml_files
 from .errors import UserError
 from .prompts import load_demonstration, load_prompt
-from .records import Record
+from .records import REMAKE, Record, check_record
 from .settings import ROOT, TRAINING_SET, Settings, explain
 
 ASSUMPTIONS = ROOT / "resources" / "throughput.yaml"
@@ -44,7 +43,7 @@ class Assumptions:
     """
 
     def __init__(self, document: Record, name: str = str(ASSUMPTIONS.name)):
-        schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+        schema = yaml_files.load(SCHEMA)
         faults = [explain(error) for error in Draft202012Validator(schema).iter_errors(document)]
         if faults:
             raise UserError(f"{name} is not valid:\n  - " + "\n  - ".join(faults), "correct it (resources/throughput.schema.yaml says what it must hold)")
@@ -60,15 +59,13 @@ class Assumptions:
         """The paper's count of samples by DK threshold for a prompt."""
         table = self._document["tables"]["samples_above_threshold"]
         self.used["samples_above_threshold"] = {"value": "paper, table 2", "unit": "samples", "source": table["source"]}
-        return {float(dk): count for dk, count in table.get(prompt, table["prompt2"]).items()}
+        counts = table["prompt2"] if prompt == "source" or prompt not in table else table[prompt]
+        return {float(dk): count for dk, count in counts.items()}
 
 
 def load_assumptions(path: Path = ASSUMPTIONS) -> Assumptions:
     """Read and check the file of assumptions."""
-    try:
-        return Assumptions(yaml.safe_load(path.read_text(encoding="utf-8")), path.name)
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read: {error}", "restore it from the repository (git checkout)") from None
+    return Assumptions(yaml_files.load(path, "correct it, or restore it from the repository (git checkout)"), path.name)
 
 
 class Sizes:
@@ -126,7 +123,7 @@ class Sizes:
         of = self.assumed["ed_train"] * 5 * self.assumed["parse_yield"]  # the paper's five passes
         points = [(0.0, 1.0)] + sorted((at, min(1.0, count / of)) for at, count in self.assumed.samples_above(prompt).items()) + [(100.0, 0.0)]
         for (low, high_share), (high, low_share) in zip(points, points[1:]):
-            if dk <= high:
+            if dk <= high and low < high:
                 return high_share + (low_share - high_share) * (dk - low) / (high - low)
         return 0.0
 
@@ -227,20 +224,47 @@ def own_characters(prompt: Path) -> int:
 
 
 def counters(root: Path, made_again: set[str]) -> tuple[Count, Total]:
-    """Functions that count records and add up a field in JSON Lines files below ``root``, but not in those of ``made_again``."""
+    """Functions that count records, and add up a field, in JSON Lines files below ``root``, save those of ``made_again``.
+
+    Both raise UserError where a file cannot be read, or a line of it is no record with that field.
+    """
 
     @cache
     def count(path: str) -> int | None:
         if path in made_again or not (root / path).is_file():
             return None
-        with open(root / path, "rb") as file:
-            return sum(1 for _ in file)
+        return sum(1 for _ in lines_of(root / path))
 
     @cache
     def total(path: str, name: str) -> float | None:
         if count(path) is None:
             return None
-        with open(root / path, encoding="utf-8") as file:
-            return sum(json.loads(line)[name] for line in file)
+        numbered = enumerate(lines_of(root / path), start=1)
+        return sum(amount_in(line, name, f"{root / path}, line {number}") for number, line in numbered)
 
     return count, total
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The lines of a file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            yield from file
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}", REMAKE) from None
+
+
+def amount_in(line: bytes, name: str, where: str) -> float:
+    """A field of a record, which counts something."""
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{where}: not UTF-8 ({error.reason})", REMAKE) from None
+    amount = check_record(text, {name: float}, where)[name]
+    if not 0 <= amount <= yaml_files.LARGEST:
+        raise UserError(f"{where}: the field {name!r} is {yaml_files.shown(amount)}, which counts nothing", REMAKE)
+    return amount
