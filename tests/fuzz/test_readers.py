@@ -1,0 +1,51 @@
+"""Every reader over damaged files: a sentence or a result, soon, and no row lost (fuzz/checks.py)."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from .checks import TALLIES, Arena, Tally, check
+from .readers import READERS
+
+
+@pytest.fixture(scope="module")
+def arena():
+    """A folder in memory where there is one."""
+    memory = Path("/dev/shm")
+    root = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None))
+    yield Arena(root)
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def test_every_reader_has_a_name_of_its_own():
+    names = [reader.name for reader in READERS]
+    assert sorted(set(names)) == sorted(names)
+
+
+@pytest.mark.parametrize("reader", READERS, ids=[reader.name for reader in READERS])
+def test_a_valid_input_is_taken(reader, arena):
+    """The examples start from it: were it refused, they would come no further than the first check."""
+    tally = Tally()
+    check(reader.read, reader.valid(), arena, tally, reader.scripted)
+    assert tally.accepted == 1
+
+
+@pytest.mark.parametrize("reader", READERS, ids=[reader.name for reader in READERS])
+def test_damaged_inputs(reader, arena, request):
+    start = request.config.getoption("--fuzz-seed")
+    tally = request.config.stash.setdefault(TALLIES, {}).setdefault(reader.name, Tally())
+
+    @settings(
+        max_examples=request.config.getoption("--fuzz-examples"), deadline=None, derandomize=start is None, database=None, print_blob=True,
+        suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink],
+    )  # fmt: skip
+    @given(reader.cases())
+    def ends_in_a_result_or_a_sentence(case):
+        check(reader.read, case, arena, tally, reader.scripted)
+
+    if start is not None:
+        ends_in_a_result_or_a_sentence = seed(f"{start} {reader.name}")(ends_in_a_result_or_a_sentence)
+    ends_in_a_result_or_a_sentence()
