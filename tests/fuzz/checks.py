@@ -27,7 +27,7 @@ from .mutations import Case, Odd
 
 #: Seconds that a reader may take, and after which it is not waited for any longer.
 LIMIT = 2.0
-PATIENCE = 12.0
+PATIENCE = 5.0
 
 
 class Wrong(AssertionError):
@@ -46,6 +46,7 @@ class Tally:
     accepted: int = 0
     refused: int = 0
     slowest: float = 0.0
+    endless: Case | None = None
 
 
 #: Tallies by reader's name, for the table at the end of a run.
@@ -109,6 +110,7 @@ def check(read: Callable[[Path, dict], None], case: Case, arena: Arena, tally: T
             seconds = min(seconds, timed(read, case, arena, scripted)[0])
         tally.slowest = max(tally.slowest, seconds)
         if seconds > LIMIT:
+            tally.endless = case
             raise Wrong(f"it takes {seconds:.1f} s, more than {LIMIT:g}")
     except Exception as error:
         error.add_note(f"input: {case!r}")

@@ -44,7 +44,8 @@ def test_damaged_inputs(reader, arena, request):
     )  # fmt: skip
     @given(reader.cases())
     def ends_in_a_result_or_a_sentence(case):
-        check(reader.read, case, arena, tally, reader.scripted)
+        if tally.endless in (None, case):  # one such input is enough: making it smaller would take minutes
+            check(reader.read, case, arena, tally, reader.scripted)
 
     if start is not None:
         ends_in_a_result_or_a_sentence = seed(f"{start} {reader.name}")(ends_in_a_result_or_a_sentence)

@@ -1,6 +1,7 @@
 """The registry: every reader once. A new one is an entry in one of these modules."""
 
-from . import contracts
+from . import contracts, generated, selecting
 from .registry import Reader
 
-READERS: list[Reader] = [*contracts.READERS]
+MODULES = (contracts, generated, selecting)
+READERS: list[Reader] = [reader for module in MODULES for reader in module.READERS]
