@@ -119,6 +119,12 @@ def check(read: Callable[[Path, dict], None], case: Case, arena: Arena, tally: T
     tally.refused += not accepted
 
 
+def warm_up(read: Callable[[Path, dict], None], case: Case, arena: Arena, scripted: bool) -> None:
+    """Run a reader once without a clock: what it imports is no part of what an input takes."""
+    with arena.folder(case) as folder:
+        as_script(read, folder, case.how) if scripted else as_function(read, folder, case.how)
+
+
 def timed(read: Callable[[Path, dict], None], case: Case, arena: Arena, scripted: bool) -> tuple[float, bool]:
     """Seconds that a reader takes, and whether it took what it was given."""
     with arena.folder(case) as folder:

@@ -92,8 +92,6 @@ class Pairs(list):
     """A mapping's keys and values as lists of two, so that a key can stand twice."""
 
 
-DEEP = 100_000
-LONG = 100_000
 #: Values that no field should have, or that few readers think of, between blanks; valid JSON and not.
 NUMBERS = f"""NaN Infinity -Infinity 1e999 -1e999 1{"0" * 400} {"1" * 5000} -0.0 -1 0 1 2.5 1e30 01 1e-400 5000"""
 STRINGS = r"""
@@ -101,19 +99,22 @@ STRINGS = r"""
     "../../x" "/" "." "\\" "'" "\"" "\u0020" "\u202e" "Context:" "12" "nan"
 """
 OTHERS = """null true false [] {} [1] [[]] [null] [""] {"a":1} {"":{}} [ ' "\\x" {"a":1,"a":2}"""
-VALUES = tuple(map(Raw, f"{NUMBERS} {STRINGS} {OTHERS}".split())) + (
-    Raw(""),
-    Raw(f'"{"x" * LONG}"'),
-    Raw("[" * DEEP + "]" * DEEP),
-    Raw('{"a":' * DEEP + "1" + "}" * DEEP),
-)
-#: The same for YAML, which knows dates, other numbers and references besides.
+SMALL = tuple(map(Raw, ["", *f"{NUMBERS} {STRINGS} {OTHERS}".split()]))
+
+
+def large(deep: int, long: int) -> tuple[Raw, ...]:
+    """Values nested so deep, and so long."""
+    return Raw("[" * deep + "]" * deep), Raw('{"a":' * deep + "1" + "}" * deep), Raw(f'"{"x" * long}"')
+
+
+VALUES = (*SMALL, *large(100_000, 100_000))
+#: The same for YAML, which knows dates, other numbers and references besides, and is slow to read.
 YAML_NUMBERS = ".nan .inf -.inf 2024-01-01 2024-99-99 2024-01-01T00:00:00Z 0x_ 0b 1_000 12:30:45 1:99 ~ yes = <<"
 YAML_OTHERS = (
     "&a [*a]", "*b", "!!python/object/apply:os.getcwd []", "!!binary x", "!!set {a}", "!!int x", "!!float x", "!!timestamp x",
     "!x y", "{? [a] : b}", "{? {a: b} : c}", "{1: 2}", "{null: 1}", "{2024-01-01: 1}", "\t", "- a", "? a", "| a", "%", "@", "`",
 )  # fmt: skip
-YAML_VALUES = (*VALUES, *map(Raw, YAML_NUMBERS.split()), *map(Raw, YAML_OTHERS))
+YAML_VALUES = (*SMALL, *large(2000, 5000), *map(Raw, YAML_NUMBERS.split()), *map(Raw, YAML_OTHERS))
 
 
 def pairs(value: Any) -> Any:

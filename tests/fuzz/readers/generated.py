@@ -111,9 +111,9 @@ URLS = one_of(
 # The generator's outputs
 
 PIECES = (
-    "Round 1:\n", "**Round 2:**\n", "Context: ", "Response: ", "context:", "- Response 1:", "my dog is ill .", "oh no !", "\n", "\n\n", "...",
+    "Round 1:\n", "**Round 2:**\n", "Context: ", "Context", "Response", "Response: ", "context:", "- Response 1:", "my dog is ill .", "oh no !", "\n", "\n\n", "...",
     "[context]", "{[1]}", "Speaker: ", '"', "“", "”", "1.", "one", ":", "*", "_", "-", ">", "#", "\t", " ", "\r", "\u2028", "\x85", "\0", "İ",
-    "\n" * 800, " " * 1600, "*" * 3200, "-" * 1600, "\n*" * 400, "\t_" * 400, "1" * 600, "round " * 200, "Context" * 100, "Context:" * 100,
+    "Round", "\n" * 800 + "Context" + "*" * 3200, "\n" * 800, " " * 1600, "*" * 3200, "-" * 1600, "\n*" * 400, "\t_" * 400, "1" * 600, "round " * 200, "Context" * 100, "Context:" * 100,
     "Context:\n\n" * 60, "round 1\n" * 60, "a " * 130, "[" * 800, "<" * 800 + ">",
 )  # fmt: skip
 OUTPUT = valid.OUTPUTS[0]["text"]

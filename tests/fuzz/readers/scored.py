@@ -155,18 +155,9 @@ RUBRIC = {"name": "coherence", "title": "Coherence", "template": "{context} {res
 RUBRICS = [RUBRIC, RUBRIC | {"name": "empathy", "title": "Empathy"}]
 
 
-def summarise(folder: Path, how: dict) -> None:
-    """Every mark is counted or set aside."""
-    judged = records.read_jsonl(folder / "judged.jsonl", records.JUDGED)
-    found = judging.summarise(judged, RUBRICS)
-    for name, one in found["criteria"].items():
-        same(f"marks of {name}", len(judged), one["scored"] + one["set_aside"])
-    records.write_json(folder / "summary.json", found)
-
-
 FLOATS = (-0.1, 0.0, -1e308, 1e308, math.nan, math.inf, -math.inf, -1000.0, 5.0)
-LOGPROBS = st.lists(st.sampled_from(FLOATS), max_size=4).map(lambda values: {"logprobs": values})
-ANSWERS = st.one_of(LOGPROBS, st.fixed_dictionaries({}, optional={"logprobs": st.none(), "text": st.just("2")}))
+ANSWER = {"id": "s0", "logprobs": [-0.1, -2.5, -3.0], "tokens": 9}
+ANSWERS = st.lists(st.sampled_from(FLOATS), min_size=3, max_size=3).map(lambda values: ANSWER | {"logprobs": values})
 
 
 def read_mark(folder: Path, how: dict) -> None:
@@ -177,7 +168,22 @@ def read_mark(folder: Path, how: dict) -> None:
     judging.full_share(entry)
 
 
+def summarise(folder: Path, how: dict) -> None:
+    """Every output of the judge is a mark and counted, or set aside."""
+    rows = [{"text": text, "finish": "stop"} for text in how["texts"]]
+    names = [rubric["name"] for rubric in RUBRICS]
+    entries = [{name: judging.drawn_mark(row) for name in names} for row in rows]
+    judged = [{"id": f"s{n}", "criteria": criteria} for n, criteria in enumerate(entries)]
+    judged.append({"id": "read", "criteria": {name: judging.read_mark(how["row"], 0.8) for name in names}})
+    found = judging.summarise(judged, RUBRICS)
+    for name, one in found["criteria"].items():
+        same(f"outputs on {name}", len(judged), one["scored"] + one["set_aside"])
+    records.write_json(folder / "summary.json", found)
+
+
 MARKS = ("2", "Score: 3", " 1\n", "4", "22", "2.", "٢", "²", "", "\n" * 5000 + "2", "score" * 500, " " * 20_000 + "x", "1\0", "Score:" + "\t" * 5000 + "9")
+
+TEXTS = st.lists(st.sampled_from(MARKS), max_size=3)
 
 
 def parsed_mark(folder: Path, how: dict) -> None:
@@ -230,8 +236,8 @@ READERS = [
     Reader("tables.read_paper_table", read_paper_table, {"table.csv": PAPER}, scripted=False),
     Reader("figure_data.read_paper_figure5", read_figure5, {"figure5.csv": FIGURE5}),
     Reader("figure_data.read_paper_figure7", read_figure7, {"figure7.csv": FIGURE7}),
-    Reader("judging.summarise", summarise, {"judged.jsonl": json_lines(valid.JUDGED)}),
-    Reader("judging.read_mark", read_mark, how={"row": Part({"logprobs": [-0.1, -2.5, -3.0]}, ANSWERS), "temperature": one_of(0.8, 1e-9, 1e9)}),
+    Reader("judging.summarise", summarise, how={"texts": Part(["2", "3"], TEXTS), "row": Part(ANSWER, ANSWERS)}),
+    Reader("judging.read_mark", read_mark, how={"row": Part(ANSWER, ANSWERS), "temperature": one_of(0.8, 1e-9, 1e9)}),
     Reader("judging.parsed_mark", parsed_mark, how={"text": one_of(*MARKS), "finish": one_of("stop", "length")}),
     Reader("figure_data.read_summary", read_summary, {"seed0.json": json_file(SUMMARY), "seed1.json": json_file(SUMMARY | {"seed": 1})}),
     Reader(
