@@ -331,6 +331,7 @@ IMAGE = {"metrics-cpu.sif": plain(SIF), "metrics-cpu.json": json_file(FACTS), "e
 LISTED = yaml_file({"partitions": {"cpu": {}, "gpu": {"max_runtime": "2-00:00:00", "max_gpu": 8, "cluster": "other"}}})
 SAYS = {"settings": spoken(SETTINGS, ODD_SETTINGS), "partitions": spoken(PARTITIONS, ODD_PARTITIONS), "command": one_of("squeue", "sacct", None)}
 SAYS |= {"sacct": one_of(True, False)}
+LOGGED = {"log": spoken(LOG, ()), "nodes": spoken(NODES, ("NodeList=\n", "None\n", "Invalid job id\n"))}
 QUEUED = {"queue": spoken(QUEUE, (*ODD_JOBS, LONG_PATH)), "comment": one_of("rule_other", "rule_generate_wildcards_p_0")}
 READERS = [
     Reader("settings.check", check_settings, how={"config": Part(CONFIG, steps(CHANGES, 2).map(reconfigured))}, scripted=False),
@@ -341,9 +342,7 @@ READERS = [
     Reader("cluster, sinfo", read_nodes, how={"sinfo": spoken(SINFO, ODD_LINES)}, scripted=False),
     Reader("cluster, scontrol", read_partitions, how=SAYS, scripted=False),
     Reader("cluster, squeue", check_leftovers, how=QUEUED, scripted=False),
-    Reader(
-        "cluster, log", explain_silence, how={"log": spoken(LOG, ()), "nodes": spoken(NODES, ("NodeList=\n", "None\n", "Invalid job id\n"))}, scripted=False
-    ),
+    Reader("cluster, log", explain_silence, how=LOGGED, scripted=False),
     Reader("cluster.check_partitions", check_partitions, {"partitions.yaml": LISTED}, scripted=False),
     Reader("images.check_local", check_local, IMAGE, scripted=False),
     Reader("images.location", location, {"images.yaml": CATALOGUE}, scripted=False),

@@ -110,12 +110,15 @@ URLS = one_of(
 
 # The generator's outputs
 
-PIECES = (
-    "Round 1:\n", "**Round 2:**\n", "Context: ", "Context", "Response", "Response: ", "context:", "- Response 1:", "my dog is ill .", "oh no !", "\n", "\n\n", "...",
-    "[context]", "{[1]}", "Speaker: ", '"', "“", "”", "1.", "one", ":", "*", "_", "-", ">", "#", "\t", " ", "\r", "\u2028", "\x85", "\0", "İ",
-    "Round", "\n" * 800 + "Context" + "*" * 3200, "\n" * 800, " " * 1600, "*" * 3200, "-" * 1600, "\n*" * 400, "\t_" * 400, "1" * 600, "round " * 200, "Context" * 100, "Context:" * 100,
-    "Context:\n\n" * 60, "round 1\n" * 60, "a " * 130, "[" * 800, "<" * 800 + ">",
+LABELS = ("Round 1:\n", "**Round 2:**\n", "Context: ", "Response: ", "context:", "- Response 1:", "Context", "Response", "Round", "Speaker: ", "1.", "one")
+WORDS = ("my dog is ill .", "oh no !", "...", "[context]", "{[1]}", '"', "“", "”", ":", "*", "_", "-", ">", "#", "İ", "\0", "a " * 130)
+BLANKS = ("\n", "\n\n", "\t", " ", "\r", "\u2028", "\x85")
+#: What a small model may repeat until it is stopped: 300 tokens are up to some thousand characters.
+REPEATED = (
+    "\n" * 800 + "Context" + "*" * 3200, "\n" * 800, " " * 1600, "*" * 3200, "-" * 1600, "\n*" * 400, "\t_" * 400, "1" * 600, "round " * 200, "Context" * 100,
+    "Context:" * 100, "Context:\n\n" * 60, "round 1\n" * 60, "[" * 800, "<" * 800 + ">", "round 1" + " *" * 800, "> " * 800, "Response 1" + "\t" * 1600,
 )  # fmt: skip
+PIECES = (*LABELS, *WORDS, *BLANKS, *REPEATED)
 OUTPUT = valid.OUTPUTS[0]["text"]
 GENERATED = st.one_of(
     st.lists(st.sampled_from(PIECES), max_size=12).map("".join),
