@@ -281,10 +281,13 @@ WHOLE: tuple[Callable[[bytes], Content], ...] = (
 )
 
 
-def damaged(content: Bytes) -> st.SearchStrategy[Content]:
+@st.composite
+def damaged(draw: st.DrawFn, content: Bytes) -> Content:
     """What may stand in the place of a file: its bytes, further damaged; something else altogether; nothing."""
-    whole = st.tuples(spoilt(content), st.sampled_from(range(len(WHOLE)))).map(lambda both: WHOLE[both[1]](both[0]))
-    return st.one_of(whole, whole, whole, whole, whole, whole, whole, st.binary(max_size=100), TEXT.map(encoded))
+    number = draw(st.sampled_from(range(len(WHOLE) + 2)))
+    if number == len(WHOLE):
+        return draw(st.binary(max_size=100))
+    return WHOLE[number](draw(spoilt(content))) if number < len(WHOLE) else encoded(draw(TEXT))
 
 
 TEXT = st.text(st.characters(), max_size=60)
