@@ -93,7 +93,7 @@ test: setup setup-vllm
 	@$(BIN)/python -m pytest $(PYTEST)
 
 fuzz: setup
-	@$(BIN)/python -m pytest tests/fuzz -q --fuzz-examples $(or $(N),3000) --fuzz-seed $(or $(SEED),$$RANDOM) $(PYTEST)
+	@$(BIN)/python -m pytest tests/fuzz -q --tb=short --fuzz-examples $(or $(N),3000) --fuzz-seed $(or $(SEED),$$RANDOM) $(PYTEST)
 
 bench: setup setup-vllm
 	@$(BIN)/python benchmarks/demo_times.py --results results/$(RUN)

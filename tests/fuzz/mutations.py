@@ -46,7 +46,10 @@ class Case:
 def shown(values: Mapping[str, Any], most: int = 1500) -> str:
     """A dictionary for a failure's report, long values cut."""
     texts = {name: repr(value) for name, value in values.items()}
-    cut = {name: text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)" for name, text in texts.items()}
+    cut = {
+        name: text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+        for name, text in texts.items()
+    }
     return "{" + ", ".join(f"{name!r}: {text}" for name, text in cut.items()) + "}"
 
 
@@ -95,8 +98,8 @@ class Pairs(list):
 #: Values that no field should have, or that few readers think of, between blanks; valid JSON and not.
 NUMBERS = f"""NaN Infinity -Infinity 1e999 -1e999 1{"0" * 400} {"1" * 5000} -0.0 -1 0 1 2.5 1e30 01 1e-400 5000"""
 STRINGS = r"""
-    "" "\ud800" "\udfff_x" "\u0000" "a\nb" "\r\n" "\n\n" "\u2028" "\u001b[31m" "|<script>" "=cmd" "@SUM(A1)" "$\\frac$" "%s{0}"
-    "../../x" "/" "." "\\" "'" "\"" "\u0020" "\u202e" "Context:" "12" "nan"
+    "" "\ud800" "\udfff_x" "\u0000" "a\nb" "\r\n" "\n\n" "\u2028" "\u001b[31m" "|<script>" "=cmd" "@SUM(A1)" "$\\frac$"
+    "%s{0}"     "../../x" "/" "." "\\" "'" "\"" "\u0020" "\u202e" "Context:" "12" "nan"
 """
 OTHERS = """null true false [] {} [1] [[]] [null] [""] {"a":1} {"":{}} [ ' "\\x" {"a":1,"a":2}"""
 SMALL = tuple(map(Raw, ["", *f"{NUMBERS} {STRINGS} {OTHERS}".split()]))
@@ -111,8 +114,10 @@ VALUES = (*SMALL, *large(100_000, 100_000))
 #: The same for YAML, which knows dates, other numbers and references besides, and is slow to read.
 YAML_NUMBERS = ".nan .inf -.inf 2024-01-01 2024-99-99 2024-01-01T00:00:00Z 0x_ 0b 1_000 12:30:45 1:99 ~ yes = <<"
 YAML_OTHERS = (
-    "&a [*a]", "*b", "!!python/object/apply:os.getcwd []", "!!binary x", "!!set {a}", "!!int x", "!!float x", "!!timestamp x",
-    "!x y", "{? [a] : b}", "{? {a: b} : c}", "{1: 2}", "{null: 1}", "{2024-01-01: 1}", "\t", "- a", "? a", "| a", "%", "@", "`",
+    "&a [*a]", "*b", "!!python/object/apply:os.getcwd []", "!!binary x", "!!set {a}", "!!int x", "!!float x",
+    "!!timestamp x",
+    "!x y", "{? [a] : b}", "{? {a: b} : c}", "{1: 2}", "{null: 1}", "{2024-01-01: 1}", "\t", "- a", "? a", "| a", "%",
+    "@", "`",
 )  # fmt: skip
 YAML_VALUES = (*SMALL, *large(2000, 5000), *map(Raw, YAML_NUMBERS.split()), *map(Raw, YAML_OTHERS))
 
@@ -129,7 +134,9 @@ def written(value: Any) -> str:
     if isinstance(value, Raw):
         return value.text
     if isinstance(value, Pairs):
-        return "{" + ", ".join(f"{json.dumps(key, ensure_ascii=False)}: {written(inner)}" for key, inner in value) + "}"
+        return (
+            "{" + ", ".join(f"{json.dumps(key, ensure_ascii=False)}: {written(inner)}" for key, inner in value) + "}"
+        )
     if isinstance(value, list):
         return "[" + ", ".join(map(written, value)) + "]"
     return json.dumps(value, ensure_ascii=False)
@@ -212,8 +219,44 @@ def documents(valid: Sequence[Any], values: Sequence[Raw]) -> st.SearchStrategy[
 
 
 #: What is put into a text, at any place.
-WORDS = ["\0", "\n", "\r", "\n\n", '"', ",", "|", "\t", " ", "{", "}", "[", "]", ":", "'", "\\", "\ud800", "\ufeff", "\u2028", "\x1b[2J"]
-WORDS += ["é", "𝕏", "NaN", "inf", "-1", "0", "1e999", "=cmd|' /C calc'!A0", "</s>", "<script>", "$(touch x)", "{context}", "%n", "../"]
+WORDS = [
+    "\0",
+    "\n",
+    "\r",
+    "\n\n",
+    '"',
+    ",",
+    "|",
+    "\t",
+    " ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    "'",
+    "\\",
+    "\ud800",
+    "\ufeff",
+    "\u2028",
+    "\x1b[2J",
+]
+WORDS += [
+    "é",
+    "𝕏",
+    "NaN",
+    "inf",
+    "-1",
+    "0",
+    "1e999",
+    "=cmd|' /C calc'!A0",
+    "</s>",
+    "<script>",
+    "$(touch x)",
+    "{context}",
+    "%n",
+    "../",
+]
 WORDS += ["-" * 300, "9" * 5000, "\n" * 400, "*" * 400, "Context", "Round 1:"]
 BITS = (*(word.encode("utf-8", "surrogatepass") for word in WORDS), b"\xff", b"\xe9", b"\x80\x80", b"\xc0\xaf")
 LINE_KINDS = ("swap lines", "repeat line", "drop line", "join lines")
@@ -225,7 +268,11 @@ def spoil(content: bytes, step: Step) -> bytes:
     kind, place, number = step
     at = place % (len(content) + 1)
     if kind == "flip":
-        return content[:at] + bytes([content[at] ^ (1 << number % 8)]) + content[at + 1 :] if at < len(content) else content
+        return (
+            content[:at] + bytes([content[at] ^ (1 << number % 8)]) + content[at + 1 :]
+            if at < len(content)
+            else content
+        )
     if kind == "delete":
         return content[:at] + content[at + 1 + number % 16 :]
     if kind == "insert":
@@ -365,7 +412,8 @@ def table(rows: Sequence[Sequence[str]], separator: str = ",") -> Part:
 
 #: What a field of a table may hold instead.
 CELLS = (
-    "", " ", "0", "-1", "1.5", "nan", "inf", "-inf", "1e999", "9" * 5000, "1_000", "x", "a b", '"', '""', '"a', "=cmd", "@SUM(A1)", "\0",
+    "", " ", "0", "-1", "1.5", "nan", "inf", "-inf", "1e999", "9" * 5000, "1_000", "x", "a b", '"', '""', '"a', "=cmd",
+    "@SUM(A1)", "\0",
     "\ud800", "²", "٣", "é", ">", ">x", "|", "a/b", "None", "-" * 2000, "x" * 200_000,
 )  # fmt: skip
 
@@ -393,12 +441,25 @@ HEADERS = (
     *(header(shape=shape) for shape in SHAPES.split("|")),
     *(header(descr=descr) for descr in DESCRS.split("|")),
     *(header(order=order) for order in ("True", "3", "None")),
-    b"{}", b"[]", b"1", b"", b"(" * 3000, b"'" + b"x" * 20_000, b"{[1]: 2}", b"9" * 5000, b"\xff\xfe", b"{'descr': None}", b"-" * 3000,
+    b"{}", b"[]", b"1", b"", b"(" * 3000, b"'" + b"x" * 20_000, b"{[1]: 2}", b"9" * 5000, b"\xff\xfe",
+    b"{'descr': None}", b"-" * 3000,
     b"{'a': 1, 'a': 2}", b"\0" * 64,
 )  # fmt: skip
 DTYPES = ("<f2", "<f8", ">f4", "<i4", "|b1", "|S5", "<U3", "<c8", "|O", "<M8[s]", "<f4")
 FLOATS = (np.nan, np.inf, -np.inf, 0.0, -1.0, 1e-40, 3e38, 1e-20, 2.0)
-ARRAY_KINDS = ("values", "values", "values", "dtype", "rows", "header", "header", "version", "as it is", "zip", "pickle")
+ARRAY_KINDS = (
+    "values",
+    "values",
+    "values",
+    "dtype",
+    "rows",
+    "header",
+    "header",
+    "version",
+    "as it is",
+    "zip",
+    "pickle",
+)
 ARRAYS = st.tuples(st.sampled_from(ARRAY_KINDS), st.integers(0, 255), st.integers(0, 255))
 
 
@@ -414,7 +475,9 @@ def array(matrix: np.ndarray, kind: str, place: int, number: int) -> bytes:
     elif kind == "dtype":
         return saved(matrix.astype(DTYPES[number % len(DTYPES)]), pickled=True)
     elif kind == "rows":
-        matrix = [matrix[: place % len(matrix)], np.concatenate([matrix, matrix]), matrix[::-1], matrix.T, matrix[0]][number % 5]
+        matrix = [matrix[: place % len(matrix)], np.concatenate([matrix, matrix]), matrix[::-1], matrix.T, matrix[0]][
+            number % 5
+        ]
     elif kind == "header":
         told = HEADERS[number % len(HEADERS)]
         return b"\x93NUMPY\x01\x00" + len(told).to_bytes(2, "little") + told + matrix.tobytes()

@@ -34,6 +34,7 @@ def test_a_valid_input_is_taken(reader, arena):
     assert tally.accepted == 1
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.parametrize("reader", READERS, ids=[reader.name for reader in READERS])
 def test_damaged_inputs(reader, arena, request):
     start = request.config.getoption("--fuzz-seed")

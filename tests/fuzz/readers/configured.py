@@ -1,4 +1,4 @@
-"""What people write, and what programs answer: the configuration, prompts, claims, images, Slurm, assumptions, earlier jobs."""
+"""What people write and programs answer: the configuration, prompts, claims, images, Slurm, the plan, earlier jobs."""
 
 from __future__ import annotations
 
@@ -38,9 +38,12 @@ NESTED: list = []
 for _ in range(100):
     NESTED = [NESTED]
 HOSTILE = (
-    None, True, False, math.nan, math.inf, -math.inf, 10**400, -(10**400), -0.0, 0, -1, 1, 0.5, 2.5, 1e308, "", " ", "x", "\ud800", "a\0b", "a\nb", "../x",
-    "/", "$(touch x)", "a;b", "demo\n", "prompt2\n", "-rf", "é", "x" * 100_000, datetime.date(2024, 1, 1), datetime.datetime(2024, 1, 1), b"x", [], {}, [[]],
-    NESTED, {"a": 1}, {1: 2}, {None: 1}, {datetime.date(2024, 1, 1): 1}, ["x"], [None], [math.nan], "ed+prompt2-dk60-kcenter\n", "ed+x-dk1e5-none",
+    None, True, False, math.nan, math.inf, -math.inf, 10**400, -(10**400), -0.0, 0, -1, 1, 0.5, 2.5, 1e308, "", " ",
+    "x", "\ud800", "a\0b", "a\nb", "../x",
+    "/", "$(touch x)", "a;b", "demo\n", "prompt2\n", "-rf", "é", "x" * 100_000, datetime.date(2024, 1, 1),
+    datetime.datetime(2024, 1, 1), b"x", [], {}, [[]],
+    NESTED, {"a": 1}, {1: 2}, {None: 1}, {datetime.date(2024, 1, 1): 1}, ["x"], [None], [math.nan],
+    "ed+prompt2-dk60-kcenter\n", "ed+x-dk1e5-none",
     "9" * 5000, "ed+prompt2-dk" + "9" * 400 + "-kcenter",
 )  # fmt: skip
 CHANGES = ("value", "value", "value", "number", "drop", "rename", "more", "copy")
@@ -86,7 +89,9 @@ def reconfigured(done: list) -> dict:
         elif isinstance(holder, list):
             holder.append(copy.deepcopy(HOSTILE[number % len(HOSTILE)]))
         else:
-            holder[(*KEYS, 1, None, "prompt2\n")[number % (len(KEYS) + 3)]] = holder.pop(key) if kind == "rename" else copy.deepcopy(holder[key])
+            holder[(*KEYS, 1, None, "prompt2\n")[number % (len(KEYS) + 3)]] = (
+                holder.pop(key) if kind == "rename" else copy.deepcopy(holder[key])
+            )
     return config
 
 
@@ -98,7 +103,11 @@ def check_settings(folder: Path, how: dict) -> None:
     same("numbers that are none", [], [number for number in numbers if not math.isfinite(number)])
     catalogues = ("models", "prompts", "baselines", "published")
     names = [config["run"], *(name for catalogue in catalogues for name in config[catalogue])]
-    same("names that are none", [], [name for name in names if not isinstance(name, str) or not set(name) <= PLAIN or not name])
+    same(
+        "names that are none",
+        [],
+        [name for name in names if not isinstance(name, str) or not set(name) <= PLAIN or not name],
+    )
 
 
 PLAIN = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-")
@@ -106,9 +115,20 @@ PLAIN = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-"
 # Prompts and rubrics
 
 SAMPLE = valid.SAMPLES[0]
-PROMPT = {"name": "prompt2", "title": "t", "origin": "ours", "source": "s", "template": "Original Context: {context}\nOriginal Response: {response}\n"}
+PROMPT = {
+    "name": "prompt2",
+    "title": "t",
+    "origin": "ours",
+    "source": "s",
+    "template": "Original Context: {context}\nOriginal Response: {response}\n",
+}
 RUBRIC = PROMPT | {"template": "{context} {response} 1, 2 or 3"}
-DEMONSTRATION = {"source": "s", "context": "my cat .", "response": "oh no .", "answer": "Round 1:\nContext: a\nResponse: b"}
+DEMONSTRATION = {
+    "source": "s",
+    "context": "my cat .",
+    "response": "oh no .",
+    "answer": "Round 1:\nContext: a\nResponse: b",
+}
 
 
 def load_prompt(folder: Path, how: dict) -> None:
@@ -117,7 +137,11 @@ def load_prompt(folder: Path, how: dict) -> None:
     demonstration = prompts.load_demonstration(folder / "demonstration.yaml")
     asked = prompts.generation_messages(SAMPLE, prompt, demonstration)
     same("turns", 3, len(asked))
-    same("a sample in its prompt", True, SAMPLE["history"][0] in asked[-1]["content"] and SAMPLE["response"] in asked[-1]["content"])
+    same(
+        "a sample in its prompt",
+        True,
+        SAMPLE["history"][0] in asked[-1]["content"] and SAMPLE["response"] in asked[-1]["content"],
+    )
     records.write_json(folder / "asked.json", asked)
 
 
@@ -146,7 +170,14 @@ def load_claims(folder: Path, how: dict) -> None:
 
 def split_report(samples: int) -> dict:
     """What ed/report.json says of a split."""
-    return {"split": "x", "content_sha256": "0" * 64, "conversations": 3, "utterances": 9, "samples": samples, "kept": samples}
+    return {
+        "split": "x",
+        "content_sha256": "0" * 64,
+        "conversations": 3,
+        "utterances": 9,
+        "samples": samples,
+        "kept": samples,
+    }
 
 
 JUDGED = valid.SUMMARY | {"judge": "llama3-70b-instruct"}
@@ -161,13 +192,17 @@ BUILT = {
     "judged/prompt2/before/seed0.summary.json": json_file(JUDGED),
     "judged/prompt2/dk60-kcenter/seed0.summary.json": json_file(JUDGED | {"stage": "dk60-kcenter"}),
     "figures/figure7.csv": table(FIGURE7),
-    "synthetic/prompt2/parse_summary.json": json_file({"outputs": 3, "dialogues": 2, "made_by": {"models": ["m"], "seed_samples": 3, "passes": 1}}),
+    "synthetic/prompt2/parse_summary.json": json_file(
+        {"outputs": 3, "dialogues": 2, "made_by": {"models": ["m"], "seed_samples": 3, "passes": 1}}
+    ),
     "synthetic/prompt2/samples.jsonl": json_lines(valid.SAMPLES),
     "ed/report.json": json_file({split: split_report(4) for split in evidence.SPLITS}),
 } | {f"ed/{split}.jsonl": json_lines(valid.ED_SAMPLES) for split in evidence.SPLITS}
 ASKED = (
-    "cell qwen1.5-7b-chat/ed cider", "cell qwen1.5-7b-chat/ed bleu1", "judged llama3-70b-instruct/prompt2/before mean", "human seek win", "human case loss",
-    "judged llama3-70b-instruct/prompt2/dk60-kcenter full_share", "generated prompt2 outputs", "generated prompt2 samples", "ed conversations", "ed labels",
+    "cell qwen1.5-7b-chat/ed cider", "cell qwen1.5-7b-chat/ed bleu1", "judged llama3-70b-instruct/prompt2/before mean",
+    "human seek win", "human case loss",
+    "judged llama3-70b-instruct/prompt2/dk60-kcenter full_share", "generated prompt2 outputs",
+    "generated prompt2 samples", "ed conversations", "ed labels",
     "ed utterances/train", "ed largest_label",
 )  # fmt: skip
 
@@ -188,11 +223,14 @@ def read_results(folder: Path, how: dict) -> None:
 
 # Slurm
 
-SINFO = "n1|cpu|64|256000|(null)|1-00:00:00\nn2|gpu|32|512000+|gpu:a100:4(S:0-1),nvme:1|2-00:00:00\nn3|gpu|32|512000|gpu:2|infinite\n"
+SINFO = "n1|cpu|64|256000|(null)|1-00:00:00\nn2|gpu|32|512000+|gpu:a100:4(S:0-1),nvme:1|2-00:00:00\n"
+SINFO += "n3|gpu|32|512000|gpu:2|infinite\n"
 NEEDS = [cluster.Need("generate", "gpu", "a", 2, 8, 1000, 60, attempt) for attempt in (1, 2)]
 ODD_LINES = (
-    "", "\n\n", " ", "n1|cpu|64+|256000|(null)|1-00:00:00\n", "n1|cpu|NOT_SET|NOT_SET|(null)|NOT_SET\n", "n1|cpu|64|256000|gpu:|UNLIMITED\n", "n1||1|1||1\n",
-    "n1|gpu|64|256000|gpu:²|1:2:3:4\n", "n1|gpu|64|1.5G|gpu:a:b:c:|n/a\n", "a|b\n", "|" * 9 + "\n", "n1|gpu|64|1|gpu:4|" + "9" * 5000 + "\n", "slurm error\n",
+    "", "\n\n", " ", "n1|cpu|64+|256000|(null)|1-00:00:00\n", "n1|cpu|NOT_SET|NOT_SET|(null)|NOT_SET\n",
+    "n1|cpu|64|256000|gpu:|UNLIMITED\n", "n1||1|1||1\n",
+    "n1|gpu|64|256000|gpu:²|1:2:3:4\n", "n1|gpu|64|1.5G|gpu:a:b:c:|n/a\n", "a|b\n", "|" * 9 + "\n",
+    "n1|gpu|64|1|gpu:4|" + "9" * 5000 + "\n", "slurm error\n",
     "n1|gpu|-1|-1|gpu:-1|-1\n", "n1|gpu|" + "9" * 5000 + "|1|gpu|1\n",
 )  # fmt: skip
 
@@ -212,10 +250,27 @@ def read_nodes(folder: Path, how: dict) -> None:
     cluster.warn_of_retries(NEEDS, nodes)
 
 
-PARTITIONS = "PartitionName=cpu AllowGroups=ALL PreemptMode=OFF MaxNodes=1\nPartitionName=gpu PreemptMode=CANCEL State=UP\n"
-SETTINGS = "Configuration data as of 2024\nAccountingStorageType = accounting_storage/slurmdbd\nMinJobAge = 300 sec\nPreemptType = preempt/qos\n"
-ODD_PARTITIONS = ("State=UP\n", "PartitionName=\n", "=\n", "a=b=c\n", "No partitions in the system\n", "PartitionName cpu\n")
-ODD_SETTINGS = ("MinJobAge = \n", "MinJobAge = x\n", "MinJobAge=NOT_SET\n", "MinJobAge = " + "9" * 5000 + "\n", "AccountingStorageType = (null)\n", "=\n")
+PARTITIONS = (
+    "PartitionName=cpu AllowGroups=ALL PreemptMode=OFF MaxNodes=1\nPartitionName=gpu PreemptMode=CANCEL State=UP\n"
+)
+SETTINGS = "Configuration data as of 2024\nAccountingStorageType = accounting_storage/slurmdbd\n"
+SETTINGS += "MinJobAge = 300 sec\nPreemptType = preempt/qos\n"
+ODD_PARTITIONS = (
+    "State=UP\n",
+    "PartitionName=\n",
+    "=\n",
+    "a=b=c\n",
+    "No partitions in the system\n",
+    "PartitionName cpu\n",
+)
+ODD_SETTINGS = (
+    "MinJobAge = \n",
+    "MinJobAge = x\n",
+    "MinJobAge=NOT_SET\n",
+    "MinJobAge = " + "9" * 5000 + "\n",
+    "AccountingStorageType = (null)\n",
+    "=\n",
+)
 
 
 def read_partitions(folder: Path, how: dict) -> None:
@@ -226,8 +281,18 @@ def read_partitions(folder: Path, how: dict) -> None:
     same("warnings are sentences", True, all("What to do: " in one for one in told))
 
 
-QUEUE = "7|run-a|FOLDER|rule_generate_wildcards_p_0\n9_[1-3]|run-b|FOLDER|rule_respond_wildcards_x\n8|wrap|/tmp|(null)\n"
-ODD_JOBS = ("7|run-a|FOLDER\n", "7\n", "||\n", "7|a|\0|rule_x\n", "7|a||b\n", "slurm_load_jobs error\n", "7|a|~|b|c|d\n")
+QUEUE = (
+    "7|run-a|FOLDER|rule_generate_wildcards_p_0\n9_[1-3]|run-b|FOLDER|rule_respond_wildcards_x\n8|wrap|/tmp|(null)\n"
+)
+ODD_JOBS = (
+    "7|run-a|FOLDER\n",
+    "7\n",
+    "||\n",
+    "7|a|\0|rule_x\n",
+    "7|a||b\n",
+    "slurm_load_jobs error\n",
+    "7|a|~|b|c|d\n",
+)
 LONG_PATH = "7|a|" + "x" * 5000 + "|rule_generate_wildcards_p_0\n"
 
 
@@ -284,7 +349,11 @@ def check_local(folder: Path, how: dict) -> None:
 def location(folder: Path, how: dict) -> None:
     """An image's place is one word, and ends in its digest."""
     found = images.location("metrics-cpu", None, folder / "images.yaml")
-    same("a place of one word", True, isinstance(found, str) and len(found.split()) == 1 and "/metrics-cpu@sha256:" in found)
+    same(
+        "a place of one word",
+        True,
+        isinstance(found, str) and len(found.split()) == 1 and "/metrics-cpu@sha256:" in found,
+    )
 
 
 # The plan
@@ -308,12 +377,16 @@ def assumptions() -> sizes.Assumptions:
 
 
 RUN = "results/old"
-SMALL = {key: CONFIG[key] for key in ("run", "generation", "prompts", "ed")} | {"models": {"llama3-70b-instruct": CONFIG["models"]["llama3-70b-instruct"]}}
+SMALL = {key: CONFIG[key] for key in ("run", "generation", "prompts", "ed")} | {
+    "models": {"llama3-70b-instruct": CONFIG["models"]["llama3-70b-instruct"]}
+}
 PAST = {f"{RUN}/config.yaml": yaml_file(SMALL), f"{RUN}/ed/train.jsonl": plain(b"{}\n" * 6)}
 for shard in ("0", "1"):
     PAST |= {
         f"{RUN}/synthetic/prompt2/outputs/{shard}.jsonl": json_lines(valid.OUTPUTS),
-        f"{RUN}/benchmarks/generate/prompt2/{shard}.tsv": table([["s", "h:m:s", "max_rss"], ["100.0", "0:01:40", "1.0"]], "\t"),
+        f"{RUN}/benchmarks/generate/prompt2/{shard}.tsv": table(
+            [["s", "h:m:s", "max_rss"], ["100.0", "0:01:40", "1.0"]], "\t"
+        ),
         f"{RUN}/logs/generate/prompt2/{shard}.log": plain(b"generate: 3 rows, 0 finished before\n"),
     }
 
@@ -329,13 +402,29 @@ def past_jobs(folder: Path, how: dict) -> None:
 CATALOGUE = yaml_file({"registry": "docker://host/owner", "images": {"metrics-cpu": DIGEST, "train-cpu": None}})
 IMAGE = {"metrics-cpu.sif": plain(SIF), "metrics-cpu.json": json_file(FACTS), "envs/a.lock": plain(LOCK)}
 LISTED = yaml_file({"partitions": {"cpu": {}, "gpu": {"max_runtime": "2-00:00:00", "max_gpu": 8, "cluster": "other"}}})
-SAYS = {"settings": spoken(SETTINGS, ODD_SETTINGS), "partitions": spoken(PARTITIONS, ODD_PARTITIONS), "command": one_of("squeue", "sacct", None)}
+SAYS = {
+    "settings": spoken(SETTINGS, ODD_SETTINGS),
+    "partitions": spoken(PARTITIONS, ODD_PARTITIONS),
+    "command": one_of("squeue", "sacct", None),
+}
 SAYS |= {"sacct": one_of(True, False)}
 LOGGED = {"log": spoken(LOG, ()), "nodes": spoken(NODES, ("NodeList=\n", "None\n", "Invalid job id\n"))}
-QUEUED = {"queue": spoken(QUEUE, (*ODD_JOBS, LONG_PATH)), "comment": one_of("rule_other", "rule_generate_wildcards_p_0")}
+QUEUED = {
+    "queue": spoken(QUEUE, (*ODD_JOBS, LONG_PATH)),
+    "comment": one_of("rule_other", "rule_generate_wildcards_p_0"),
+}
 READERS = [
-    Reader("settings.check", check_settings, how={"config": Part(CONFIG, steps(CHANGES, 2).map(reconfigured))}, scripted=False),
-    Reader("prompts.load_prompt", load_prompt, {"prompt.yaml": yaml_file(PROMPT), "demonstration.yaml": yaml_file(DEMONSTRATION)}),
+    Reader(
+        "settings.check",
+        check_settings,
+        how={"config": Part(CONFIG, steps(CHANGES, 2).map(reconfigured))},
+        scripted=False,
+    ),
+    Reader(
+        "prompts.load_prompt",
+        load_prompt,
+        {"prompt.yaml": yaml_file(PROMPT), "demonstration.yaml": yaml_file(DEMONSTRATION)},
+    ),
     Reader("prompts.load_rubric", load_rubric, {"rubric.yaml": yaml_file(RUBRIC)}),
     Reader("claims.load", load_claims, {"claims.yaml": yaml_file(FEW)}),
     Reader("evidence.Results", read_results, BUILT),

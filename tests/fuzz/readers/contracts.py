@@ -55,5 +55,8 @@ def read_document(folder: Path, how: dict) -> None:
     same("document written and read again", value, records.read_json(folder / "again.json"))
 
 
-READERS = [Reader(f"records.{kind}", partial(read_lines, kind), {"rows.jsonl": json_lines(rows)}) for kind, rows in KINDS.items()]
+READERS = [
+    Reader(f"records.{kind}", partial(read_lines, kind), {"rows.jsonl": json_lines(rows)})
+    for kind, rows in KINDS.items()
+]
 READERS.append(Reader("records.read_json", read_document, {"document.json": json_file(valid.SUMMARY)}))

@@ -25,7 +25,16 @@ from .registry import Reader, run, script
 
 def turn(conversation: int, number: int, text: str) -> list[str]:
     """A row of ED's CSV."""
-    return [f"hit:{conversation}_conv:{conversation}", f"{number}", "sad", f"it rained {conversation}", f"{number % 2}", text, "5|5|5", ""]
+    return [
+        f"hit:{conversation}_conv:{conversation}",
+        f"{number}",
+        "sad",
+        f"it rained {conversation}",
+        f"{number % 2}",
+        text,
+        "5|5|5",
+        "",
+    ]
 
 
 TURNS = [turn(one, number, f"words {number} of {one} _comma_ i'm sad .") for one in range(4) for number in range(1, 4)]
@@ -74,11 +83,19 @@ REGULAR = [(f"empatheticdialogues/{split}.csv", tarfile.REGTYPE, b"a,b\n") for s
 LINK = ("empatheticdialogues/train.csv", tarfile.SYMTYPE, b"")
 DEVICE = ("empatheticdialogues/train.csv", tarfile.CHRTYPE, b"")
 OUTSIDE = ("../../train.csv", tarfile.REGTYPE, b"x")
-TARS = (archive_of(*REGULAR), archive_of(LINK, *REGULAR[1:]), archive_of(DEVICE, *REGULAR[1:]), archive_of(OUTSIDE, *REGULAR), archive_of())
+TARS = (
+    archive_of(*REGULAR),
+    archive_of(LINK, *REGULAR[1:]),
+    archive_of(DEVICE, *REGULAR[1:]),
+    archive_of(OUTSIDE, *REGULAR),
+    archive_of(),
+)
 ARCHIVE = gzip.compress(TARS[0], mtime=0)
 ARCHIVES = st.one_of(
     damaged(st.sampled_from(TARS)),
-    damaged(st.sampled_from(TARS)).map(lambda content: gzip.compress(content, mtime=0) if isinstance(content, bytes) else content),
+    damaged(st.sampled_from(TARS)).map(
+        lambda content: gzip.compress(content, mtime=0) if isinstance(content, bytes) else content
+    ),
     plain(ARCHIVE).damaged,
 )
 
@@ -104,26 +121,63 @@ def fetch(folder: Path, how: dict) -> None:
 
 
 URLS = one_of(
-    "file://FOLDER/ed.tar.gz", "notaurl", "", "http://", "http://[::1", "http://[", "file://", "file://FOLDER", "file://FOLDER/none", "x:y",
-    "http://127.0.0.1:1/x", "http://127.0.0.1:99999/x", "http://a:b@127.0.0.1:1/x", "http://127.0.0.1:x/", "http://127.0.0.1:1/ä b\n", "\0", "data:,x",
+    "file://FOLDER/ed.tar.gz", "notaurl", "", "http://", "http://[::1", "http://[", "file://", "file://FOLDER",
+    "file://FOLDER/none", "x:y",
+    "http://127.0.0.1:1/x", "http://127.0.0.1:99999/x", "http://a:b@127.0.0.1:1/x", "http://127.0.0.1:x/",
+    "http://127.0.0.1:1/ä b\n", "\0", "data:,x",
 )  # fmt: skip
 
 # The generator's outputs
 
-LABELS = ("Round 1:\n", "**Round 2:**\n", "Context: ", "Response: ", "context:", "- Response 1:", "Context", "Response", "Round", "Speaker: ", "1.", "one")
-WORDS = ("my dog is ill .", "oh no !", "...", "[context]", "{[1]}", '"', "“", "”", ":", "*", "_", "-", ">", "#", "İ", "\0", "a " * 130)
+LABELS = (
+    "Round 1:\n",
+    "**Round 2:**\n",
+    "Context: ",
+    "Response: ",
+    "context:",
+    "- Response 1:",
+    "Context",
+    "Response",
+    "Round",
+    "Speaker: ",
+    "1.",
+    "one",
+)
+WORDS = (
+    "my dog is ill .",
+    "oh no !",
+    "...",
+    "[context]",
+    "{[1]}",
+    '"',
+    "“",
+    "”",
+    ":",
+    "*",
+    "_",
+    "-",
+    ">",
+    "#",
+    "İ",
+    "\0",
+    "a " * 130,
+)
 BLANKS = ("\n", "\n\n", "\t", " ", "\r", "\u2028", "\x85")
 #: What a small model may repeat until it is stopped: 300 tokens are up to some thousand characters.
 REPEATED = (
-    "\n" * 800 + "Context" + "*" * 3200, "\n" * 800, " " * 1600, "*" * 3200, "-" * 1600, "\n*" * 400, "\t_" * 400, "1" * 600, "round " * 200, "Context" * 100,
-    "Context:" * 100, "Context:\n\n" * 60, "round 1\n" * 60, "[" * 800, "<" * 800 + ">", "round 1" + " *" * 800, "> " * 800, "Response 1" + "\t" * 1600,
+    "\n" * 800 + "Context" + "*" * 3200, "\n" * 800, " " * 1600, "*" * 3200, "-" * 1600, "\n*" * 400, "\t_" * 400,
+    "1" * 600, "round " * 200, "Context" * 100,
+    "Context:" * 100, "Context:\n\n" * 60, "round 1\n" * 60, "[" * 800, "<" * 800 + ">", "round 1" + " *" * 800,
+    "> " * 800, "Response 1" + "\t" * 1600,
 )  # fmt: skip
 PIECES = (*LABELS, *WORDS, *BLANKS, *REPEATED)
 OUTPUT = valid.OUTPUTS[0]["text"]
 GENERATED = st.one_of(
     st.lists(st.sampled_from(PIECES), max_size=12).map("".join),
     st.text(max_size=80),
-    plain(encoded(OUTPUT)).damaged.map(lambda content: content.decode("utf-8", "replace") if isinstance(content, bytes) else ""),
+    plain(encoded(OUTPUT)).damaged.map(
+        lambda content: content.decode("utf-8", "replace") if isinstance(content, bytes) else ""
+    ),
 )
 
 
@@ -132,7 +186,11 @@ def parse_text(folder: Path, how: dict) -> None:
     parsed = rounds.parse_rounds(how["text"], how["finish"], how["max_words"])
     text = "".join(how["text"].split())
     for one in parsed.rounds:
-        same("turns that stand in the text", [], [turn for turn in one.values() if not turn.strip() or "".join(turn.split()) not in text])
+        same(
+            "turns that stand in the text",
+            [],
+            [turn for turn in one.values() if not turn.strip() or "".join(turn.split()) not in text],
+        )
     same("reasons known", True, parsed.reason is None or parsed.reason in rounds.REASONS)
     same("a result or a reason", True, bool(parsed.rounds or parsed.reason))
 
@@ -155,10 +213,17 @@ SHARDS = [json_lines([row]) for row in valid.OUTPUTS[:2]]
 
 def manifest(shard: Part) -> Part:
     """A shard's manifest."""
-    return json_file({"model": {"name": "m"}, "output": {"sha256": hashlib.sha256(shard.valid).hexdigest(), "rows": 1}})
+    return json_file(
+        {"model": {"name": "m"}, "output": {"sha256": hashlib.sha256(shard.valid).hexdigest(), "rows": 1}}
+    )
 
 
-MANIFESTED = {"0.jsonl": SHARDS[0], "0.manifest.json": manifest(SHARDS[0]), "1.jsonl": SHARDS[1], "1.manifest.json": manifest(SHARDS[1])}
+MANIFESTED = {
+    "0.jsonl": SHARDS[0],
+    "0.manifest.json": manifest(SHARDS[0]),
+    "1.jsonl": SHARDS[1],
+    "1.manifest.json": manifest(SHARDS[1]),
+}
 
 
 def models_of(folder: Path, how: dict) -> None:
@@ -187,13 +252,17 @@ def sample_turns(folder: Path, how: dict) -> None:
 
 def block(sample: dict) -> str:
     """A sample's lines in a results.txt."""
-    return f"Emotion: sad\nContext:{sample['history']}\nGreedy:oh no .\nBeam: x\nRef:{sample['response']}\n{'-' * 60}\n"
+    return (
+        f"Emotion: sad\nContext:{sample['history']}\nGreedy:oh no .\nBeam: x\nRef:{sample['response']}\n{'-' * 60}\n"
+    )
 
 
 RESULTS = "".join(block(sample) for sample in valid.SAMPLES)
 CONTEXTS = (
-    "{[1]}", "[" * 3000, "-" * 100_000, "(" * 80 + ")" * 80, "1" * 5000, "['a'" + ", 'a'" * 999 + "]", "b'x'", "'\\x'", "[1, 2]", "['\\ud800']", "{}",
-    "1e999", "-" * 900 + "1", "[[[['a']]]]", "'a' 'b'", "\0", "x" * 100_000, "f'{1}'", "(lambda: 0)()", "9" * 5000 + "**9", "{1: {[]: 2}}", "1 +" * 2000 + "1",
+    "{[1]}", "[" * 3000, "-" * 100_000, "(" * 80 + ")" * 80, "1" * 5000, "['a'" + ", 'a'" * 999 + "]", "b'x'", "'\\x'",
+    "[1, 2]", "['\\ud800']", "{}",
+    "1e999", "-" * 900 + "1", "[[[['a']]]]", "'a' 'b'", "\0", "x" * 100_000, "f'{1}'", "(lambda: 0)()",
+    "9" * 5000 + "**9", "{1: {[]: 2}}", "1 +" * 2000 + "1",
 )  # fmt: skip
 
 
@@ -206,7 +275,10 @@ def results(done: list) -> bytes:
 
 
 RESULTS_TXT = Part(encoded(RESULTS), damaged(steps(("Context", "Greedy", "Ref"), 2).map(results)))
-GIVEN = [{"prediction": "oh no .", "reference": sample["response"], "context": sample["history"]} for sample in valid.SAMPLES]
+GIVEN = [
+    {"prediction": "oh no .", "reference": sample["response"], "context": sample["history"]}
+    for sample in valid.SAMPLES
+]
 
 
 def read_outputs(name: str, folder: Path, how: dict) -> None:
@@ -226,9 +298,17 @@ def read_outputs(name: str, folder: Path, how: dict) -> None:
     else:
         for name in ("Greedy", "Ref"):
             lines = sum(line.startswith(f"{name}:") for line in path.read_bytes().decode("utf-8").split("\n"))
-            same(f"{name} lines", lines, found["outputs"] + sum(name not in one["lacks"] for one in found["incomplete_entries"]))
+            same(
+                f"{name} lines",
+                lines,
+                found["outputs"] + sum(name not in one["lacks"] for one in found["incomplete_entries"]),
+            )
     outputs.check(found, how["unaligned"], how["part"])
-    same("responses", found["aligned"], records.write_jsonl(folder / "responses.jsonl", outputs.responses(samples, alignment)))
+    same(
+        "responses",
+        found["aligned"],
+        records.write_jsonl(folder / "responses.jsonl", outputs.responses(samples, alignment)),
+    )
 
 
 TAKEN = {"unaligned": one_of(1.0, 0.0, 0.5), "part": one_of(False, True)}
@@ -240,15 +320,35 @@ TURNS_DRAWN = {
     "more": one_of([], ["--normalise"]),
 }
 SAMPLES = json_lines(valid.SAMPLES)
-BLOCKS = Reader("outputs, results.txt", partial(read_outputs, "results.txt"), {"results.txt": RESULTS_TXT, "samples.jsonl": SAMPLES}, TAKEN)
-LINES = Reader("outputs, JSON Lines", partial(read_outputs, "outputs.jsonl"), {"outputs.jsonl": json_lines(GIVEN), "samples.jsonl": SAMPLES}, TAKEN)
+BLOCKS = Reader(
+    "outputs, results.txt",
+    partial(read_outputs, "results.txt"),
+    {"results.txt": RESULTS_TXT, "samples.jsonl": SAMPLES},
+    TAKEN,
+)
+LINES = Reader(
+    "outputs, JSON Lines",
+    partial(read_outputs, "outputs.jsonl"),
+    {"outputs.jsonl": json_lines(GIVEN), "samples.jsonl": SAMPLES},
+    TAKEN,
+)
 READERS = [
     Reader("ed.prepare_split", prepare_split, {"train.csv": ED_CSV}),
-    Reader("prepare_ed.py", prepare_ed, {f"{split}.csv": ED_CSV for split in ed.SPLITS}, {"keep": one_of("2", "0", "x", "99")}),
+    Reader(
+        "prepare_ed.py",
+        prepare_ed,
+        {f"{split}.csv": ED_CSV for split in ed.SPLITS},
+        {"keep": one_of("2", "0", "x", "99")},
+    ),
     Reader("fetch_ed.unpack", unpack, {"ed.tar.gz": Part(ARCHIVE, ARCHIVES)}),
     Reader("fetch_ed.py --url", fetch, {"ed.tar.gz": plain(ARCHIVE)}, {"url": URLS}),
     Reader("rounds.parse_rounds", parse_text, how=TEXT),
-    Reader("parse_rounds.py", parse_outputs, dict(zip(("0.jsonl", "1.jsonl"), SHARDS)), {"max_words": one_of(120, 1, 0, -1, "x")}),
+    Reader(
+        "parse_rounds.py",
+        parse_outputs,
+        dict(zip(("0.jsonl", "1.jsonl"), SHARDS)),
+        {"max_words": one_of(120, 1, 0, -1, "x")},
+    ),
     Reader("parse_rounds.models_of", models_of, MANIFESTED),
     Reader("sample_turns.py", sample_turns, {"dialogues.jsonl": json_lines(valid.DIALOGUES)}, TURNS_DRAWN),
     BLOCKS,

@@ -1,4 +1,4 @@
-"""What a run keeps for itself: models with their manifests, finished rows and chunks, archives; and damage after writing."""
+"""What a run keeps: models with their manifests, finished rows and chunks, archives; and damage after writing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,20 @@ from hypothesis import strategies as st
 from synth_empathy import archive, baselines, models, records, resumable
 
 from ..checks import place, same
-from ..mutations import ARRAYS, VALUES, Part, array, damaged, documents, encoded, json_file, json_lines, one_of, plain, saved
+from ..mutations import (
+    ARRAYS,
+    VALUES,
+    Part,
+    array,
+    damaged,
+    documents,
+    encoded,
+    json_file,
+    json_lines,
+    one_of,
+    plain,
+    saved,
+)
 from . import valid
 from .registry import Reader
 from .selecting import vectors
@@ -29,15 +42,21 @@ def written_then_damaged(folder: Path, how: dict) -> None:
 
 
 def replace(path: Path, content: object) -> None:
-    """Put other content where a file is, as a bad disk or a careless copy would, beside all that was written with it."""
+    """Put other content where a file is, as a bad disk would, beside all that was written with it."""
     path.unlink(missing_ok=True)
     place(path, content)
 
 
 # Models
 
-WEIGHTS = {"model.safetensors": b"\x08\0\0\0\0\0\0\0{}      weights", "config.json": b'{"model_type": "llama"}', "1_Pooling/config.json": b"{}"}
-DESCRIBED = {name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in WEIGHTS.items()}
+WEIGHTS = {
+    "model.safetensors": b"\x08\0\0\0\0\0\0\0{}      weights",
+    "config.json": b'{"model_type": "llama"}',
+    "1_Pooling/config.json": b"{}",
+}
+DESCRIBED = {
+    name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in WEIGHTS.items()
+}
 MANIFEST = json_file({"kind": "fetched", "name": "m", "repository": "a/b", "revision": "0" * 40, "files": DESCRIBED})
 MODEL = {"model/manifest.json": MANIFEST} | {f"model/{name}": plain(content) for name, content in WEIGHTS.items()}
 
@@ -55,7 +74,8 @@ def open_model(folder: Path, how: dict) -> None:
 
 DECIDES = {"model": "m", "versions": {"torch": "2"}}
 FINISHED = [
-    {"id": f"r{n}", "text": f"what was written {n} .", "tokens": 5, "finish": "stop", "logprobs": [-0.1, -2.5, -3.0 - n]} for n in range(3)
+    {"id": f"r{n}", "text": f"what was written {n} .", "tokens": 5, "finish": "stop", "logprobs": [-0.1, -2.5,
+    -3.0 - n]} for n in range(3)
 ]  # fmt: skip
 ASKED = {row["id"]: hashlib.sha256(row["id"].encode()).hexdigest() for row in FINISHED}
 
@@ -115,22 +135,34 @@ def resume_chunks(folder: Path, how: dict) -> None:
 
 # Archives and repositories
 
-ARCHIVED = {"responses/b/ed/seed0/test.jsonl": b"{}\n", "synthetic/prompt2/parse_summary.json": b"{}\n", "human/judgements.jsonl": b"\n"}
+ARCHIVED = {
+    "responses/b/ed/seed0/test.jsonl": b"{}\n",
+    "synthetic/prompt2/parse_summary.json": b"{}\n",
+    "human/judgements.jsonl": b"\n",
+}
 NAMES = (
-    "synthetic/a$(touch\tPWNED)b/parse_summary.json", "a b", "a\nb", "../x", "/etc/passwd", "a/../b", "", ".", "a//b", "./a", "a/", "A/x", "a/X", "-rf", "~",
-    "a;b", "a\\b", "é", "a\0b", "x" * 5000, "archive.json", "responses", "responses/b/ed/seed0", "{prompt}", "a'b", "*",
+    "synthetic/a$(touch\tPWNED)b/parse_summary.json", "a b", "a\nb", "../x", "/etc/passwd", "a/../b", "", ".", "a//b",
+    "./a", "a/", "A/x", "a/X", "-rf", "~",
+    "a;b", "a\\b", "é", "a\0b", "x" * 5000, "archive.json", "responses", "responses/b/ed/seed0", "{prompt}", "a'b",
+    "*",
 )  # fmt: skip
 HASHES = {name: hashlib.sha256(content).hexdigest() for name, content in ARCHIVED.items()}
 INDEX = {"format": 1, "run": "paper", "files": HASHES}
 INDEXED = json_file(INDEX)
-NAMED = st.lists(st.sampled_from(NAMES), min_size=1, max_size=2).map(lambda names: INDEX | {"files": HASHES | dict.fromkeys(names, "0" * 64)})
+NAMED = st.lists(st.sampled_from(NAMES), min_size=1, max_size=2).map(
+    lambda names: INDEX | {"files": HASHES | dict.fromkeys(names, "0" * 64)}
+)
 INDEXES = Part(INDEXED.valid, st.one_of(INDEXED.damaged, NAMED.map(json.dumps).map(encoded)))
 
 
 def read_index(folder: Path, how: dict) -> None:
     """Every name can stand in a shell's command and in a path below a folder, and is no other's in another case."""
     files = archive.read_index(folder)
-    bad = [name for name in files if not re.fullmatch(r"[A-Za-z0-9._+-]+(/[A-Za-z0-9._+-]+)*", name) or {".", ".."} & set(name.split("/"))]
+    bad = [
+        name
+        for name in files
+        if not re.fullmatch(r"[A-Za-z0-9._+-]+(/[A-Za-z0-9._+-]+)*", name) or {".", ".."} & set(name.split("/"))
+    ]
     same("names that are no plain paths", [], bad)
     same("names without their case", len(files), len({name.lower() for name in files}))
 
@@ -177,5 +209,10 @@ READERS = [
         {"name": one_of(next(iter(ARCHIVED)), *NAMES)},
     ),
     Reader("baselines.check_head", check_head, {"code/.git/HEAD": plain(f"{COMMIT}\n".encode())}, {"commit": COMMITS}),
-    Reader("baselines.check_data", check_data, {"data/vectors/glove.txt": Part(b"the 0.1\n", damaged(st.sampled_from([LFS, b"x\n"])))}, scripted=False),
+    Reader(
+        "baselines.check_data",
+        check_data,
+        {"data/vectors/glove.txt": Part(b"the 0.1\n", damaged(st.sampled_from([LFS, b"x\n"])))},
+        scripted=False,
+    ),
 ]

@@ -41,7 +41,10 @@ class Reader:
 
     def valid(self) -> Case:
         """What its examples start from."""
-        return Case({name: part.valid for name, part in self.files.items()}, {name: part.valid for name, part in self.how.items()})
+        return Case(
+            {name: part.valid for name, part in self.files.items()},
+            {name: part.valid for name, part in self.how.items()},
+        )
 
 
 @cache

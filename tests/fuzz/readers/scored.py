@@ -77,11 +77,20 @@ def read_baseline(folder: Path, how: dict) -> None:
 
 ROW = tables.Row("qwen1.5-7b-chat", "ed", "Qwen1.5-7B-F.T.", None)
 CELL = {
-    "table": "table1", "base": ROW.base, "training_set": ROW.training_set, "metric": "cider", "title": ROW.title, "value": 26.5, "why_null": None,
-    "by_seed": {"0": 26.0, "1": 27.0}, "sd": 0.7, "paper": 26.96, "difference": -0.46, "protocol": "paper", "test_samples": 5255, "empty_predictions": 1,
+    "table": "table1", "base": ROW.base, "training_set": ROW.training_set, "metric": "cider", "title": ROW.title,
+    "value": 26.5, "why_null": None,
+    "by_seed": {"0": 26.0, "1": 27.0}, "sd": 0.7, "paper": 26.96, "difference": -0.46, "protocol": "paper",
+    "test_samples": 5255, "empty_predictions": 1,
     "instead": None,
 }  # fmt: skip
-OTHER = CELL | {"metric": "bert_f1", "value": None, "why_null": "another model", "by_seed": {}, "sd": None, "difference": None}
+OTHER = CELL | {
+    "metric": "bert_f1",
+    "value": None,
+    "why_null": "another model",
+    "by_seed": {},
+    "sd": None,
+    "difference": None,
+}
 OTHER |= {"instead": {"model": "m", "layer": 5, "value": 40.0}}
 
 
@@ -92,7 +101,9 @@ def read_table(folder: Path, how: dict) -> None:
     lines = list(csv.reader(io.StringIO(tables.as_csv(shown))))
     same("lines", 1 + len(found) + sum(cell.instead is not None for cell in found.values()), len(lines))
     same("lines of one length", 1, len({len(line) for line in lines}))
-    whole = tables.Table("table1", [ROW], {ROW.system: {metric: found["cider"] for metric in tables.COLUMNS["table1"]}}, how["note"])
+    whole = tables.Table(
+        "table1", [ROW], {ROW.system: {metric: found["cider"] for metric in tables.COLUMNS["table1"]}}, how["note"]
+    )
     for text in (tables.as_markdown(whole), tables.as_latex(whole), figure_data.radar_csv(shown)):
         records.write_text(folder / "made.txt", text)
     figure_data.radar(shown)
@@ -111,8 +122,30 @@ PAPER = table(TABLE1)
 def make_cells(folder: Path, how: dict) -> None:
     """A cell of each metric, with a value for every seed, or a reason why not."""
     seeds = [word for seed in ("0", "1") for word in ("--seed", seed, folder / f"{seed}.json")]
-    place = ["--table", "table1", "--base", "b", "--training-set", "ed", "--title", "t", "--metrics", "cider", "bert_f1"]
-    run("make_cells", *place, *seeds, "--paper", folder / "paper.csv", "--paper-row", how["row"], "--output", folder / "made")
+    place = [
+        "--table",
+        "table1",
+        "--base",
+        "b",
+        "--training-set",
+        "ed",
+        "--title",
+        "t",
+        "--metrics",
+        "cider",
+        "bert_f1",
+    ]
+    run(
+        "make_cells",
+        *place,
+        *seeds,
+        "--paper",
+        folder / "paper.csv",
+        "--paper-row",
+        how["row"],
+        "--output",
+        folder / "made",
+    )
     for metric in ("cider", "bert_f1"):
         cell = cells.read_cell(folder / "made" / f"{metric}.json")
         same("seeds, or why none", True, sorted(cell.by_seed) == ["0", "1"] or bool(cell.why_null))
@@ -121,7 +154,11 @@ def make_cells(folder: Path, how: dict) -> None:
 def read_paper_table(folder: Path, how: dict) -> None:
     """Finite numbers by system, and no system is lost."""
     found = tables.read_paper_table(folder / "table.csv")
-    same("numbers that are none", [], [value for row in found.values() for value in row.values() if not math.isfinite(value)])
+    same(
+        "numbers that are none",
+        [],
+        [value for row in found.values() for value in row.values() if not math.isfinite(value)],
+    )
     same("systems", lines_in(folder / "table.csv"), len(found))
 
 
@@ -141,13 +178,19 @@ def read_figure5(folder: Path, how: dict) -> None:
 def read_figure7(folder: Path, how: dict) -> None:
     """Finite numbers by baseline, and no baseline is lost."""
     found = figure_data.read_paper_figure7(folder / "figure7.csv")
-    same("numbers that are none", [], [value for row in found.values() for value in row.values() if not math.isfinite(value)])
+    same(
+        "numbers that are none",
+        [],
+        [value for row in found.values() for value in row.values() if not math.isfinite(value)],
+    )
     same("baselines", lines_in(folder / "figure7.csv"), len(found))
 
 
 STAGES = ["stage", "mean_score_of_coherence_naturalness_empathy", "share_with_full_marks"]
 FIGURE5 = table([STAGES, ["before selection", "2.65", ""], ["after selection", "2.88", ">0.95"]])
-FIGURE7 = table([["baseline", "win_pct", "loss_pct", "tie_pct"], ["SEEK", "66.0", "", ""], ["Qwen", "31.0", "19.8", "49.2"]])
+FIGURE7 = table(
+    [["baseline", "win_pct", "loss_pct", "tie_pct"], ["SEEK", "66.0", "", ""], ["Qwen", "31.0", "19.8", "49.2"]]
+)
 
 # Judges and people
 
@@ -181,7 +224,22 @@ def summarise(folder: Path, how: dict) -> None:
     records.write_json(folder / "summary.json", found)
 
 
-MARKS = ("2", "Score: 3", " 1\n", "4", "22", "2.", "٢", "²", "", "\n" * 5000 + "2", "score" * 500, " " * 20_000 + "x", "1\0", "Score:" + "\t" * 5000 + "9")
+MARKS = (
+    "2",
+    "Score: 3",
+    " 1\n",
+    "4",
+    "22",
+    "2.",
+    "٢",
+    "²",
+    "",
+    "\n" * 5000 + "2",
+    "score" * 500,
+    " " * 20_000 + "x",
+    "1\0",
+    "Score:" + "\t" * 5000 + "9",
+)
 
 TEXTS = st.lists(st.sampled_from(MARKS), max_size=3)
 
@@ -209,7 +267,9 @@ BASELINES = ["SEEK"]
 def read_judgements(folder: Path, how: dict) -> None:
     """Every judgement is a win, a tie or a loss of one criterion, and all together are as many as the file has."""
     path = folder / "judgements.jsonl"
-    found = human.read_judgements(path, BASELINES, human.read_test_ids(folder / "test_ids.json") if how["checked"] else None)
+    found = human.read_judgements(
+        path, BASELINES, human.read_test_ids(folder / "test_ids.json") if how["checked"] else None
+    )
     same("judgements", len(rows_of(path)), len(found))
     for result in human.results(found, BASELINES, "judgements"):
         same("verdicts", Counter(row["verdict"] for row in found), result.counts[human.ALL])
@@ -223,7 +283,12 @@ TEST_IDS = json_file(IDS)
 JUDGED_IDS = json_file(sorted({row["example"] for row in valid.JUDGEMENTS}))
 READERS = [
     Reader("evaluate.py", evaluate, {"responses.jsonl": RESPONSES}, {"protocol": one_of("paper", "standard")}),
-    Reader("metrics.check_test_set", check_test_set, {"responses.jsonl": RESPONSES, "test_ids.json": TEST_IDS}, {"subset": one_of(False, True)}),
+    Reader(
+        "metrics.check_test_set",
+        check_test_set,
+        {"responses.jsonl": RESPONSES, "test_ids.json": TEST_IDS},
+        {"subset": one_of(False, True)},
+    ),
     Reader("bootstrap.read_output", read_output, MEASURED),
     Reader("bertscore.read_baseline", read_baseline, {"baseline.tsv": BASELINE}),
     Reader("tables.read_table, cells.read_cell", read_table, CELLS, {"note": NOTE, "partial": one_of(False, True)}),
@@ -239,7 +304,11 @@ READERS = [
     Reader("judging.summarise", summarise, how={"texts": Part(["2", "3"], TEXTS), "row": Part(ANSWER, ANSWERS)}),
     Reader("judging.read_mark", read_mark, how={"row": Part(ANSWER, ANSWERS), "temperature": one_of(0.8, 1e-9, 1e9)}),
     Reader("judging.parsed_mark", parsed_mark, how={"text": one_of(*MARKS), "finish": one_of("stop", "length")}),
-    Reader("figure_data.read_summary", read_summary, {"seed0.json": json_file(SUMMARY), "seed1.json": json_file(SUMMARY | {"seed": 1})}),
+    Reader(
+        "figure_data.read_summary",
+        read_summary,
+        {"seed0.json": json_file(SUMMARY), "seed1.json": json_file(SUMMARY | {"seed": 1})},
+    ),
     Reader(
         "human.read_judgements",
         read_judgements,

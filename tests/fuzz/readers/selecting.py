@@ -50,7 +50,11 @@ def load_embeddings(folder: Path, how: dict) -> None:
 def score_similarity(folder: Path, how: dict) -> None:
     """A similarity a response, each a cosine x 100."""
     made = folder / "made.jsonl"
-    flags = [word for name in ("responses.jsonl", "texts.jsonl", "embeddings.npy") for word in (f"--{Path(name).stem}", folder / name)]
+    flags = [
+        word
+        for name in ("responses.jsonl", "texts.jsonl", "embeddings.npy")
+        for word in (f"--{Path(name).stem}", folder / name)
+    ]
     run("score_similarity", *flags, "--output", made)
     came, went = rows_of(folder / "responses.jsonl"), rows_of(made)
     same("responses", [row["id"] for row in came], [row["id"] for row in went])
@@ -86,21 +90,39 @@ def select_diverse(folder: Path, how: dict) -> None:
     """So many samples as the ratio says, each once and as it was."""
     made = folder / "made.jsonl"
     flags = [word for name in ("method", "ratio", "seed", "rule", "metric") for word in (f"--{name}", how[name])]
-    given = [word for name in ("samples.jsonl", "texts.jsonl", "embeddings.npy") for word in (f"--{Path(name).stem}", folder / name)]
+    given = [
+        word
+        for name in ("samples.jsonl", "texts.jsonl", "embeddings.npy")
+        for word in (f"--{Path(name).stem}", folder / name)
+    ]
     with threads_kept():
         run("select_diverse", *given, *flags, "--output", made)
     came, went = rows_of(folder / "samples.jsonl"), rows_of(made)
     size = len(came) if how["method"] == "none" else math.floor(float(how["ratio"]) * len(came) + 1e-9)
     same("samples selected", size, len({row["id"] for row in went}))
     same("ranks", list(range(size)), [row["rank"] for row in went])
-    same("samples that were not given", [], [row["id"] for row in went if {k: v for k, v in row.items() if k != "rank"} not in came])
+    same(
+        "samples that were not given",
+        [],
+        [row["id"] for row in went if {k: v for k, v in row.items() if k != "rank"} not in came],
+    )
 
 
 def select_rows(folder: Path, how: dict) -> None:
     """So many row numbers as the ratio says, each once."""
     made = folder / "made.json"
     with threads_kept():
-        run("select_diverse", "--embeddings", folder / "embeddings.npy", "--ratio", how["ratio"], "--metric", how["metric"], "--output", made)
+        run(
+            "select_diverse",
+            "--embeddings",
+            folder / "embeddings.npy",
+            "--ratio",
+            how["ratio"],
+            "--metric",
+            how["metric"],
+            "--output",
+            made,
+        )
     rows = len(np.load(folder / "embeddings.npy"))
     chosen = records.read_json(made)
     same("rows", math.floor(float(how["ratio"]) * rows + 1e-9), len(set(chosen)))
@@ -150,14 +172,33 @@ SELECTION = {
 }  # fmt: skip
 THRESHOLDS = one_of("60", "nan", "inf", "-inf", "-1", "1e999", "62.5", "x", "")
 PAIR = {"samples.jsonl": SAMPLES, "similarity.jsonl": json_lines(valid.SIMILARITIES)}
-COMPARED = {"selected.jsonl": SAMPLES, **embedded(WHOLE), "train.jsonl": json_lines(valid.ED_SAMPLES), **embedded(WHOLE_ED, "train/")}
+COMPARED = {
+    "selected.jsonl": SAMPLES,
+    **embedded(WHOLE),
+    "train.jsonl": json_lines(valid.ED_SAMPLES),
+    **embedded(WHOLE_ED, "train/"),
+}
 READERS = [
-    Reader("embedding.load_embeddings", load_embeddings, {"embeddings.npy": npy(vectors(3))}, {"rows": one_of(3, None)}),
+    Reader(
+        "embedding.load_embeddings", load_embeddings, {"embeddings.npy": npy(vectors(3))}, {"rows": one_of(3, None)}
+    ),
     Reader("score_similarity.py", score_similarity, {"responses.jsonl": RESPONSES, **embedded(ANSWERED)}),
-    Reader("select_quality.py", select_quality, PAIR, {"threshold": THRESHOLDS, "rule": one_of(*selection.QUALITY_RULES)}),
+    Reader(
+        "select_quality.py", select_quality, PAIR, {"threshold": THRESHOLDS, "rule": one_of(*selection.QUALITY_RULES)}
+    ),
     Reader("select_diverse.py", select_diverse, {"samples.jsonl": SAMPLES, **embedded(WHOLE)}, SELECTION),
-    Reader("select_diverse.py on rows", select_rows, {"embeddings.npy": npy(vectors(4))}, {"ratio": RATIOS, "metric": METRIC}),
+    Reader(
+        "select_diverse.py on rows",
+        select_rows,
+        {"embeddings.npy": npy(vectors(4))},
+        {"ratio": RATIOS, "metric": METRIC},
+    ),
     Reader("mix_training_set.py", mix, {"ed.jsonl": json_lines(valid.ED_SAMPLES), "synthetic.jsonl": SAMPLES}),
-    Reader("draw_samples.py", draw, {"samples.jsonl": SAMPLES, "kept.jsonl": json_lines(valid.SAMPLES[:2])}, {"seed": SELECTION["seed"]}),
+    Reader(
+        "draw_samples.py",
+        draw,
+        {"samples.jsonl": SAMPLES, "kept.jsonl": json_lines(valid.SAMPLES[:2])},
+        {"seed": SELECTION["seed"]},
+    ),
     Reader("novelty", compare_novelty, COMPARED),
 ]
