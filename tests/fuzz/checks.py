@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import math
 import os
 import shutil
 import signal
@@ -90,6 +91,11 @@ def same(what: str, came_in: Any, went_out: Any) -> None:
     """
     if came_in != went_out:
         raise Wrong(f"{what}: {came_in!r} in, {went_out!r} out"[:1000])
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value is a number that can be compared and written."""
+    return isinstance(value, (int, float)) and abs(value) < math.inf
 
 
 def check(read: Callable[[Path, dict], None], case: Case, arena: Arena, tally: Tally, scripted: bool = True) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from synth_empathy import claims, cluster, evidence, images, judging, measured, prompts, records, settings, sizes
 
-from ..checks import same
+from ..checks import is_finite, same
 from ..mutations import KEYS, Part, answer, json_file, json_lines, one_of, plain, steps, table, yaml_file
 from . import valid
 from .registry import Reader
@@ -100,7 +100,7 @@ def check_settings(folder: Path, how: dict) -> None:
     config = how["config"]
     settings.check(config)
     numbers = [holder[key] for holder, key in holders(config) if isinstance(holder[key], float)]
-    same("numbers that are none", [], [number for number in numbers if not math.isfinite(number)])
+    same("numbers that are none", [], [number for number in numbers if not is_finite(number)])
     catalogues = ("models", "prompts", "baselines", "published")
     names = [config["run"], *(name for catalogue in catalogues for name in config[catalogue])]
     same(
@@ -213,8 +213,9 @@ def read_results(folder: Path, how: dict) -> None:
     for quantity in ASKED:
         value = found.value(quantity)
         if isinstance(value, evidence.Value):
+            same(f"{quantity}: values by seed", True, isinstance(value.by_seed, dict))
             numbers = (value.low, value.high, *value.by_seed.values())
-            same(f"{quantity}: numbers that are none", [], [number for number in numbers if not math.isfinite(number)])
+            same(f"{quantity}: numbers that are none", [], [number for number in numbers if not is_finite(number)])
         else:
             same(f"{quantity}: a reason", True, bool(value.reason))
     found.unlike("synthetic/*/parse_summary.json", {"made_by: models": ["m"], "made_by: seed_samples": 3})
@@ -365,9 +366,9 @@ def load_assumptions(folder: Path, how: dict) -> None:
     """Every assumption is a finite number above 0."""
     assumed = sizes.load_assumptions(folder / "throughput.yaml")
     numbers = [assumed[name] for name in ASSUMED["values"]]
-    same("numbers that are none", [], [number for number in numbers if not 0 < number < math.inf])
+    same("numbers that are none", [], [number for number in numbers if not (is_finite(number) and number > 0)])
     counts = [*assumed.samples_above("prompt2").values(), *assumed.samples_above("prompt1")]
-    same("counts that are none", [], [count for count in counts if not 0 <= count < math.inf])
+    same("counts that are none", [], [count for count in counts if not (is_finite(count) and count >= 0)])
 
 
 @cache

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from synth_empathy import bootstrap, cells, figure_data, human, judging, metrics, records, tables
 from synth_empathy.metrics import bertscore
 
-from ..checks import same
+from ..checks import is_finite, same
 from ..mutations import Part, json_file, json_lines, one_of, table
 from . import valid
 from .registry import Reader, run
@@ -30,7 +30,7 @@ def evaluate(folder: Path, how: dict) -> None:
     result = records.read_json(made)
     same("responses", len(rows_of(path)), result["samples"])
     scores = [result[metric] for metric in cells.OVERLAP]
-    same("scores that are no numbers", [], [score for score in scores if not math.isfinite(score)])
+    same("scores that are no numbers", [], [score for score in scores if not is_finite(score)])
 
 
 def check_test_set(folder: Path, how: dict) -> None:
@@ -59,7 +59,7 @@ def read_output(folder: Path, how: dict) -> None:
     same("responses", len(rows_of(path)), len(output.predictions))
     for name, values in output.bertscore.items():
         same(f"values of {name}", (len(output.ids),), values.shape)
-        same(f"values of {name} that are no numbers", 0, sum(not math.isfinite(value) for value in values))
+        same(f"values of {name} that are no numbers", 0, sum(not is_finite(value) for value in values.tolist()))
     same("metrics", 3, len(output.bertscore))
     bootstrap.check_paired([output, output])
 
@@ -99,7 +99,7 @@ def read_table(folder: Path, how: dict) -> None:
     shown = tables.read_table("table1", [ROW], folder, how["note"], how["partial"], metrics=("cider", "bert_f1"))
     found = shown.cells[ROW.system]
     lines = list(csv.reader(io.StringIO(tables.as_csv(shown))))
-    same("lines", 1 + len(found) + sum(cell.instead is not None for cell in found.values()), len(lines))
+    same("lines", 1 + len(found) + sum(bool(cell.instead) for cell in found.values()), len(lines))
     same("lines of one length", 1, len({len(line) for line in lines}))
     whole = tables.Table(
         "table1", [ROW], {ROW.system: {metric: found["cider"] for metric in tables.COLUMNS["table1"]}}, how["note"]
@@ -157,7 +157,7 @@ def read_paper_table(folder: Path, how: dict) -> None:
     same(
         "numbers that are none",
         [],
-        [value for row in found.values() for value in row.values() if not math.isfinite(value)],
+        [value for row in found.values() for value in row.values() if not is_finite(value)],
     )
     same("systems", lines_in(folder / "table.csv"), len(found))
 
@@ -172,7 +172,7 @@ def read_figure5(folder: Path, how: dict) -> None:
     """Two stages, of finite numbers where there are any."""
     stages = figure_data.read_paper_figure5(folder / "figure5.csv")
     numbers = [number for stage in stages for number in (stage.mean, stage.share) if number is not None]
-    same("numbers that are none", [], [number for number in numbers if not math.isfinite(number)])
+    same("numbers that are none", [], [number for number in numbers if not is_finite(number)])
 
 
 def read_figure7(folder: Path, how: dict) -> None:
@@ -181,7 +181,7 @@ def read_figure7(folder: Path, how: dict) -> None:
     same(
         "numbers that are none",
         [],
-        [value for row in found.values() for value in row.values() if not math.isfinite(value)],
+        [value for row in found.values() for value in row.values() if not is_finite(value)],
     )
     same("baselines", lines_in(folder / "figure7.csv"), len(found))
 
@@ -241,6 +241,9 @@ MARKS = (
     "Score:" + "\t" * 5000 + "9",
 )
 
+SCORES = st.lists(st.sampled_from(["score", "Score", ":", " ", "\n", "1", "3", "4", "x", "."]), max_size=9).map(
+    "".join
+)
 TEXTS = st.lists(st.sampled_from(MARKS), max_size=3)
 
 
@@ -303,7 +306,11 @@ READERS = [
     Reader("figure_data.read_paper_figure7", read_figure7, {"figure7.csv": FIGURE7}),
     Reader("judging.summarise", summarise, how={"texts": Part(["2", "3"], TEXTS), "row": Part(ANSWER, ANSWERS)}),
     Reader("judging.read_mark", read_mark, how={"row": Part(ANSWER, ANSWERS), "temperature": one_of(0.8, 1e-9, 1e9)}),
-    Reader("judging.parsed_mark", parsed_mark, how={"text": one_of(*MARKS), "finish": one_of("stop", "length")}),
+    Reader(
+        "judging.parsed_mark",
+        parsed_mark,
+        how={"text": Part("2", st.one_of(st.sampled_from(MARKS), SCORES)), "finish": one_of("stop", "length")},
+    ),
     Reader(
         "figure_data.read_summary",
         read_summary,
