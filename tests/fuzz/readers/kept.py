@@ -129,6 +129,7 @@ def resume_chunks(folder: Path, how: dict) -> None:
     replace(chunks.path(0), how["content"])
     if resumable.FinishedChunks(folder, "embed", DECIDES, 3).has(0):
         found = chunks.load(0)
+        same("an array", "ndarray", type(found).__name__)
         same("chunk taken over", (CHUNK.dtype, CHUNK.tolist()), (found.dtype, found.tolist()))
 
 
