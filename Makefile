@@ -2,6 +2,7 @@
 # make demo ED=DIR   the same on real ED (a folder with train.csv, valid.csv, test.csv), in results/demo-ed/
 # make demo-all      every table and figure on small models, the claims, an archive, and a report of them: results/demo/report.html
 # make test          all tests
+# make fuzz N=10000  every reader over N damaged inputs each, others at every call; SEED=... repeats one (tests/fuzz)
 # make setup         only the environment, .venv
 # make setup-vllm    the environment of the vllm engine on a CPU, .venv-vllm (envs/README.md)
 # make setup-workflow   Snakemake alone, .venv-workflow, for clusters where every step runs in its image (docs/cluster.md)
@@ -25,7 +26,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 DEMO := --configfile config/demo.yaml $(if $(ED),--config run=demo-ed 'ed={"folder": "$(ED)"}')
 RUN := $(if $(ED),demo-ed,demo)
 
-.PHONY: setup setup-vllm setup-workflow setup-baseline demo demo-all test bench plan lint clean-state
+.PHONY: setup setup-vllm setup-workflow setup-baseline demo demo-all test fuzz bench plan lint clean-state
 
 setup: .venv/installed
 setup-vllm: .venv-vllm/installed
@@ -90,6 +91,9 @@ demo-all: setup
 
 test: setup setup-vllm
 	@$(BIN)/python -m pytest $(PYTEST)
+
+fuzz: setup
+	@$(BIN)/python -m pytest tests/fuzz -q --tb=short --fuzz-examples $(or $(N),3000) --fuzz-seed $(or $(SEED),$$RANDOM) $(PYTEST)
 
 bench: setup setup-vllm
 	@$(BIN)/python benchmarks/demo_times.py --results results/$(RUN)

@@ -16,8 +16,10 @@ os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATAS
 
 
 def pytest_addoption(parser):
-    """How often each step of test_kill.py is killed."""
+    """How often each step of test_kill.py is killed, and what the fuzzers try."""
     parser.addoption("--kills", type=int, default=2, help="kill -9 each step so often (tests/test_kill.py)")
+    parser.addoption("--fuzz-examples", type=int, default=200, help="examples of every reader (tests/fuzz)")
+    parser.addoption("--fuzz-seed", type=int, default=None, help="other examples than the fixed ones, and a table of them (tests/fuzz)")
 
 
 @pytest.fixture(scope="session")

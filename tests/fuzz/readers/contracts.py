@@ -1,0 +1,62 @@
+"""The contracts of records.py: JSON Lines of every kind, and single JSON documents."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from synth_empathy import records
+
+from ..checks import same
+from ..mutations import json_file, json_lines
+from . import valid
+from .registry import Reader
+
+KINDS = {
+    "SAMPLE": valid.SAMPLES,
+    "ED_SAMPLE": valid.ED_SAMPLES,
+    "OUTPUT": valid.OUTPUTS,
+    "DIALOGUE": valid.DIALOGUES,
+    "RESPONSE": valid.RESPONSES,
+    "JUDGED": valid.JUDGED,
+    "TEXT": valid.TEXTS,
+    "SIMILARITY": valid.SIMILARITIES,
+    "JUDGEMENT": valid.JUDGEMENTS,
+}
+UNIQUE = {"TEXT": "text", "JUDGEMENT": None}
+
+
+def read_lines(kind: str, folder: Path, how: dict) -> None:
+    """Every object of the file is a row, and what is read can be written and is the same when it is read again."""
+    path, again = folder / "rows.jsonl", folder / "again.jsonl"
+    fields, unique = getattr(records, kind), UNIQUE.get(kind, "id")
+    rows = records.read_jsonl(path, fields, unique=unique)
+    same("rows", objects(path.read_text(encoding="utf-8")), rows)
+    records.write_jsonl(again, rows)
+    same("rows written and read again", rows, records.read_jsonl(again, fields, unique=unique))
+
+
+def objects(text: str) -> list[Any]:
+    """The JSON values of a text one after the other, wherever its lines end."""
+    decoder, found, at = json.JSONDecoder(), [], 0
+    while text[at:].strip():
+        at += len(text[at:]) - len(text[at:].lstrip())
+        value, at = decoder.raw_decode(text, at)
+        found.append(value)
+    return found
+
+
+def read_document(folder: Path, how: dict) -> None:
+    """What is read can be written and is the same when it is read again."""
+    value = records.read_json(folder / "document.json")
+    records.write_json(folder / "again.json", value)
+    same("document written and read again", value, records.read_json(folder / "again.json"))
+
+
+READERS = [
+    Reader(f"records.{kind}", partial(read_lines, kind), {"rows.jsonl": json_lines(rows)})
+    for kind, rows in KINDS.items()
+]
+READERS.append(Reader("records.read_json", read_document, {"document.json": json_file(valid.SUMMARY)}))

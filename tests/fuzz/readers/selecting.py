@@ -1,0 +1,204 @@
+"""From responses to training sets: embeddings with their texts, similarities, selections, novelty."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from synth_empathy import embedding, novelty, prompts, records, selection
+
+from ..checks import same
+from ..mutations import Part, json_lines, npy, one_of
+from . import valid
+from .contracts import objects
+from .registry import Reader, run
+
+
+def vectors(rows: int) -> np.ndarray:
+    """Unit vectors."""
+    found = np.random.default_rng(0).normal(size=(rows, 4)).astype(np.float32)
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def texts(*wanted: str) -> list[dict]:
+    """Texts with their rows, as embed_texts.py writes them."""
+    return [{"row": row, "text": text} for row, text in enumerate(sorted(set(wanted)))]
+
+
+def embedded(wanted: list[str], folder: str = "") -> dict[str, Part]:
+    """Texts and their embeddings as files of a folder."""
+    rows = texts(*wanted)
+    return {f"{folder}texts.jsonl": json_lines(rows), f"{folder}embeddings.npy": npy(vectors(len(rows)))}
+
+
+def rows_of(path: Path) -> list[dict]:
+    """A file's objects."""
+    return objects(path.read_text(encoding="utf-8"))
+
+
+def load_embeddings(folder: Path, how: dict) -> None:
+    """A matrix of so many rows, which can be read to its end and is of finite numbers where it is used."""
+    matrix = embedding.load_embeddings(folder / "embeddings.npy", rows=how["rows"])
+    same("rows", how["rows"] or len(matrix), len(matrix))
+    same("numbers", matrix.size, np.asarray(matrix).size)
+
+
+def score_similarity(folder: Path, how: dict) -> None:
+    """A similarity a response, each a cosine x 100."""
+    made = folder / "made.jsonl"
+    flags = [
+        word
+        for name in ("responses.jsonl", "texts.jsonl", "embeddings.npy")
+        for word in (f"--{Path(name).stem}", folder / name)
+    ]
+    run("score_similarity", *flags, "--output", made)
+    came, went = rows_of(folder / "responses.jsonl"), rows_of(made)
+    same("responses", [row["id"] for row in came], [row["id"] for row in went])
+    same("similarities out of range", [], [row for row in went if not abs(row["similarity"]) <= 100.001])
+
+
+def select_quality(folder: Path, how: dict) -> None:
+    """Samples are kept where their similarity is above the threshold, and not where it is not."""
+    made = folder / "made.jsonl"
+    flags = ["--threshold", how["threshold"], "--rule", how["rule"], "--output", made]
+    run("select_quality", "--samples", folder / "samples.jsonl", "--similarity", folder / "similarity.jsonl", *flags)
+    similarity = {row["id"]: row["similarity"] for row in rows_of(folder / "similarity.jsonl")}
+    came = [row["id"] for row in rows_of(folder / "samples.jsonl")]
+    same("similarities out of range", [], [value for value in similarity.values() if not -100.001 <= value <= 100.001])
+    threshold, released = float(how["threshold"]), how["rule"] == "released"
+    above = [one for one in came if (int(similarity[one]) >= threshold if released else similarity[one] > threshold)]
+    same("samples above the threshold", above, [row["id"] for row in rows_of(made)])
+
+
+@contextlib.contextmanager
+def threads_kept() -> Iterator[None]:
+    """Leave torch's threads as they are: a script sets them for its own process."""
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def select_diverse(folder: Path, how: dict) -> None:
+    """So many samples as the ratio says, each once and as it was."""
+    made = folder / "made.jsonl"
+    flags = [word for name in ("method", "ratio", "seed", "rule", "metric") for word in (f"--{name}", how[name])]
+    given = [
+        word
+        for name in ("samples.jsonl", "texts.jsonl", "embeddings.npy")
+        for word in (f"--{Path(name).stem}", folder / name)
+    ]
+    with threads_kept():
+        run("select_diverse", *given, *flags, "--output", made)
+    came, went = rows_of(folder / "samples.jsonl"), rows_of(made)
+    size = len(came) if how["method"] == "none" else math.floor(float(how["ratio"]) * len(came) + 1e-9)
+    same("samples selected", size, len({row["id"] for row in went}))
+    same("ranks", list(range(size)), [row["rank"] for row in went])
+    same(
+        "samples that were not given",
+        [],
+        [row["id"] for row in went if {k: v for k, v in row.items() if k != "rank"} not in came],
+    )
+
+
+def select_rows(folder: Path, how: dict) -> None:
+    """So many row numbers as the ratio says, each once."""
+    made = folder / "made.json"
+    with threads_kept():
+        run(
+            "select_diverse",
+            "--embeddings",
+            folder / "embeddings.npy",
+            "--ratio",
+            how["ratio"],
+            "--metric",
+            how["metric"],
+            "--output",
+            made,
+        )
+    rows = len(np.load(folder / "embeddings.npy"))
+    chosen = records.read_json(made)
+    same("rows", math.floor(float(how["ratio"]) * rows + 1e-9), len(set(chosen)))
+    same("rows that are none", [], [row for row in chosen if not 0 <= row < rows])
+
+
+def mix(folder: Path, how: dict) -> None:
+    """ED's samples, then the synthetic ones."""
+    made = folder / "made.jsonl"
+    run("mix_training_set", "--ed", folder / "ed.jsonl", "--synthetic", folder / "synthetic.jsonl", "--output", made)
+    came = [row["id"] for name in ("ed.jsonl", "synthetic.jsonl") for row in rows_of(folder / name)]
+    same("samples", came, [row["id"] for row in records.read_jsonl(made, records.SAMPLE)])
+
+
+def draw(folder: Path, how: dict) -> None:
+    """As many samples as another file has, each of them one that was given."""
+    made, files = folder / "made.jsonl", [folder / name for name in ("samples.jsonl", "kept.jsonl")]
+    run("draw_samples", "--samples", files[0], "--as-many-as", files[1], "--seed", how["seed"], "--output", made)
+    came, went = rows_of(files[0]), rows_of(made)
+    same("samples drawn", len(rows_of(files[1])), len({row["id"] for row in went}))
+    same("samples that were not given", [], [row for row in went if row not in came])
+
+
+def compare_novelty(folder: Path, how: dict) -> None:
+    """A record a selected sample, and every one has its seed and its nearest neighbours."""
+    selected = novelty.load_samples(folder / "selected.jsonl", folder, records.SAMPLE)
+    train = novelty.load_samples(folder / "train.jsonl", folder / "train", records.ED_SAMPLE)
+    novelty.check_dimensions(synthetic=selected, train=train, test=train)
+    found = novelty.find(selected, train, train)
+    report, made = novelty.leakage_report(selected, train, train, found, 95.0)
+    same("samples", selected.ids(), [row["id"] for row in made])
+    same("samples in the report", len(selected), report["nearest_ed_test"]["selected"]["samples"])
+    records.write_json(folder / "report.json", report)
+    records.write_jsonl(folder / "records.jsonl", made)
+
+
+SAMPLES = json_lines(valid.SAMPLES)
+RESPONSES = json_lines(valid.RESPONSES)
+ANSWERED = [text for row in valid.RESPONSES for text in (row["prediction"], row["reference"])]
+WHOLE = [prompts.flat_sample(sample) for sample in valid.SAMPLES]
+WHOLE_ED = [prompts.flat_sample(sample) for sample in valid.ED_SAMPLES]
+RATIOS = one_of("0.9", "1", "0", "nan", "inf", "-1", "1e-9", "1.5", "x", "1e999")
+METRIC = one_of("euclidean", "cosine")
+SELECTION = {
+    "method": one_of("kcenter", "random", "none"), "ratio": RATIOS, "seed": one_of("0", "-1", str(2**64), "9" * 5000),
+    "rule": one_of(*selection.DIVERSITY_RULES), "metric": METRIC,
+}  # fmt: skip
+THRESHOLDS = one_of("60", "nan", "inf", "-inf", "-1", "1e999", "62.5", "x", "")
+PAIR = {"samples.jsonl": SAMPLES, "similarity.jsonl": json_lines(valid.SIMILARITIES)}
+COMPARED = {
+    "selected.jsonl": SAMPLES,
+    **embedded(WHOLE),
+    "train.jsonl": json_lines(valid.ED_SAMPLES),
+    **embedded(WHOLE_ED, "train/"),
+}
+READERS = [
+    Reader(
+        "embedding.load_embeddings", load_embeddings, {"embeddings.npy": npy(vectors(3))}, {"rows": one_of(3, None)}
+    ),
+    Reader("score_similarity.py", score_similarity, {"responses.jsonl": RESPONSES, **embedded(ANSWERED)}),
+    Reader(
+        "select_quality.py", select_quality, PAIR, {"threshold": THRESHOLDS, "rule": one_of(*selection.QUALITY_RULES)}
+    ),
+    Reader("select_diverse.py", select_diverse, {"samples.jsonl": SAMPLES, **embedded(WHOLE)}, SELECTION),
+    Reader(
+        "select_diverse.py on rows",
+        select_rows,
+        {"embeddings.npy": npy(vectors(4))},
+        {"ratio": RATIOS, "metric": METRIC},
+    ),
+    Reader("mix_training_set.py", mix, {"ed.jsonl": json_lines(valid.ED_SAMPLES), "synthetic.jsonl": SAMPLES}),
+    Reader(
+        "draw_samples.py",
+        draw,
+        {"samples.jsonl": SAMPLES, "kept.jsonl": json_lines(valid.SAMPLES[:2])},
+        {"seed": SELECTION["seed"]},
+    ),
+    Reader("novelty", compare_novelty, COMPARED),
+]
