@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from synth_empathy import cells
 from synth_empathy.errors import UserError
+from synth_empathy.records import write_json
 
 PLACE = {"table": "table2", "base": "b", "training_set": "ed+prompt2-dk60-kcenter", "metric": "cider", "title": "A title"}
 
@@ -87,7 +88,7 @@ def test_a_cells_file_is_read_as_it_was_written_and_nothing_else_is(tmp_path):
     assert cells.read_cell(tmp_path / "cider.json") == cell
     broken = json.loads((tmp_path / "cider.json").read_text())
     del broken["sd"]
-    (tmp_path / "cider.json").write_text(json.dumps(broken))
+    write_json(tmp_path / "cider.json", broken)
     with pytest.raises(UserError, match="is not a cell"):
         cells.read_cell(tmp_path / "cider.json")
     with pytest.raises(UserError, match="gone.json does not exist"):

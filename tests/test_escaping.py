@@ -377,6 +377,8 @@ def test_every_figure_is_drawn_with_a_hostile_title(tmp_path, title):
     results = [human.Result(title, counts, 1, 1, False)]
     said = drawn(figures.draw_figure7(results, "judgements", {}, False, title), tmp_path)
     assert said.count(words) == 2
+    title = title.replace("\ud800", "")  # no file of ours holds it (records.parse_json)
+    words = shown(title)
     criteria = {"one": {"title": title, "mean": 2.0, "full_share": 0.5}}
     about = {"criteria": criteria, "judge": title, "note": title}
     paths = [write(tmp_path / f"{stage}.json", summary(stage, **about)) for stage in ("before", "dk60-kcenter")]
@@ -542,4 +544,4 @@ def test_print_claims_prints_findings_as_text_and_refuses_what_is_none(tmp_path,
     if isinstance(claim, dict) and "found" in claim:
         assert done.returncode == 0 and "a: x\\x1b[2J\\ny\n" in done.stdout, done.stderr
     else:
-        assert done.returncode == 1 and "one has no id, verdict or finding" in done.stderr
+        assert done.returncode == 1 and "is no report on claims" in done.stderr

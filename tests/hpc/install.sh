@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Brings what the tests of Slurm and containers need on Debian 12: Slurm with accounting, buildah, mmdebstrap, and
-# Apptainer. Run as root; a second run has nothing to do.
+# Brings what the tests of Slurm, containers and LaTeX tables need on Debian 12: Slurm with accounting, buildah,
+# mmdebstrap, pdflatex with booktabs, and Apptainer. Run as root; a second run has nothing to do.
 # usage: tests/hpc/install.sh PREFIX     Apptainer is then PREFIX/usr/bin/apptainer
 set -euo pipefail
 
 PACKAGES="slurmctld slurmd slurm-client slurmdbd slurm-wlm-mysql-plugin munge mariadb-server
-  buildah mmdebstrap patchelf squashfs-tools uidmap util-linux git ca-certificates"
+  buildah mmdebstrap patchelf squashfs-tools uidmap util-linux git ca-certificates texlive-latex-recommended"
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
 fail() { echo "error: $1" >&2; echo "  What to do: $2" >&2; exit 1; }
