@@ -137,6 +137,18 @@ def test_files_are_hashed_once_and_when_they_change(model, monkeypatch):
     assert len(asked) == 5
 
 
+def test_of_several_processes_of_a_machine_one_hashes(tmp_path, repository):
+    with folders.new_folder(tmp_path / "m") as folder:
+        with open(folder / "weights.safetensors", "wb") as file:
+            file.truncate(200_000_000)  # long enough for the others to come while it is hashed
+        models.write_manifest(folder, {"kind": "fetched", "name": "m"})
+    program = "import sys; from pathlib import Path; from synth_empathy import models; models.open_model(Path(sys.argv[1]))"
+    words = [sys.executable, "-c", program, str(tmp_path / "m")]
+    pipes = {"stdout": subprocess.PIPE, "text": True, "env": {"PYTHONPATH": str(repository / "scripts")}}
+    said = [process.communicate()[0] for process in [subprocess.Popen(words, **pipes) for _ in range(3)]]
+    assert sum("hashing 1 files" in text for text in said) == 1
+
+
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"manifest": 3}', "\0"])
 def test_a_damaged_note_of_a_check_costs_a_check(model, content):
     models.open_model(model)

@@ -29,7 +29,7 @@ from . import cells, tables
 from .csv_files import RESTORE, Line, read_csv
 from .errors import UserError
 from .figure_data import PAPER_MEAN, PAPER_SHARE
-from .records import ED_SAMPLE, Record, read_json, read_jsonl
+from .records import ED_SAMPLE, Record, check_seal, read_json, read_jsonl
 from .yaml_files import shortened
 
 SPLITS = ("train", "valid", "test")
@@ -324,7 +324,8 @@ def files_like(folder: Path, pattern: str) -> list[Path]:
 
 
 def lines_of(path: Path) -> int:
-    """How many lines a file has."""
+    """How many lines a file has; one that is not what was written is refused."""
+    check_seal(path)
     with open(path, "rb") as file:
         return sum(1 for _ in file)
 

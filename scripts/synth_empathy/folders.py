@@ -89,7 +89,7 @@ def remove(private: Path) -> None:
 
 @contextmanager
 def one_at_a_time(output: Path) -> Iterator[bool]:
-    """Wait until no other process makes ``output``. A process that ends, however it ends, lets the next one begin.
+    """Wait until no other process makes ``output``, a folder or a file. One that ends, however it ends, lets the next begin.
 
     Yields:
         Whether this file system has locks. Without them processes work side by side, in their private folders.

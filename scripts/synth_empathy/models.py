@@ -10,7 +10,8 @@ import hashlib
 import importlib.metadata
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -131,24 +132,54 @@ def is_listed(name: str, file: Any) -> bool:
 def check_files(folder: Path, manifest: Record, again: str) -> None:
     """Hash the files of a model that this machine has not hashed as they stand.
 
-    What was hashed is kept beside the model, a file a machine: each file's size, time of change and inode.
+    What was hashed is kept beside the model, a file a machine: each file's size, time of change and inode. Of several
+    processes of a machine, one hashes and the others wait for it.
 
     Raises:
         UserError: a file's SHA-256 is not the manifest's.
     """
     kept = folder.with_name(f".{folder.name}.checked-{socket.gethostname()}.json")
-    known = CHECKED.get(folder.resolve()) or kept_check(kept)
-    stood = known.get("files", {}) if known.get("manifest") == manifest else {}
-    stands = {name: state_of(folder / name) for name in manifest["files"]}
-    changed = [name for name, state in stands.items() if stood.get(name) != state]
-    if changed:
-        size = sum(manifest["files"][name]["bytes"] for name in changed)
-        print(f"{folder}: hashing {len(changed)} files, {size / 1e6:,.0f} MB, once on this machine")
-        for name, digest in hashed(folder, changed).items():
-            if digest != manifest["files"][name]["sha256"]:
-                raise UserError(f"{folder / name} is damaged: its SHA-256 is not the one that {MANIFEST} lists", again)
-        remember(kept, {"manifest": manifest, "files": stands})
-    CHECKED[folder.resolve()] = {"manifest": manifest, "files": stands}
+    stands = {"manifest": manifest, "files": {name: state_of(folder / name) for name in manifest["files"]}}
+    if CHECKED.get(folder.resolve()) != stands and changed_since(kept, stands):
+        with one_hashes(kept):
+            changed = changed_since(kept, stands)
+            hash_files(folder, manifest, changed, again)
+            if changed:
+                remember(kept, stands)
+    CHECKED[folder.resolve()] = stands
+
+
+def changed_since(kept: Path, stands: Record) -> list[str]:
+    """The files that the last check of this machine did not find as they stand now."""
+    known = kept_check(kept)
+    stood = known.get("files") if known.get("manifest") == stands["manifest"] else None
+    stood = stood if isinstance(stood, dict) else {}
+    return [name for name, state in stands["files"].items() if stood.get(name) != state]
+
+
+@contextmanager
+def one_hashes(kept: Path) -> Iterator[None]:
+    """Let one process of this machine hash at a time; where nothing may be written beside the model, each hashes."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(folders.one_at_a_time(kept))
+        except OSError:
+            pass
+        yield
+
+
+def hash_files(folder: Path, manifest: Record, names: list[str], again: str) -> None:
+    """Hash some of a model's files.
+
+    Raises:
+        UserError: a file's SHA-256 is not the manifest's.
+    """
+    size = sum(manifest["files"][name]["bytes"] for name in names)
+    if names:
+        print(f"{folder}: hashing {len(names)} files, {size / 1e6:,.0f} MB, once on this machine")
+    for name, digest in hashed(folder, names).items():
+        if digest != manifest["files"][name]["sha256"]:
+            raise UserError(f"{folder / name} is damaged: its SHA-256 is not the one that {MANIFEST} lists", again)
 
 
 #: What this process has checked, where the check cannot be kept beside the model.
