@@ -375,6 +375,7 @@ def test_a_setting_without_a_value_has_none_and_long_answers_are_read_in_one_pas
     start = time.perf_counter()
     assert cluster.setting("\n" * 200_000 + "MinJobAge = 3", "MinJobAge") == "3"
     assert cluster.count_gpus("gpu:" + "(" * 200_000) == 1
+    assert cluster.explain_silence("submitted with SLURM jobid 7 (log: " * 20_000, Path()) is None
     assert time.perf_counter() - start < 5  # quadratic, they take minutes
 
 

@@ -415,7 +415,8 @@ def explain_silence(log: str, folder: Path, patience: float = 0) -> str | None:
     Returns:
         A sentence naming nodes and what to change; None when every failed job left a log, or never had a node.
     """
-    submitted = dict(re.findall(r"submitted with SLURM jobid (\d+) \(log: (.+?)\)\.", log))
+    # No path is longer; without a limit a line of many such beginnings would be read to its end from each.
+    submitted = dict(re.findall(r"submitted with SLURM jobid (\d+) \(log: (.{1,4096}?)\)\.", log))
     failed = [job for job in dict.fromkeys(re.findall(r"SLURM-job '(\d+)' failed", log)) if job in submitted]
     ran = {job: nodes for job in failed if not Path(submitted[job]).exists() and (nodes := nodes_of(job))}
     deadline = time.monotonic() + patience
