@@ -4,7 +4,6 @@
 from pathlib import Path
 
 from synth_empathy import cells, cli, tables
-from synth_empathy.records import read_json
 
 
 def main() -> None:
@@ -25,7 +24,7 @@ def main() -> None:
         flags.error("give either --seed, or --left-out with the reason")
 
     paper = tables.paper_values(args.paper, args.paper_row)
-    documents = {seed: read_json(path) for seed, path in args.seed}
+    documents = {seed: cells.read_document(Path(path)) for seed, path in args.seed}
     for metric in args.metrics:
         place = {"table": args.table, "base": args.base, "training_set": args.training_set, "metric": metric, "title": args.title}
         cell = cells.make_cell(place, documents, paper.get(metric), args.left_out)

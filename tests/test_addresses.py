@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_empathy.addresses import masked, masked_in, without_secrets
+from synth_empathy.addresses import masked, masked_in, masked_words, without_secrets
 
 SHOWN = {
     "https://example.org/ed.tar.gz": "https://example.org/ed.tar.gz",
@@ -50,6 +50,13 @@ def test_no_secret_is_left_in_an_address_or_in_what_is_said_of_it(user, password
     said = masked_in(f"cannot read {address}: {password}@example.org is no port, key={token!r}, user {user}", address)
     assert not [secret for secret in (user, password, token) if secret in said]
     assert said.startswith("cannot read ") and "is no port" in said
+
+
+def test_no_secret_is_left_in_addresses_that_others_name():
+    said = "403 for url: https://me:secret@cdn.example.org/x?Expires=1&Signature=secret (ID: 1)\n  /repos/a/b?key=secret#secret is gone"
+    assert masked_words(said) == "403 for url: https://***@cdn.example.org/x?*** (ID: 1)\n  /repos/a/b?*** is gone"
+    plain = "see 'https://example.org/a/b'.\n\nIs it open? (a=b)"
+    assert masked_words(plain) == plain
 
 
 def test_what_is_said_of_an_address_without_secrets_stays_as_it_is():

@@ -317,6 +317,27 @@ def test_a_repository_at_another_commit_is_not_trained(repository_of_authors, st
     assert "stands at ref: refs/heads/work" in step("prepare_baseline.py", *flags, "--commit", second).stderr
 
 
+@pytest.mark.parametrize(
+    ("content", "commit", "shown"),
+    [
+        (b"\xff\xfec\0d\0", "cd4e5d2", r"\xff\xfec"),
+        (b"cd4e5d2", "cd4e5d2", "cd4e5d2,"),
+        (b"cd4e5d2" + b"0" * 33 + b"\n\0", "cd4e5d2", "cd4e5d2"),
+        (b"ref: refs/heads/main\n", "ref", "ref: refs/heads/main"),
+        (b"", "", ", not at"),
+        (b"x" * 9999, "x", "xxx..., not at"),
+    ],
+)
+def test_what_is_no_whole_hash_is_no_commit(content, commit, shown, tmp_path):
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git/HEAD").write_bytes(content)
+    with pytest.raises(UserError, match="stands at ") as caught:
+        baselines.check_head(tmp_path, commit)
+    assert shown in caught.value.problem
+    (tmp_path / ".git/HEAD").write_bytes(b"cd4e5d2" + b"0" * 33 + b"\n")
+    assert baselines.check_head(tmp_path, "cd4e5d2") == "cd4e5d2" + "0" * 33
+
+
 def test_what_the_authors_code_does_not_make_is_said(step, tmp_path):
     (tmp_path / "main.py").write_text("import sys\nopen('STANDIN_1', 'w').close()\nsys.exit(int(sys.argv[1]))\n")
     flags = ["--code", tmp_path, "--name-to", tmp_path / "checkpoint.txt"]

@@ -346,6 +346,24 @@ def test_bertscore_that_does_not_belong_is_refused(two, tmp_path):
     assert "does not hold BERTScore sample by sample" in refusal(two, scores)
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"p": 0.5}, "a number for every sample"), ({"p": [0.5]}, "a number for every sample"), ({"r": ["x"] * 12}, "by_sample: r"),
+        ({"f1": [1e300] * 12}, "by_sample: f1"), ({"f1": [True] * 12}, "by_sample: f1"), ({"ids": None}, "is not the BERTScore of"),
+    ],
+)  # fmt: skip
+def test_bertscore_without_a_number_for_every_sample_is_refused(two, tmp_path, change, reason):
+    score = bertscore(tmp_path / "score.json", two[0])
+    values = json.loads(score.read_text())["by_sample"]
+    assert reason in refusal(two[:1], [bertscore(score, two[0], by_sample=values | change)])
+
+
+@pytest.mark.parametrize("other", [None, {}, [], "m", {"model": "m"}, {"model": "m", "layer": "5"}, {"model": 3, "layer": 5}])
+def test_bertscore_by_a_model_that_it_does_not_name_is_not_taken_for_the_papers(two, tmp_path, other):
+    assert "by which model and layer" in refusal(two[:1], [bertscore(tmp_path / "score.json", two[0], bertscore_other=other)])
+
+
 def test_one_sample_is_refused(two):
     for path in two:
         responses(path, 1, ROWS[:1])

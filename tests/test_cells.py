@@ -34,6 +34,7 @@ def test_a_cell_has_the_seeds_mean_their_deviation_and_the_difference_to_the_pap
         ({"value": "12"}, "value is str"), ({"value": True}, "value is bool"), ({"title": 3}, "title is int, not str"),
         ({"by_seed": []}, "by_seed is list"), ({"by_seed": {"0": "x"}}, "other than numbers"), ({"why_null": ["x"]}, "why_null is list"),
         ({"instead": {"model": "m"}}, "instead needs model, layer, value"), ({"test_samples": 1.5}, "test_samples is float"),
+        ({"value": 10**400}, "value is 1000"), ({"by_seed": {"0": 1e300}}, "other than numbers"),
         ({"value": None}, "neither a value nor a reason"), ({"empty_predictions": None}, "empty_predictions is NoneType"),
     ],
 )  # fmt: skip
@@ -93,6 +94,22 @@ def test_a_cells_file_is_read_as_it_was_written_and_nothing_else_is(tmp_path):
         cells.read_cell(tmp_path / "cider.json")
     with pytest.raises(UserError, match="gone.json does not exist"):
         cells.read_cell(tmp_path / "gone.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ([document()], "no JSON object"), (document(cider={"a": 1.0}), "cider is dict, not float"), (document(cider=10**400), "cider is 1000"),
+        (document(protocol={}), "protocol is dict"), (document(samples=[24]), "samples is list"), (document(samples=-1), "samples is -1"),
+        (document(empty_predictions=[]), "empty_predictions is list"), (document(empty_predictions={}), "empty_predictions has no count"),
+        (document(empty_predictions={"count": "1"}), "count is str"), (document(bertscore_other=[]), "bertscore_other is list"),
+        (document(bertscore_other={"model": "m"}), "bertscore_other has no layer"), (document(samples_quality=0.5), "samples_quality is float"),
+    ],
+)  # fmt: skip
+def test_a_metrics_file_with_a_value_of_another_kind_is_refused_by_its_field(tmp_path, content, reason):
+    (tmp_path / "0.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=f"0.json is no metrics file: .*{reason}"):
+        cells.read_document(tmp_path / "0.json")
 
 
 def test_by_the_command_line(tmp_path, repository, step):

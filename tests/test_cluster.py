@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -326,7 +327,17 @@ def test_what_is_no_node_among_sinfos_lines_is_passed_over(shared):
     cluster.check_need(need(partition="night", gpus=0), unknown)  # what is not known refuses nothing
 
 
-@pytest.mark.parametrize("line", ["n1|cpu|64|1000|(null)", "n1|cpu|many|1000|(null)|1:00", "n1|cpu|64|\u00b2|(null)|1:00", "n1|cpu|64|1000|(null)|soon"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "slurm_load_node error",
+        "CLUSTER:",
+        "n1|cpu|64|1000|(null)",
+        "n1|cpu|many|1000|(null)|1:00",
+        "n1|cpu|64|\u00b2|(null)|1:00",
+        "n1|cpu|64|1000|(null)|soon",
+    ],
+)
 def test_a_line_of_sinfo_in_another_form_is_told(line):
     with pytest.raises(UserError, match="Slurm's sinfo answers in an unknown form: ") as caught:
         cluster.read_nodes(line)
@@ -356,6 +367,16 @@ def test_squeue_with_fewer_columns_is_told_since_nobody_knows_whose_the_jobs_are
     cluster.check_leftovers("CLUSTER: alpha\n\n7|name|/elsewhere|rule_a|b\n", Path.cwd(), {"rule_a"})
     with pytest.raises(UserError, match="Slurm's squeue answers in an unknown form: '7.name.rule_a'"):
         cluster.check_leftovers("7|name|rule_a\n", Path.cwd(), {"rule_a"})
+
+
+def test_a_setting_without_a_value_has_none_and_long_answers_are_read_in_one_pass():
+    assert cluster.setting("  MinJobAge = \nMinJobAgeOf = 3\nPreemptType=preempt/none \n", "MinJobAge") == ""
+    assert cluster.setting("MinJobAgeOf = 3\n\tPreemptType=a=b \n", "PreemptType") == "a=b"
+    start = time.perf_counter()
+    assert cluster.setting("\n" * 200_000 + "MinJobAge = 3", "MinJobAge") == "3"
+    assert cluster.count_gpus("gpu:" + "(" * 200_000) == 1
+    assert cluster.explain_silence("submitted with SLURM jobid 7 (log: " * 20_000, Path()) is None
+    assert time.perf_counter() - start < 5  # quadratic, they take minutes
 
 
 def test_a_partition_without_name_says_nothing():

@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from hub import serve
-from synth_empathy.models import git_hash, open_model
+from synth_empathy.errors import UserError
+from synth_empathy.models import download_from_hub, git_hash, open_model
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "somebody/some-model"
@@ -66,3 +67,13 @@ def test_a_revision_that_is_not_there_and_a_hub_out_of_reach_are_sentences(upstr
     assert done.returncode == 1 and f"has no revision {'f' * 40}" in done.stderr
     done = fetch("http://127.0.0.1:9")
     assert done.returncode == 1 and "could not be fetched" in done.stderr and "login node" in done.stderr
+
+
+def test_a_signed_address_is_in_no_message(monkeypatch, tmp_path):
+    def refused(*_, **__):
+        raise OSError("403 Forbidden for url: https://cdn.example.org/model?Expires=1&Signature=secret")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refused)
+    with pytest.raises(UserError, match="403 Forbidden for url: https://cdn.example.org/model") as caught:
+        download_from_hub(REPOSITORY, REVISION, tmp_path)
+    assert "secret" not in str(caught.value)

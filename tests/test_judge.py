@@ -71,6 +71,13 @@ def test_a_model_that_computes_nothing_is_refused(logprobs):
         judging.tempered(logprobs, 0.8)
 
 
+@pytest.mark.parametrize("logprobs", [[-0.1, -0.1, 1e308], [5.0, -1.0, -1.0], [-1.0, 0.02, -1.0]])
+def test_a_probability_above_1_is_refused_and_rounding_is_not(logprobs):
+    with pytest.raises(UserError, match="no probability is more than 1"):
+        judging.read_mark({"logprobs": logprobs}, 0.8)
+    assert judging.read_mark({"logprobs": [-9.0, 1e-4, -1e308]}, 0.8)["mark"] == 2
+
+
 @pytest.mark.parametrize("logits", [[2.0, 1.0, 0.5, 1.5], [-1.0, 0.0, 3.0, 2.0]])
 def test_marks_drawn_as_the_engine_draws_have_the_expected_mean(logits):
     """The fourth token is no mark: draws of it are set aside."""

@@ -437,11 +437,23 @@ def test_bad_models_are_user_errors(tmp_path, minilm):
         bertscore.choose(tmp_path, 1, None)
 
 
-@pytest.mark.parametrize("table", ["", "LAYER,P,R,F\n3,0.1,0.2,0.3\n", "LAYER,P,R\n1,0.1,0.2\n", "LAYER,P,R,F\n1,x,0.2,0.3\n", "LAYER,P,R,F\n1,1.0,0.2,0.3\n"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        "",
+        "LAYER,P,R,F\n3,0.1,0.2,0.3\n",
+        "LAYER,P,R\n1,0.1,0.2\n",
+        "LAYER,P,R,F\n1,x,0.2,0.3\n",
+        "LAYER,P,R,F\n1,1.0,0.2,0.3\n",
+        "LAYER,P,R,F\n1,0.1,0.2,0.3\n1,0.2,0.2,0.3\n",
+        f"LAYER,P,R,F\n1,{'x' * 200_000},0.2,0.3\n",
+    ],
+)
 def test_bad_baselines_are_user_errors(tmp_path, minilm, table):
     path = tmp_path / "baseline.tsv"
     path.write_text(table)
-    with pytest.raises(UserError, match="the baseline"):
+    with pytest.raises(UserError, match="baseline.tsv") as caught:
         bertscore.choose(minilm, 1, path)
-    with pytest.raises(UserError, match="cannot be read"):
+    assert "LAYER,P,R,F" in caught.value.hint
+    with pytest.raises(UserError, match="none.tsv does not exist"):
         bertscore.choose(minilm, 1, tmp_path / "none.tsv")

@@ -238,6 +238,12 @@ def test_mismatches_above_the_limit_are_refused_and_shown(tmp_path, step):
     assert json.loads((tmp_path / "alignment.json").read_text())["samples_without_output"] == [{"id": "test/c2/0", "reference": "well done !"}]
 
 
+def test_references_of_others_do_not_act_on_the_terminal_that_shows_them(tmp_path, step):
+    path = results(tmp_path, *map(block, range(5)), block(3).replace(DIALOGUES[3][1], "\x1b[2J\x9b1m gone \u202e"))
+    done = run(step, tmp_path, path, "--part")
+    assert done.returncode == 0 and r"reference \x1b[2J\x9b1m gone \u202e" in done.stdout and "\x1b" not in done.stdout
+
+
 def test_outputs_for_the_rest_of_the_split_are_no_mismatch_of_a_part(tmp_path, step):
     rest = [block(3).replace(DIALOGUES[3][1], f"a reference of the rest {n} .") for n in range(8)]
     path = results(tmp_path, *map(block, range(5)), *rest)

@@ -50,6 +50,23 @@ def masked_in(text: str, address: str) -> str:
     return printable(text)
 
 
+def masked_words(text: str) -> str:
+    """A text in whose words that are addresses, or the ends of some, nothing may be a secret (``masked``).
+
+    Others' messages hold addresses that we did not give, such as one that is signed for whoever has it.
+    """
+    return re.sub(r"\S+", masked_word, text)
+
+
+def masked_word(found: re.Match[str]) -> str:
+    """One word, whose query is hidden where it has one, whether or not its host stands before it."""
+    word = found[0]
+    if "://" in word:
+        return masked(word)
+    before, _, query = word.partition("?")
+    return f"{before}?{HIDDEN}" if "=" in query else word
+
+
 def parts_of(address: str) -> tuple[str, str | None, str, str | None, str | None] | None:
     """Scheme, user and password, host and path, query, fragment; None of what is no address, such as a local path."""
     if found := UNCLEAR.fullmatch(address):

@@ -15,6 +15,7 @@ from typing import Any
 from . import addresses
 from .errors import UserError
 from .escaping import terminal_text
+from .yaml_files import shortened
 
 #: The repository inside the folder that fetching makes, beside its manifest.
 CODE = "code"
@@ -110,9 +111,11 @@ def check_head(code: Path, commit: str) -> str:
         UserError: it stands at another, at a branch, or is no repository.
     """
     head = code / ".git" / "HEAD"
-    found = head.read_text(encoding="utf-8").strip() if head.is_file() else "nothing"
-    if not found.startswith(commit):
-        problem = f"{code} stands at {found}, not at the pinned commit {commit}"
+    # A byte that is no text is in no hash, and is shown as such.
+    found = head.read_bytes().decode("utf-8", errors="backslashreplace").strip() if head.is_file() else "nothing"
+    whole = len(found) == WHOLE_HASH and COMMIT.fullmatch(found)
+    if not whole or not COMMIT.fullmatch(commit) or not found.startswith(commit):
+        problem = f"{code} stands at {shortened(found)}, not at the pinned commit {commit}"
         raise UserError(problem, f"delete {code.parent} and fetch it again, or correct the commit (baselines: commit)")
     return found
 

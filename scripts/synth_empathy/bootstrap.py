@@ -26,7 +26,7 @@ import numpy as np
 from . import metrics
 from .errors import UserError
 from .metrics import overlap
-from .records import Record, read_json
+from .records import COUNT, METRIC, Record, fault_of, read_json
 
 #: Scores of draws: how often each sample was drawn, (draws, samples) -> for each metric its value times 100, (draws,).
 Scorer = Callable[[np.ndarray], dict[str, np.ndarray]]
@@ -70,14 +70,43 @@ def read_bertscore(path: Path, responses: Path, ids: list[str | int], protocol: 
     """
     scores = read_json(path)
     rows = scores.get("by_sample") if isinstance(scores, dict) else None
-    if not rows:
-        raise UserError(f"{path} does not hold BERTScore sample by sample", "make it with evaluate.py --bertscore-only")
+    if not rows or not isinstance(rows, dict):
+        raise UserError(f"{path} does not hold BERTScore sample by sample", MAKE_BERTSCORE)
     digest = hashlib.sha256(responses.read_bytes()).hexdigest()
-    if (scores["responses_sha256"], scores["protocol"], rows["ids"]) != (digest, protocol, ids):
+    found = (scores.get("responses_sha256"), scores.get("protocol"), rows.get("ids"))
+    if found != (digest, protocol, ids):
         raise UserError(f"{path} is not the BERTScore of {responses} by the {protocol} protocol", "make it again from these responses")
-    other = scores.get("bertscore_other")
-    under = f" by {other['model']}, layer {other['layer']}" if other else ""
-    return {f"bert_{part}{under}": np.array(rows[part]) for part in ("p", "r", "f1")}
+    under = f" by {other_model(scores, path)}" if "bertscore_other" in scores else ""
+    return {f"bert_{part}{under}": values_of(rows, part, path) for part in ("p", "r", "f1")}
+
+
+MAKE_BERTSCORE = "make it with evaluate.py --bertscore-only"
+
+
+def other_model(scores: Record, path: Path) -> str:
+    """The model, not the paper's, that a BERTScore is by, and its layer.
+
+    Raises:
+        UserError: they are not said.
+    """
+    other = scores["bertscore_other"]
+    kinds = {"model": str, "layer": COUNT}
+    if not isinstance(other, dict) or any(fault_of(other.get(name), kind) for name, kind in kinds.items()):
+        raise UserError(f"{path} does not say by which model and layer it is (bertscore_other)", MAKE_BERTSCORE)
+    return f"{other['model']}, layer {other['layer']}"
+
+
+def values_of(rows: Record, part: str, path: Path) -> np.ndarray:
+    """Each sample's value of one part of BERTScore.
+
+    Raises:
+        UserError: it is not a number a sample.
+    """
+    values = rows.get(part)
+    one_each = isinstance(values, list) and len(values) == len(rows["ids"])
+    if not one_each or any(fault_of(value, METRIC) for value in values):
+        raise UserError(f"{path} does not hold a number for every sample (by_sample: {part})", MAKE_BERTSCORE)
+    return np.array(values)
 
 
 def check_paired(outputs: list[Output]) -> None:

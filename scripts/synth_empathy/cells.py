@@ -11,7 +11,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from .errors import UserError
-from .records import Record, is_a, name_of, read_json, write_json
+from .records import COUNT, METRIC, Fields, Record, fault_of, read_json, write_json
 
 #: The metrics of Table 1 in its order, by their key in a metrics file, with the heading of their column.
 METRICS = {
@@ -37,12 +37,18 @@ BERTSCORE = ("bert_p", "bert_r", "bert_f1")
 #: Why a cell that a table shows as missing has no value.
 NOT_MADE = "the cell was not made"
 AGAIN = "delete it and make it again by the same name as target"
-#: The types of a cell's fields: of those that every cell has, of those that may be null, and of those of ``instead``.
-FIELDS = dict.fromkeys(("table", "base", "training_set", "metric", "title"), str)
-FIELDS |= {"by_seed": dict, "empty_predictions": int}
-OPTIONAL = dict.fromkeys(("value", "sd", "paper", "difference"), float) | dict.fromkeys(("why_null", "protocol"), str)
-OPTIONAL |= {"test_samples": int, "instead": dict}
-INSTEAD = {"model": str, "layer": int, "value": float}
+REMAKE = "delete it and run the step that makes it again (docs/files.md says which)"
+#: The kinds of a cell's fields: of those that every cell has, of those that may be null, and of those of ``instead``.
+FIELDS: Fields = dict.fromkeys(("table", "base", "training_set", "metric", "title"), str)
+FIELDS |= {"by_seed": dict, "empty_predictions": COUNT}
+OPTIONAL: Fields = dict.fromkeys(("value", "sd", "paper", "difference"), METRIC)
+OPTIONAL |= {"why_null": str, "protocol": str, "test_samples": COUNT, "instead": dict}
+INSTEAD: Fields = {"model": str, "layer": COUNT, "value": METRIC}
+#: The kinds of what a metrics file, or the counts of a selection, may hold, and of what two of its fields hold.
+DOCUMENT: Fields = {"protocol": str, "samples": COUNT, "empty_predictions": dict, "bertscore_other": dict}
+DOCUMENT |= dict.fromkeys(METRICS, METRIC) | dict.fromkeys(COUNTS, COUNT)
+EMPTY: Fields = {"count": COUNT}
+OTHER: Fields = {"model": str, "layer": COUNT} | dict.fromkeys(("p", "r", "f1"), METRIC)
 OVERLAP = tuple(metric for metric in METRICS if metric not in BERTSCORE)
 
 
@@ -85,6 +91,32 @@ class Cell:
 def missing_cell(table: str, base: str, training_set: str, metric: str, title: str, paper: float | None) -> Cell:
     """What a table shows where a cell is not there: the paper's value all the same."""
     return Cell(table, base, training_set, metric, title, None, NOT_MADE, {}, None, paper, None, None, None, 0, None)
+
+
+def read_document(path: Path) -> Record:
+    """Read what cells are made of: a metrics file, or the counts of a selection.
+
+    Raises:
+        UserError: no such file, or values that are not what their names say.
+    """
+    document = read_json(path)
+    if not isinstance(document, dict):
+        raise UserError(f"{path} is no metrics file: it is no JSON object", REMAKE)
+    fault = first_fault(document, DOCUMENT)
+    for name, kinds in (("empty_predictions", EMPTY), ("bertscore_other", OTHER)):
+        if name in document and fault is None:
+            inner = document[name]
+            lacking = [key for key in kinds if key not in inner]
+            fault = f"{name} has no {lacking[0]}" if lacking else first_fault(inner, kinds)
+    if fault is not None:
+        raise UserError(f"{path} is no metrics file: {fault}", REMAKE)
+    return document
+
+
+def first_fault(record: Record, kinds: Fields) -> str | None:
+    """What is wrong with the first of a record's fields that is there and not of its kind; None where nothing is."""
+    faults = {name: fault_of(record[name], kind) for name, kind in kinds.items() if name in record}
+    return next((f"{name} is {fault}" for name, fault in faults.items() if fault), None)
 
 
 def make_cell(place: dict[str, str], documents: dict[str, Record], paper: float | None, left_out: str | None) -> Cell:
@@ -152,22 +184,22 @@ def read_cell(path: Path) -> Cell:
     names = [field.name for field in fields(Cell)]
     if not isinstance(content, dict) or sorted(content) != sorted(names):
         raise UserError(f"{path} is not a cell: it needs {', '.join(names)}", AGAIN)
-    fault = fault_of(content)
+    fault = cell_fault(content)
     if fault:
         raise UserError(f"{path} is not a cell: {fault}", AGAIN)
     return Cell(**content)
 
 
-def fault_of(content: Record) -> str | None:
+def cell_fault(content: Record) -> str | None:
     """What is wrong with the values of a cell's fields, or None."""
     given = {name: value for name, value in content.items() if name in FIELDS or value is not None}
-    wrong = {name: kind for name, kind in (FIELDS | OPTIONAL).items() if name in given and not is_a(given[name], kind)}
-    for name, kind in wrong.items():
-        return f"{name} is {type(given[name]).__name__}, not {name_of(kind)}"
-    if not all(is_a(value, float) for value in content["by_seed"].values()):
+    wrong = first_fault(given, FIELDS | OPTIONAL)
+    if wrong:
+        return wrong
+    if any(fault_of(value, METRIC) for value in content["by_seed"].values()):
         return "by_seed holds something other than numbers"
     instead = content["instead"]
-    if instead is not None and not all(is_a(instead.get(name), kind) for name, kind in INSTEAD.items()):
+    if instead is not None and any(fault_of(instead.get(name), kind) for name, kind in INSTEAD.items()):
         return f"instead needs {', '.join(INSTEAD)}"
     if content["value"] is None and content["why_null"] is None:
         return "it has neither a value nor a reason for having none"

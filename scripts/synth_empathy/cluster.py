@@ -133,19 +133,23 @@ def user() -> str:
     return said or str(os.getuid())
 
 
+#: What Slurm writes above each cluster's lines where it is asked about several.
+HEADING = re.compile(r"CLUSTER: [^|]+")
+
+
 def table(command: str, text: str, columns: int) -> Iterator[list[str]]:
     """The lines of a Slurm command that was asked for so many columns with ``|`` between; the last may hold ``|``.
 
-    Lines without one are Slurm's own headings (``CLUSTER: alpha``) or blank.
+    Left out are blank lines and Slurm's own headings (``CLUSTER: alpha``).
 
     Raises:
-        UserError: a line has fewer columns.
+        UserError: another line has fewer columns.
     """
-    for line in text.splitlines():
-        cells = line.strip().split("|", columns - 1)
+    for line in map(str.strip, text.splitlines()):
+        cells = line.split("|", columns - 1)
         if len(cells) == columns:
             yield cells
-        elif len(cells) > 1:
+        elif line and not HEADING.fullmatch(line):
             raise unread(command, line)
 
 
@@ -188,7 +192,7 @@ def amount(text: str) -> float:
 def count_gpus(gres: str) -> int:
     """GPUs in a node's or a job's gres: ``gpu:h100:4(S:0-1),nvme:1`` has 4, ``gpu`` 1, ``(null)`` none."""
     total = 0
-    for part in re.sub(r"\([^)]*\)", "", str(gres)).split(","):
+    for part in re.sub(r"\([^()]*\)", "", str(gres)).split(","):
         kind, *rest = part.strip().split(":")
         if kind == "gpu":
             total += int(rest[-1]) if rest and re.fullmatch("[0-9]{1,9}", rest[-1]) else 1
@@ -215,8 +219,8 @@ def minutes(limit: str) -> float:
 
 def setting(text: str, name: str) -> str:
     """A value in what ``scontrol show config`` prints; empty when it is not there."""
-    found = re.search(rf"(?m)^\s*{name}\s*=\s*(.*?)\s*$", text)
-    return found[1] if found else ""
+    pairs = (line.partition("=") for line in text.split("\n"))
+    return next((value.strip() for key, sign, value in pairs if sign and key.strip() == name), "")
 
 
 def check_states(settings: str, status_command: str | None, interval: int) -> None:
@@ -411,7 +415,8 @@ def explain_silence(log: str, folder: Path, patience: float = 0) -> str | None:
     Returns:
         A sentence naming nodes and what to change; None when every failed job left a log, or never had a node.
     """
-    submitted = dict(re.findall(r"submitted with SLURM jobid (\d+) \(log: (.+?)\)\.", log))
+    # No path is longer; without a limit a line of many such beginnings would be read to its end from each.
+    submitted = dict(re.findall(r"submitted with SLURM jobid (\d+) \(log: (.{1,4096}?)\)\.", log))
     failed = [job for job in dict.fromkeys(re.findall(r"SLURM-job '(\d+)' failed", log)) if job in submitted]
     ran = {job: nodes for job in failed if not Path(submitted[job]).exists() and (nodes := nodes_of(job))}
     deadline = time.monotonic() + patience

@@ -20,6 +20,8 @@ from .records import Record
 
 MODES = ("probabilities", "sampling")
 FULL = MARKS[-1]
+#: How far above 0 a log-probability may lie: what rounds it in bfloat16 is below that.
+ROUNDING = 0.01
 #: What an output must be to be a mark: nothing stands before or behind it but "Score:" and blanks.
 MARK = re.compile(r"\s*(?:score\s*:\s*)?([123])\s*", flags=re.IGNORECASE)
 
@@ -73,11 +75,15 @@ def tempered(logprobs: Sequence[float], temperature: float) -> list[float]:
         temperature: above 0. Sampling at it draws each mark with these odds.
 
     Raises:
-        UserError: the model gives no mark a probability, or one that is no number.
+        UserError: the model gives no mark a probability, or one that is no number or more than 1.
     """
     top = max(logprobs)
+    hint = "check its weights and its dtype (models in the configuration)"
     if any(map(math.isnan, logprobs)) or math.isinf(top):
-        raise UserError(f"the judge's log-probabilities {list(logprobs)} are not finite", "check its weights and its dtype (models in the configuration)")
+        raise UserError(f"the judge's log-probabilities {list(logprobs)} are not finite", hint)
+    if top > ROUNDING:
+        problem = f"the judge's log-probabilities {list(logprobs)} are above 0: no probability is more than 1"
+        raise UserError(problem, hint)
     powers = [math.exp((value - top) / temperature) for value in logprobs]
     return [power / sum(powers) for power in powers]
 

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from . import folders
+from . import addresses, folders
 from .errors import UserError
 from .folders import MANIFEST
 from .provenance import describe_files, hashed, sha256_file, versions
@@ -277,7 +277,7 @@ def download_from_hub(repository: str, revision: str, folder: Path) -> None:
         raise UserError(f"{repository} does not exist or is closed to you", "accept its licence on the hub and set HF_TOKEN in your environment") from None
     except Exception as error:  # the client passes on its HTTP library's own errors, which are of no common kind
         hint = "run the fetch rules where there is a network (the login node), with HF_TOKEN set for gated models"
-        raise UserError(f"{repository} could not be fetched: {error}", hint) from None
+        raise UserError(f"{repository} could not be fetched: {addresses.masked_words(str(error))}", hint) from None
     shutil.rmtree(folder / ".cache", ignore_errors=True)
     hashes = {file.rfilename: (file.lfs.sha256 if file.lfs else None, file.blob_id) for file in listed}
     check_against_hub(folder, {name: hashes[name] for name in filter_repo_objects(hashes, allow_patterns=wanted)})

@@ -45,6 +45,8 @@ class OneOf:
 COUNT = Number(int, 0, 2**63 - 1)
 #: Cosine x 100, with room for the rounding of float32.
 COSINE = Number(float, -100.001, 100.001)
+#: A metric's value. Nothing that is computed from such numbers overflows.
+METRIC = Number(float, -1e15, 1e15)
 
 #: One ED or synthetic sample: a dialogue up to a listener turn, and that turn.
 SAMPLE: Fields = {"id": str, "history": list[str], "response": str}

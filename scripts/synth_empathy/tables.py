@@ -15,6 +15,7 @@ from .cells import COUNTS, HEADINGS, METRICS, Cell, missing_cell, read_cell
 from .csv_files import read_csv
 from .errors import UserError
 from .escaping import LATEX_SIGN, csv_text, latex_text, markdown_cell, markdown_row, markdown_text
+from .records import METRIC
 
 #: What is known of the paper's numbers, a table a file.
 PAPER = Path(__file__).resolve().parents[2] / "resources" / "paper"
@@ -114,9 +115,10 @@ def read_paper_table(path: Path) -> dict[str, dict[str, float]]:
     """
     lines = read_csv(path, columns=TRADE_OFF, unique=("system",))
     columns = {metric: metric for metric in METRICS} | dict.fromkeys(COUNTS, "samples")
+    bounds = METRIC.least, METRIC.most
     found: dict[str, dict[str, float]] = {}
     for line in lines:
-        values = {metric: line.value(column) for metric, column in columns.items() if column in line.values}
+        values = {metric: line.value(column, *bounds) for metric, column in columns.items() if column in line.values}
         found[line["system"]] = {metric: value for metric, value in values.items() if value is not None}
     return found
 

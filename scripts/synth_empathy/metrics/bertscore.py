@@ -13,7 +13,6 @@ tokenizer are loaded and rows put in batches here, because of what bert-score do
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import cli
+from ..csv_files import Line, read_csv
 from ..errors import UserError
 from ..records import Record, read_json
 from .overlap import mean
@@ -98,16 +98,17 @@ def read_baseline(path: Path, layer: int) -> tuple[float, float, float]:
         UserError: no such file, no such layer in it, or a bad number.
     """
     hint = "give a table with the columns LAYER,P,R,F, one line per layer, as in bert-score's rescale_baseline folder"
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = {int(row["LAYER"]): (float(row["P"]), float(row["R"]), float(row["F"])) for row in csv.DictReader(file)}
-    except OSError as error:
-        raise UserError(f"the baseline {path} cannot be read: {error.strerror}", hint) from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"the baseline {path} is not such a table ({error!r})", hint) from None
+    lines = read_csv(path, columns=("P", "R", "F"), unique=("LAYER",), hint=hint)
+    rows = {line.number_of(line["LAYER"], "LAYER"): numbers_of(line) for line in lines}
     if layer not in rows or not all(-1 <= number < 1 for number in rows[layer]):
         raise UserError(f"the baseline {path} has no numbers below 1 for layer {layer}", hint)
     return rows[layer]
+
+
+def numbers_of(line: Line) -> Scores:
+    """A baseline's precision, recall and F1 at one layer."""
+    precision, recall, f1 = (line.number_of(line[part], part) for part in ("P", "R", "F"))
+    return precision, recall, f1
 
 
 class Tokenizer:

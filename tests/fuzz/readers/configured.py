@@ -232,7 +232,7 @@ ODD_LINES = (
     "n1|cpu|64|256000|gpu:|UNLIMITED\n", "n1||1|1||1\n",
     "n1|gpu|64|256000|gpu:²|1:2:3:4\n", "n1|gpu|64|1.5G|gpu:a:b:c:|n/a\n", "a|b\n", "|" * 9 + "\n",
     "n1|gpu|64|1|gpu:4|" + "9" * 5000 + "\n", "slurm error\n",
-    "n1|gpu|-1|-1|gpu:-1|-1\n", "n1|gpu|" + "9" * 5000 + "|1|gpu|1\n",
+    "CLUSTER: alpha\n", "n1|gpu|-1|-1|gpu:-1|-1\n", "n1|gpu|" + "9" * 5000 + "|1|gpu|1\n",
 )  # fmt: skip
 
 
@@ -244,9 +244,11 @@ def spoken(text: str, odd: tuple[str, ...]) -> Part:
 
 
 def read_nodes(folder: Path, how: dict) -> None:
-    """A node a line that is not blank."""
+    """A node a line that is neither blank nor a cluster's heading."""
     nodes = cluster.read_nodes(how["sinfo"])
-    same("nodes", sum(bool(line.strip()) for line in how["sinfo"].splitlines()), len(nodes))
+    lines = [line.strip() for line in how["sinfo"].splitlines()]
+    headings = [line for line in lines if line.startswith("CLUSTER: ") and "|" not in line]
+    same("nodes", sum(map(bool, lines)) - len(headings), len(nodes))
     cluster.check_need(NEEDS[0], nodes)
     cluster.warn_of_retries(NEEDS, nodes)
 

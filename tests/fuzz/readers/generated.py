@@ -195,12 +195,12 @@ def parse_text(folder: Path, how: dict) -> None:
     same("a result or a reason", True, bool(parsed.rounds or parsed.reason))
 
 
-def parse_outputs(folder: Path, how: dict) -> None:
+def parse_outputs(folder: Path, how: dict, *more: str) -> None:
     """Outputs are dialogues and rejected ones, and the summary counts both."""
     given = [folder / name for name in ("0.jsonl", "1.jsonl")]
     made = {name: folder / f"{name}.made" for name in ("dialogues", "rejected", "summary")}
     flags = [word for name, path in made.items() for word in (f"--{name}", path)]
-    run("parse_rounds", "--outputs", *given, "--max-words", how["max_words"], *flags)
+    run("parse_rounds", "--outputs", *given, "--max-words", how["max_words"], *flags, *more)
     came = [row["id"] for path in given for row in objects(path.read_text(encoding="utf-8"))]
     went = [row["id"] for name in ("dialogues", "rejected") for row in objects(made[name].read_text(encoding="utf-8"))]
     same("outputs", sorted(came), sorted(went))
@@ -226,16 +226,22 @@ MANIFESTED = {
 }
 
 
+def parse_alone(folder: Path, how: dict) -> None:
+    """The same of outputs that were made elsewhere and have no manifests."""
+    parse_outputs(folder, how, "--without-manifests")
+
+
 def models_of(folder: Path, how: dict) -> None:
-    """A shard with a manifest is the one that the manifest is of."""
+    """A shard that has a manifest is the one that it is of, and every shard has one unless it may lack it."""
     paths = [folder / name for name in ("0.jsonl", "1.jsonl")]
-    if not all(path.is_file() for path in paths):
-        return
-    named = script("parse_rounds").models_of(paths)
+    named = script("parse_rounds").models_of(paths, how["without"])
     same("models are names", True, all(isinstance(name, str) for name in named))
-    if named:
-        hashes = [json.loads(path.with_suffix(".manifest.json").read_text())["output"]["sha256"] for path in paths]
-        same("hashes", [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths], hashes)
+    manifests = [path.with_suffix(".manifest.json") for path in paths]
+    there = [path.exists() for path in manifests]
+    same("a manifest for each shard, unless it may lack it", True, all(there) or how["without"])
+    paths = [path for path, exists in zip(paths, there) if exists]
+    hashes = [json.loads(path.read_text())["output"]["sha256"] for path, exists in zip(manifests, there) if exists]
+    same("hashes", [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths], hashes)
 
 
 def sample_turns(folder: Path, how: dict) -> None:
@@ -332,6 +338,7 @@ LINES = Reader(
     {"outputs.jsonl": json_lines(GIVEN), "samples.jsonl": SAMPLES},
     TAKEN,
 )
+WORDS_ASKED = {"max_words": one_of(120, 1, 0, -1, "x")}
 READERS = [
     Reader("ed.prepare_split", prepare_split, {"train.csv": ED_CSV}),
     Reader(
@@ -346,10 +353,11 @@ READERS = [
     Reader(
         "parse_rounds.py",
         parse_outputs,
-        dict(zip(("0.jsonl", "1.jsonl"), SHARDS)),
-        {"max_words": one_of(120, 1, 0, -1, "x")},
+        MANIFESTED,
+        WORDS_ASKED,
     ),
-    Reader("parse_rounds.models_of", models_of, MANIFESTED),
+    Reader("parse_rounds.py --without-manifests", parse_alone, dict(zip(("0.jsonl", "1.jsonl"), SHARDS)), WORDS_ASKED),
+    Reader("parse_rounds.models_of", models_of, MANIFESTED, {"without": one_of(False, True)}),
     Reader("sample_turns.py", sample_turns, {"dialogues.jsonl": json_lines(valid.DIALOGUES)}, TURNS_DRAWN),
     BLOCKS,
     LINES,
