@@ -4,6 +4,7 @@ Requires: config.yaml and its overlays.
 Makes: nothing; no rule stands here.
 """
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ except UserError as error:
 
 #: The interpreter of each group of packages as words of a shell command: every command starts with one.
 PYTHON = {
-    group: images.PYTHON if CONTAINERS else shlex.quote(path)
+    group: images.PYTHON if CONTAINERS else shlex.quote(os.path.expanduser(path))
     for group, path in config["environments"].items()
 }
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from synth_empathy import addresses, cli, ed, provenance
 from synth_empathy.errors import UserError
+from synth_empathy.escaping import terminal_text
 from synth_empathy.records import atomic_path, remove_outputs, sealed_path
 
 #: The three files of ED.
@@ -153,7 +154,7 @@ def check_member(member: tarfile.TarInfo, archive: Path, seen: bool, total: int)
         UserError: names the entry.
     """
     wanted = PurePosixPath(member.name).name in WANTED
-    where = f"the archive {archive}: {addresses.printable(member.name)}"
+    where = f"the archive {archive}: {terminal_text(member.name)}"
     if member.size < 0 or total > LARGEST:
         raise UserError(f"{where}: with it, the files come to {total:,} bytes, and at most {LARGEST:,} are unpacked", OWN_ARCHIVE)
     if wanted and not member.isfile():

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from synth_empathy import cli, figure_data, figures, human, tables
-from synth_empathy.records import write_text
+from synth_empathy.records import read_test_ids, write_text
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     args = flags.parse_args()
     figures.check_names(flags, args.figures)
 
-    test_ids = human.read_test_ids(args.test_ids) if args.test_ids else None
+    test_ids = set(read_test_ids(args.test_ids)) if args.test_ids else None
     records = human.read_judgements(args.judgements, args.baselines, test_ids)
     results = human.results(records, args.baselines, args.count)
     paper = figure_data.read_paper_figure7(args.paper)

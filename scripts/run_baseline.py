@@ -53,11 +53,15 @@ def publish(path, write):
     try:
         write(partial)
         digest = sha256(partial)
+        seal = os.path.join(folder, f".{name}.sha256")
+        if os.path.exists(seal):
+            os.remove(seal)  # before the file: a kill between the two leaves a whole file without a seal
         os.replace(partial, path)
+        write_text(partial, f"{digest}  {name}\n")
+        os.replace(partial, seal)
     finally:
         if os.path.exists(partial):
             os.remove(partial)
-    write_text(os.path.join(folder, f".{name}.sha256"), f"{digest}  {name}\n")
 
 
 def read_text(path):

@@ -26,8 +26,6 @@ def main() -> None:
     for line, dialogue in enumerate(dialogues, start=1):
         rounds.check_dialogue(dialogue, f"{args.dialogues}, line {line}")
     history = (args.min_history, args.max_history)
-    if not 0 <= history[0] <= history[1]:
-        flags.error("--min-history and --max-history are 0 or more, and the first is not above the second")
     samples = [rounds.sample_turns(dialogue, args.mode, args.seed, history) for dialogue in dialogues]
     if args.normalise:
         samples = [s | {"history": [ed.normalise(turn) for turn in s["history"]], "response": ed.normalise(s["response"])} for s in samples]

@@ -60,7 +60,7 @@ def small_disk(tmp_path):
 def test_a_disk_that_runs_full_leaves_the_old_file_alone(repository, small_disk):
     (small_disk / "f").write_text("old")
     done = run(repository, "records.write_text(sys.argv[1], 'x' * 1_000_000)", small_disk / "f")
-    assert done.returncode == 1 and "the disk is full" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 1 and f"{small_disk / 'f'}: the disk is full" in done.stderr
     assert [(path.name, path.read_text()) for path in small_disk.iterdir()] == [("f", "old")]
 
 
@@ -74,6 +74,18 @@ def test_a_read_only_file_system_is_a_sentence(repository, small_disk):
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     done = run(repository, "records.write_text(sys.argv[1], 'x')", small_disk / "f")
     assert done.returncode == 1 and "the file system is read-only" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_folder_in_the_way_is_named_and_not_the_file_on_its_way_to_it(repository, tmp_path):
+    (tmp_path / "f").mkdir()
+    done = run(repository, "records.write_json(sys.argv[1], 1)", tmp_path / "f")
+    assert done.returncode == 1 and done.stderr.startswith(f"error: {tmp_path / 'f'}: ") and "partial" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+def test_what_was_typed_reaches_the_terminal_without_its_commands(repository):
+    done = run(repository, "cli.parser('d').parse_args()", "--x\x1b[31m")
+    assert done.returncode == 2 and "\x1b" not in done.stderr and "\\x1b[31m" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_empathy import figure_data, human
+from synth_empathy import figure_data, human, records
 from synth_empathy.errors import UserError
 
 VERDICT = st.sampled_from(human.VERDICTS)
@@ -94,13 +94,13 @@ def test_examples_are_test_samples_unless_the_judgement_is_made_up(tmp_path):
 def test_test_ids_are_a_list_of_names(tmp_path):
     path = tmp_path / "ids.json"
     path.write_text(json.dumps(["e0", "e1"]))
-    assert human.read_test_ids(path) == {"e0", "e1"}
-    for content in ({"e0": 1}, [1, 2], [], "e0", None):
+    assert records.read_test_ids(path) == ["e0", "e1"]
+    for content in ({"e0": 1}, [1, 2], [["e0"], "e1"], ["e0", "e1", "e0"], [], "e0", None):
         path.write_text(json.dumps(content))
         with pytest.raises(UserError, match="is no list of test samples' ids"):
-            human.read_test_ids(path)
+            records.read_test_ids(path)
     with pytest.raises(UserError, match="does not exist"):
-        human.read_test_ids(tmp_path / "gone.json")
+        records.read_test_ids(tmp_path / "gone.json")
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ import hashlib
 import json
 import os
 import re
+import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -159,15 +161,30 @@ def test_a_damaged_note_of_a_check_costs_a_check(model, content):
     refused(model, "is damaged")
 
 
-def test_a_folder_without_rights_to_write_costs_a_check_a_process(model, monkeypatch, capsys):
-    def denied(path, value):
-        raise PermissionError(13, "Permission denied", str(path))
+@pytest.mark.parametrize("cache_too", [False, True])
+def test_the_check_of_a_folder_without_rights_to_write_is_kept_in_the_users_cache(model, monkeypatch, tmp_path, capsys, cache_too):
+    def denied(path, text):
+        if cache_too or model.parent in path.parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return write(path, text)
 
-    monkeypatch.setattr(models, "write_json", denied)
+    write = models.write_text
+    monkeypatch.setattr(models, "write_text", denied)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for _ in range(2):
+        models.CHECKED.clear()  # as another process on this machine
         assert models.open_model(model)["name"] == "m"
     said = capsys.readouterr().out
-    assert said.count("hashing 2 files") == 1 and "the check cannot be kept (Permission denied)" in said
+    assert said.count("hashing 2 files") == (2 if cache_too else 1)
+    assert f"cannot be kept in {model.parent} (Permission denied)" in said
+
+
+def test_a_model_is_opened_by_the_name_of_the_folder_that_one_stands_in(model, monkeypatch):
+    monkeypatch.chdir(model)
+    assert models.open_model(Path("."))["name"] == "m"
+    with folders.new_folder(Path("n")) as folder:
+        (folder / "x").touch()
+    assert (model / "n/x").exists()
 
 
 def test_a_file_that_the_manifest_does_not_list_is_refused(model):
@@ -382,6 +399,7 @@ def test_without_locks_each_fills_its_own_folder_and_the_first_wins(model):
 @pytest.mark.parametrize("mask", [0o022, 0o002, 0o077])
 def test_files_have_the_rights_that_umask_gives(tmp_path, mask):
     """safetensors writes files that their owner alone may read."""
+    tmp_path.chmod(0o2775)
     before = os.umask(mask)
     try:
         with folders.new_folder(tmp_path / "m") as folder:
@@ -391,6 +409,7 @@ def test_files_have_the_rights_that_umask_gives(tmp_path, mask):
     finally:
         os.umask(before)
     modes = {path.name: path.stat().st_mode & 0o777 for path in [tmp_path / "m", *(tmp_path / "m").rglob("*")]}
+    assert all(path.stat().st_mode & stat.S_ISGID for path in (tmp_path / "m", tmp_path / "m/sub"))  # the group stays
     assert modes == {"m": 0o777 & ~mask, "sub": 0o777 & ~mask, "weights": 0o666 & ~mask, "program": 0o777 & ~mask}
 
 

@@ -211,7 +211,7 @@ def test_whole_characters_beyond_the_first_plane_are_read(tmp_path):
 
 @pytest.mark.parametrize("write", [records.write_json, lambda path, value: records.write_jsonl(path, [{"x": value}]), records.write_text])
 def test_half_a_character_is_not_written(tmp_path, write):
-    with pytest.raises(UserError, match=r"f cannot be written: '\\ud800' in its text is no character"):
+    with pytest.raises(UserError, match=r"f cannot be written: '\\ud800' in its text is not a valid character"):
         write(tmp_path / "f", "a\ud800b")
     assert everything_in(tmp_path) == {}
 
@@ -306,6 +306,19 @@ def writer(repository, path, seconds):
     process = subprocess.Popen(words, env={"PYTHONPATH": str(repository / "scripts")}, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "writing\n"
     return process
+
+
+def test_writers_of_one_file_do_not_remove_each_others(repository, tmp_path):
+    """Each writes the file many times at once; the file is whole at every moment, and none fails."""
+    program = "import sys; from synth_empathy.records import write_text\nfor n in range(150): write_text(sys.argv[1], sys.argv[2] * 2000)"
+    words = [sys.executable, "-c", program, str(tmp_path / "f")]
+    writers = [subprocess.Popen([*words, sign], env={"PYTHONPATH": str(repository / "scripts")}) for sign in "abc"]
+    while any(process.poll() is None for process in writers):
+        if (tmp_path / "f").exists():
+            text = (tmp_path / "f").read_text()
+            assert text == text[0] * 2000
+    assert [process.returncode for process in writers] == [0, 0, 0]
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
 def test_what_a_killed_writer_leaves_is_removed_and_a_living_ones_is_not(repository, tmp_path):

@@ -162,3 +162,16 @@ def test_anything_at_all_is_a_value_or_a_sentence(folder, content):
         assert error.problem.startswith(f"{folder / 'file.yaml'}, line ") and error.hint
     else:
         assert value == yaml.safe_load(content.decode("utf-8"))
+
+
+@pytest.mark.parametrize(("text", "number"), [("010", 8), ("1:30:00", 5400), ("0x1f", 31), ("0b11", 3)])
+def test_a_number_that_yaml_reads_otherwise_than_people_do_is_refused(tmp_path, text, number):
+    (tmp_path / "f.yaml").write_text(f"a: {text}\n")
+    with pytest.raises(UserError, match=f"line 1: '{text}' is read as the number {number}; write the number"):
+        yaml_files.load(tmp_path / "f.yaml")
+
+
+@pytest.mark.parametrize(("text", "number"), [("10", 10), ("-3", -3), ("0", 0), ("1_000", 1000), ("1.5", 1.5)])
+def test_plain_numbers_are_taken(tmp_path, text, number):
+    (tmp_path / "f.yaml").write_text(f"a: {text}\n")
+    assert yaml_files.load(tmp_path / "f.yaml") == {"a": number}

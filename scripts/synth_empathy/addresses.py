@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
+from .escaping import terminal_text
+
 #: What stands for a secret.
 HIDDEN = "***"
 #: An address by its parts. A query and a fragment may hold a token, and so may the user before the host.
@@ -34,11 +36,11 @@ def masked(address: str) -> str:
     """
     found = parts_of(address)
     if found is None:
-        return printable(address)
+        return terminal_text(address)
     scheme, user, place, query, fragment = found
     before = "" if user is None else f"{user if user == PUBLIC else HIDDEN}@"
     behind = f"?{HIDDEN}" * (query is not None) + f"#{HIDDEN}" * (fragment is not None)
-    return printable(f"{scheme}{before}{place}{behind}")
+    return terminal_text(f"{scheme}{before}{place}{behind}")
 
 
 def masked_in(text: str, address: str) -> str:
@@ -47,7 +49,7 @@ def masked_in(text: str, address: str) -> str:
     for secret in sorted(secrets_of(address), key=len, reverse=True):
         whole = re.escape(secret) if len(secret) >= SHORT_SECRET else rf"(?<!\w){re.escape(secret)}(?!\w)"
         text = re.sub(whole, HIDDEN, text)
-    return printable(text)
+    return terminal_text(text)
 
 
 def masked_words(text: str) -> str:
@@ -104,8 +106,3 @@ def without_secrets(settings: dict[str, Any]) -> dict[str, Any]:
     for entry, key in entries:
         entry[key] = masked(entry[key])
     return kept
-
-
-def printable(text: str) -> str:
-    """A text in which control characters are written as escapes."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

@@ -16,7 +16,6 @@ themselves vary by is not resampled.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,8 @@ import numpy as np
 from . import metrics
 from .errors import UserError
 from .metrics import overlap
-from .records import COUNT, METRIC, Record, fault_of, read_json
+from .provenance import sha256_file
+from .records import COUNT, SAMPLE_SCORE, Record, fault_of, read_json
 
 #: Scores of draws: how often each sample was drawn, (draws, samples) -> for each metric its value times 100, (draws,).
 Scorer = Callable[[np.ndarray], dict[str, np.ndarray]]
@@ -72,7 +72,7 @@ def read_bertscore(path: Path, responses: Path, ids: list[str | int], protocol: 
     rows = scores.get("by_sample") if isinstance(scores, dict) else None
     if not rows or not isinstance(rows, dict):
         raise UserError(f"{path} does not hold BERTScore sample by sample", MAKE_BERTSCORE)
-    digest = hashlib.sha256(responses.read_bytes()).hexdigest()
+    digest = sha256_file(responses)
     found = (scores.get("responses_sha256"), scores.get("protocol"), rows.get("ids"))
     if found != (digest, protocol, ids):
         raise UserError(f"{path} is not the BERTScore of {responses} by the {protocol} protocol", "make it again from these responses")
@@ -104,7 +104,7 @@ def values_of(rows: Record, part: str, path: Path) -> np.ndarray:
     """
     values = rows.get(part)
     one_each = isinstance(values, list) and len(values) == len(rows["ids"])
-    if not one_each or any(fault_of(value, METRIC) for value in values):
+    if not one_each or any(fault_of(value, SAMPLE_SCORE) for value in values):
         raise UserError(f"{path} does not hold a number for every sample (by_sample: {part})", MAKE_BERTSCORE)
     return np.array(values)
 

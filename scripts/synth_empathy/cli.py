@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from .errors import SPACE, UserError, from_os_error, full_disk
 from .escaping import terminal_text
@@ -26,9 +26,17 @@ OFFLINE = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors show what was typed without a terminal's commands in it."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with a sentence and exit status 2."""
+        super().error(terminal_text(message))
+
+
 def parser(description: str) -> argparse.ArgumentParser:
     """An argument parser that shows each flag's default and takes no abbreviated flags."""
-    return argparse.ArgumentParser(
+    return Parser(
         description=description,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,

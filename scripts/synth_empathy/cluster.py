@@ -93,7 +93,7 @@ def check(needs: Iterable[Need], no_account: bool, status_command: str | None, i
     nodes = read_nodes(ask("sinfo", "--noheader", "--Node", "--format=%N|%R|%c|%m|%G|%l"))
     if not nodes:
         hint = "try `sinfo` yourself; if it names none either, ask the cluster's support"
-        raise UserError("this cluster has no nodes, by sinfo", hint)
+        raise UserError("sinfo lists no nodes", hint)
     settings = ask("scontrol", "show", "config")
     check_states(settings, status_command, interval)
     distinct = sorted(set(needs), key=str)

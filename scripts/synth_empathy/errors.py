@@ -36,9 +36,16 @@ BY_ERRNO = {
     errno.ENOENT: ("it does not exist", "check the path, or run the step that makes the file (docs/files.md says which)"),
     errno.ENAMETOOLONG: ("the path is too long for this file system", "give a shorter path"),
     errno.ELOOP: ("its symbolic links lead in a circle", "correct the links, or give another path"),
-    errno.EIO: ("the disk reports an error", "look after the disk (the system's log names it), and copy the file again"),
+    errno.EIO: ("the disk reports an error", "check the disk (the system's log names it), and copy the file again"),
     errno.ESTALE: ("the file was replaced on the file server meanwhile", "run the same command again"),
     errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n), and run the same command again"),
+    errno.EFBIG: ("the file is larger than this file system takes", "put it on another disk"),
+    errno.EBUSY: ("it is in use", "end what uses it, and run the same command again"),
+    errno.ENOTEMPTY: ("the folder is not empty", "remove what is in it, or give another path"),
+    errno.EXDEV: ("it would have to move to another disk", "keep the folder and its parent on one disk"),
+    errno.ETIMEDOUT: ("there was no answer in time", "check the network or the file server, and run the same command again"),
+    errno.ENOTCONN: ("the file server is not connected", "mount it again, and run the same command again"),
+    errno.EPIPE: ("whoever read the output has ended", "write it to a file, or let the reader read to its end"),
     errno.ENOMEM: ("the memory is used up", "give the step more memory (mem_mb), or end other programs"),
 }
 
@@ -53,7 +60,8 @@ def from_os_error(error: OSError, path: object = None) -> UserError | None:
     if number not in BY_ERRNO:
         return None
     what, hint = BY_ERRNO[number]
-    place = error.filename if error.filename is not None else path
+    named = error.filename2 if error.filename2 is not None else error.filename  # of a rename, where to
+    place = named if named is not None else path
     return UserError(f"{place}: {what}" if place is not None else what, hint)
 
 

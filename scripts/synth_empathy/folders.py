@@ -7,10 +7,12 @@ content there takes it and drops its own.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,19 +34,15 @@ def new_folder(output: Path, resume: bool = False) -> Iterator[Path]:
         resume: keep what an interruption leaves, and begin with what an earlier one left. For downloads that go on where
             they were. Only one process at a time may ask for it (``one_at_a_time``).
     """
+    output = output.absolute()
     output.parent.mkdir(parents=True, exist_ok=True)
     private = output.with_name(f".{output.name}.{secrets.token_hex(4)}.partial")
     before = inode_of(output)
-    left = left_over(output)
-    if resume and left:
-        mark_of(left[-1]).unlink(missing_ok=True)
-        os.rename(left.pop(), private)
-    private.mkdir(exist_ok=True)
     ended_well = False
     try:
         with marked_alive(private):
-            for folder in left:
-                remove_if_dead(folder)
+            take_left_over(output, private if resume else None)
+            private.mkdir(exist_ok=True)
             yield private
             give_rights(private)
             publish(private, output, before)
@@ -52,6 +50,17 @@ def new_folder(output: Path, resume: bool = False) -> Iterator[Path]:
     finally:
         if ended_well or not resume:
             remove(private)
+
+
+def take_left_over(output: Path, private: Path | None) -> None:
+    """Remove what dead processes left of ``output``; the newest becomes ``private``, where that is given, to go on from."""
+    for folder in reversed(left_over(output)):
+        with open(mark_of(folder), "a") as file:
+            if not lock(file):
+                continue  # its maker lives, or the file system has no locks
+            if private is not None and not private.exists():
+                os.rename(folder, private)
+            remove(folder)
 
 
 def left_over(output: Path) -> list[Path]:
@@ -74,13 +83,6 @@ def marked_alive(private: Path) -> Iterator[None]:
         yield
 
 
-def remove_if_dead(private: Path) -> None:
-    """Remove a private folder whose maker does not live."""
-    with open(mark_of(private), "a") as file:
-        if lock(file):
-            remove(private)
-
-
 def remove(private: Path) -> None:
     """Remove a private folder and its mark."""
     shutil.rmtree(private, ignore_errors=True)
@@ -88,23 +90,35 @@ def remove(private: Path) -> None:
 
 
 @contextmanager
-def one_at_a_time(output: Path) -> Iterator[bool]:
+def one_at_a_time(output: Path, doing: str | None = None) -> Iterator[bool]:
     """Wait until no other process makes ``output``, a folder or a file. One that ends, however it ends, lets the next begin.
+
+    Args:
+        doing: what is said while waiting; that another process makes ``output`` when not given.
 
     Yields:
         Whether this file system has locks. Without them processes work side by side, in their private folders.
     """
+    output = output.absolute()
     output.parent.mkdir(parents=True, exist_ok=True)
     place = output.with_name(f".{output.name}.lock")
     number = os.open(place, os.O_RDONLY | os.O_CREAT, 0o666)  # read-only: another user may own the file
     try:
-        if lock(number):
-            yield True
-            return
-        print(f"another process may be making {output}; waiting for it")
-        yield lock(number, wait=True)
+        yield wait_for(number, doing or f"another process makes {output}")
     finally:
         os.close(number)
+
+
+def wait_for(number: int, said: str) -> bool:
+    """Lock an open file, saying so where another process has it; False where the file system has no locks."""
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"{said}; waiting for it")
+        return lock(number, wait=True)
+    except OSError:
+        return False
+    return True
 
 
 def inode_of(folder: Path) -> int | None:
@@ -160,5 +174,6 @@ def give_rights(folder: Path) -> None:
     for path in [folder, *folder.rglob("*")]:
         if path.is_symlink():
             continue
-        usual = 0o777 if path.is_dir() or path.stat().st_mode & 0o100 else 0o666
-        path.chmod(usual & ~mask)
+        mode = path.stat().st_mode
+        usual = 0o777 if path.is_dir() or mode & 0o100 else 0o666
+        path.chmod(usual & ~mask | mode & stat.S_ISGID)  # a shared folder gives its group to what is made in it

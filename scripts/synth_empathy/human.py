@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .errors import UserError
 from .escaping import csv_text
-from .records import JUDGEMENT, REMAKE, Record, read_json, read_jsonl
+from .records import JUDGEMENT, Record, read_jsonl
 from .settings import nearest
 from .tables import UNKNOWN
 
@@ -51,14 +51,6 @@ class Result:
         """Percentages of win, tie and loss, which sum to 100."""
         counts = self.counts[criterion]
         return {verdict: 100 * counts[verdict] / counts.total() for verdict in VERDICTS}
-
-
-def read_test_ids(path: Path) -> set[str]:
-    """The ids of a run's test samples, from its list (``list_test_ids.py``)."""
-    ids = read_json(path)
-    if not isinstance(ids, list) or not ids or not all(isinstance(name, str) for name in ids):
-        raise UserError(f"{path} is no list of test samples' ids", f"give a run's ed/test_ids.json; {REMAKE}")
-    return set(ids)
 
 
 def read_judgements(path: Path, baselines: list[str], test_ids: Collection[str] | None = None) -> list[Record]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
+import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -18,8 +20,8 @@ from typing import Any
 from . import addresses, folders
 from .errors import UserError
 from .folders import MANIFEST
-from .provenance import describe_files, hashed, sha256_file, versions
-from .records import Record, is_a, read_json, seal_of, write_json
+from .provenance import describe_files, hashed, sha256_file, sha256_json, versions
+from .records import Record, is_a, read_json, seal_of, write_json, write_text
 
 DTYPES = ("float32", "bfloat16")
 
@@ -45,6 +47,8 @@ def make(output: Path, source: Record, fill: Callable[[Path], None], resume: boo
         with folders.new_folder(output, resume and alone) as folder:
             fill(folder)
             write_manifest(folder, {"kind": "fetched", **source, "versions": versions("transformers", "torch")})
+        manifest = read_manifest(output / MANIFEST)  # whose hashes were taken a moment ago
+        remember(output.resolve(), {"manifest": manifest, "files": {name: state_of(output / name) for name in manifest["files"]}})
 
 
 def is_there(output: Path, source: Record) -> bool:
@@ -68,7 +72,8 @@ def restore_manifest(output: Path, source: Record) -> None:
     """Put back the manifest of a model of this source, from what a check of it left (``check_files``)."""
     if not output.is_dir() or (output / MANIFEST).exists():
         return
-    for path in output.parent.glob(f".{output.name}.checked-*.json"):
+    place = output.resolve()
+    for path in place.parent.glob(f".{place.name}.checked-*.json"):
         manifest = kept_check(path).get("manifest", {})
         if all(manifest.get(key) == value for key, value in source.items()):
             write_json(output / MANIFEST, manifest)
@@ -138,31 +143,40 @@ def check_files(folder: Path, manifest: Record, again: str) -> None:
     Raises:
         UserError: a file's SHA-256 is not the manifest's.
     """
-    kept = folder.with_name(f".{folder.name}.checked-{socket.gethostname()}.json")
     stands = {"manifest": manifest, "files": {name: state_of(folder / name) for name in manifest["files"]}}
-    if CHECKED.get(folder.resolve()) != stands and changed_since(kept, stands):
-        with one_hashes(kept):
-            changed = changed_since(kept, stands)
+    folder = folder.resolve()
+    if CHECKED.get(folder) != stands and changed_since(folder, stands):
+        with one_hashes(folder):
+            changed = changed_since(folder, stands)
             hash_files(folder, manifest, changed, again)
             if changed:
-                remember(kept, stands)
-    CHECKED[folder.resolve()] = stands
+                remember(folder, stands)
+    CHECKED[folder] = stands
 
 
-def changed_since(kept: Path, stands: Record) -> list[str]:
+def places_of_check(folder: Path) -> list[Path]:
+    """Where this machine's check of a model may be kept: beside the model, or in the user's cache where that is read-only."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "synth-empathy")
+    end = f"checked-{socket.gethostname()}.json"
+    return [folder.with_name(f".{folder.name}.{end}"), cache / f"{sha256_json(str(folder))[:16]}.{end}"]
+
+
+def changed_since(folder: Path, stands: Record) -> list[str]:
     """The files that the last check of this machine did not find as they stand now."""
-    known = kept_check(kept)
-    stood = known.get("files") if known.get("manifest") == stands["manifest"] else None
-    stood = stood if isinstance(stood, dict) else {}
+    stood: Record = {}
+    for known in map(kept_check, places_of_check(folder)):
+        if known.get("manifest") == stands["manifest"] and isinstance(known.get("files"), dict):
+            stood |= known["files"]
     return [name for name, state in stands["files"].items() if stood.get(name) != state]
 
 
 @contextmanager
-def one_hashes(kept: Path) -> Iterator[None]:
+def one_hashes(folder: Path) -> Iterator[None]:
     """Let one process of this machine hash at a time; where nothing may be written beside the model, each hashes."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(folders.one_at_a_time(kept))
+            place = places_of_check(folder)[0]
+            stack.enter_context(folders.one_at_a_time(place, f"another process checks the files of {folder}"))
         except OSError:
             pass
         yield
@@ -201,12 +215,17 @@ def kept_check(path: Path) -> Record:
     return found if isinstance(found, dict) and isinstance(found.get("manifest"), dict) else {}
 
 
-def remember(path: Path, check: Record) -> None:
-    """Keep a check beside its model; a folder that may not be written to costs a check each time."""
-    try:
-        write_json(path, check)
-    except OSError as error:
-        print(f"the check cannot be kept ({error.strerror}), and is made again by the next step")
+def remember(folder: Path, stands: Record) -> None:
+    """Keep a check, without a seal: several processes may write it at a time, and each compares its content.
+
+    Where neither place can be written to, each step checks the model again.
+    """
+    for place in places_of_check(folder):
+        try:
+            write_text(place, json.dumps(stands))
+            return
+        except OSError as error:
+            print(f"the check of {folder} cannot be kept in {place.parent} ({error.strerror})")
 
 
 def fingerprint(folder: Path) -> str:

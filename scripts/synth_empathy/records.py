@@ -6,6 +6,7 @@ reads the file checks it. A file without a seal, such as one that a user brings,
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import json
@@ -47,6 +48,8 @@ COUNT = Number(int, 0, 2**63 - 1)
 COSINE = Number(float, -100.001, 100.001)
 #: A metric's value. Nothing that is computed from such numbers overflows.
 METRIC = Number(float, -1e15, 1e15)
+#: One sample's BERTScore x 100. Rescaled by a baseline it may leave 0 to 100, and not by far.
+SAMPLE_SCORE = Number(float, -1000, 1000)
 
 #: One ED or synthetic sample: a dialogue up to a listener turn, and that turn.
 SAMPLE: Fields = {"id": str, "history": list[str], "response": str}
@@ -88,21 +91,42 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     remove_dead(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with open(partial, "ab") as mine:
-            lock(mine)
+        with locked(partial):
             yield partial
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+            with open(partial, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+    except OSError as error:
+        name_the_file(error, partial, path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(partial: Path) -> Iterator[None]:
+    """Create a file and hold its lock, whoever may take it for a dead process's in between and remove it."""
+    while True:
+        with open(partial, "ab") as mine:
+            lock(mine)
+            if not (partial.exists() and os.path.samestat(os.fstat(mine.fileno()), partial.stat())):
+                continue
+            yield
+            return
+
+
+def name_the_file(error: OSError, partial: Path, path: Path) -> None:
+    """Let an error tell the file's own name: a full disk tells none, and the private one tells a user nothing."""
+    nameless = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if nameless or error.filename == str(partial):
+        error.filename, error.filename2 = str(path), None
 
 
 def remove_dead(path: Path) -> None:
     """Remove what killed processes left beside ``path`` of it. A living writer holds a lock on its own file."""
     for partial in partials(path):
         try:
-            with open(partial, "ab") as file:
+            with open(partial, "rb+") as file:
                 if lock(file):
                     partial.unlink(missing_ok=True)
         except OSError:
@@ -189,7 +213,7 @@ def encodable(path: str | Path) -> Iterator[None]:
         yield
     except UnicodeEncodeError as error:
         part = ascii(error.object[error.start : error.end])
-        raise UserError(f"{path} cannot be written: {part} in its text is no character", "remove it from the settings or flags") from None
+        raise UserError(f"{path} cannot be written: {part} in its text is not a valid character", "remove it from the settings or flags") from None
 
 
 # Reading
@@ -278,6 +302,18 @@ def read_jsonl(path: str | Path, fields: Fields, unique: str | None = "id") -> l
                 raise UserError(f"{path}, line {number}: {unique} {record[unique]!r} stands on line {first} already", REMAKE)
         records.append(record)
     return records
+
+
+def read_test_ids(path: str | Path) -> list[str]:
+    """The ids of a run's test samples in their order, from its list (``list_test_ids.py``).
+
+    Raises:
+        UserError: it is no list of names, or names one twice.
+    """
+    ids = read_json(path)
+    if not ids or not is_a(ids, list[str]) or len(set(ids)) < len(ids):
+        raise UserError(f"{path} is no list of test samples' ids, each once", f"give a run's ed/test_ids.json; {REMAKE}")
+    return ids
 
 
 MAKE_AGAIN = "delete it and run the step that makes it again"

@@ -266,5 +266,5 @@ def amount_in(line: bytes, name: str, where: str) -> float:
         raise UserError(f"{where}: not UTF-8 ({error.reason})", REMAKE) from None
     amount = check_record(text, {name: float}, where)[name]
     if not 0 <= amount <= yaml_files.LARGEST:
-        raise UserError(f"{where}: the field {name!r} is {yaml_files.shown(amount)}, which counts nothing", REMAKE)
+        raise UserError(f"{where}: the field {name!r} is {yaml_files.shown(amount)}, which is not a count", REMAKE)
     return amount

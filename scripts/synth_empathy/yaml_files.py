@@ -28,6 +28,9 @@ LARGEST = 2**63 - 1
 #: Control characters other than tab and line ends, and halves of surrogate pairs: no text file holds them.
 NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 
+#: A whole number as everybody reads it: YAML 1.1 takes 010 for 8, 1:30 for 90 and 0b11 for 3.
+PLAIN_INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
+
 TAG = "tag:yaml.org,2002:"
 TEXT, MERGE, DATE = f"{TAG}str", f"{TAG}merge", f"{TAG}timestamp"
 #: Kinds of values whose text PyYAML may fail to read, in words.
@@ -105,6 +108,9 @@ class StrictLoader(yaml.SafeLoader):
         fault = fault_of(value)
         if fault:
             raise Refused(fault, node.start_mark)
+        if node.tag == f"{TAG}int" and not PLAIN_INT.fullmatch(node.value):
+            problem = f"{shown(node.value)} is read as the number {value}; write the number, or put it in quotes if a text is meant"
+            raise Refused(problem, node.start_mark)
         return value
 
 

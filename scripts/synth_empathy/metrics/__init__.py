@@ -11,13 +11,13 @@ others compare. Every score is times 100.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
 from ..errors import UserError
+from ..provenance import sha256_file
 from ..records import Record, read_jsonl
 from . import bertscore, overlap
 
@@ -129,7 +129,7 @@ def texts_of(responses: list[Record]) -> tuple[list[str], list[str]]:
 
 def document(path: Path, protocol: str, responses: list[Record], scores: Record, signatures: dict[str, str]) -> Record:
     """Scores with what they were computed from and with."""
-    head = {"protocol": protocol, "samples": len(responses), "responses_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    head = {"protocol": protocol, "samples": len(responses), "responses_sha256": sha256_file(path)}
     return head | scores | {"empty_predictions": empty_predictions(responses), "signatures": signatures}
 
 

@@ -35,9 +35,7 @@ def evaluate(folder: Path, how: dict) -> None:
 
 def check_test_set(folder: Path, how: dict) -> None:
     """Responses that are taken are those to the test samples, in their order."""
-    path, ids = folder / "responses.jsonl", human.read_test_ids(folder / "test_ids.json")
-    listed = records.read_json(folder / "test_ids.json")
-    same("ids", set(listed), ids)
+    path, listed = folder / "responses.jsonl", records.read_test_ids(folder / "test_ids.json")
     metrics.check_test_set(path, listed, how["subset"])
     given = [row["id"] for row in rows_of(path)]
     same("ids of responses", [name for name in listed if name in given] if how["subset"] else listed, given)
@@ -271,7 +269,7 @@ def read_judgements(folder: Path, how: dict) -> None:
     """Every judgement is a win, a tie or a loss of one criterion, and all together are as many as the file has."""
     path = folder / "judgements.jsonl"
     found = human.read_judgements(
-        path, BASELINES, human.read_test_ids(folder / "test_ids.json") if how["checked"] else None
+        path, BASELINES, set(records.read_test_ids(folder / "test_ids.json")) if how["checked"] else None
     )
     same("judgements", len(rows_of(path)), len(found))
     for result in human.results(found, BASELINES, "judgements"):
