@@ -7,7 +7,7 @@ from pathlib import Path
 from synth_empathy import cli, devices, metrics
 from synth_empathy.errors import UserError
 from synth_empathy.metrics import bertscore
-from synth_empathy.records import read_json, write_json
+from synth_empathy.records import write_json
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     args = flags.parse_args()
 
     if args.test_ids:
-        metrics.check_test_set(args.responses, read_json(args.test_ids), args.subset)
+        metrics.check_test_set(args.responses, metrics.read_test_ids(args.test_ids), args.subset)
     devices.check_gpus(args.gpus)
     model = bertscore_model(args)
     score = metrics.evaluate_bertscore if args.bertscore_only else metrics.evaluate

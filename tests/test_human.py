@@ -99,6 +99,9 @@ def test_test_ids_are_a_list_of_names(tmp_path):
         path.write_text(json.dumps(content))
         with pytest.raises(UserError, match="is no list of test samples' ids"):
             human.read_test_ids(path)
+    path.write_text(json.dumps(["e0", "e1", "e1"]))
+    with pytest.raises(UserError, match="has the test sample 'e1' 2 times"):
+        human.read_test_ids(path)
     with pytest.raises(UserError, match="does not exist"):
         human.read_test_ids(tmp_path / "gone.json")
 

@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import metrics
 from .errors import UserError
 from .escaping import csv_text
-from .records import JUDGEMENT, REMAKE, Record, read_json, read_jsonl
+from .records import JUDGEMENT, Record, read_jsonl
 from .settings import nearest
 from .tables import UNKNOWN
 
@@ -54,11 +55,8 @@ class Result:
 
 
 def read_test_ids(path: Path) -> set[str]:
-    """The ids of a run's test samples, from its list (``list_test_ids.py``)."""
-    ids = read_json(path)
-    if not isinstance(ids, list) or not ids or not all(isinstance(name, str) for name in ids):
-        raise UserError(f"{path} is no list of test samples' ids", f"give a run's ed/test_ids.json; {REMAKE}")
-    return set(ids)
+    """The ids of a run's test samples, as ``metrics.read_test_ids``."""
+    return set(metrics.read_test_ids(path))
 
 
 def read_judgements(path: Path, baselines: list[str], test_ids: Collection[str] | None = None) -> list[Record]:

@@ -12,13 +12,14 @@ others compare. Every score is times 100.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
 from ..errors import UserError
-from ..records import Record, read_jsonl
+from ..records import REMAKE, Record, is_a, read_json, read_jsonl
 from . import bertscore, overlap
 
 #: A protocol: predictions and references, row by row -> scores of shared words, and signatures.
@@ -94,6 +95,21 @@ def evaluate_bertscore(path: Path, protocol: str, model: bertscore.Model) -> Rec
     scores = bertscore.entry(model, *bertscore.means(rows)) | {"by_sample": {"ids": names(responses), "p": precision, "r": recall, "f1": f1}}
     signatures = {"tokens": token_signature(protocol)} if protocol == "paper" else {}
     return document(path, protocol, responses, scores, signatures | {"bertscore": bertscore_signature(model, protocol)})
+
+
+def read_test_ids(path: Path) -> list[str]:
+    """The ids of a run's test samples in their order, from its list (``list_test_ids.py``).
+
+    Raises:
+        UserError: it is no such list, or has an id twice.
+    """
+    ids, hint = read_json(path), f"give a run's ed/test_ids.json; {REMAKE}"
+    if not ids or not is_a(ids, list[str]):
+        raise UserError(f"{path} is no list of test samples' ids", hint)
+    [(name, number)] = Counter(ids).most_common(1)
+    if number > 1:
+        raise UserError(f"{path} has the test sample {name!r} {number} times", hint)
+    return ids
 
 
 def check_test_set(path: Path, ids: list[str], subset: bool) -> None:
