@@ -35,9 +35,8 @@ def evaluate(folder: Path, how: dict) -> None:
 
 def check_test_set(folder: Path, how: dict) -> None:
     """Responses that are taken are those to the test samples, in their order."""
-    path, ids = folder / "responses.jsonl", human.read_test_ids(folder / "test_ids.json")
-    listed = records.read_json(folder / "test_ids.json")
-    same("ids", set(listed), ids)
+    path, listed = folder / "responses.jsonl", metrics.read_test_ids(folder / "test_ids.json")
+    same("ids, each once", records.read_json(folder / "test_ids.json"), list(dict.fromkeys(listed)))
     metrics.check_test_set(path, listed, how["subset"])
     given = [row["id"] for row in rows_of(path)]
     same("ids of responses", [name for name in listed if name in given] if how["subset"] else listed, given)
@@ -163,9 +162,9 @@ def read_paper_table(folder: Path, how: dict) -> None:
 
 
 def lines_in(path: Path) -> int:
-    """Lines of a CSV below its header."""
+    """Lines of a CSV below its header, wherever empty ones stand."""
     with open(path, encoding="utf-8", newline="") as file:
-        return len(list(csv.DictReader(file)))
+        return sum(map(bool, csv.reader(file))) - 1
 
 
 def read_figure5(folder: Path, how: dict) -> None:
