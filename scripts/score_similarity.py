@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from synth_empathy import cli, embedding, selection
-from synth_empathy.records import RESPONSE, read_jsonl, write_jsonl
+from synth_empathy.errors import UserError
+from synth_empathy.records import REMAKE, RESPONSE, read_jsonl, write_jsonl
 
 
 def main() -> None:
@@ -19,6 +20,8 @@ def main() -> None:
     args = flags.parse_args()
 
     responses = read_jsonl(args.responses, RESPONSE)
+    if not responses:
+        raise UserError(f"{args.responses} holds no response, so that there is nothing to score", REMAKE)
     texts = embedding.read_texts(args.texts)
     matrix = embedding.load_embeddings(args.embeddings, rows=len(texts))
     row_of = embedding.row_of(texts)

@@ -365,6 +365,10 @@ def test_any_answer_is_read_or_told(text):
 
 def test_squeue_with_fewer_columns_is_told_since_nobody_knows_whose_the_jobs_are():
     cluster.check_leftovers("CLUSTER: alpha\n\n7|name|/elsewhere|rule_a|b\n", Path.cwd(), {"rule_a"})
+    cluster.check_leftovers("7|name|a\0b|rule_a\n", Path.cwd(), {"rule_a"})
+    for line in (f"7|a|b|{Path.cwd()}|rule_a", f"7|a|{Path.cwd()}|rule_a|b"):
+        with pytest.raises(UserError, match="still in Slurm's queue: 7"):
+            cluster.check_leftovers(line, Path.cwd(), {"rule_a", "rule_a|b"})
     with pytest.raises(UserError, match="Slurm's squeue answers in an unknown form: '7.name.rule_a'"):
         cluster.check_leftovers("7|name|rule_a\n", Path.cwd(), {"rule_a"})
 

@@ -145,6 +145,9 @@ def test_embeddings_that_are_no_numbers_give_no_similarity(step, made):
     done = step("score_similarity.py", *flags, "--output", made / "out.jsonl")
     assert done.returncode == 1 and "1 of 12 similarities are no numbers; the first is that of pair 4" in done.stderr
     assert not (made / "out.jsonl").exists()
+    given(made, "responses.jsonl", [])
+    done = step("score_similarity.py", *flags, "--output", made / "out.jsonl")
+    assert done.returncode == 1 and "responses.jsonl holds no response" in done.stderr and "Traceback" not in done.stderr
 
 
 # Weights

@@ -286,14 +286,36 @@ def check_leftovers(queue: str, folder: Path, comments: set[str]) -> None:
     """
     rules = {comment.partition("_wildcards_")[0] for comment in comments}
     left = []
-    for number, name, where, comment in table("squeue", queue, 4):
-        same = comment in comments or ("_" in number and comment.partition("_wildcards_")[0] in rules)
-        if same and os.path.realpath(where) == os.path.realpath(folder):
+    for cells in table("squeue", queue, 4):
+        number, *rest = "|".join(cells).split("|")
+        name = name_of_same(number, rest, folder, comments, rules)
+        if name is not None:
             left.append((number, name))
     if left:
         problem = f"jobs of another run in this folder, which make the same files, are still in Slurm's queue: {', '.join(number for number, _ in left)}"
         cancel = "; ".join(f"scancel --name={name}" for name in sorted({name for _, name in left}))
         raise UserError(problem, f"let them end, or cancel that run's jobs: {cancel}; then the same command again")
+
+
+def name_of_same(number: str, rest: list[str], folder: Path, comments: set[str], rules: set[str]) -> str | None:
+    """The name of a job of this folder that makes the same files; None for any other job.
+
+    Args:
+        rest: what follows the job's id, parted at each ``|``. Name, folder and comment may hold some: where a line can be
+            read as such a job's in any way, it is.
+    """
+    for second in range(2, len(rest)):
+        comment = "|".join(rest[second:])
+        if comment in comments or ("_" in number and comment.partition("_wildcards_")[0] in rules):
+            for first in range(1, second):
+                if leads_to("|".join(rest[first:second]), folder):
+                    return "|".join(rest[:first])
+    return None
+
+
+def leads_to(where: str, folder: Path) -> bool:
+    """Whether a path, as Slurm prints it, is a folder's."""
+    return "\0" not in where and os.path.realpath(where) == os.path.realpath(folder)
 
 
 def check_partitions(path: Path, limits: Callable[..., Any]) -> None:
