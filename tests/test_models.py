@@ -277,6 +277,14 @@ def test_a_download_goes_on_where_an_interruption_left_it(model):
     assert contents(model) == {"half": b"half", "rest": b"rest"}
 
 
+def test_a_download_does_not_go_on_from_what_was_moved_aside(model):
+    (model.parent / ".m.4567abcd.old").mkdir()
+    (model.parent / ".m.4567abcd.old/stale").touch()
+    with folders.new_folder(model, resume=True) as partial:
+        assert contents(partial) == {}
+    assert [path.name for path in model.parent.iterdir()] == ["m"]
+
+
 def test_another_models_partial_folder_is_left(tmp_path):
     """Two models are fetched at a time, and one's name may open the other's."""
     with folders.new_folder(tmp_path / "qwen1.5") as longer:

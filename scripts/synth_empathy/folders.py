@@ -58,7 +58,8 @@ def take_left_over(output: Path, private: Path | None) -> None:
         with open(mark_of(folder), "a") as file:
             if not lock(file):
                 continue  # its maker lives, or the file system has no locks
-            if private is not None and not private.exists():
+            unfinished = folder.name.endswith(".partial")
+            if private is not None and unfinished and not private.exists():
                 os.rename(folder, private)
             remove(folder)
 
