@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def standing(output: Path, address: str, commit: str) -> str | None:
-    """The commit of a repository that another process has fetched meanwhile; None where there is none of this address and commit."""
+    """The commit of the same repository where another process has fetched it meanwhile; None where none has."""
     if not (output / folders.MANIFEST).is_file():
         return None
     manifest = read_json(output / folders.MANIFEST)

@@ -82,12 +82,13 @@ def pack(run: str, files: dict[str, Path], folder: Path) -> Record:
             shutil.copyfile(path, partial)
         hashes[name] = sha256_file(folder / name)
     index = {"format": 1, "run": run, "files": hashes}
-    write_text(folder / INDEX, json.dumps(index, indent=1) + "\n")  # without a seal: the folder holds what it names, alone
+    # Without a seal: the folder holds the index, what it names, and nothing else.
+    write_text(folder / INDEX, json.dumps(index, indent=1) + "\n")
     return index
 
 
 def clear(folder: Path, wanted: set[str]) -> None:
-    """Remove what earlier packings left in an archive's folder: its index, partial files, files that are not wanted now.
+    """Remove what earlier packings left in an archive's folder: its index, partial files, files not wanted now.
 
     Snakemake deletes the index before it packs again; so files of an archive's kinds count as an earlier packing's.
 
@@ -161,7 +162,7 @@ def hash_faults(files: dict[str, Any]) -> Iterator[str]:
 
 
 def name_faults(names: Iterable[str]) -> Iterator[str]:
-    """Names that no archive has, each as a sentence that shows the name in ASCII, since it may hold a terminal's commands."""
+    """Names that no archive has, each as a sentence that shows it in ASCII: it may hold a terminal's commands."""
     spelled: dict[str, str] = {}
     for name in names:
         fault = fault_of(name)

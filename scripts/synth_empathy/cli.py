@@ -70,7 +70,7 @@ def number(
     above: float | None = None,
     below: float | None = None,
 ) -> Callable[[str], float]:
-    """A flag's type: a finite number in a range, to which ``least`` and ``most`` belong, ``above`` and ``below`` not."""
+    """A flag's type: a finite number in a range; ``least`` and ``most`` belong to it, ``above`` and ``below`` do not."""
     limits = {"at least": least, "above": above, "at most": most, "below": below}
     words = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
 
@@ -99,8 +99,8 @@ temperature = number(least=0, most=2)  # vllm takes no more
 def run(main: Callable[[], None], online: bool = False) -> None:
     """Run a script's ``main``; a ``UserError`` or an interrupt ends it with a sentence and a true exit status.
 
-    Exit status: 0 done, 1 an error that the user can mend, 128 and the signal's number after a signal (130 interrupted,
-    143 ended by a scheduler). Anything else is a defect of ours and keeps its traceback.
+    Exit status: 0 done, 1 an error that the user can mend, 128 and the signal's number after a signal (130
+    interrupted, 143 ended by a scheduler). Anything else is a defect of ours and keeps its traceback.
 
     Args:
         online: only the fetching steps may reach a hub; every other one is told not to try.

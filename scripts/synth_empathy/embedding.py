@@ -19,7 +19,8 @@ TOKENISED = 4096
 #: Types an embeddings file may have. float16 halves it; docs/performance.md says what it does to similarities.
 STORAGE = ("float16", "float32")
 #: What numpy raises on a damaged .npy file: its header is a Python literal, and its shape a size to map.
-BAD_NPY = (ValueError, EOFError, TypeError, SyntaxError, OverflowError, MemoryError, RecursionError, BadZipFile, TokenError)
+BAD_NPY = (ValueError, EOFError, TypeError, SyntaxError, TokenError, OverflowError, MemoryError, RecursionError)
+BAD_NPY += (BadZipFile,)
 REMAKE_BOTH = "run embed_texts.py again; its two outputs belong together"
 
 
@@ -210,7 +211,8 @@ def read_texts(path: Path) -> list[Record]:
     texts = read_jsonl(path, TEXT, unique="text")
     for row, record in enumerate(texts):
         if record["row"] != row:
-            raise UserError(f"{path}, line {row + 1}: row {record['row']} stands in the place of row {row}", REMAKE_BOTH)
+            problem = f"{path}, line {row + 1}: row {record['row']} stands in the place of row {row}"
+            raise UserError(problem, REMAKE_BOTH)
     return texts
 
 
@@ -252,7 +254,8 @@ def load_embeddings(path: Path, rows: int | None = None) -> np.ndarray:
     if not isinstance(matrix, np.ndarray):
         raise UserError(f"{path} is an archive of arrays, not one .npy array", REMAKE_BOTH)
     if matrix.ndim != 2 or matrix.shape[1] == 0 or matrix.dtype not in (np.float16, np.float32, np.float64) or not matrix.dtype.isnative:
-        raise UserError(f"{path} holds {matrix.dtype} of shape {matrix.shape}, not a matrix of floating numbers", REMAKE_BOTH)
+        problem = f"{path} holds {matrix.dtype} of shape {matrix.shape}, not a matrix of floating numbers"
+        raise UserError(problem, REMAKE_BOTH)
     if rows is not None and len(matrix) != rows:
         raise UserError(f"{path} has {len(matrix)} rows for {rows} texts", REMAKE_BOTH)
     return matrix

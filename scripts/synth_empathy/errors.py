@@ -21,6 +21,8 @@ class UserError(Exception):
         self.hint = hint
 
 
+MISSING = "check the path, or run the step that makes the file (docs/files.md says which)"
+AGAIN = "run the same command again"
 SPACE = "free some space, or put results (or models_dir) on another disk; the next run goes on from what is finished"
 RIGHTS = "check the owner and the permissions of the path, or give a path that you may use"
 #: What is wrong and what to do, by the number of the operating system's error.
@@ -33,7 +35,7 @@ BY_ERRNO = {
     errno.EISDIR: ("it is a folder, and a file is needed", "give the path of a file"),
     errno.ENOTDIR: ("a part of the path is a file, and a folder is needed", "correct the path"),
     errno.EEXIST: ("it is there already, as something else", "remove it, or give another path"),
-    errno.ENOENT: ("it does not exist", "check the path, or run the step that makes the file (docs/files.md says which)"),
+    errno.ENOENT: ("it does not exist", MISSING),
     errno.ENAMETOOLONG: ("the path is too long for this file system", "give a shorter path"),
     errno.ELOOP: ("its symbolic links lead in a circle", "correct the links, or give another path"),
     errno.EIO: ("the disk reports an error", "check the disk (the system's log names it), and copy the file again"),
@@ -43,7 +45,7 @@ BY_ERRNO = {
     errno.EBUSY: ("it is in use", "end what uses it, and run the same command again"),
     errno.ENOTEMPTY: ("the folder is not empty", "remove what is in it, or give another path"),
     errno.EXDEV: ("it would have to move to another disk", "keep the folder and its parent on one disk"),
-    errno.ETIMEDOUT: ("there was no answer in time", "check the network or the file server, and run the same command again"),
+    errno.ETIMEDOUT: ("there was no answer in time", f"check the network or the file server, and {AGAIN}"),
     errno.ENOTCONN: ("the file server is not connected", "mount it again, and run the same command again"),
     errno.EPIPE: ("whoever read the output has ended", "write it to a file, or let the reader read to its end"),
     errno.ENOMEM: ("the memory is used up", "give the step more memory (mem_mb), or end other programs"),

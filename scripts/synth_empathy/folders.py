@@ -7,7 +7,6 @@ content there takes it and drops its own.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import secrets
@@ -31,8 +30,8 @@ def new_folder(output: Path, resume: bool = False) -> Iterator[Path]:
     """A private folder to fill; renamed to ``output`` when the block ends well, removed when it does not.
 
     Args:
-        resume: keep what an interruption leaves, and begin with what an earlier one left. For downloads that go on where
-            they were. Only one process at a time may ask for it (``one_at_a_time``).
+        resume: keep what an interruption leaves, and begin with what an earlier one left. It is for downloads that go
+            on where they were. Only one process at a time may ask for it (``one_at_a_time``).
     """
     output = output.absolute()
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +52,7 @@ def new_folder(output: Path, resume: bool = False) -> Iterator[Path]:
 
 
 def take_left_over(output: Path, private: Path | None) -> None:
-    """Remove what dead processes left of ``output``; the newest becomes ``private``, where that is given, to go on from."""
+    """Remove what dead processes left of ``output``. The newest becomes ``private``, where that is given."""
     for folder in reversed(left_over(output)):
         with open(mark_of(folder), "a") as file:
             if not lock(file):
@@ -92,7 +91,7 @@ def remove(private: Path) -> None:
 
 @contextmanager
 def one_at_a_time(output: Path, doing: str | None = None) -> Iterator[bool]:
-    """Wait until no other process makes ``output``, a folder or a file. One that ends, however it ends, lets the next begin.
+    """Wait until no other process makes ``output``, a folder or a file. A process that dies lets the next one begin.
 
     Args:
         doing: what is said while waiting; that another process makes ``output`` when not given.
@@ -105,21 +104,13 @@ def one_at_a_time(output: Path, doing: str | None = None) -> Iterator[bool]:
     place = output.with_name(f".{output.name}.lock")
     number = os.open(place, os.O_RDONLY | os.O_CREAT, 0o666)  # read-only: another user may own the file
     try:
-        yield wait_for(number, doing or f"another process makes {output}")
+        alone = lock(number)
+        if alone is False:
+            print(f"{doing or f'another process makes {output}'}; waiting for it")
+            alone = lock(number, wait=True)
+        yield bool(alone)
     finally:
         os.close(number)
-
-
-def wait_for(number: int, said: str) -> bool:
-    """Lock an open file, saying so where another process has it; False where the file system has no locks."""
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(f"{said}; waiting for it")
-        return lock(number, wait=True)
-    except OSError:
-        return False
-    return True
 
 
 def inode_of(folder: Path) -> int | None:
@@ -159,7 +150,7 @@ def manifest_of(folder: Path) -> bytes:
 
 
 def move_aside(output: Path) -> None:
-    """Rename a folder that is in the way, and remove it; one of several processes does, and the others find it gone."""
+    """Rename a folder that is in the way, and remove it. Of several processes one does; the others find it gone."""
     aside = output.with_name(f".{output.name}.{secrets.token_hex(4)}.old")
     try:
         os.rename(output, aside)
@@ -169,7 +160,7 @@ def move_aside(output: Path) -> None:
 
 
 def give_rights(folder: Path) -> None:
-    """Give every file and folder the rights that new ones have (umask): safetensors writes files for their owner alone."""
+    """Give every file and folder the rights of new ones (umask): safetensors writes files for their owner alone."""
     mask = os.umask(0o077)
     os.umask(mask)
     for path in [folder, *folder.rglob("*")]:

@@ -1,7 +1,7 @@
 """Model folders: how weights come here, and the manifest that says what they are.
 
-A model folder holds safetensors, a tokenizer and ``manifest.json``. It appears whole, by one rename. Whoever uses it calls
-``open_model``, which says what to do when it is not there, not complete or damaged.
+A model folder holds safetensors, a tokenizer and ``manifest.json``. It appears whole, by one rename. Whoever uses it
+calls ``open_model``, which says what to do when it is not there, not complete or damaged.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ DTYPES = ("float32", "bfloat16")
 
 
 def make(output: Path, source: Record, fill: Callable[[Path], None], resume: bool = False) -> None:
-    """Make a model folder, or take the one of the same source that is there: another process may have made it meanwhile.
+    """Make a model folder, or take the one of the same source that another process has made meanwhile.
 
-    Snakemake removes a manifest before it runs a rule again. Where the folder is whole all the same, its manifest is put back.
+    Snakemake removes a manifest before it runs a rule again. Where the folder is whole all the same, its manifest is
+    put back.
 
     Args:
         source: where the model comes from; equal sources are equal models.
@@ -48,7 +49,7 @@ def make(output: Path, source: Record, fill: Callable[[Path], None], resume: boo
             fill(folder)
             write_manifest(folder, {"kind": "fetched", **source, "versions": versions("transformers", "torch")})
         manifest = read_manifest(output / MANIFEST)  # whose hashes were taken a moment ago
-        remember(output.resolve(), {"manifest": manifest, "files": {name: state_of(output / name) for name in manifest["files"]}})
+        remember(output.resolve(), as_it_stands(output, manifest))
 
 
 def is_there(output: Path, source: Record) -> bool:
@@ -61,9 +62,10 @@ def is_there(output: Path, source: Record) -> bool:
         manifest = open_model(output)
     except UserError:
         return False
-    other = [f"{key} {manifest.get(key)!r}, not {value!r}" for key, value in source.items() if manifest.get(key) != value]
+    differing = {key: value for key, value in source.items() if manifest.get(key) != value}
+    other = [f"{key} {manifest.get(key)!r}, not {value!r}" for key, value in differing.items()]
     if other:
-        hint = f"give the model another name in the configuration, or another models_dir; or, where nobody needs it, delete {output}"
+        hint = f"give the model another name, or the run another models_dir; where nobody needs it, delete {output}"
         raise UserError(f"{output} holds a model with {', '.join(other)}", hint)
     return True
 
@@ -108,7 +110,8 @@ def open_model(folder: Path) -> Record:
     names = {str(path.relative_to(folder)) for path in found if not path.name.startswith(".")}
     added = sorted(names - manifest["files"].keys() - {MANIFEST})
     if added:
-        raise UserError(f"{folder / added[0]} is not listed in the model's {MANIFEST}, and may change what is loaded", again)
+        problem = f"{folder / added[0]} is not listed in the model's {MANIFEST}, and may change what is loaded"
+        raise UserError(problem, again)
     check_files(folder, manifest, again)
     return manifest
 
@@ -143,7 +146,7 @@ def check_files(folder: Path, manifest: Record, again: str) -> None:
     Raises:
         UserError: a file's SHA-256 is not the manifest's.
     """
-    stands = {"manifest": manifest, "files": {name: state_of(folder / name) for name in manifest["files"]}}
+    stands = as_it_stands(folder, manifest)
     folder = folder.resolve()
     if CHECKED.get(folder) != stands and changed_since(folder, stands):
         with one_hashes(folder):
@@ -154,8 +157,13 @@ def check_files(folder: Path, manifest: Record, again: str) -> None:
     CHECKED[folder] = stands
 
 
+def as_it_stands(folder: Path, manifest: Record) -> Record:
+    """A model's manifest, and what would change with each of its files."""
+    return {"manifest": manifest, "files": {name: state_of(folder / name) for name in manifest["files"]}}
+
+
 def places_of_check(folder: Path) -> list[Path]:
-    """Where this machine's check of a model may be kept: beside the model, or in the user's cache where that is read-only."""
+    """Where this machine's check of a model may be kept: beside it, or in the user's cache where that is read-only."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "synth-empathy")
     end = f"checked-{socket.gethostname()}.json"
     return [folder.with_name(f".{folder.name}.{end}"), cache / f"{sha256_json(str(folder))[:16]}.{end}"]
@@ -318,7 +326,8 @@ def check_against_hub(folder: Path, listed: dict[str, tuple[str | None, str]]) -
             raise UserError(f"{path} was not fetched, and the hub lists it", again)
         if sha256_file(path) != sha256 if sha256 else git_hash(path) != blob:
             path.unlink()
-            raise UserError(f"{path} is not what the hub lists for it: it was damaged on the way or changed here", again)
+            problem = f"{path} is not what the hub lists for it: it was damaged on the way or changed here"
+            raise UserError(problem, again)
 
 
 def git_hash(path: Path) -> str:

@@ -59,4 +59,5 @@ def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
     """Size and SHA-256 of every file below ``folder``, by its path in it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     names = [str(path.relative_to(folder)) for path in files]
-    return {name: {"bytes": (folder / name).stat().st_size, "sha256": digest} for name, digest in hashed(folder, names).items()}
+    digests = hashed(folder, names)
+    return {name: {"bytes": (folder / name).stat().st_size, "sha256": digests[name]} for name in names}

@@ -13,13 +13,14 @@ import json
 import math
 import os
 import re
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from .errors import UserError, from_os_error
+from .errors import MISSING, UserError, from_os_error
 from .provenance import sha256_bytes, sha256_file
 
 Record = dict[str, Any]
@@ -89,29 +90,32 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_dead(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with locked(partial):
+    with locked_partial(path) as partial:
+        try:
             yield partial
             with open(partial, "rb") as file:
                 os.fsync(file.fileno())
             os.replace(partial, path)
-    except OSError as error:
-        name_the_file(error, partial, path)
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
+        except OSError as error:
+            name_the_file(error, partial, path)
+            raise
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager
-def locked(partial: Path) -> Iterator[None]:
-    """Create a file and hold its lock, whoever may take it for a dead process's in between and remove it."""
+def locked_partial(path: Path) -> Iterator[Path]:
+    """A new private file beside ``path``, locked. No name is used twice: whoever removes one removes no other's.
+
+    Another process may take the file for a dead one's before it is locked, and remove it. Then a further one is made.
+    """
     while True:
+        partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
         with open(partial, "ab") as mine:
-            lock(mine)
-            if not (partial.exists() and os.path.samestat(os.fstat(mine.fileno()), partial.stat())):
+            taken = lock(mine) is False
+            if taken or not partial.exists():
                 continue
-            yield
+            yield partial
             return
 
 
@@ -135,20 +139,25 @@ def remove_dead(path: Path) -> None:
 
 def partials(path: Path) -> list[Path]:
     """The unfinished files of ``path``; a name with a dot more is another file's."""
-    form = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+\.partial")
+    form = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.partial")
     return [found for found in path.parent.glob(".*.partial") if form.fullmatch(found.name) and found.is_file()]
 
 
-def lock(file: IO | int, wait: bool = False) -> bool:
+def lock(file: IO | int, wait: bool = False) -> bool | None:
     """Whether an open file's lock is ours now; the system frees it when this process ends, however it ends.
 
     Args:
-        wait: wait for a process that has it. Then only a file system without locks gives False.
+        wait: wait for a process that has it.
+
+    Returns:
+        False where another process has it; None where the file system has no locks.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:
+        return None
     return True
 
 
@@ -213,7 +222,8 @@ def encodable(path: str | Path) -> Iterator[None]:
         yield
     except UnicodeEncodeError as error:
         part = ascii(error.object[error.start : error.end])
-        raise UserError(f"{path} cannot be written: {part} in its text is not a valid character", "remove it from the settings or flags") from None
+        problem = f"{path} cannot be written: {part} in its text is not a valid character"
+        raise UserError(problem, "remove it from the settings or flags") from None
 
 
 # Reading
@@ -299,7 +309,8 @@ def read_jsonl(path: str | Path, fields: Fields, unique: str | None = "id") -> l
         if unique is not None:
             first = seen.setdefault(record[unique], number)
             if first != number:
-                raise UserError(f"{path}, line {number}: {unique} {record[unique]!r} stands on line {first} already", REMAKE)
+                what = f"{unique} {record[unique]!r}"
+                raise UserError(f"{path}, line {number}: {what} stands on line {first} already", REMAKE)
         records.append(record)
     return records
 
@@ -312,7 +323,8 @@ def read_test_ids(path: str | Path) -> list[str]:
     """
     ids = read_json(path)
     if not ids or not is_a(ids, list[str]) or len(set(ids)) < len(ids):
-        raise UserError(f"{path} is no list of test samples' ids, each once", f"give a run's ed/test_ids.json; {REMAKE}")
+        hint = f"give a run's ed/test_ids.json; {REMAKE}"
+        raise UserError(f"{path} is no list of test samples' ids, each once", hint)
     return ids
 
 
@@ -322,7 +334,7 @@ REMAKE = "delete the file and run the step that makes it again, or give a file i
 
 def missing(path: str | Path) -> UserError:
     """The error for a file that is not there."""
-    return UserError(f"{path} does not exist", "check the path, or run the step that makes the file (docs/files.md says which)")
+    return UserError(f"{path} does not exist", MISSING)
 
 
 def unreadable(path: str | Path, error: OSError | ValueError) -> UserError:
@@ -335,8 +347,8 @@ def parse_json(text: str) -> Any:
     """Parse JSON, strictly: what it says must be one value, and one that can be written again.
 
     Raises:
-        ValueError: no JSON; a number that is none (NaN) or too large for a float (1e999); a key that stands twice in an
-            object; half of a pair of surrogates; nesting deeper than ``DEPTH``.
+        ValueError: no JSON; a number that is none (NaN) or too large for a float (1e999); a key that stands twice in
+            an object; half of a pair of surrogates; nesting deeper than ``DEPTH``.
     """
     try:
         value = json.loads(text, parse_constant=refuse_constant, parse_float=finite, object_pairs_hook=without_repeats)
@@ -346,12 +358,13 @@ def parse_json(text: str) -> Any:
     except RecursionError:
         raise ValueError(f"it is nested deeper than {DEPTH} levels") from None
     except UnicodeEncodeError as error:
-        raise ValueError(f"{ascii(error.object[error.start : error.end])} is half a character (a lone surrogate)") from None
+        half = ascii(error.object[error.start : error.end])
+        raise ValueError(f"{half} is half a character (a lone surrogate)") from None
     return value
 
 
 def refuse_constant(name: str) -> None:
-    """NaN and infinity are no JSON, and no value that a step writes: what compares with them is lost without a word."""
+    """NaN and infinity are no JSON, and no value that a step writes: a comparison with them is always false."""
     raise ValueError(f"{name} is not a JSON number")
 
 

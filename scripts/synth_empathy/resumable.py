@@ -50,7 +50,8 @@ class FinishedRows:
                 break
             self.read(path)
         if self.damaged:
-            print(f"{step}: {self.damaged} finished rows in {self.folder} are damaged or of an older form, and are made again")
+            what = f"{self.damaged} finished rows in {self.folder} are damaged or of an older form"
+            print(f"{step}: {what}, and are made again")
         self.folder.mkdir(parents=True, exist_ok=True)
         self._file = open(self.path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115 (open for the object's life)
 

@@ -85,7 +85,7 @@ def mark_whole(checkpoint: Path) -> None:
 
 
 def whole_checkpoint(state: Path) -> Path | None:
-    """The newest checkpoint that is as it was written; torn and damaged ones are removed, and the training loses their steps."""
+    """The newest checkpoint that is as it was written. Torn and damaged ones before it are removed, with their steps."""
     found = sorted(state.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
     for checkpoint in found:
         fault = fault_of(checkpoint)
