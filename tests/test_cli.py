@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -96,7 +97,8 @@ def test_a_signal_leaves_nothing_half_written(repository, tmp_path, number):
     )
     command = [sys.executable, "-c", STEP.format(body=body), str(tmp_path / "f")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, env={"PYTHONPATH": str(repository / "scripts")}, **pipes)
+    unignored = partial(signal.signal, number, signal.SIG_DFL)  # nohup and a shell's & ignore some for all below them
+    process = subprocess.Popen(command, env={"PYTHONPATH": str(repository / "scripts")}, preexec_fn=unignored, **pipes)
     assert process.stdout.readline() == "writing\n"
     os.kill(process.pid, number)
     _, said = process.communicate(timeout=60)
