@@ -16,6 +16,7 @@ REFUSED = [
     *((script, flag, value, words) for script in MODEL_STEPS for flag, value, words in [
         ("--temperature", "nan", "a number at least 0 and at most 2"),
         ("--temperature", "-0.1", "a number at least 0 and at most 2"),
+        ("--temperature", "3", "a number at least 0 and at most 2"),
         ("--top-p", "2", "a number above 0 and at most 1"),
         ("--top-p", "0", "a number above 0 and at most 1"),
         ("--gpus", "-1", "a whole number of at least 0"),

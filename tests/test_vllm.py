@@ -161,7 +161,6 @@ def test_the_models_own_decoding_defaults_do_not_leak_in(run, vllm_python, tiny_
     ("flags", "problem", "hint"),
     [
         (["--max-tokens", "600"], "new ones exceed the model's 512", "lower max_tokens"),
-        (["--temperature", "3"], "vllm takes temperatures up to 2, not 3", "lower temperature"),
         (["--gpus", "2"], "to run on 2 GPUs, and torch sees 0 here", "change `gpus`"),
     ],
 )

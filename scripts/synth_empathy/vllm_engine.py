@@ -15,12 +15,10 @@ import torch
 
 from .chats import ChatTokenizer
 from .engines import Answer, Completion, Request, Sampling
-from .errors import UserError
+from .models import open_model
 
 #: Tokens in a block of vllm's cache on a CPU; contexts are rounded up to whole blocks.
 BLOCK = 128
-#: The highest temperature that vllm takes.
-MAX_TEMPERATURE = 2.0
 
 
 class VllmEngine:
@@ -55,10 +53,8 @@ class VllmEngine:
         """Continue every request; vllm has all of them at once, and each comes back when it ends.
 
         Raises:
-            UserError: a prompt does not fit, or vllm does not take the temperature.
+            UserError: a prompt does not fit.
         """
-        if sampling.temperature > MAX_TEMPERATURE:
-            raise UserError(f"vllm takes temperatures up to {MAX_TEMPERATURE:g}, not {sampling.temperature:g}", "lower temperature in the configuration")
         prompts = self.chats.prompts(requests, sampling)
         self.load(max(map(len, prompts.values()), default=0) + sampling.max_tokens, len(requests), self.batch_size)
         for request in requests:
@@ -86,7 +82,11 @@ class VllmEngine:
             yield from self.engine.step()
 
     def load(self, longest: int, count: int, batch_size: int) -> None:
-        """Start vllm for ``count`` requests of up to ``longest`` tokens, ``batch_size`` of them at once."""
+        """Start vllm for ``count`` requests of up to ``longest`` tokens, ``batch_size`` of them at once.
+
+        Raises:
+            UserError: the model's files are not those that were checked, since they changed meanwhile.
+        """
         from vllm import EngineArgs, LLMEngine
 
         context = context_length(longest, self.chats.reach, self.chats.config)
@@ -97,6 +97,7 @@ class VllmEngine:
         print(f"vllm on {self.device}: {', '.join(f'{name}={value}' for name, value in sorted(settings.items()))}")
         self.engine = None  # frees the last one's memory first
         self.engine = LLMEngine.from_engine_args(EngineArgs(model=str(self.model), dtype=self.dtype, **settings))
+        open_model(self.model)
 
 
 def sampling_parameters(sampling: Sampling, seed: int, stops: list[int]):
