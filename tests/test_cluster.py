@@ -311,6 +311,10 @@ def test_an_image_file_has_to_be_there_and_of_todays_locks(tmp_path):
     lock.write_text("numpy==2\n")
     with pytest.raises(UserError, match="built from another envs/a.lock"):
         images.check_local(sif, tmp_path)
+    long = json.loads(sif.with_suffix(".json").read_text()) | {"locks": {"a" * 300: "0" * 64}}
+    sif.with_suffix(".json").write_text(json.dumps(long))
+    with pytest.raises(UserError, match="built from another a{300} than"):
+        images.check_local(sif, tmp_path)
 
 
 # What Slurm or a person may write that no example shows

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from . import yaml_files
 from .errors import UserError
 from .provenance import sha256_file
-from .records import read_json
+from .records import is_file, read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = ROOT / "containers" / "images.yaml"
@@ -112,7 +112,7 @@ def check_local(path: str | Path, root: Path = ROOT) -> None:
         problem = f"{path} has {size} bytes, and {record.name} beside it is about an image of {recorded}"
         raise UserError(problem, f"copy both again, where they were copied; or {hint}")
     for lock, digest in facts["locks"].items():
-        if not (root / lock).is_file() or sha256_file(root / lock) != digest:
+        if not is_file(root / lock) or sha256_file(root / lock) != digest:
             raise UserError(f"{path} was built from another {lock} than the one here", hint)
 
 

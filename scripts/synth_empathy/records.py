@@ -229,6 +229,14 @@ def encodable(path: str | Path) -> Iterator[None]:
 # Reading
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file. A name that no file system takes is none, and no error of its own."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def read_bytes(path: str | Path) -> bytes:
     """A file's bytes, checked against its seal, if it has one.
 

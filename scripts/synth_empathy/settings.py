@@ -17,7 +17,7 @@ from . import spreading, yaml_files
 from .archive import INDEX, JUDGEMENTS, read_index
 from .errors import UserError
 from .prompts import load_prompt, load_rubric
-from .records import read_json
+from .records import is_file, read_json
 from .tables import COLUMNS, read_paper_table, rows_of
 
 Settings = dict[str, Any]
@@ -272,14 +272,6 @@ def file_faults(settings: Settings) -> Iterator[str]:
     for name, system in settings["systems"].items():
         if system["paper_row"] is not None and system["paper_row"] not in known:
             yield f"systems: {name}: paper_row: the paper's Table 1 has no row {system['paper_row']!r}{nearest(system['paper_row'], known)}"
-
-
-def is_file(path: Path) -> bool:
-    """Whether there is a file; a name that no file system takes is none."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 def recipe_faults(settings: Settings) -> Iterator[str]:
