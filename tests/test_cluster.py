@@ -169,6 +169,7 @@ def test_jobs_that_an_earlier_run_left_are_refused_where_they_make_the_same(tmp_
         ("partitions:\n  cpu:\n", "the partition 'cpu' has no limits"),
         ("partitions:\n  cpu: {max_runtme: 60}\n", "the partition 'cpu' has an unexpected limit 'max_runtme'"),
         ("partitions:\n  cpu: {max_runtime: soon}\n", "the partition 'cpu' has"),
+        ("partitions:\n  cpu: {max_runtime: 2-" + "0" * 500 + "}\n", "which is no number of at least 0"),  # else it takes 5 s
         ("partitions: [cpu]\n", "names no partitions"),
         ("cpu: {max_runtime: 60}\n", "names no partitions"),
         ("partitions:\n\tcpu: {}\n", "line 2: no YAML"),

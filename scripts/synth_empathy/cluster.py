@@ -341,13 +341,19 @@ def check_partitions(path: Path, limits: Callable[..., Any]) -> None:
             raise UserError(f"{path}: the partition {name!r} has {said}", "correct it there; docs/cluster.md, section 3, names the limits") from None
 
 
+#: The longest text that says how long: 365-00:00:00, or words of so many letters.
+LONGEST_DURATION = 40
+
+
 def check_limits(path: Path, name: str, given: dict[str, Any]) -> None:
     """Refuse limits that the executor takes as they stand, and fails at when it compares them with a job's."""
     hint = "correct it there; docs/cluster.md, section 3, names the limits"
     for limit, value in given.items():
         has = f"{path}: the partition {name!r} has the {limit} {yaml_files.shown(value)}"
         number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
-        if limit.startswith("max_") and not number and not (limit == "max_runtime" and isinstance(value, str)):
+        # The executor's own expression takes a time that grows fast with a text's length.
+        duration = limit == "max_runtime" and isinstance(value, str) and len(value) <= LONGEST_DURATION
+        if limit.startswith("max_") and not number and not duration:
             raise UserError(f"{has}, which is no number of at least 0", hint)
         names = isinstance(value, list) and all(isinstance(item, str) for item in value)
         if limit.startswith("available_") and not names:

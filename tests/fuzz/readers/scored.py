@@ -161,8 +161,8 @@ def read_paper_table(folder: Path, how: dict) -> None:
 
 
 def lines_in(path: Path) -> int:
-    """Lines of a CSV below its header, wherever empty ones stand."""
-    with open(path, encoding="utf-8", newline="") as file:
+    """Lines of a CSV below its header, wherever empty ones stand; a spreadsheet's mark (BOM) is on none."""
+    with open(path, encoding="utf-8-sig", newline="") as file:
         return sum(map(bool, csv.reader(file))) - 1
 
 
