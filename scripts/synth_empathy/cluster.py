@@ -18,6 +18,7 @@ from typing import Any
 
 from . import yaml_files
 from .errors import UserError
+from .records import is_file
 
 PROFILE = "slurm/config.yaml"
 PARTITIONS = "slurm/partitions.yaml"
@@ -446,9 +447,9 @@ def explain_silence(log: str, folder: Path, patience: float = 0) -> str | None:
     # No path is longer; without a limit a line of many such beginnings would be read to its end from each.
     submitted = dict(re.findall(r"submitted with SLURM jobid (\d+) \(log: (.{1,4096}?)\)\.", log))
     failed = [job for job in dict.fromkeys(re.findall(r"SLURM-job '(\d+)' failed", log)) if job in submitted]
-    ran = {job: nodes for job in failed if not Path(submitted[job]).exists() and (nodes := nodes_of(job))}
+    ran = {job: nodes for job in failed if not is_file(Path(submitted[job])) and (nodes := nodes_of(job))}
     deadline = time.monotonic() + patience
-    while silent := [job for job in ran if not Path(submitted[job]).exists()]:
+    while silent := [job for job in ran if not is_file(Path(submitted[job]))]:
         if time.monotonic() >= deadline:
             break
         time.sleep(min(1, patience))
