@@ -258,7 +258,8 @@ def test_a_job_that_never_had_a_node_and_a_log_that_comes_late_accuse_no_file_sy
     monkeypatch.setattr(cluster.time, "sleep", lambda seconds: (tmp_path / "6.log").touch())
     assert cluster.explain_silence(log, tmp_path, patience=60) is None
     long = f"Job 1 has been submitted with SLURM jobid 9 (log: {'*' * 300}).\nSLURM-job '9' failed, x\n"
-    cluster.explain_silence(long, tmp_path)  # a name that no file system takes is no file, and no error
+    told = cluster.explain_silence(long, tmp_path)  # a name that no file system takes is no file, and no error
+    assert "jobs ended without a line in their log (9, on n6)" in told
 
 
 @pytest.mark.parametrize(
