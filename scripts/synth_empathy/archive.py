@@ -135,7 +135,8 @@ def read_index(folder: Path) -> dict[str, str]:
     """An archive's files and their SHA-256.
 
     Raises:
-        UserError: the folder is no archive, or its index has a name or a hash that no archive has; it says which.
+        UserError: the folder is no archive; its index has a name or a hash that no archive has; or a file that it
+            names is a symbolic link, or lies behind one. The message says which.
     """
     path = folder / INDEX
     if not path.is_file():
@@ -146,6 +147,9 @@ def read_index(folder: Path) -> dict[str, str]:
         raise UserError(f"{path} is not an archive's index of format 1", HINT)
     for fault in (*name_faults(files), *hash_faults(files)):
         raise UserError(f"{path} is not an archive's index: {fault}", HINT)
+    for link in filter(None, (linked(folder, name) for name in files)):
+        problem = f"{link} is a symbolic link, and an archive has none"
+        raise UserError(problem, "copy the archive again, with files in the place of links")
     return files
 
 
@@ -209,10 +213,6 @@ def take(folder: Path, name: str, target: Path) -> None:
             f"the archive {folder} has no {shown} (of that kind it has: {has or 'none'})",
             "archive a run that made it, leave it out of the configuration's tables, or set tables: partial: true",
         )
-    link = linked(folder, name)
-    if link:
-        problem = f"{link} is a symbolic link, and an archive has none"
-        raise UserError(problem, "copy the archive again, with files in the place of links")
     if not (folder / name).is_file():
         raise UserError(f"the archive {folder} has no file {name}, which its index names", "copy the archive again")
     with sealed_path(target) as partial:
