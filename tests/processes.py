@@ -1,7 +1,14 @@
 """Processes that tests start and kill."""
 
+import signal
 import subprocess
 import time
+
+
+def heed_signals():
+    """As a `preexec_fn`: a child hears what a terminal's would, though nohup or a shell's & had us ignore it."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def kill_when(ready, command, limit=300):

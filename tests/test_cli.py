@@ -5,10 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-from functools import partial
 
 import pytest
 
+from processes import heed_signals
 from synth_empathy import cli, errors
 from synth_empathy.errors import UserError
 
@@ -97,8 +97,7 @@ def test_a_signal_leaves_nothing_half_written(repository, tmp_path, number):
     )
     command = [sys.executable, "-c", STEP.format(body=body), str(tmp_path / "f")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    unignored = partial(signal.signal, number, signal.SIG_DFL)  # nohup and a shell's & ignore some for all below them
-    process = subprocess.Popen(command, env={"PYTHONPATH": str(repository / "scripts")}, preexec_fn=unignored, **pipes)
+    process = subprocess.Popen(command, env={"PYTHONPATH": str(repository / "scripts")}, preexec_fn=heed_signals, **pipes)
     assert process.stdout.readline() == "writing\n"
     os.kill(process.pid, number)
     _, said = process.communicate(timeout=60)

@@ -18,6 +18,7 @@ import yaml
 from conftest import SMALL, Checkout
 from hpc.profile import ASKING_OFTEN, set_profile, without_containers
 from hpc.slurm import ACCOUNT
+from processes import heed_signals
 
 #: rule: GPUs, CPUs, MB, time limit of its jobs in the demo cut down, in Slurm's words.
 ASKED = {
@@ -120,13 +121,8 @@ def start(site, *more):
     """Snakemake in the background with its output in a file; an interrupt reaches it as Ctrl-C would."""
     command = list(map(str, [*ASKING_OFTEN, *words(*more)]))
     with open(site.folder / "told.log", "w") as log:
-        STARTED.append(subprocess.Popen(command, cwd=site.folder, stdout=log, stderr=subprocess.STDOUT, preexec_fn=heed_interrupts))
+        STARTED.append(subprocess.Popen(command, cwd=site.folder, stdout=log, stderr=subprocess.STDOUT, preexec_fn=heed_signals))
     return STARTED[-1]
-
-
-def heed_interrupts():
-    """A child of a shell's background job ignores them."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def until(ready, process, what, limit=600):

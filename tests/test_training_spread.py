@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
+from processes import heed_signals
 from synth_empathy import models, spreading
 from synth_empathy.errors import UserError
 from synth_empathy.records import seal_of
@@ -124,7 +125,7 @@ def test_a_process_that_is_killed_ends_the_step_and_is_named(command, tmp_path):
 
 def started(asked, ready=lambda: True):
     """A launcher and its two processes, once they are there and `ready()` is true."""
-    launcher = subprocess.Popen(asked, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    launcher = subprocess.Popen(asked, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=heed_signals)
     wait_until(lambda: launcher.poll() is not None or len(children_of(launcher)) == 2 and ready())
     assert launcher.poll() is None
     return launcher, children_of(launcher)
