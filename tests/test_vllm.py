@@ -18,6 +18,8 @@ from synth_empathy import devices, vllm_engine
 from synth_empathy.errors import UserError
 from synth_empathy.repeatability import cpu_name, engine_facts, guarantee
 
+pytestmark = pytest.mark.more
+
 ROWS = 12
 
 
