@@ -10,8 +10,8 @@ from pathlib import Path
 from .errors import UserError
 from .escaping import csv_text
 from .records import JUDGEMENT, Record, read_jsonl
-from .settings import nearest
 from .tables import UNKNOWN
+from .wording import nearest
 
 #: The paper's four criteria, in its order.
 CRITERIA = ("coherence", "empathy", "informativeness", "continuity")
