@@ -60,6 +60,13 @@ def test_manifests_leave_out_what_changes_no_weight():
     assert {"gpus", "save_steps"} == recipes.NO_WEIGHTS
 
 
+def test_the_rule_passes_on_what_changes_no_weight(repository):
+    """As resources, whose change trains nothing again, and so each by a line of its own."""
+    rule = (repository / "rules/train.smk").read_text(encoding="utf-8").partition("rule train_model:")[2]
+    for name in recipes.NO_WEIGHTS:
+        assert f'" --{name.replace("_", "-")} ' in rule and f"{name}=" in rule, name
+
+
 def test_a_field_that_is_true_or_false_is_false_by_default():
     """The rules write no flag for false, and so the flag's default has to be that."""
     for name, field in FIELDS.items():

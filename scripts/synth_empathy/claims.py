@@ -14,13 +14,12 @@ from typing import Any
 
 from . import schemas, yaml_files
 from .claim_kinds import KINDS, LISTS, QUANTITIES, Operands, Outcome, Scale, both, shortened
-from .errors import UserError
+from .errors import UserError, nearest
 from .escaping import markdown_cell, markdown_code, markdown_row, markdown_text, terminal_text
 from .evidence import Numbers, Paper, Results, parts_of
 from .records import Record
-from .settings import ROOT
-from .wording import nearest
 
+ROOT = Path(__file__).resolve().parents[2]
 CLAIMS = ROOT / "resources" / "paper" / "claims.yaml"
 SCHEMA = ROOT / "resources" / "paper" / "claims.schema.yaml"
 

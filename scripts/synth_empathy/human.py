@@ -7,11 +7,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import UserError
+from .errors import UserError, nearest
 from .escaping import csv_text
 from .records import JUDGEMENT, Record, read_jsonl
 from .tables import UNKNOWN
-from .wording import nearest
 
 #: The paper's four criteria, in its order.
 CRITERIA = ("coherence", "empathy", "informativeness", "continuity")

@@ -9,13 +9,12 @@ from typing import Any
 
 from . import recipes, spreading, yaml_files
 from .archive import INDEX, JUDGEMENTS, read_index
-from .errors import UserError
+from .errors import UserError, nearest
 from .prompts import load_prompt, load_rubric
 from .records import is_file, read_json
 from .setting_faults import Fault, faults_of
 from .settings_model import Configuration
 from .tables import COLUMNS, read_paper_table, rows_of
-from .wording import nearest
 
 Settings = dict[str, Any]
 

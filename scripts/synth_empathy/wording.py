@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from .errors import nearest
 
 #: Kinds of values, by their names in JSON Schema.
 KINDS = {
@@ -16,13 +17,6 @@ KINDS = {
     "object": "a mapping",
     "null": "null",
 }
-
-
-def nearest(name: Any, known: Iterable[str]) -> str:
-    """A hint at the nearest valid name, or at all of them when none is near."""
-    known = list(known)
-    close = difflib.get_close_matches(str(name)[:100], known, n=1, cutoff=0.5)
-    return f" (did you mean {close[0]!r}?)" if close else f" (valid: {', '.join(known)})"
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
