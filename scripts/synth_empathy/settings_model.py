@@ -14,7 +14,7 @@ from .embedding import STORAGE
 from .engines import ENGINES
 from .human import COUNTS
 from .judging import MODES as JUDGE_MODES
-from .metrics import PROTOCOLS
+from .metrics.base import PROTOCOLS
 from .models import DTYPES
 from .prompts import STYLES
 from .recipes import Recipe
@@ -121,7 +121,7 @@ class Generation(Section):
     """The synthetic dialogues: a language model writes after each training sample of ED (paper, section 3.1)."""
 
     model: Name = Field(description="a key of models")
-    engine: Literal[ENGINES] = Field(description="what runs the model")
+    engine: Literal[tuple(ENGINES)] = Field(description="what runs the model")
     batch_invariant: bool = Field(description=BATCH_INVARIANT)
     passes: Count = Field(description="outputs for each sample")
     keep: Limit = Field(description="samples to write after; null takes all")
@@ -204,7 +204,7 @@ class Training(Section):
 class Responding(Section):
     """How systems answer the test samples."""
 
-    engine: Literal[ENGINES] = Field(description="what runs the models")
+    engine: Literal[tuple(ENGINES)] = Field(description="what runs the models")
     batch_invariant: bool = Field(description=BATCH_INVARIANT)
     temperature: Temperature = Field(description="0 takes the likeliest token each time")
     top_p: TopP = Field(description="draws from the likeliest tokens that have this probability together")
@@ -265,7 +265,7 @@ class Judge(Section):
     """Figure 5: samples drawn before and after selection, scored 1 to 3 by a language model."""
 
     model: Name = Field(description="a key of models")
-    engine: Literal[ENGINES] = Field(description="what runs the model")
+    engine: Literal[tuple(ENGINES)] = Field(description="what runs the model")
     batch_invariant: bool = Field(description=BATCH_INVARIANT)
     mode: Literal[JUDGE_MODES] = Field(
         description="probabilities: the mean score, from the probabilities of 1, 2 and 3; sampling: one score, drawn",
@@ -290,7 +290,7 @@ class BertScore(Section):
 class Evaluation(Section):
     """How responses are scored (docs/deviations.md)."""
 
-    protocol: Literal[tuple(sorted(PROTOCOLS))] = Field(description="of the tables")
+    protocol: Literal[PROTOCOLS] = Field(description="of the tables")
     bertscore: BertScore = Field(description="its model and layer")
 
 
