@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from references import naive_k_center
-from synth_empathy import diversity, selection
+from synth_empathy import diversity, selection, systems
 from synth_empathy.errors import UserError
 
 # Sizes and methods
@@ -53,6 +54,47 @@ def test_random_rows_are_drawn_evenly():
     counts = np.bincount([row for seed in range(2000) for row in diversity.random_rows(10, 3, seed)], minlength=10)
     assert counts.sum() == 6000
     assert (abs(counts - 600) < 100).all()
+
+
+def test_a_selection_is_given_what_it_asks_for(monkeypatch):
+    points, rows = np.arange(12.0).reshape(6, 2), np.array([4, 0, 2])
+    given = {}
+
+    def choose(embeddings, scores, size, seed, *, metric="none"):
+        given.update(embeddings=embeddings, scores=scores, size=size, seed=seed, metric=metric)
+        return np.arange(size)[::-1]
+
+    for uses, expected in ((True, points[rows]), (False, np.empty((3, 0)))):
+        monkeypatch.setitem(diversity.SELECTIONS, "own", diversity.Selection("own", choose, "", uses_embeddings=uses))
+        how = {"rows": rows, "scores": np.array([1.0, 2, 3]), "metric": "cosine", "rule": "seeded"}
+        assert diversity.select_rows(points, "own", 0.67, 5, **how) == [1, 0]
+        assert given["embeddings"].tolist() == expected.tolist() and given["scores"].tolist() == [1, 2, 3]
+        assert (given["size"], given["seed"], given["metric"]) == (2, 5, "cosine")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ([0, 0], "1 different rows in 2, and 2 were asked for"),
+        ([0], "1 different rows in 1"),
+        ([0, 3], "it chose row 3, and the rows are 0 to 2"),
+        ([0, -1], "it chose row -1"),
+    ],
+)
+def test_a_choice_that_is_none_is_refused(monkeypatch, chosen, words):
+    own = diversity.Selection("own", lambda *_: chosen, "")
+    monkeypatch.setitem(diversity.SELECTIONS, "own", own)
+    with pytest.raises(UserError, match=f"the selection own is at fault: .*{words}"):
+        diversity.select_rows(np.eye(3), "own", 0.67, 0)
+
+
+def test_a_selections_name_is_a_part_of_paths_and_used_once():
+    with pytest.raises(ValueError, match="there is a selection 'kcenter' already"):
+        diversity.selection("kcenter", title="")(list)
+    with pytest.raises(ValueError, match="'k-center' is no name"):
+        diversity.selection("k-center", title="")(list)
+    for name, entry in diversity.SELECTIONS.items():
+        assert re.fullmatch(systems.PART, name) and entry.summary
 
 
 # A draw instead of the quality selection

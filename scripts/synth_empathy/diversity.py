@@ -7,6 +7,7 @@ tables, the judge, the plan and the command line take the name from here (docs/e
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from .errors import UserError
 
 #: The paper's own selection, the control of the same size, and the paper's ablation.
 K_CENTER, RANDOM, EVERYTHING = "kcenter", "random", "none"
+
+#: A selection's name stands between dashes in paths, and has none.
+NAME = "[a-z0-9][a-z0-9._]*"
 
 #: Whether k-center's first point counts among the chosen, and what "far" means to it.
 RULES = ("seeded", "released")
@@ -77,6 +81,8 @@ def selection(name: str, title: str, **more: object) -> Callable:
     """Register the function below as a selection; ``more`` as in ``Selection``."""
 
     def enter(choose: Callable[..., Sequence[int]]) -> Callable[..., Sequence[int]]:
+        if not re.fullmatch(NAME, name):
+            raise ValueError(f"{name!r} is no name of a selection: lower case, digits, dots and underscores, no dash")
         if name in SELECTIONS:
             raise ValueError(f"there is a selection {name!r} already")
         SELECTIONS[name] = Selection(name, choose, title, **more)

@@ -11,11 +11,9 @@ from pathlib import Path
 
 from .errors import UserError, nearest
 from .provenance import sha256_file
-from .records import METRIC, SIMILARITY, Record, read_json, read_jsonl
+from .records import SCORE, SIMILARITY, Record, read_json, read_jsonl
 from .systems import SIMILARITY as BUILT_IN
 
-#: One sample's score by a scorer that a user brings.
-SCORE = {"id": str, "score": METRIC}
 REPAIR = "correct the scorer's file, or the program that writes it (docs/extending.md has an example)"
 
 

@@ -60,7 +60,7 @@ def one_of(names: Any) -> str:
 
 #: A name in paths; and one that stands between dashes, and so has none: a prompt, a scorer, a selection.
 NAME = "[a-z0-9][a-z0-9._-]*"
-PART = "[a-z0-9][a-z0-9._]*"
+PART = diversity.NAME
 #: A DK threshold, 0 to 100, with decimals if any; and a number of samples.
 DK = r"(?:100|[0-9]{1,2})(?:[.][0-9]+)?"
 SIZE = "[1-9][0-9]{0,8}"
