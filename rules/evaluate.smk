@@ -45,7 +45,7 @@ def metric_code(wildcards):
 
 def subset_flag(wildcards):
     """--subset for outputs that were matched with our test samples: some may have no match."""
-    return flags({"subset": wildcards.training_set in ("authors", "published")})
+    return flags({"subset": wildcards.training_set in systems.CATALOGUES})
 
 
 localrules:

@@ -72,7 +72,7 @@ def test_requests_that_share_other_messages_are_kept_apart(tiny_model):
 
 def test_a_row_that_ends_leaves_the_batch(tiny_model):
     """No row is computed after its end."""
-    engine = open_engine("transformers", tiny_model, "float32", 12)
+    engine = open_engine("transformers", tiny_model, EngineSettings(batch_size=12))
     seen = []
     engine.model.register_forward_pre_hook(lambda model, args: seen.append(args[0].shape[0]))
     engine.chats.stops = list(range(0, engine.chats.config.vocab_size, 7))  # the tiny model's own ends are rare

@@ -70,6 +70,8 @@ JUDGED: Fields = {"id": str, "criteria": dict}
 TEXT: Fields = {"row": COUNT, "text": str}
 #: One synthetic sample's similarity to the discriminator's answer, cosine x 100.
 SIMILARITY: Fields = {"id": str, "similarity": COSINE}
+#: One sample's score by a scorer that a user brings.
+SCORE: Fields = {"id": str, "score": METRIC}
 #: One evaluator's verdict on one criterion of one example: win, tie or loss of our system's response against a baseline's.
 JUDGEMENT: Fields = {"example": str, "baseline": str, "criterion": str, "evaluator": str, "verdict": str}
 
