@@ -189,7 +189,7 @@ class Results:
         return found[0]
 
     def _judged(self, judge: str, prompt: str, stage: str, item: str) -> Value | Missing:
-        """A judge's result over all of the paper's criteria, by seed; one over others is no test of the paper's claims."""
+        """A judge's result over all of the paper's criteria, by seed; over others it is no test of the claims."""
         by_seed = {}
         for path in files_like(self.folder, f"judged/{prompt}/{stage}/seed*.summary.json"):
             summary = read_json(path)
@@ -197,7 +197,8 @@ class Results:
                 return Missing(f"{path.relative_to(self.folder)} is by {summary['judge']}, and the claim is about {judge}")
             criteria = field_of(summary, "criteria", path)
             if not isinstance(criteria, dict):
-                raise damaged(path, f"the field 'criteria' is {shortened(told(criteria), 80)}, which is no JSON object")
+                shown_part = shortened(told(criteria), 80)
+                raise damaged(path, f"the field 'criteria' is {shown_part}, which is no JSON object")
             other = other_criteria(criteria)
             if other:
                 return Missing(f"{path.relative_to(self.folder)} is {other}")

@@ -332,7 +332,9 @@ def other_criteria(names: Iterable[str]) -> str | None:
 def criteria_note(stage: Judged) -> str | None:
     """What Figure 5 says where its criteria are not the paper's; None where they are."""
     why = other_criteria(stage.criteria)
-    return f"The numbers over all criteria are {why}: the paper's are not comparable and are not shown." if why else None
+    if why is None:
+        return None
+    return f"The numbers over all criteria are {why}: the paper's are not comparable and are not shown."
 
 
 def judged_csv(before: Judged, after: Judged, paper: tuple[PaperStage, PaperStage] | None) -> str:
@@ -345,7 +347,8 @@ def judged_csv(before: Judged, after: Judged, paper: tuple[PaperStage, PaperStag
     paper's stays one, and nothing is subtracted from it.
     """
     lines = []
-    for name, stage, known in zip(("before selection", "after selection"), (before, after), paper or (NOTHING, NOTHING)):
+    stages = ("before selection", before), ("after selection", after)
+    for (name, stage), known in zip(stages, paper or (NOTHING, NOTHING)):
         numbers = zip([*stage.titles, "all"], stage.means, stage.spread, stage.shares, stage.share_spread)
         for place, (criterion, mean, mean_sd, share, share_sd) in enumerate(numbers):
             theirs = known if place == len(stage.titles) else NOTHING
