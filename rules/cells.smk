@@ -108,7 +108,7 @@ rule make_cells:
     input:
         documents=overlap_metrics,
         paper="resources/paper/{table}.csv",
-        code=code("make_cells", "cells"),
+        code=code("make_cells"),
     output:
         expand(
             "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",
@@ -132,7 +132,7 @@ rule make_bertscore_cells:
     input:
         documents=bertscore_metrics,
         paper="resources/paper/{table}.csv",
-        code=code("make_cells", "cells"),
+        code=code("make_cells"),
     output:
         expand(
             "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",
@@ -156,7 +156,7 @@ rule make_sample_cells:
     input:
         documents=selection_counts,
         paper="resources/paper/{table}.csv",
-        code=code("make_cells", "cells"),
+        code=code("make_cells"),
     output:
         expand(
             "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",

@@ -16,6 +16,7 @@ from snakemake.settings.types import DeploymentMethod
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from synth_empathy import addresses, archive, baselines, cells, images, settings, tables
+from synth_empathy.code_graph import reached
 from synth_empathy.errors import UserError
 from synth_empathy.records import write_text
 
@@ -87,12 +88,13 @@ def keep_configuration():
     )
 
 
-def code(script, *modules):
-    """A step's script and the library modules that decide its output, as inputs of steps cheap enough to rerun by themselves."""
-    return [
-        f"scripts/{script}.py",
-        *(f"scripts/synth_empathy/{module}.py" for module in modules),
-    ]
+def code(script, entries=None):
+    """A step's script and the library's modules that it reaches: inputs of steps cheap enough to rerun by themselves.
+
+    entries are the registered modules that the job uses (code_graph.REGISTRIES); all of them where they are not given.
+    """
+    path = Path(workflow.basedir) / f"scripts/{script}.py"
+    return [f"scripts/{name}" for name in reached(path, entries)]
 
 
 def image(group, gpus=0):

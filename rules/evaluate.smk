@@ -55,7 +55,7 @@ rule evaluate:
     input:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
         test_ids="<results>/ed/test_ids.json",
-        code=code("evaluate", "tokens", "metrics/__init__", "metrics/overlap"),
+        code=code("evaluate"),
     output:
         "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}.json",
     log:
@@ -85,7 +85,7 @@ rule evaluate_bertscore:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
         test_ids="<results>/ed/test_ids.json",
         model=bertscore_model,
-        code=code("evaluate", "tokens", "metrics/__init__", "metrics/bertscore"),
+        code=code("evaluate"),
     output:
         "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-bertscore.json",
     log:

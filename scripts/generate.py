@@ -34,7 +34,7 @@ def main() -> None:
         messages = prompts.generation_messages(sample, prompt, demonstration)
         requests.append(Request(row_id, messages, seeds.row_seed(args.seed, row_id, "generate")))
 
-    code = provenance.code(__file__, ["prompts", "engines", "chats", f"{args.engine}_engine"])
+    code = provenance.code(__file__, entries=[f"{args.engine}_engine"])
     completed = completing.complete(requests, args, "generate", code)
     remove_outputs(args.output, completing.manifest_path(args))
     write_jsonl(args.output, (output(completed.rows[request.id], sample, number) for request, (sample, number) in zip(requests, rows)))

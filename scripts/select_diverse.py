@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synth_empathy import cli, embedding, prompts, selection
+from synth_empathy import cli, embedding, prompts, provenance, selection
 from synth_empathy.records import SAMPLE, read_jsonl, write_json, write_jsonl
 
 
@@ -41,7 +41,8 @@ def main() -> None:
         matrix = embedding.load_embeddings(args.embeddings, rows=len(texts))
         rows = np.array(embedding.rows_for(embedding.row_of(texts), [prompts.flat_sample(sample) for sample in samples]))
         chosen = selection.select_rows(matrix, args.method, args.ratio, args.seed, rows, **how)
-        write_jsonl(args.output, (samples[row] | {"rank": rank} for rank, row in enumerate(chosen)))
+        ranked = (samples[row] | {"rank": rank} for rank, row in enumerate(chosen))
+        write_jsonl(args.output, ranked, code=provenance.code(__file__))
         print(f"{len(chosen):,} of {len(samples):,} samples selected by {args.method}")
     else:
         matrix = embedding.load_embeddings(args.embeddings)
