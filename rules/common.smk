@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from synth_empathy import addresses, archive, baselines, cells, images, settings, tables
 from synth_empathy.code_graph import reached
 from synth_empathy.errors import UserError
+from synth_empathy.metrics import registry
 from synth_empathy.records import write_text
 
 #: Whether rules run in containers (--software-deployment-method apptainer).

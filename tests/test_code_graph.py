@@ -137,7 +137,7 @@ def test_what_snakemake_takes_for_an_input_is_what_python_would_import(checkout)
 
 def test_code_is_known_by_its_path():
     code = provenance.code(code_graph.SCRIPTS / "evaluate.py")
-    assert list(code)[0] == "evaluate.py" and "synth_empathy/metrics/__init__.py" in code
+    assert list(code)[0] == "evaluate.py" and any("/metrics/" in name for name in code)
     for name, digest in code.items():
         assert digest == provenance.sha256_file(code_graph.SCRIPTS / name)
 

@@ -39,6 +39,7 @@ PATHS = {
     "embed_ed": "embed_ed/{split}",
     "report_novelty": "report_novelty/{prompt}/dk{dk}/{selection}/seed{seed}",
     "evaluate": "evaluate/{base}/{training_set}/seed{seed}/{protocol}",
+    "evaluate_metric": "evaluate_metric/{metric}/{base}/{training_set}/seed{seed}/{protocol}",
     "evaluate_bertscore": "evaluate_bertscore/{base}/{training_set}/seed{seed}/{protocol}",
 }
 
