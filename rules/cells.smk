@@ -45,9 +45,8 @@ def added_cell_code(wildcards):
 
 def counts_path(training_set, seed):
     """Where the counts of a training set's selection stand."""
-    parts = settings.TRAINING_SET.fullmatch(training_set)
-    folder = f"{parts['prompt']}/{parts['quality']}/{parts['selection']}"
-    return f"<results>/selected/{folder}/seed{seed}.counts.json"
+    selected = systems.TrainingSet.parse(training_set).selected
+    return f"<results>/{selected.counts(seed)}"
 
 
 def selection_counts(wildcards):

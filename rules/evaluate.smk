@@ -11,6 +11,7 @@ Makes, for each {protocol}: paper, or standard
 #: The catalogue's entry of BERTScore's model; empty when BERTScore is left out.
 BERTSCORE = config["models"].get(config["evaluation"]["bertscore"]["model"], {})
 
+
 def bertscore_model(wildcards):
     """The manifest of BERTScore's model; an error when the configuration leaves BERTScore out."""
     model = config["evaluation"]["bertscore"]["model"]
@@ -34,7 +35,7 @@ def metric_code(wildcards):
 
 def subset_flag(wildcards):
     """--subset for outputs that were matched with our test samples: some may have no match."""
-    return flags({"subset": wildcards.training_set in ("authors", "published")})
+    return flags({"subset": wildcards.training_set in systems.CATALOGUES})
 
 
 localrules:

@@ -407,7 +407,10 @@ def test_the_plan_says_what_was_measured_from_how_many_jobs(plan, checkout, tmp_
     assert "write_utilisation" not in found["assumptions"]
 
 
-EXAMPLES = {"shard": "11", "seed": "2", "dk": "62.5", "quality": "draw60", "stage": "dk60-kcenter"}
+EXAMPLES = {
+    "shard": "11", "seed": "2", "dk": "62.5", "size": "7", "quality": "draw60", "selection": "random", "stage": "dk60-kcenter",
+    "training_set": "ed+prompt2-top7-length-none", "inputs": "synthetic-prompt2",
+}  # fmt: skip
 
 
 def test_every_pattern_finds_its_rules_benchmark(checkout):
@@ -426,7 +429,8 @@ def test_earlier_jobs_count_the_gpus_that_the_rules_ask_for():
     from plan import merged_settings, planned_jobs
 
     judged = "results/paper/judged/prompt2/dk60-kcenter/seed0.jsonl"
-    jobs = planned_jobs(["table1", "novelty", judged, "results/paper/training/ed+prompt2-draw60-none/seed0.jsonl"], [], 2)
+    training = [f"results/paper/training/ed+prompt2-{quality}-none/seed0.jsonl" for quality in ("draw60", "top9-similarity")]
+    jobs = planned_jobs(["table1", "novelty", judged, *training], [], 2)
     settings = merged_settings([])
     compared = {job.rule for job in jobs if job.rule in measured.PATHS}
     assert compared == set(measured.PATHS)

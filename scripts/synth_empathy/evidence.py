@@ -30,6 +30,7 @@ from .csv_files import RESTORE, Line, read_csv
 from .errors import UserError
 from .figure_data import PAPER_MEAN, PAPER_SHARE, other_criteria
 from .records import ED_SAMPLE, Record, check_seal, field_at, read_json, read_jsonl
+from .systems import BEFORE
 from .yaml_files import shortened
 
 SPLITS = ("train", "valid", "test")
@@ -395,7 +396,7 @@ class Paper:
 
     def _judged(self, stage: str, item: str) -> Value | Missing:
         """Section 3.4's scores; a share of full marks above a bound is anything up to 1."""
-        name = "before selection" if stage == "before" else "after selection"
+        name = "before selection" if stage == BEFORE else "after selection"
         row = line_of(self.folder / "figure5.csv", "stage", name)
         column = PAPER_MEAN if item == "mean" else PAPER_SHARE
         text = row[column]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synth_empathy import embedding, novelty, prompts, records, selection
+from synth_empathy import diversity, embedding, novelty, prompts, records, selection
 
 from ..checks import same
 from ..mutations import Part, json_lines, npy, one_of
@@ -98,7 +98,8 @@ def select_diverse(folder: Path, how: dict) -> None:
     with threads_kept():
         run("select_diverse", *given, *flags, "--output", made)
     came, went = rows_of(folder / "samples.jsonl"), rows_of(made)
-    size = len(came) if how["method"] == "none" else math.floor(float(how["ratio"]) * len(came) + 1e-9)
+    everything = diversity.SELECTIONS[how["method"]].keeps_all
+    size = len(came) if everything else math.floor(float(how["ratio"]) * len(came) + 1e-9)
     same("samples selected", size, len({row["id"] for row in went}))
     same("ranks", list(range(size)), [row["rank"] for row in went])
     same(
@@ -167,8 +168,8 @@ WHOLE_ED = [prompts.flat_sample(sample) for sample in valid.ED_SAMPLES]
 RATIOS = one_of("0.9", "1", "0", "nan", "inf", "-1", "1e-9", "1.5", "x", "1e999")
 METRIC = one_of("euclidean", "cosine")
 SELECTION = {
-    "method": one_of("kcenter", "random", "none"), "ratio": RATIOS, "seed": one_of("0", "-1", str(2**64), "9" * 5000),
-    "rule": one_of(*selection.DIVERSITY_RULES), "metric": METRIC,
+    "method": one_of(*diversity.SELECTIONS), "ratio": RATIOS, "seed": one_of("0", "-1", str(2**64), "9" * 5000),
+    "rule": one_of(*diversity.RULES), "metric": METRIC,
 }  # fmt: skip
 THRESHOLDS = one_of("60", "nan", "inf", "-inf", "-1", "1e999", "62.5", "x", "")
 PAIR = {"samples.jsonl": SAMPLES, "similarity.jsonl": json_lines(valid.SIMILARITIES)}
