@@ -43,7 +43,7 @@ rule pack_archive:
     input:
         files=archived_files,
         judgements=judgements() or [],
-        code=code("pack_archive", "archive"),
+        code=code("pack_archive"),
     output:
         "<results>/archive/archive.json",
     log:

@@ -210,7 +210,7 @@ rule read_outputs:
     input:
         outputs=outputs_of,
         samples="<results>/ed/test.jsonl",
-        code=code("read_outputs", "outputs", "ed"),
+        code=code("read_outputs"),
     output:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
         alignment="<results>/responses/{base}/{training_set}/seed{seed}/test.alignment.json",

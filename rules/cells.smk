@@ -40,7 +40,7 @@ def added_metric(wildcards):
 def added_cell_code(wildcards):
     """The code that a cell of an added metric depends on."""
     metric = registry.metric_of(wildcards.metric)
-    return code("make_cells", "cells", *registry.code([metric.name]))
+    return code("make_cells", entries=registry.code([metric.name]))
 
 
 def counts_path(training_set, seed):
@@ -123,7 +123,7 @@ rule make_cells:
     input:
         documents=overlap_metrics,
         paper="resources/paper/{table}.csv",
-        code=code("make_cells", "cells", *registry.code(registry.TOGETHER)),
+        code=code("make_cells", entries=registry.code(registry.TOGETHER)),
     output:
         expand(
             "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",
@@ -148,7 +148,7 @@ use rule make_cells as make_bertscore_cells with:
     input:
         documents=bertscore_metrics,
         paper="resources/paper/{table}.csv",
-        code=code("make_cells", "cells", *registry.code(["bertscore"])),
+        code=code("make_cells", entries=registry.code(["bertscore"])),
     output:
         expand(
             "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",
@@ -164,7 +164,7 @@ use rule make_cells as make_sample_cells with:
     input:
         documents=selection_counts,
         paper="resources/paper/{table}.csv",
-        code=code("make_cells", "cells"),
+        code=code("make_cells", entries=[]),
     output:
         expand(
             "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from synth_empathy import addresses, archive, baselines, cells, diversity, images
 from synth_empathy import recipes, settings, systems, tables
+from synth_empathy.code_graph import reached
 from synth_empathy.errors import UserError
 from synth_empathy.metrics import registry
 from synth_empathy.records import write_text
@@ -85,12 +86,13 @@ def keep_configuration():
     )
 
 
-def code(script, *modules):
-    """A step's script and the library modules that decide its output, as inputs of steps cheap enough to rerun by themselves."""
-    return [
-        f"scripts/{script}.py",
-        *(f"scripts/synth_empathy/{module}.py" for module in modules),
-    ]
+def code(script, entries=None):
+    """A step's script and the library's modules that it reaches: inputs of steps cheap enough to rerun by themselves.
+
+    entries are the registered modules that the job uses (code_graph.REGISTRIES); all of them where they are not given.
+    """
+    path = Path(workflow.basedir) / f"scripts/{script}.py"
+    return [f"scripts/{name}" for name in reached(path, entries)]
 
 
 def image(group, gpus=0):

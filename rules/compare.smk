@@ -70,16 +70,7 @@ rule compare_systems:
         baseline=baseline_responses,
         system_bertscore=system_bertscores,
         baseline_bertscore=baseline_bertscores,
-        code=code(
-            "compare_systems",
-            "bootstrap",
-            "comparison_tables",
-            "escaping",
-            "cells",
-            "tables",
-            *SCORING,
-            *registry.code(registry.METRICS),
-        ),
+        code=code("compare_systems"),
     output:
         json="<results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.json",
         csv=report(

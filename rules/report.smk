@@ -91,7 +91,7 @@ rule report_novelty:
         test_embedded=multiext(
             "<results>/ed/embedded/test/", "texts.jsonl", "embeddings.npy"
         ),
-        code=code("report_novelty", "nearest", "novelty", "novelty_plot"),
+        code=code("report_novelty"),
     output:
         report="<results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.json",
         records="<results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.jsonl",

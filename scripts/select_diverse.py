@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synth_empathy import cli, diversity, embedding, prompts, scorers
+from synth_empathy import cli, diversity, embedding, prompts, provenance, scorers
 from synth_empathy.records import SAMPLE, Record, read_jsonl, write_json, write_jsonl
 
 
@@ -25,7 +25,8 @@ def main() -> None:
     if args.samples:
         samples = read_jsonl(args.samples, SAMPLE)
         chosen = select_samples(samples, args)
-        write_jsonl(args.output, (samples[row] | {"rank": rank} for rank, row in enumerate(chosen)))
+        ranked = (samples[row] | {"rank": rank} for rank, row in enumerate(chosen))
+        write_jsonl(args.output, ranked, code=provenance.code(__file__))
         print(f"{len(chosen):,} of {len(samples):,} samples selected by {args.method}")
     else:
         matrix = embedding.load_embeddings(args.embeddings)

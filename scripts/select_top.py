@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, scorers
+from synth_empathy import cli, provenance, scorers
 from synth_empathy.records import SAMPLE, read_jsonl, write_jsonl
 from synth_empathy.systems import SIMILARITY
 
@@ -22,7 +22,7 @@ def main() -> None:
     field, sign = (SIMILARITY if args.scorer == SIMILARITY else "score"), (-1 if args.lower_is_better else 1)
     scored = [sample | {field: sign * score} for sample, score in zip(samples, scores, strict=True)]
     kept = scorers.best(scored, scores, args.size)
-    write_jsonl(args.output, kept)
+    write_jsonl(args.output, kept, code=provenance.code(__file__))
     print(f"the {len(kept):,} best of {len(samples):,} samples by {args.scorer}")
 
 

@@ -29,7 +29,7 @@ from . import cells, tables
 from .csv_files import RESTORE, Line, read_csv
 from .errors import UserError
 from .figure_data import PAPER_MEAN, PAPER_SHARE, other_criteria
-from .records import ED_SAMPLE, Record, check_seal, read_json, read_jsonl
+from .records import ED_SAMPLE, Record, check_seal, field_at, read_json, read_jsonl
 from .systems import BEFORE
 from .yaml_files import shortened
 
@@ -311,13 +311,6 @@ def number_of(record: Record, name: str, path: Path) -> float:
     if not number or not abs(value) <= LARGEST:
         raise damaged(path, f"the field {name!r} is {shortened(told(value), 80)}, which is no finite number")
     return value
-
-
-def field_at(document: object, place: str) -> object:
-    """A field by its place, such as ``made_by: models``; None where there is none."""
-    for key in place.split(": "):
-        document = document.get(key) if isinstance(document, dict) else None
-    return document
 
 
 def told(value: object) -> str:

@@ -99,5 +99,6 @@ def file_name(metric: Metric, protocol: str) -> str:
 
 
 def code(names: tuple[str, ...] | list[str]) -> list[str]:
-    """The modules of some metrics, as a rule names the code that it depends on."""
-    return [f"metrics/{name}" for name in names]
+    """The modules of some metrics, as a rule names the code that it depends on (``code_graph``)."""
+    package = __package__.partition(".")[2]
+    return [f"{package}.{name}" for name in names]
