@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, completing, prompts, provenance, seeds
+from synth_empathy import cli, completing, engines, prompts, provenance, seeds
 from synth_empathy.engine_types import Request
 from synth_empathy.records import SAMPLE, Record, read_jsonl, remove_outputs, write_jsonl
 
@@ -35,7 +35,7 @@ def main() -> None:
         seed = seeds.row_seed(args.seed, row_id, "generate")
         requests.append(Request(row_id, messages, seed, shared=len(messages) - 1))
 
-    code = provenance.code(__file__, entries=[f"{args.engine}_engine"])
+    code = provenance.code(__file__, entries=[engines.module_of(args.engine)])
     completed = completing.complete(requests, args, "generate", code)
     remove_outputs(args.output, completing.manifest_path(args))
     write_jsonl(args.output, (output(completed.rows[request.id], sample, number) for request, (sample, number) in zip(requests, rows)))

@@ -4,7 +4,7 @@
 import argparse
 from pathlib import Path
 
-from synth_empathy import cli, completing, judging, prompts, provenance
+from synth_empathy import cli, completing, engines, judging, prompts, provenance
 from synth_empathy.records import SAMPLE, Record, read_jsonl, remove_outputs, write_json, write_jsonl
 
 
@@ -52,7 +52,7 @@ def main() -> None:
 def judge(drawn: list[Record], rubrics: list[Record], args: argparse.Namespace) -> tuple[completing.Completed, list[Record]]:
     """What the model answered, and ``records.JUDGED`` of every sample."""
     requests = judging.requests(drawn, rubrics, args.seed)
-    code = provenance.code(__file__, entries=[f"{args.engine}_engine"])
+    code = provenance.code(__file__, entries=[engines.module_of(args.engine)])
     if args.mode == "probabilities":
         completed = completing.answer(requests, judging.MARKS, args, "judge", code)
         entries = {name: judging.read_mark(row, args.temperature) for name, row in completed.rows.items()}

@@ -17,16 +17,26 @@ ENGINES = {
 }
 
 
-def engine_class(name: str) -> type[Engine]:
-    """The class of an engine.
+def module_of(name: str) -> str:
+    """The dotted name, in the library, of an engine's module, as ``code_graph`` knows it.
 
     Raises:
         UserError: no such engine.
     """
     if name not in ENGINES:
         raise UserError(f"there is no engine {name!r}", f"use one of: {', '.join(ENGINES)}")
-    module, _, attribute = ENGINES[name].partition(":")
-    return getattr(import_module(f".{module}", __package__), attribute)
+    package = __package__.partition(".")[2]
+    return ".".join(filter(None, [package, ENGINES[name].partition(":")[0]]))
+
+
+def engine_class(name: str) -> type[Engine]:
+    """The class of an engine.
+
+    Raises:
+        UserError: no such engine.
+    """
+    library = __package__.partition(".")[0]
+    return getattr(import_module(f"{library}.{module_of(name)}"), ENGINES[name].partition(":")[2])
 
 
 def open_engine(name: str, model: Path, settings: EngineSettings) -> Engine:
