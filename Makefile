@@ -1,7 +1,9 @@
 # make demo          the whole pipeline on small models, from the shipped sample to results/demo/tables/table1.md
 # make demo ED=DIR   the same on real ED (a folder with train.csv, valid.csv, test.csv), in results/demo-ed/
 # make demo-all      every table and figure on small models, the claims, an archive, and a report of them: results/demo/report.html
-# make test          all tests
+# make test          all tests but those below; PYTEST="..." gives pytest's own words
+# make test-all      these, and what needs a cluster, images, the vllm engine, or kills what runs (tests/hpc/install.sh installs the clusters' programs)
+# make test-long     the same kills and fuzzers more often: half an hour
 # make fuzz N=10000  every reader over N damaged inputs each, others at every call; SEED=... repeats one (tests/fuzz)
 # make setup         only the environment, .venv
 # make setup-vllm    the environment of the vllm engine on a CPU, .venv-vllm (envs/README.md)
@@ -26,7 +28,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 DEMO := --configfile config/demo.yaml $(if $(ED),--config run=demo-ed 'ed={"folder": "$(ED)"}')
 RUN := $(if $(ED),demo-ed,demo)
 
-.PHONY: setup setup-vllm setup-workflow setup-baseline demo demo-all test fuzz bench plan lint clean-state
+.PHONY: setup setup-vllm setup-workflow setup-baseline demo demo-all test test-all test-long fuzz bench plan lint clean-state
 
 setup: .venv/installed
 setup-vllm: .venv-vllm/installed
@@ -89,8 +91,18 @@ demo-all: setup
 	@$(BIN)/snakemake --cores 1 $(DEMO) --report results/$(RUN)/report.html -- all check_claims
 	@ls results/$(RUN)/tables results/$(RUN)/figures results/$(RUN)/report.html
 
-test: setup setup-vllm
-	@$(BIN)/python -m pytest $(PYTEST)
+# Files are shared out between as many processes as there are CORES, in the order that tests/conftest.py gives.
+WORKERS := -n $(CORES) --dist loadgroup --no-loadscope-reorder
+
+test: setup
+	@$(BIN)/python -m pytest $(WORKERS) -m "not more" $(PYTEST)
+
+test-all: test setup-vllm
+	@$(BIN)/python -m pytest $(WORKERS) -m more $(PYTEST)
+
+test-long: setup
+	@$(BIN)/python -m pytest tests/test_kill.py -q -s --kills 10
+	@$(MAKE) --no-print-directory fuzz N=3000
 
 fuzz: setup
 	@$(BIN)/python -m pytest tests/fuzz -q --tb=short --fuzz-examples $(or $(N),3000) --fuzz-seed $(or $(SEED),$$RANDOM) $(PYTEST)

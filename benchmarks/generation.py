@@ -23,7 +23,7 @@ def main() -> None:
     """Parse flags, generate three times, print times, ratios and whether the rows are the same."""
     flags = cli.parser(__doc__)
     flags.add_argument("--python", default=sys.executable, help="the interpreter that has the engine (.venv-vllm/bin/python)")
-    flags.add_argument("--engine", choices=ENGINES, default="transformers", help="what runs the model")
+    flags.add_argument("--engine", choices=list(ENGINES), default="transformers", help="what runs the model")
     flags.add_argument("--dtype", default="float32", help="the weights' type; only in float32 are the rows to be the same")
     flags.add_argument("--model", type=Path, default="models/smollm2-135m", metavar="DIR", help="the model's folder (make demo fetches this one)")
     flags.add_argument("--seeds", type=Path, default="results/demo/ed/train.jsonl", metavar="JSONL", help="samples to write after (make demo prepares these)")

@@ -3,31 +3,38 @@
 Requires: a system's metrics for every seed, or the counts of its selection, and the paper's numbers (resources/paper/).
 Makes, for each {table}: table1, table2, table3, table4
     <results>/selected/{prompt}/{quality}/{selection}/seed{seed}.counts.json    samples after the quality and the diversity selection
-    <results>/cells/{table}/{base}/{training_set}/{metric}.json                 bleu1 .. cider; bert_p, bert_r, bert_f1; in table2
-                                                                                samples_quality, samples_selected
+    <results>/cells/{table}/{base}/{training_set}/{metric}.json                 bleu1 .. cider; bert_p, bert_r, bert_f1; scores
+                                                                                of added metrics; in table2 samples_quality,
+                                                                                samples_selected
 """
 
-OVERLAP, BERTSCORES, COUNTS = map(
-    " ".join, (cells.OVERLAP, cells.BERTSCORE, cells.COUNTS)
-)
+
+def metric_files(base, training_set, metric):
+    """The files that hold a metric's scores of a system; none of a system that is left out."""
+    if left_out(base, training_set):
+        return []
+    name = registry.file_name(metric, config["evaluation"]["protocol"])
+    return seed_files(base, training_set, "metrics", name)
 
 
 def overlap_metrics(wildcards):
-    """The scores of shared words of a row's system; none of a system that is left out."""
-    if left_out(wildcards.base, wildcards.training_set):
-        return []
-    name = f"{config['evaluation']['protocol']}.json"
-    return seed_files(wildcards.base, wildcards.training_set, "metrics", name)
+    """The scores of shared words of a row's system."""
+    first = registry.METRICS[registry.TOGETHER[0]]
+    return metric_files(wildcards.base, wildcards.training_set, first)
 
 
 def bertscore_metrics(wildcards):
-    """BERTScore of a row's system; none when the configuration leaves it, or the system, out."""
+    """BERTScore of a row's system; none when the configuration leaves it out."""
     if config["evaluation"]["bertscore"]["model"] is None:
         return []
-    if left_out(wildcards.base, wildcards.training_set):
-        return []
-    name = f"{config['evaluation']['protocol']}-bertscore.json"
-    return seed_files(wildcards.base, wildcards.training_set, "metrics", name)
+    bertscore = registry.METRICS["bertscore"]
+    return metric_files(wildcards.base, wildcards.training_set, bertscore)
+
+
+def added_metric(wildcards):
+    """The scores of a row's system by the metric that was added and has the cell's score."""
+    metric = registry.metric_of(wildcards.metric)
+    return metric_files(wildcards.base, wildcards.training_set, metric)
 
 
 def counts_path(training_set, seed):
@@ -46,11 +53,13 @@ def cell_sources(row, metric):
     """What a cell is made of, as far as a model or a GPU makes it; none of BERTScore where the configuration leaves it out."""
     if metric in cells.COUNTS:
         return [counts_path(row.training_set, seed) for seed in config["seeds"]]
-    if metric not in cells.BERTSCORE:
+    found = registry.metric_of(metric)
+    if not found.needs_model:
         return seed_files(row.base, row.training_set, "responses", "test.jsonl")
-    name = f"{config['evaluation']['protocol']}-bertscore.json"
-    found = seed_files(row.base, row.training_set, "metrics", name)
-    return found if config["evaluation"]["bertscore"]["model"] else []
+    if metric in cells.BERTSCORE and not config["evaluation"]["bertscore"]["model"]:
+        return []
+    name = registry.file_name(found, config["evaluation"]["protocol"])
+    return seed_files(row.base, row.training_set, "metrics", name)
 
 
 def row_sources(table, row):
@@ -86,6 +95,7 @@ localrules:
     make_cells,
     make_bertscore_cells,
     make_sample_cells,
+    make_metric_cell,
 
 
 rule count_samples:
@@ -118,17 +128,18 @@ rule make_cells:
         image("core")
     params:
         row=row_flags,
+        metrics=cells.OVERLAP,
         seeds=seed_flags,
     shell:
         "{PYTHON[core]} scripts/make_cells.py"
         " {params.row}"
-        " --metrics {OVERLAP}"
+        " --metrics {params.metrics:q}"
         " {params.seeds}"
         " --paper {input.paper:q}"
         ' --output "$(dirname {output[0]:q})"'
 
 
-rule make_bertscore_cells:
+use rule make_cells as make_bertscore_cells with:
     input:
         documents=bertscore_metrics,
         paper="resources/paper/{table}.csv",
@@ -138,21 +149,13 @@ rule make_bertscore_cells:
             "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",
             metric=cells.BERTSCORE,
         ),
-    container:
-        image("core")
     params:
         row=row_flags,
+        metrics=cells.BERTSCORE,
         seeds=seed_flags,
-    shell:
-        "{PYTHON[core]} scripts/make_cells.py"
-        " {params.row}"
-        " --metrics {BERTSCORES}"
-        " {params.seeds}"
-        " --paper {input.paper:q}"
-        ' --output "$(dirname {output[0]:q})"'
 
 
-rule make_sample_cells:
+use rule make_cells as make_sample_cells with:
     input:
         documents=selection_counts,
         paper="resources/paper/{table}.csv",
@@ -162,15 +165,22 @@ rule make_sample_cells:
             "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",
             metric=cells.COUNTS,
         ),
-    container:
-        image("core")
     params:
         row=row_flags,
+        metrics=list(cells.COUNTS),
         seeds=seed_flags,
-    shell:
-        "{PYTHON[core]} scripts/make_cells.py"
-        " {params.row}"
-        " --metrics {COUNTS}"
-        " {params.seeds}"
-        " --paper {input.paper:q}"
-        ' --output "$(dirname {output[0]:q})"'
+
+
+use rule make_cells as make_metric_cell with:
+    input:
+        documents=added_metric,
+        paper="resources/paper/{table}.csv",
+        code=code("make_cells", "cells"),
+    output:
+        "<results>/cells/{table}/{base}/{training_set}/{metric}.json",
+    wildcard_constraints:
+        metric="|".join(cells.ADDED) or "none",
+    params:
+        row=row_flags,
+        metrics=metric_asked,
+        seeds=seed_flags,

@@ -15,8 +15,18 @@ from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from synth_empathy import addresses, archive, baselines, cells, images, settings, tables
+from synth_empathy import (
+    addresses,
+    archive,
+    baselines,
+    cells,
+    images,
+    recipes,
+    settings,
+    tables,
+)
 from synth_empathy.errors import UserError
+from synth_empathy.metrics import registry
 from synth_empathy.records import write_text
 
 #: Whether rules run in containers (--software-deployment-method apptainer).

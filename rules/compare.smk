@@ -76,9 +76,8 @@ rule compare_systems:
             "escaping",
             "cells",
             "tables",
-            "tokens",
-            "metrics/__init__",
-            "metrics/overlap",
+            *SCORING,
+            *registry.code(registry.METRICS),
         ),
     output:
         json="<results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.json",

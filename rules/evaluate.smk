@@ -5,16 +5,21 @@ Makes, for each {protocol}: paper, or standard
     <results>/ed/test_ids.json                                                      which samples, in which order
     <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}.json              BLEU, Distinct, ROUGE, CIDEr: values x 100, signatures, counts
     <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-bertscore.json    BERTScore alone, each sample's too
+    <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-{metric}.json     the same of each metric that was added
 """
 
 #: The catalogue's entry of BERTScore's model; empty when BERTScore is left out.
 BERTSCORE = config["models"].get(config["evaluation"]["bertscore"]["model"], {})
 
-
-def metrics_files(folder, protocol):
-    """A system's metrics: of shared words, and BERTScore unless the configuration leaves it out."""
-    kinds = ["", "-bertscore"] if BERTSCORE else [""]
-    return [f"{folder}/{protocol}{kind}.json" for kind in kinds]
+#: The modules that score by any metric.
+SCORING = [
+    "tokens",
+    "metrics/__init__",
+    "metrics/base",
+    "metrics/registry",
+    "metrics/scoring",
+    "metrics/texts",
+]
 
 
 def bertscore_model(wildcards):
@@ -26,6 +31,16 @@ def bertscore_model(wildcards):
             "  What to do: name one of its models there, or ask for the file without -bertscore"
         )
     return f"<models>/{model}/manifest.json"
+
+
+def metric_asked(wildcards):
+    """The metric of a file that holds no other."""
+    return wildcards.metric
+
+
+def metric_code(wildcards):
+    """The code that one metric's scores depend on."""
+    return code("evaluate", *SCORING, *registry.code([wildcards.metric]))
 
 
 def subset_flag(wildcards):
@@ -55,7 +70,7 @@ rule evaluate:
     input:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
         test_ids="<results>/ed/test_ids.json",
-        code=code("evaluate", "tokens", "metrics/__init__", "metrics/overlap"),
+        code=code("evaluate", *SCORING, *registry.code(registry.TOGETHER)),
     output:
         "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}.json",
     log:
@@ -69,15 +84,34 @@ rule evaluate:
         runtime=grows(60),
     params:
         subset=subset_flag,
+        metrics=registry.TOGETHER,
     shell:
         "{PYTHON[core]} scripts/evaluate.py"
         " --responses {input.responses:q}"
         " --test-ids {input.test_ids:q}"
         " {params.subset}"
         " --protocol {wildcards.protocol:q}"
-        " --no-bertscore"
+        " --metrics {params.metrics:q}"
         " --output {output:q}"
         " > {log:q} 2>&1"
+
+
+use rule evaluate as evaluate_metric with:
+    input:
+        responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
+        test_ids="<results>/ed/test_ids.json",
+        code=metric_code,
+    output:
+        "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-{metric}.json",
+    log:
+        "<results>/logs/evaluate_metric/{metric}/{base}/{training_set}/seed{seed}/{protocol}.log",
+    benchmark:
+        "<results>/benchmarks/evaluate_metric/{metric}/{base}/{training_set}/seed{seed}/{protocol}.tsv"
+    wildcard_constraints:
+        metric="|".join(registry.ADDED) or "none",
+    params:
+        subset=subset_flag,
+        metrics=metric_asked,
 
 
 rule evaluate_bertscore:
@@ -85,7 +119,7 @@ rule evaluate_bertscore:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
         test_ids="<results>/ed/test_ids.json",
         model=bertscore_model,
-        code=code("evaluate", "tokens", "metrics/__init__", "metrics/bertscore"),
+        code=code("evaluate", *SCORING, *registry.code(["bertscore"])),
     output:
         "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-bertscore.json",
     log:

@@ -26,14 +26,14 @@ def recipe_of(base):
 
 
 def training_flags(wildcards):
-    """A base model's recipe, the dialogue format and the weights' type as flags."""
-    recipe = {
+    """What decides a base model's weights as flags: its recipe, the dialogue format and the weights' type."""
+    decided = {
         key: value
         for key, value in recipe_of(wildcards.base).items()
-        if key not in ("gpus", "save_steps")
+        if key not in recipes.NO_WEIGHTS
     }
     return flags(
-        recipe
+        decided
         | config["dialogue"]
         | {"dtype": config["models"][wildcards.base]["dtype"]}
     )

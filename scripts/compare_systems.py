@@ -3,8 +3,9 @@
 
 from pathlib import Path
 
-from synth_empathy import bootstrap, cli, comparison_tables, metrics, tables
+from synth_empathy import bootstrap, cli, comparison_tables, tables
 from synth_empathy.errors import UserError
+from synth_empathy.metrics.base import PROTOCOLS
 from synth_empathy.records import write_json, write_text
 
 
@@ -18,7 +19,7 @@ def main() -> None:
             help="their BERTScore by evaluate.py --bertscore-only, in the same order; none leaves BERTScore out",
         )  # fmt: skip
         flags.add_argument(f"--{side}-name", metavar="NAME", help=f"the {side}'s name in the result; its first file when not given")
-    flags.add_argument("--protocol", choices=sorted(metrics.PROTOCOLS), required=True, help="as of evaluate.py")
+    flags.add_argument("--protocol", choices=PROTOCOLS, required=True, help="as of evaluate.py")
     flags.add_argument("--draws", type=cli.count, default=1000, help="how often the test samples are drawn with replacement")
     flags.add_argument("--seed", type=cli.seed, default=0, help="of the draws")
     flags.add_argument("--output", type=Path, required=True, metavar="FILE.json", help="the comparison")

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from synth_empathy import cli, completing, prompts, provenance, seeds
-from synth_empathy.engines import Request
+from synth_empathy.engine_types import Request
 from synth_empathy.records import SAMPLE, Record, read_jsonl, remove_outputs, write_jsonl
 
 

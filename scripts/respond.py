@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from synth_empathy import cli, completing, prompts, provenance, seeds
-from synth_empathy.engines import Request
+from synth_empathy.engine_types import Request
 from synth_empathy.records import SAMPLE, read_jsonl, remove_outputs, write_jsonl
 
 
@@ -12,7 +12,7 @@ def main() -> None:
     """Parse flags, answer what is not answered yet, write predictions beside the samples' own responses."""
     flags = cli.parser(__doc__)
     flags.add_argument("--inputs", type=Path, required=True, metavar="JSONL", help="samples: id, history, response")
-    flags.add_argument("--format", choices=["flat", "chat"], default="flat", help="how a dialogue is put to the model; flat is the released way")
+    flags.add_argument("--format", choices=prompts.STYLES, default="flat", help="how a dialogue is put to the model; flat is the released way")
     flags.add_argument("--system", default="", help="system prompt; none when empty")
     completing.add_flags(flags)
     flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="id, prediction, reference")

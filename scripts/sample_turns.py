@@ -12,7 +12,7 @@ def main() -> None:
     flags = cli.parser(__doc__)
     flags.add_argument("--dialogues", type=Path, required=True, metavar="JSONL", help="parse_rounds.py made it")
     modes = "matched: the target answers the context shown last; released: the target is the last round's, as in the authors' code"
-    flags.add_argument("--mode", choices=["matched", "released"], default="matched", help=modes)
+    flags.add_argument("--mode", choices=rounds.MODES, default="matched", help=modes)
     flags.add_argument("--min-history", type=cli.count_or_none, default=1, help="fewest rounds of history, where the dialogue has so many")
     flags.add_argument("--max-history", type=cli.count_or_none, default=3, help="most rounds of history")
     flags.add_argument("--normalise", action="store_true", help="bring the text into ED's prepared form; as released it stays as written")

@@ -1,39 +1,15 @@
 #!/usr/bin/env python3
 """Fine-tune one base model on one training set (paper, sections 3.2 and 4.1): discriminator, baselines and systems alike."""
 
-import dataclasses
 import os
 from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 
-from synth_empathy import cli, devices, folders, models, provenance, spreading
+from synth_empathy import cli, devices, folders, models, prompts, provenance, recipes, spreading
 from synth_empathy.errors import UserError
 from synth_empathy.escaping import terminal_text
 from synth_empathy.records import SAMPLE, Record, read_jsonl
-
-#: Recipe fields as flags: name, type, default, meaning. The defaults are those of a small LoRA run.
-RECIPE = [
-    ("method", str, "lora", "lora or full"),
-    ("learning_rate", cli.number(above=0, most=1), 1e-4, "peak learning rate"),
-    ("epochs", cli.number(above=0, most=1e6), 1.0, "passes over the training set"),
-    ("batch_size", cli.count, 8, "samples per device and step"),
-    ("gradient_accumulation", cli.count, 1, "steps added up before an update, those of all GPUs together"),
-    ("max_length", cli.count, 512, "longest sample in tokens; longer ones are set aside and named"),
-    ("scheduler", str, "cosine", "learning-rate schedule, as transformers names it"),
-    ("warmup_ratio", cli.number(least=0, below=1), 0.0, "share of the steps that warm up"),
-    ("weight_decay", cli.number(least=0, most=100), 0.0, "AdamW's weight decay"),
-    ("adam_beta2", cli.number(above=0, below=1), 0.999, "AdamW's beta 2"),
-    ("save_steps", cli.count, 100, "steps between checkpoints: the most that a kill costs"),
-    ("lora_r", cli.count, 8, "rank of the LoRA adapters"),
-    ("lora_alpha", cli.count, 32, "scale of the LoRA adapters"),
-    ("lora_dropout", cli.number(least=0, below=1), 0.1, "dropout of the LoRA adapters"),
-]
-#: Recipe fields that are one of a few names; of transformers' schedules those that need no further settings.
-CHOICES = {
-    "method": ["lora", "full"],
-    "scheduler": ["linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup", "inverse_sqrt"],
-}
 
 
 def main() -> None:
@@ -41,15 +17,13 @@ def main() -> None:
     flags = cli.parser(__doc__)
     flags.add_argument("--base", type=Path, required=True, metavar="DIR", help="the base model's folder")
     flags.add_argument("--data", type=Path, required=True, metavar="JSONL", help="the training set: id, history, response, source")
-    flags.add_argument("--format", choices=["flat", "chat"], default="flat", help="how a dialogue is put to the model")
+    flags.add_argument("--format", choices=prompts.STYLES, default="flat", help="how a dialogue is put to the model")
     flags.add_argument("--system", default="", help="system prompt; none when empty")
     flags.add_argument("--dtype", choices=models.DTYPES, default="float32", help="the saved weights' type; full fine-tuning computes on float32 weights")
     flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads; part of what repeats a run exactly")
-    flags.add_argument("--gpus", type=cli.count_or_none, default=0, help="GPUs that the step trains on, with a process for each; refused where there are fewer")
     flags.add_argument("--processes", type=cli.count, help="spread over so many processes on CPUs, to try what GPUs do: without a GPU it is only slower")
     flags.add_argument("--seed", type=cli.seed, default=0, help="order of samples, dropout and adapters' start")
-    for name, kind, default, meaning in RECIPE:
-        flags.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, choices=CHOICES.get(name), help=meaning)
+    recipes.add_flags(flags)
     flags.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder for checkpoints of unfinished runs (results/RUN/.state)")
     flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="the model folder to make")
     args = flags.parse_args()
@@ -87,7 +61,7 @@ def train(args, processes: int) -> None:
 
     devices.check_gpus(args.gpus)
     torch.set_num_threads(spreading.threads_each(args.threads, processes))
-    recipe = training.Recipe(**{name: getattr(args, name) for name, *_ in RECIPE})
+    recipe = recipes.from_flags(args)
     rows = training.conversations(samples, args.format, args.system)
     rows, overlong = training.set_aside_overlong(rows, AutoTokenizer.from_pretrained(args.base), recipe.max_length)
     first = terminal_text(", ".join(overlong[:5])) or "none"
@@ -99,13 +73,13 @@ def train(args, processes: int) -> None:
         "data": describe_data(args.data, samples, overlong),
         "format": args.format,
         "system": args.system,
-        "recipe": {name: value for name, value in dataclasses.asdict(recipe).items() if name != "save_steps"},  # it decides no weight
+        "recipe": recipe.facts(),
         "dtype": args.dtype,
         "threads": args.threads,
         "processes": processes,  # they change the order in which gradients are added up
         "seed": args.seed,
         "versions": provenance.versions("torch", "transformers", "trl", "peft", "accelerate"),
-        "code": provenance.code(__file__, ["training", "sharded", "spreading", "prompts"]),
+        "code": provenance.code(__file__, ["training", "recipes", "sharded", "spreading", "prompts"]),
     }
     state = args.state / f"train-{provenance.sha256_json(facts)[:16]}"
     first = spreading.first()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,31 @@ def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=2, help="kill -9 each step so often (tests/test_kill.py)")
     parser.addoption("--fuzz-examples", type=int, default=200, help="examples of every reader (tests/fuzz)")
     parser.addoption("--fuzz-seed", type=int, default=None, help="other examples than the fixed ones, and a table of them (tests/fuzz)")
+
+
+#: Workers take these files first, since they take longest.
+FIRST = ("test_slurm.py", "test_vllm.py", "test_demo.py", "test_apptainer.py", "test_kill.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Workers share the tests out by file, so that what a file sets up is set up once; a cluster's tests are one worker's."""
+    for item in items:
+        file = item.path.name
+        item.add_marker(pytest.mark.xdist_group("slurm" if "slurm" in item.fixturenames else file))
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
+
+
+@contextmanager
+def once(tmp_path_factory, name: str):
+    """A folder that all workers share, and whether it is yet to be filled; the others wait while one fills it."""
+    shared = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        shared = shared.parent
+    with open(shared / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        filled = shared / f"{name}.filled"
+        yield shared / name, not filled.exists()
+        filled.touch()
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +106,13 @@ class Checkout:
                 shutil.copy2(REPOSITORY / name, folder / name)
         (folder / ".venv").symlink_to(Path(sys.prefix))
 
+    @classmethod
+    def found(cls, folder: Path) -> Checkout:
+        """A checkout that is there already."""
+        checkout = cls.__new__(cls)
+        checkout.folder = folder
+        return checkout
+
     def snakemake(self, *words: object, **kwargs) -> subprocess.CompletedProcess:
         """Run Snakemake here to its end."""
         return self.run(BIN / "snakemake", *words, **kwargs)
@@ -111,11 +145,21 @@ def checkout(tmp_path) -> Checkout:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory) -> Checkout:
-    """A fresh checkout in which the demo cut down has run, undisturbed: every table and figure, the claims and the archive."""
-    checkout = Checkout(tmp_path_factory.mktemp("small") / "checkout")
-    done = checkout.snakemake("--cores", "2", *SMALL, "--", "all", "archive")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return checkout
+    """A fresh checkout in which the demo cut down has run, undisturbed: every table and figure, the claims and the archive.
+
+    Its language models are tiny and talk by construction; test_demo.py runs the demo's own model once.
+    """
+    from tiny import make_talking_model
+
+    with once(tmp_path_factory, "small") as (folder, empty):
+        if not empty:
+            return Checkout.found(folder)
+        checkout = Checkout(folder)
+        for name in ("smollm2-135m", "smollm2-135m-full"):
+            make_talking_model(folder / "models" / name, name)
+        done = checkout.snakemake("--cores", "2", *SMALL, "--", "all", "archive")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return checkout
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from synth_empathy import settings  # noqa: E402
+from synth_empathy.declared import key_names  # noqa: E402
+from synth_empathy.settings_model import Configuration  # noqa: E402
 
 TOKEN = re.compile(r"tok[0-9]+([pt])")
 #: What a path or a name may hold as far as a file system is concerned, and more in text: Snakemake's own signs.
@@ -64,14 +66,6 @@ class Tokens:
         return self.known.setdefault(f"{kind} {text}", f"tok{len(self.known)}{kind}")
 
 
-def property_names(schema: Any) -> set[str]:
-    """The configuration's own keys, as against the names that users give."""
-    if not isinstance(schema, dict):
-        return set()
-    below = (property_names(part) for part in schema.values())
-    return set(schema.get("properties", {})).union(*below)
-
-
 def tokenised(value: Any, tokens: Tokens, own: set[str], key: str = "") -> Any:
     """A configuration with a token for each of its strings and each name that a user gives."""
     if isinstance(value, dict):
@@ -100,7 +94,6 @@ def with_wildcards(config: Any, own: set[str], wildcards: list[str]) -> Any:
 
 def configuration(tokens: Tokens) -> dict[str, Any]:
     """The paper's configuration with everything set that it leaves out, and a token for each string."""
-    schema = yaml.safe_load((REPOSITORY / "config/schema.yaml").read_text(encoding="utf-8"))
     given = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
     given |= {"note": "a note", "archive": "an archive", "claims": {"fail": True}}
     given["ed"] |= {"folder": "a folder", "archive": "ed's archive"}
@@ -111,7 +104,7 @@ def configuration(tokens: Tokens) -> dict[str, Any]:
     for baseline in given["baselines"].values():
         baseline["data"] = "a folder of data"
     given["evaluation"]["bertscore"]["layer"] = 17
-    own = property_names(schema)
+    own = key_names(Configuration)  # as against the names that users give
     names = [tokens.of(f"wildcard {name}") for name in wildcards_named()]
     config = with_wildcards(tokenised(given, tokens, own), own, names)
     config["tables"][tokens.of("wildcard table")] = copy.deepcopy(config["tables"]["table3"])

@@ -18,6 +18,8 @@ from hpc.profile import set_profile
 from hpc.slurm import ACCOUNT
 from synth_empathy.provenance import sha256_file
 
+pytestmark = pytest.mark.more
+
 MADE = ("config.yaml", "metrics", "cells", "tables", "figures", "archive", "logs", "benchmarks", ".state")
 
 

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metric_scores import protocol_scores
 from references import plain_cider
-from synth_empathy import bootstrap, comparison_tables, metrics
+from synth_empathy import bootstrap, comparison_tables
 from synth_empathy.bootstrap import Output
 from synth_empathy.errors import UserError
+from synth_empathy.metrics import base, bleu, registry
 
 WORDS = "i you am so sorry happy that is bad what happened to him".split()
 TEXT = st.lists(st.sampled_from(WORDS), max_size=7).map(" ".join)
@@ -26,7 +28,7 @@ def output(predictions, references, bertscore=None, name="responses.jsonl"):
     return Output(name, list(range(len(predictions))), list(predictions), list(references), bertscore or {})
 
 
-def corpus(rows, seed):
+def made_up(rows, seed):
     """Rows of (better, worse, reference): predictions that keep some words of the reference."""
     random = np.random.default_rng(seed)
 
@@ -49,7 +51,7 @@ def drawn_values(scorer_list, counts):
 
 
 @settings(max_examples=15, deadline=None)
-@given(CORPUS, st.integers(0, 9), st.sampled_from(sorted(metrics.PROTOCOLS)))
+@given(CORPUS, st.integers(0, 9), st.sampled_from(base.PROTOCOLS))
 def test_every_draws_scores_are_those_of_the_drawn_texts(rows, seed, protocol):
     predictions, _, references = zip(*rows)
     bert = np.random.default_rng(seed).normal(size=len(rows))
@@ -61,26 +63,26 @@ def test_every_draws_scores_are_those_of_the_drawn_texts(rows, seed, protocol):
         chosen = np.repeat(np.arange(len(rows)), times)
         assert len(chosen) == len(rows)
         texts = [predictions[row] for row in chosen], [references[row] for row in chosen]
-        anew, _ = metrics.PROTOCOLS[protocol](*texts)
+        anew = protocol_scores(protocol, *texts)
         anew["bert_f1"] = bert[chosen].mean()
         anew["cider"] = plain_cider([text.split() for text in texts[0]], [text.split() for text in texts[1]], idf_of=words)
         assert {metric: values[draw] for metric, values in found.items()} == pytest.approx(anew, abs=1e-9)
 
 
-@pytest.mark.parametrize("protocol", metrics.PROTOCOLS)
+@pytest.mark.parametrize("protocol", base.PROTOCOLS)
 def test_means_are_the_metrics_of_all_samples(protocol):
-    better, worse, references = zip(*corpus(30, 1))
+    better, worse, references = zip(*made_up(30, 1))
     found = bootstrap.compare([output(better, references)], [output(worse, references)], protocol, 100, 0)
     for side, predictions in (("system", better), ("baseline", worse)):
-        expected, _ = metrics.PROTOCOLS[protocol](list(predictions), list(references))
+        expected = protocol_scores(protocol, predictions, references)
         assert {metric: entry[side]["mean"] for metric, entry in found.items()} == pytest.approx(expected, abs=1e-9)
     for entry in found.values():
         assert entry["difference"] == entry["system"]["mean"] - entry["baseline"]["mean"]
 
 
 def test_several_seeds_are_scored_on_the_same_draws_and_their_mean_is_compared():
-    first, second, references = zip(*corpus(25, 2))
-    third = corpus(25, 3)
+    first, second, references = zip(*made_up(25, 2))
+    third = made_up(25, 3)
     third = [row[0] for row in third]
     systems, baselines = [output(first, references), output(second, references)], [output(third, references)]
     found = bootstrap.compare(systems, baselines, "paper", 150, 7)
@@ -98,7 +100,7 @@ def test_several_seeds_are_scored_on_the_same_draws_and_their_mean_is_compared()
 # Against sacreBLEU
 
 
-@pytest.mark.parametrize("protocol", metrics.PROTOCOLS)
+@pytest.mark.parametrize("protocol", base.PROTOCOLS)
 @pytest.mark.parametrize(("rows", "draws"), [(200, 300), (60, 1000)])
 def test_bleus_p_and_interval_are_sacrebleus(monkeypatch, protocol, rows, draws):
     """The same draws from the same seed: the same p; the interval to sacreBLEU's single precision."""
@@ -106,11 +108,11 @@ def test_bleus_p_and_interval_are_sacrebleus(monkeypatch, protocol, rows, draws)
     from sacrebleu.significance import PairedTest
 
     monkeypatch.setenv("SACREBLEU_SEED", "77")
-    better, worse, references = map(list, zip(*corpus(rows, 4)))
+    better, worse, references = map(list, zip(*made_up(rows, 4)))
     found = bootstrap.compare([output(better, references)], [output(worse, references)], protocol, draws, 77)
     ps = set()
     for order in (1, 2, 3, 4):
-        metric = BLEU(max_ngram_order=order, force=True, **metrics.BLEU_SETTINGS[protocol])
+        metric = BLEU(max_ngram_order=order, force=True, **bleu.SETTINGS[protocol])
         named = [("baseline", worse), ("system", better)]
         _, scores = PairedTest(named, {"BLEU": metric}, [references], test_type="bs", n_samples=draws)()
         baseline, system = scores["BLEU"]
@@ -127,7 +129,7 @@ def test_systems_that_no_draw_tells_apart_have_p_1_where_sacrebleu_has_its_least
     from sacrebleu.metrics import BLEU
     from sacrebleu.significance import PairedTest
 
-    texts, _, references = map(list, zip(*corpus(20, 5)))
+    texts, _, references = map(list, zip(*made_up(20, 5)))
     found = bootstrap.compare([output(texts, references)], [output(texts, references)], "paper", 100, 0)
     assert {(entry["p"], entry["p_two_sided"], entry["difference"], *entry["interval"]) for entry in found.values()} == {(1.0, 1.0, 0.0, 0.0, 0.0)}
     _, scores = PairedTest([("a", texts), ("b", texts)], {"BLEU": BLEU(force=True)}, [references], test_type="bs", n_samples=100)()
@@ -165,7 +167,7 @@ def test_the_interval_lies_around_the_value_for_distinct_too():
 
 
 def test_the_same_seed_gives_the_same_and_another_one_other_draws():
-    better, worse, references = zip(*corpus(20, 9))
+    better, worse, references = zip(*made_up(20, 9))
     first, again, other = (bootstrap.compare([output(better, references)], [output(worse, references)], "paper", 130, seed) for seed in (1, 1, 2))
     assert first == again != other
     assert all(first[metric]["difference"] == other[metric]["difference"] for metric in OVERLAP)
@@ -237,11 +239,12 @@ def test_what_is_said_of_bertscore_follows_from_whose_it_is():
 
 def test_a_thousand_draws_of_5255_samples_take_seconds():
     """Measured at 4 s on two cores; a minute is the limit."""
-    better, worse, references = zip(*corpus(5255, 10))
+    better, worse, references = zip(*made_up(5255, 10))
     sides = []
     for predictions in (better, worse):
-        means = bootstrap.mean_scorer({"rouge1": list(range(5255)), "cider": list(range(5255))})
-        sides.append([bootstrap.bleu_scorer(list(predictions), list(references), {}), bootstrap.distinct_scorer(list(predictions)), means])
+        means = base.mean_scorer({"rouge1": list(range(5255)), "cider": list(range(5255))})
+        corpus = base.Corpus(list(predictions), list(references), "standard")
+        sides.append([*(registry.METRICS[name].scorer(corpus) for name in ("bleu", "distinct")), means])
     start = time.process_time()
     for counts in bootstrap.drawn(5255, 1000, 0):
         for side in sides:
@@ -252,7 +255,7 @@ def test_a_thousand_draws_of_5255_samples_take_seconds():
 # The script
 
 
-ROWS = [(f"s{number}", *row) for number, row in enumerate(corpus(12, 11))]
+ROWS = [(f"s{number}", *row) for number, row in enumerate(made_up(12, 11))]
 
 
 def responses(path, column, rows=ROWS, **change):

@@ -141,15 +141,37 @@ def test_a_report_holds_every_table_and_figure_with_its_caption(small):
     assert not re.search(r"""(src|href)=["']https?://[^"']*[.](js|css)""", page)  # it opens without a network
 
 
-def test_a_converted_model_does_not_depend_on_the_environment(small):
+@pytest.fixture(scope="module")
+def talked(tmp_path_factory):
+    """The demo's own language model, from ED to one row of Table 1: all else in the tests makes do with tiny ones."""
+    checkout = Checkout(tmp_path_factory.mktemp("talked") / "checkout")
+    (checkout.folder / "one-system.yaml").write_text("tables: {table1: {systems: [demo-ours]}}\n")
+    done = checkout.snakemake("--cores", "2", *SMALL, "one-system.yaml", "--", "table1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return checkout
+
+
+def test_the_demos_own_model_talks(talked):
+    results = talked.folder / KEY
+    summary = json.loads((results / "synthetic/prompt2/parse_summary.json").read_text())
+    assert summary["outputs"] == 6 and summary["dialogues"] >= 4
+    synthetic = read_jsonl(results / "synthetic/prompt2/samples.jsonl")
+    answers = read_jsonl(results / f"responses/{OURS}/seed0/test.jsonl")
+    assert len({row["response"] for row in synthetic}) == summary["dialogues"] == len(synthetic)
+    assert len({row["prediction"] for row in answers}) == 4 and all(len(row["prediction"].split()) > 2 for row in answers)
+    values = read_table(talked, 1)
+    assert all(float(values[OURS, metric]["ours"]) > 1 for metric in ("bleu1", "dist1", "rouge1"))
+
+
+def test_a_converted_model_does_not_depend_on_the_environment(talked):
     """The fixture's was converted with the hub's variables set (conftest)."""
     copy = "elsewhere"
     words = ["--cores", "2", *SMALL, "--config", f"models_dir={copy}", "--", f"{copy}/smollm2-135m/manifest.json"]
-    done = small.snakemake(*words, env=os.environ | {"HF_HUB_OFFLINE": "0"})
+    done = talked.snakemake(*words, env=os.environ | {"HF_HUB_OFFLINE": "0"})
     assert done.returncode == 0, done.stdout + done.stderr
-    first, second = (small.folder / models / "smollm2-135m/manifest.json" for models in ("models", copy))
+    first, second = (talked.folder / models / "smollm2-135m/manifest.json" for models in ("models", copy))
     assert first.read_bytes() == second.read_bytes()
-    shutil.rmtree(small.folder / copy)
+    shutil.rmtree(talked.folder / copy)
 
 
 def test_every_text_was_embedded_once(small):
@@ -177,6 +199,7 @@ MOMENTS = [
 ]
 
 
+@pytest.mark.more
 def test_a_run_killed_at_every_stage_ends_as_one_that_was_not(small, tmp_path):
     words = ["--cores", "2", *SMALL, "--config", f"models_dir={small.folder / 'models'}", "--", "table1"]
     killed = Checkout(tmp_path / "killed")

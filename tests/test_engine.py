@@ -14,7 +14,8 @@ import torch
 
 from processes import kill_when
 from synth_empathy import cli
-from synth_empathy.engines import Request, Sampling, open_engine
+from synth_empathy.engine_types import EngineSettings, Request, Sampling
+from synth_empathy.engines import open_engine
 from synth_empathy.errors import UserError
 from synth_empathy.models import write_manifest
 from synth_empathy.transformers_engine import RowSeededSampling
@@ -27,7 +28,7 @@ def requests(count):
 
 
 def complete(model, rows, batch_size, sampling=SAMPLING):
-    engine = open_engine("transformers", model, "float32", batch_size)
+    engine = open_engine("transformers", model, EngineSettings(batch_size=batch_size))
     return {completion.id: completion for completion in engine.complete(rows, sampling)}
 
 
@@ -44,7 +45,7 @@ def test_texts_depend_on_the_seed(tiny_model):
 
 
 def test_greedy_takes_the_likeliest_token_each_time(tiny_model):
-    engine = open_engine("transformers", tiny_model, "float32", 1)
+    engine = open_engine("transformers", tiny_model, EngineSettings())
     request = requests(1)[0]
     greedy = Sampling(temperature=0.0, top_p=1.0, max_tokens=8)
     [completion] = engine.complete([request], greedy)
@@ -99,7 +100,7 @@ def test_a_prompt_longer_than_the_model_reaches_is_refused(tiny_model):
 )
 def test_engines_that_are_not_there_say_what_to_do(tiny_model, engine, message, hint):
     with pytest.raises(UserError, match=message) as caught:
-        open_engine(engine, tiny_model, "float32", 1)
+        open_engine(engine, tiny_model, EngineSettings())
     assert hint in caught.value.hint
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from synth_empathy import metrics
 from synth_empathy.errors import UserError
+from synth_empathy.metrics import scoring
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "evaluate.py"
 OVERLAP = {"bleu1", "bleu2", "bleu3", "bleu4", "dist1", "dist2", "rouge1", "rouge2", "rougeL", "cider"}
@@ -163,7 +163,7 @@ def test_matched_outputs_may_lack_samples_but_not_stand_in_another_order(tmp_pat
 
     def check(given, subset):
         path.write_text("".join(json.dumps({"id": name, "prediction": "oh no", "reference": "oh dear"}) + "\n" for name in given))
-        metrics.check_test_set(path, ["a", "b", "c"], subset)
+        scoring.check_test_set(path, ["a", "b", "c"], subset)
 
     check("abc", False)
     check("ac", True)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from processes import kill_when
 from synth_empathy import judging, prompts
-from synth_empathy.engines import Request, Sampling, open_engine
+from synth_empathy.engine_types import EngineSettings, Request, Sampling
+from synth_empathy.engines import open_engine
 from synth_empathy.errors import UserError
 from synth_empathy.models import write_manifest
 from synth_empathy.transformers_engine import RowSeededSampling
@@ -182,7 +183,7 @@ def asked(count):
 
 
 def test_log_probabilities_are_the_models_own_and_do_not_depend_on_the_neighbours(tiny_model):
-    engine = open_engine("transformers", tiny_model, "float32", 4)
+    engine = open_engine("transformers", tiny_model, EngineSettings(batch_size=4))
     together = {answer.id: answer for answer in engine.answer(asked(6), judging.MARKS)}
     alone = {answer.id: answer for request in reversed(asked(6)) for answer in engine.answer([request], judging.MARKS)}
     assert together == alone and len(together) == 6
@@ -203,7 +204,7 @@ def test_a_tokenizer_that_splits_a_mark_is_refused(tiny_model, tmp_path):
         (copy / "tokenizer.json").write_text(json.dumps(tokenizer))
         write_manifest(copy, {"kind": "fetched", "name": name})
         with pytest.raises(UserError, match="no token of its own for the answer '[12]' after a prompt") as caught:
-            list(open_engine("transformers", copy, "float32", 1).answer(asked(1), judging.MARKS))
+            list(open_engine("transformers", copy, EngineSettings()).answer(asked(1), judging.MARKS))
         assert "mode: sampling" in caught.value.hint
 
 

@@ -1,6 +1,6 @@
 """kill -9 at random moments of generation, embedding and training: nothing finished is lost, and no byte changes.
 
-Two kills each by default; ten each: make test PYTEST="tests/test_kill.py --kills 10"
+Two kills each by default; ten each: make test-long
 """
 
 import json
@@ -17,6 +17,8 @@ import pytest
 
 from synth_empathy.models import write_manifest
 from synth_empathy.training import WHOLE
+
+pytestmark = pytest.mark.more
 
 WORDS = "my dog ran away and i miss him so much that it hurts today".split()
 

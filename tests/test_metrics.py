@@ -11,10 +11,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from metric_scores import protocol_scores, scores_of
 from references import ngrams, plain_cider
-from synth_empathy import metrics
 from synth_empathy.errors import UserError
-from synth_empathy.metrics import bertscore, overlap
+from synth_empathy.metrics import base, bertscore, bleu, registry, rouge, scoring, texts
 
 SYSTEMS = ("kemp", "moel")
 #: Few words, so that n-grams repeat and match; no article and no punctuation, so that ROUGE keeps them all.
@@ -24,10 +24,9 @@ SMALL = settings(max_examples=60, deadline=None)
 #: Predictions of four tokens or more: NLTK counts one n-gram in shorter ones.
 WORD = st.sampled_from("i am so".split())
 LONG = st.lists(st.tuples(st.lists(WORD, min_size=4, max_size=9), st.lists(WORD, max_size=9)), min_size=1, max_size=6)
-PAPER_BLEU = {"tokenize": "none", "smooth_method": "none"}
 
 
-def texts(corpus):
+def joined(corpus):
     """Rows of token lists -> predictions and references as blank-joined texts."""
     return [" ".join(prediction) for prediction, _ in corpus], [" ".join(reference) for _, reference in corpus]
 
@@ -72,7 +71,7 @@ def f1(shared, predicted, referred):
 @SMALL
 @given(LONG)
 def test_paper_bleu_is_nltks(corpus):
-    scores, _ = overlap.bleu(*texts(corpus), **PAPER_BLEU)
+    scores = scores_of("bleu", *joined(corpus))
     predictions, references = zip(*corpus)
     for order, expected in enumerate(nltk_bleu(predictions, references), start=1):
         if plain_bleu(predictions, references, order) > 0:
@@ -84,8 +83,8 @@ def test_paper_bleu_is_nltks(corpus):
 @SMALL
 @given(CORPUS)
 def test_paper_bleu_is_the_definitions(corpus):
-    scores, _ = overlap.bleu(*texts(corpus), **PAPER_BLEU)
-    for order in overlap.BLEU_ORDERS:
+    scores = scores_of("bleu", *joined(corpus))
+    for order in bleu.ORDERS:
         assert scores[f"bleu{order}"] == pytest.approx(plain_bleu(*zip(*corpus), order), rel=1e-9)
 
 
@@ -93,9 +92,9 @@ def test_default_bleu_is_sacrebleus():
     import sacrebleu
 
     predictions, references = ["I am so sorry, that is bad!", "Oh no."], ["I am sorry; that is so bad!", "Oh no, why?"]
-    scores, signature = overlap.bleu(predictions, references)
+    scores = scores_of("bleu", predictions, references, "standard")
     assert scores["bleu4"] == sacrebleu.corpus_bleu(predictions, [references]).score
-    assert "tok:13a|smooth:exp" in signature
+    assert "nrefs:1|" in bleu.METRIC.signature("standard") and "tok:13a|smooth:exp" in bleu.METRIC.signature("standard")
 
 
 # Distinct
@@ -104,14 +103,14 @@ def test_default_bleu_is_sacrebleus():
 @SMALL
 @given(CORPUS)
 def test_distinct_is_the_naive_count(corpus):
-    scores = overlap.distinct(texts(corpus)[0])
+    scores = scores_of("distinct", *joined(corpus))
     for order in (1, 2):
         grams = [gram for prediction, _ in corpus for gram in ngrams(prediction, order)]
         assert scores[f"dist{order}"] == pytest.approx(100 * len(set(grams)) / len(grams) if grams else 0)
 
 
 def test_distinct_counts_no_ngram_across_rows():
-    assert overlap.distinct(["a b", "b a"]) == {"dist1": 50.0, "dist2": 100.0}
+    assert scores_of("distinct", ["a b", "b a"], ["", ""]) == {"dist1": 50.0, "dist2": 100.0}
 
 
 # ROUGE
@@ -120,8 +119,8 @@ def test_distinct_counts_no_ngram_across_rows():
 @SMALL
 @given(CORPUS)
 def test_rouge_is_plain_pythons(corpus):
-    ours = overlap.rouge(*texts(corpus), overlap.ArticleFreeTokenizer())
-    theirs = overlap.rouge(*texts(corpus))  # on plain lower-case words, the library's tokenizer gives the same
+    ours = scores_of("rouge", *joined(corpus))
+    theirs = scores_of("rouge", *joined(corpus), "standard")  # on plain lower-case words, the library's tokenizer gives the same
     expected = {"rouge1": [], "rouge2": [], "rougeL": []}
     for prediction, reference in corpus:
         for order in (1, 2):
@@ -133,7 +132,7 @@ def test_rouge_is_plain_pythons(corpus):
 
 
 def test_paper_rouge_tokens():
-    assert overlap.ArticleFreeTokenizer().tokenize("it is a pity , do n't you think ? the an") == "it is pity do n t you think".split()
+    assert rouge.ArticleFreeTokenizer().tokenize("it is a pity , do n't you think ? the an") == "it is pity do n t you think".split()
 
 
 # CIDEr
@@ -143,27 +142,23 @@ def test_paper_rouge_tokens():
 @given(CORPUS)
 def test_cider_is_plain_pythons(corpus):
     predictions, references = zip(*corpus)
-    assert overlap.cider(*texts(corpus))["cider"] == pytest.approx(plain_cider(predictions, references), abs=1e-9)
+    assert scores_of("cider", *joined(corpus))["cider"] == pytest.approx(plain_cider(predictions, references), abs=1e-9)
 
 
 def test_cider_of_a_perfect_corpus_is_1000():
     rows = ["i am so sorry", "that is good news", "what happened to you"]
-    assert overlap.cider(rows, rows)["cider"] == pytest.approx(1000)
+    assert scores_of("cider", rows, rows)["cider"] == pytest.approx(1000)
 
 
 def test_cider_without_idf_is_zero():
-    assert overlap.cider(["i am here"], ["i am here"]) == {"cider": 0.0}
-    assert overlap.cider(["i am here", "x"], ["", " "]) == {"cider": 0.0}
+    assert scores_of("cider", ["i am here"], ["i am here"]) == {"cider": 0.0}
+    assert scores_of("cider", ["i am here", "x"], ["", " "]) == {"cider": 0.0}
 
 
 # Protocols
 
 
-def protocol_scores(protocol, predictions, references):
-    return metrics.PROTOCOLS[protocol](list(predictions), list(references))[0]
-
-
-@pytest.mark.parametrize("protocol", metrics.PROTOCOLS)
+@pytest.mark.parametrize("protocol", base.PROTOCOLS)
 def test_identical_texts_have_100(protocol):
     rows = ["I'm so sorry to hear that. What happened?", "That is great news!", "Good luck with your new job."]
     scores = protocol_scores(protocol, rows, rows)
@@ -172,17 +167,17 @@ def test_identical_texts_have_100(protocol):
 
 
 @settings(max_examples=25, deadline=None)
-@given(CORPUS, st.randoms(use_true_random=False), st.sampled_from(sorted(metrics.PROTOCOLS)))
+@given(CORPUS, st.randoms(use_true_random=False), st.sampled_from(base.PROTOCOLS))
 def test_bounds_and_order_of_rows(corpus, random, protocol):
     assume(len(corpus) > 1)
-    scores = protocol_scores(protocol, *texts(corpus))
+    scores = protocol_scores(protocol, *joined(corpus))
     for name, value in scores.items():
         assert 0 <= value <= (1000 if name == "cider" else 100) + 1e-9, name
     shuffled = random.sample(corpus, len(corpus))
-    assert protocol_scores(protocol, *texts(shuffled)) == pytest.approx(scores, abs=1e-9)
+    assert protocol_scores(protocol, *joined(shuffled)) == pytest.approx(scores, abs=1e-9)
 
 
-@pytest.mark.parametrize("protocol", metrics.PROTOCOLS)
+@pytest.mark.parametrize("protocol", base.PROTOCOLS)
 @pytest.mark.parametrize(("predictions", "references"), [(["", " "], ["i am", "so"]), (["i am", "so"], ["", ""]), (["", ""], ["", ""])])
 def test_empty_texts_score_zero(protocol, predictions, references):
     scores = protocol_scores(protocol, predictions, references)
@@ -193,9 +188,11 @@ def test_paper_protocol_tokenizes_raw_output():
     """Cased text, punctuation without blanks and inner full stops must meet a reference in ED's form."""
     raw = ["I'm so sorry. That is bad, isn't it? I hope you're OK.", "Oh no! What happened to Mr. Smith, then?"]
     form = ["i 'm so sorry . that is bad , is n't it ? i hope you 're ok .", "oh no ! what happened to mr. smith , then ?"]
-    scores, _ = metrics.paper(raw, form)
-    assert metrics.shown("paper", raw) == metrics.shown("paper", form) == metrics.tokens("paper", raw) == form
-    assert metrics.shown("standard", raw) == raw
+    scores = protocol_scores("paper", raw, form)
+    for metric in registry.METRICS.values():
+        corpus = texts.Texts(raw, form, "paper").corpus(metric)
+        assert corpus.predictions == corpus.references == texts.tokens("paper", raw) == form
+    assert texts.Texts(raw, form, "standard").corpus(bleu.METRIC).predictions == raw
     assert scores["bleu4"] == pytest.approx(100)
     assert scores["rougeL"] == pytest.approx(100)
 
@@ -207,7 +204,8 @@ def test_paper_protocol_tokenizes_raw_output():
 def published(shared: Path, system: str, protocol: str):
     """What a protocol gives on a published system's outputs, and what it should."""
     expected = json.loads((shared / "predictions" / "expected.json").read_text(encoding="utf-8"))[system]
-    return metrics.evaluate(shared / "predictions" / f"{system}.jsonl", protocol, None), expected
+    metrics = [registry.METRICS[name] for name in registry.TOGETHER]
+    return scoring.evaluate(shared / "predictions" / f"{system}.jsonl", protocol, metrics), expected
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -223,19 +221,19 @@ def test_paper_protocol_on_published_outputs(shared, system):
 def test_standard_protocol_on_published_outputs(shared, system):
     result, expected = published(shared, system, "standard")
     assert round(result["bleu4"], 2) == expected["sacrebleu"]
-    assert [round(result[kind], 2) for kind in overlap.ROUGE_TYPES] == expected["rouge_score_nostem"]
+    assert [round(result[kind], 2) for kind in rouge.METRIC.headings] == expected["rouge_score_nostem"]
 
 
 def test_paper_bleu_on_published_outputs_is_nltks(shared):
     path = shared / "predictions" / "kemp.jsonl"
-    rows = metrics.read_responses(path)
+    rows = scoring.read_responses(path)
     # These texts are tokenized already: split at blanks, they are an independent reference for the tokenizer too.
     predictions, references = [row["prediction"].split() for row in rows], [row["reference"].split() for row in rows]
-    scores = [published(shared, "kemp", "paper")[0][f"bleu{order}"] for order in overlap.BLEU_ORDERS]
+    scores = [published(shared, "kemp", "paper")[0][f"bleu{order}"] for order in bleu.ORDERS]
     assert scores == pytest.approx(nltk_bleu(predictions, references), abs=1e-3)
     long = [(prediction, reference) for prediction, reference in zip(predictions, references) if len(prediction) >= 4]
     assert len(long) > 5200
-    assert list(overlap.bleu(*texts(long), **PAPER_BLEU)[0].values()) == pytest.approx(nltk_bleu(*zip(*long)), rel=1e-9)
+    assert list(scores_of("bleu", *joined(long)).values()) == pytest.approx(nltk_bleu(*zip(*long)), rel=1e-9)
 
 
 # Reading
@@ -248,7 +246,7 @@ def write(path, *lines):
 
 def test_ids_are_optional_strings_or_numbers(tmp_path):
     rows = [{"id": identity, "prediction": "x", "reference": "y"} for identity in ("1", 1, 2)] + [{"prediction": "x", "reference": "y"}] * 2
-    assert metrics.read_responses(write(tmp_path / "r.jsonl", *rows)) == rows
+    assert scoring.read_responses(write(tmp_path / "r.jsonl", *rows)) == rows
 
 
 @pytest.mark.parametrize(
@@ -266,7 +264,7 @@ def test_ids_are_optional_strings_or_numbers(tmp_path):
 def test_bad_responses_are_named(tmp_path, lines, reason):
     path = write(tmp_path / "responses.jsonl", *lines)
     with pytest.raises(UserError, match=reason) as caught:
-        metrics.read_responses(path)
+        scoring.read_responses(path)
     assert str(path) in caught.value.problem
 
 
@@ -276,7 +274,7 @@ def test_empty_predictions_are_named_and_scored(tmp_path):
         {"id": 2, "prediction": " ", "reference": "y"},
         {"prediction": "", "reference": "z"},
     ]
-    result = metrics.evaluate(write(tmp_path / "r.jsonl", *rows), "paper", None)
+    result = scoring.evaluate(write(tmp_path / "r.jsonl", *rows), "paper", [rouge.METRIC])
     assert result["empty_predictions"] == {"count": 2, "ids": [2, "line 3"]}
     assert result["samples"] == 3
     assert result["rouge1"] == pytest.approx(100 / 3)
@@ -332,6 +330,17 @@ def toy_baseline(tmp_path):
     return path
 
 
+def mean_scores(model, predictions, references):
+    """Precision, recall and F1, the means over the rows."""
+    rows = bertscore.BERTScore(model).sample_scores(base.Corpus(predictions, references, "standard"))
+    return tuple(base.mean(values) for values in rows.values())
+
+
+def entry(model):
+    """What stands in a document for one row of precision 1, recall 2 and F1 3."""
+    return bertscore.BERTScore(model).summary({"p": [1.0], "r": [2.0], "f1": [3.0]})
+
+
 def test_bertscore_is_bert_scores_own(minilm, toy_baseline):
     """Where its own loading still works (BERT, no empty text), ours gives the same."""
     from bert_score import BERTScorer
@@ -344,15 +353,15 @@ def test_bertscore_is_bert_scores_own(minilm, toy_baseline):
         )
         expected = [100 * column.mean().item() for column in scorer.score(predictions, references)]
         model = bertscore.choose(minilm, 5, table)
-        assert bertscore.score(model, predictions, references) == pytest.approx(expected, abs=1e-3)
+        assert mean_scores(model, predictions, references) == pytest.approx(expected, abs=1e-3)
         assert (model.papers, model.baseline is not None) == (False, table is not None)
 
 
 def test_bertscore_of_identical_and_empty_texts(minilm):
     model = bertscore.choose(minilm, 5, None)
-    assert bertscore.score(model, REFERENCES, REFERENCES) == pytest.approx((100, 100, 100), abs=1e-3)
-    assert bertscore.score(model, [""], ["oh no"]) == (0, 0, 0)
-    assert bertscore.score(model, ["oh no"], [" "]) == (0, 0, 0)
+    assert mean_scores(model, REFERENCES, REFERENCES) == pytest.approx((100, 100, 100), abs=1e-3)
+    assert mean_scores(model, [""], ["oh no"]) == (0, 0, 0)
+    assert mean_scores(model, ["oh no"], [" "]) == (0, 0, 0)
 
 
 def test_bertscore_of_several_batches(minilm):
@@ -360,23 +369,23 @@ def test_bertscore_of_several_batches(minilm):
     model = bertscore.choose(minilm, 1, None)
     predictions = [f"i am {'so ' * (number % 7)}sorry {number}" for number in range(70)]
     references = [f"that is {'very ' * (number % 5)}bad {number}" for number in range(70)]
-    halves = [bertscore.score(model, predictions[part], references[part]) for part in (slice(0, 35), slice(35, 70))]
+    halves = [mean_scores(model, predictions[part], references[part]) for part in (slice(0, 35), slice(35, 70))]
     expected = [(left + right) / 2 for left, right in zip(*halves)]
-    assert bertscore.score(model, predictions, references) == pytest.approx(expected, abs=1e-3)
+    assert mean_scores(model, predictions, references) == pytest.approx(expected, abs=1e-3)
 
 
 def test_bertscore_of_each_row_is_that_row_alone_and_rescaled_like_the_mean(minilm, toy_baseline):
     model = bertscore.choose(minilm, 5, toy_baseline)
     rows = bertscore.rows(model, PREDICTIONS, REFERENCES)
     for row, prediction, reference in zip(rows, PREDICTIONS, REFERENCES):
-        assert row == pytest.approx(bertscore.score(model, [prediction], [reference]), abs=1e-3)
+        assert row == pytest.approx(mean_scores(model, [prediction], [reference]), abs=1e-3)
     assert rows[2] == pytest.approx((-100 / 9, -25, -300 / 17))  # empty: 0 before rescaling
-    assert bertscore.means(rows) == bertscore.score(model, PREDICTIONS, REFERENCES)
+    assert tuple(map(base.mean, zip(*rows))) == mean_scores(model, PREDICTIONS, REFERENCES)
 
 
 def test_bertscore_cuts_texts_longer_than_the_model(minilm):
     model = bertscore.choose(minilm, 1, None)
-    assert bertscore.score(model, ["so " * 2000], ["so " * 2000]) == pytest.approx((100, 100, 100), abs=1e-3)
+    assert mean_scores(model, ["so " * 2000], ["so " * 2000]) == pytest.approx((100, 100, 100), abs=1e-3)
 
 
 def test_bertscore_of_roberta_is_plain_torchs(roberta):
@@ -403,17 +412,18 @@ def test_bertscore_of_roberta_is_plain_torchs(roberta):
     expected = [100 * (sum(column) / len(rows) - number) / (1 - number) for column, number in zip(zip(*rows), low)]
     model = bertscore.choose(roberta, None, None)
     assert (model.layer, model.baseline, model.papers) == (17, low, True)
-    assert bertscore.score(model, PREDICTIONS, REFERENCES) == pytest.approx(expected, abs=1e-2)
-    assert bertscore.entry(model, 1.0, 2.0, 3.0) == {"bert_p": 1.0, "bert_r": 2.0, "bert_f1": 3.0}
-    assert bertscore.signature(model).startswith("roberta-large_L17_no-idf_version=")
-    assert "-rescaled; " in bertscore.signature(model) and "FacebookAI/roberta-large@abc" in bertscore.signature(model)
+    assert mean_scores(model, PREDICTIONS, REFERENCES) == pytest.approx(expected, abs=1e-2)
+    assert entry(model) == {"bert_p": 1.0, "bert_r": 2.0, "bert_f1": 3.0}
+    signature = bertscore.BERTScore(model).signature("paper")
+    assert signature.startswith("roberta-large_L17_no-idf_version=") and "-rescaled; " in signature
+    assert "FacebookAI/roberta-large@abc" in signature and signature.endswith("; of the tokens joined by blanks")
 
 
 def test_only_the_papers_form_is_reported_under_the_papers_name(roberta, minilm, toy_baseline):
     toy_baseline.write_text(toy_baseline.read_text() + "17,0.1,0.2,0.15\n")
     for model in (bertscore.choose(roberta, 16, None), bertscore.choose(roberta, None, toy_baseline), bertscore.choose(minilm, 5, None)):
-        assert list(bertscore.entry(model, 1.0, 2.0, 3.0)) == ["bertscore_other"]
-    other = bertscore.entry(bertscore.choose(minilm, 5, None), 1.0, 2.0, 3.0)["bertscore_other"]
+        assert list(entry(model)) == ["bertscore_other"]
+    other = entry(bertscore.choose(minilm, 5, None))["bertscore_other"]
     assert other == {"model": minilm.name, "layer": 5, "rescaled": False, "p": 1.0, "r": 2.0, "f1": 3.0}
 
 
@@ -431,7 +441,7 @@ def test_bad_models_are_user_errors(tmp_path, minilm):
     without_weights = bertscore.choose(tmp_path, 1, None)
     assert without_weights.name == "toy"
     with pytest.raises(UserError, match="cannot be loaded"):
-        bertscore.score(without_weights, ["x"], ["y"])
+        mean_scores(without_weights, ["x"], ["y"])
     (tmp_path / "manifest.json").write_text("[]")
     with pytest.raises(UserError, match="not a JSON object"):
         bertscore.choose(tmp_path, 1, None)

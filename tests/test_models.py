@@ -228,9 +228,10 @@ def test_no_folder_at_all(tmp_path):
 
 def test_every_engine_and_embedder_checks_its_model_first(tmp_path):
     from synth_empathy.embedding import load_embedder
+    from synth_empathy.engine_types import EngineSettings
     from synth_empathy.engines import open_engine
 
-    for load in (lambda: load_embedder(tmp_path, "float32"), lambda: open_engine("transformers", tmp_path, "float32", 1)):
+    for load in (lambda: load_embedder(tmp_path, "float32"), lambda: open_engine("transformers", tmp_path, EngineSettings())):
         with pytest.raises(UserError, match="there is no model in"):
             load()
 

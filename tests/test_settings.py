@@ -10,11 +10,13 @@ import yaml
 from hypothesis import given
 from hypothesis import settings as run_with
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 
 import hostile
-from synth_empathy import settings
+from synth_empathy import settings, settings_reference
+from synth_empathy.declared import Declared, key_names
 from synth_empathy.errors import UserError
+from synth_empathy.setting_types import Section
+from synth_empathy.settings_model import Configuration
 
 
 def merged(base, overlay):
@@ -61,29 +63,54 @@ def test_a_system_may_be_a_baseline_or_published_outputs(repository, shipped):
 def test_only_a_baseline_whose_training_writes_its_results_has_no_checkpoint(shipped):
     assert shipped["baselines"]["case"]["generate"] is None and shipped["baselines"]["case"]["checkpoint"] is None
     nameless = merged(shipped, {"baselines": {"case": {"generate": "main.py --test"}}})
-    with pytest.raises(UserError, match="baselines: case: checkpoint: None is of the wrong type; it must be string"):
+    with pytest.raises(UserError, match="baselines: case: checkpoint: None is of the wrong type; it must be text, since `generate` runs"):
         settings.check(nameless)
 
 
-def test_the_schema_knows_exactly_the_shipped_keys(repository, shipped):
-    schema = yaml.safe_load((repository / "config" / "schema.yaml").read_text(encoding="utf-8"))
-    assert set(schema["properties"]) == set(schema["required"]) == set(shipped)
+def overlays(repository):
+    """The overlays that are shipped, each with those that it is put over."""
+    demo = "config/demo.yaml"
+    assert {f"config/{path.name}" for path in (repository / "config").glob("*.yaml")} == {demo, "config/vllm-cpu.yaml"}
+    return [[], [demo], [demo, "config/vllm-cpu.yaml"], [demo, "tests/small.yaml"]]
 
 
-def test_the_schema_is_one(repository):
-    schema = yaml.safe_load((repository / "config" / "schema.yaml").read_text(encoding="utf-8"))
-    Draft202012Validator.check_schema(schema)
+def test_each_shipped_overlay_is_valid(repository, shipped):
+    for names in overlays(repository):
+        whole = shipped
+        for name in names:
+            whole = merged(whole, yaml.safe_load((repository / name).read_text(encoding="utf-8")))
+        assert settings.form_faults(whole) == [], names
+        assert settings.check(whole) is None
 
-    def closed(part):
-        """Every object either lists its keys or says what all of its values are."""
-        if part.get("type") == "object":
-            assert "additionalProperties" in part, part
-            assert part["additionalProperties"] is not True
-        for value in part.values():
-            if isinstance(value, dict):
-                closed(value)
 
-    closed(schema)
+def keys_used(value, section):
+    """Each section with the keys that a configuration has in it."""
+    for key, inner in value.items():
+        yield section, key
+        declared = Declared.of_field(section.model_fields[key])
+        values = [inner]
+        while declared.inner:
+            values = [one for some in values for one in (some.values() if declared.kind is dict else some)]
+            declared = Declared.of(declared.inner[-1])
+        for one in values if declared.is_section else []:
+            yield from keys_used(one, declared.kind)
+
+
+def test_the_model_and_the_shipped_configuration_have_the_same_keys(shipped, demo):
+    """Nothing has to be looked up in the model that config.yaml and the demo do not show; `published` is empty in both."""
+    whole = demo | {"published": {"kemp": {"title": "KEMP", "file": "kemp.jsonl", "source": "its authors"}}}
+    used = set(keys_used(whole, Configuration))
+    sections = {section for section, _ in used}
+    assert used == {(section, key) for section in sections for key in section.model_fields}
+    assert sections == set(Section.__subclasses__())
+    assert key_names(Configuration) == {key for _, key in used}
+
+
+def test_every_key_says_what_it_is_for():
+    for section in Section.__subclasses__():
+        assert section.__doc__ and section.__doc__.endswith("."), section
+        for key, field in section.model_fields.items():
+            assert field.description and not field.description.endswith("."), (section, key)
 
 
 #: Where (a path into the configuration), what stands there instead, and what the message says. ``DELETE`` takes it away.
@@ -105,7 +132,7 @@ FAULTS = {
     "threshold that is no number": ("tables/table2/thresholds", [50, float("nan")], ["tables: table2: thresholds: 1: nan is no finite number"]),
     "number that is none somewhere deep": ("systems/ours", {"title": {"a": [1, {"b": -float("inf")}]}}, ["systems: ours: title: a: 1: b: -inf is no"]),
     "huge number": ("generation/passes", 10**5000, ["generation: passes: a whole number of more than 63 bits is out of range"]),
-    "whole number with a fraction": ("generation/passes", 2.0, ["generation: passes: 2.0 is of the wrong type", "integer"]),
+    "whole number with a fraction": ("generation/passes", 2.0, ["generation: passes: 2.0 is of the wrong type; it must be a whole number"]),
     "more than can be counted": ("generation/passes", 2**31, ["generation: passes: 2147483648 is out of range", "at most 2147483647"]),
     "seed that NumPy does not take": ("seeds", [2**32], ["seeds: 0: 4294967296 is out of range", "at most 4294967295"]),
     "date": ("note", datetime.date(2024, 1, 1), ["note: 2024-01-01 is a date; put it in quotes if a text is meant"]),
@@ -114,14 +141,14 @@ FAULTS = {
     "half a character": ("note", "a\ud800", ["note: 'a\\ud800' holds the character U+D800, which no text holds"]),
     "terminal escape": ("systems/ours/title", "\x1b[31m", ["systems: ours: title: '\\x1b[31m' holds the character U+001B"]),
     "name that no file system takes": ("generation/demonstration", "x" * 5000, ["generation: demonstration: there is no file xxx"]),
-    "ratio in words": ("selection/ratio", "0.9", ["selection: ratio: '0.9' is of the wrong type", "number"]),
+    "ratio in words": ("selection/ratio", "0.9", ["selection: ratio: '0.9' is of the wrong type; it must be a number"]),
     "negative seed": ("seed", -1, ["seed: -1 is out of range", "at least 0"]),
     "negative seed in the list": ("seeds", [0, -3], ["seeds: 1: -3 is out of range", "at least 0"]),
-    "no seeds": ("seeds", [], ["seeds: ", "[]"]),
-    "seeds as a number": ("seeds", 3, ["seeds: 3 is of the wrong type", "array"]),
-    "seed as a truth value": ("seed", True, ["seed: True is of the wrong type", "integer"]),
-    "section as a list": ("turns", [1], ["turns: [1] is of the wrong type", "object"]),
-    "fraction of a count": ("generation/passes", 1.5, ["generation: passes: 1.5 is of the wrong type", "integer"]),
+    "no seeds": ("seeds", [], ["seeds: [] is too short; it must hold at least 1"]),
+    "seeds as a number": ("seeds", 3, ["seeds: 3 is of the wrong type; it must be a list"]),
+    "seed as a truth value": ("seed", True, ["seed: True is of the wrong type; it must be a whole number"]),
+    "section as a list": ("turns", [1], ["turns: [1] is of the wrong type; it must be a mapping"]),
+    "fraction of a count": ("generation/passes", 1.5, ["generation: passes: 1.5 is of the wrong type; it must be a whole number"]),
     "no passes": ("generation/passes", 0, ["generation: passes: 0 is out of range", "at least 1"]),
     "too few draws": ("comparison/draws", 99, ["comparison: draws: 99 is out of range", "at least 100"]),
     "baseline that a comparison has not": ("comparison/baseline", "ED", ["comparison: baseline: 'ED' is not one of none, ed"]),
@@ -173,13 +200,13 @@ FAULTS = {
         ["ours", "qwen1.5-7b"],
         ["tables: table1: systems: there is no system 'qwen1.5-7b'", "'qwen1.5-7b-ft'"],
     ),
-    "a table of nothing": ("tables/table1/systems", [], ["tables: table1: systems: "]),
+    "a table of nothing": ("tables/table1/systems", [], ["tables: table1: systems: [] is too short; it must hold at least 1"]),
     "figure of an unknown prompt": ("figures/figure5/prompt", "prompt7", ["figures: figure5: prompt: there is no prompt 'prompt7'"]),
     "figure of an unknown stage": ("figures/figure5/stage", "before", ["figures: figure5: stage: 'before' does not have the form"]),
     "figure over DK 100": ("figures/figure5/stage", "dk101-kcenter", ["figures: figure5: stage: the DK threshold 101 is out of range"]),
     "judgements that are not there": ("human/judgements", "gone.jsonl", ["human: judgements: there is no file gone.jsonl"]),
     "unknown count": ("human/count", "judgement", ["human: count: 'judgement' is not one of judgements, majority", "did you mean 'judgements'?"]),
-    "no baselines": ("human/baselines", [], ["human: baselines: "]),
+    "no baselines": ("human/baselines", [], ["human: baselines: [] is too short; it must hold at least 1"]),
     "unknown recipe": ("training/bases/qwen1.5-7b-chat", "ful", ["training: bases: qwen1.5-7b-chat: there is no recipe 'ful'", "did you mean 'full'?"]),
     "recipe of an unknown model": ("training/bases/qwen2-7b-chat", "full", ["training: bases: qwen2-7b-chat: there is no model", "'qwen1.5-7b-chat'"]),
     "system without a recipe": (
@@ -192,14 +219,18 @@ FAULTS = {
         "ed+prompt2-dk60-kcenter",
         ["discriminator: training_set", "cannot be trained on them", "use ed"],
     ),
-    "LoRA without its rank": ("training/recipes/lora/lora_r", DELETE, ["training: recipes: lora: lora_r, lora_alpha and lora_dropout", "all three"]),
-    "full fine-tuning with a rank": ("training/recipes/full/lora_r", 8, ["training: recipes: full: lora_r, lora_alpha and lora_dropout", "no other"]),
+    "LoRA without its rank": (
+        "training/recipes/lora/lora_r",
+        DELETE,
+        ["training: recipes: lora: the key 'lora_r' is missing, which a recipe of"],
+    ),
+    "full fine-tuning with a rank": ("training/recipes/full/lora_r", 8, ["training: recipes: full: lora_r belongs to method lora alone, and not to full"]),
     "GPUs that do not share an update's steps": ("training/recipes/full/gpus", 3, ["training: recipes: full: gpus: gradient_accumulation 8", "3 does not"]),
     "LoRA over two GPUs": ("training/recipes/lora/gpus", 2, ["training: recipes: lora: gpus: LoRA trains on one GPU"]),
     "unknown judge": ("judge/model", "llama3-70b", ["judge: model: there is no model 'llama3-70b'", "did you mean 'llama3-70b-instruct'?"]),
     "unknown mode of the judge": ("judge/mode", "sample", ["judge: mode: 'sample' is not one of probabilities, sampling", "did you mean 'sampling'?"]),
     "judge at temperature 0": ("judge/temperature", 0, ["judge: temperature: 0 is out of range", "above 0 and at most 2"]),
-    "judge without criteria": ("judge/criteria", {}, ["judge: criteria: "]),
+    "judge without criteria": ("judge/criteria", {}, ["judge: criteria: {} is too short; it must hold at least 1"]),
     "rubric that is not there": (
         "judge/criteria/humour",
         "resources/judge/humour.yaml",
@@ -213,7 +244,7 @@ FAULTS = {
     "history bounds crossed": ("turns/min_history", 4, ["turns: min_history 4 is above max_history 3"]),
     "model without a source": ("models/roberta-large/revision", DELETE, ["models: roberta-large: give either a revision", "or package"]),
     "model with half a package": ("models/roberta-large/package", "x", ["models: roberta-large: give either a revision"]),
-    "failing on claims in words": ("claims/fail", "does-not-hold", ["claims: fail: 'does-not-hold' is of the wrong type", "boolean"]),
+    "failing on claims in words": ("claims/fail", "does-not-hold", ["claims: fail: 'does-not-hold' is of the wrong type; it must be true or false"]),
     "name with a slash": ("run", "a/b", ["run: 'a/b' does not have the form"]),
 }
 
@@ -242,7 +273,7 @@ def test_a_fault_is_named_with_its_place_and_a_hint(shipped, name):
         assert fragment in caught.value.problem
     places = {fault.split(":")[0] for fault in caught.value.problem.split("\n  - ")[1:]}
     assert places in ({place.split("/")[0]}, {"top level"})  # and nothing else is blamed
-    assert "config/schema.yaml" in caught.value.hint
+    assert "docs/configuration.md" in caught.value.hint
 
 
 def test_all_faults_are_said_at_once(shipped):
@@ -335,13 +366,12 @@ TEXTS = ["note", "judge/note", "zero_shot/system", "dialogue/system", "systems/o
 NAMES = ["run", "systems/ours/base", "baselines/seek/image", "evaluation/bertscore/model"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def faults_at(shipped):
-    """What the schema says of a value in a place of the shipped configuration; it is read once, unlike in schema_faults."""
-    validator = Draft202012Validator(yaml.safe_load(settings.SCHEMA.read_text(encoding="utf-8")))
+    """What is said of the form of a value in a place of the shipped configuration."""
 
     def faults(place, value):
-        said = map(settings.explain, validator.iter_errors(changed(shipped, place, value)))
+        said = map(str, settings.form_faults(changed(shipped, place, value)))
         return [fault for fault in said if fault.startswith(place.replace("/", ": "))]
 
     return faults
@@ -369,7 +399,7 @@ def test_a_folder_of_images_is_plain_since_snakemake_does_not_quote_it(faults_at
 
 def test_every_pattern_takes_the_end_for_the_end(repository):
     """``$`` lets a line end follow, and so a value that a path or a flag ends in."""
-    for path in [*repository.glob("config/*.yaml"), *repository.glob("resources/**/*.yaml")]:
+    for path in repository.glob("resources/**/*.yaml"):
         for pattern in patterns_in(yaml.safe_load(path.read_text(encoding="utf-8"))):
             assert pattern.startswith("^") and pattern.endswith("\\Z"), (path, pattern)
 
@@ -381,3 +411,7 @@ def patterns_in(part):
             yield part["pattern"]
         for value in part.values():
             yield from patterns_in(value)
+
+
+def test_the_reference_page_is_made_of_the_model(repository):
+    assert (repository / "docs" / "configuration.md").read_text(encoding="utf-8") == settings_reference.page()

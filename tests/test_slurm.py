@@ -20,6 +20,8 @@ from hpc.profile import ASKING_OFTEN, set_profile, without_containers
 from hpc.slurm import ACCOUNT
 from processes import heed_signals
 
+pytestmark = pytest.mark.more
+
 #: rule: GPUs, CPUs, MB, time limit of its jobs in the demo cut down, in Slurm's words.
 ASKED = {
     "prepare_ed": (0, 1, 2000, "00:20:00"),

@@ -6,6 +6,8 @@ from conftest import SMALL, Checkout
 from hpc.profile import ASKING_OFTEN, set_profile, without_containers
 from hpc.slurm import Cluster
 
+pytestmark = pytest.mark.more
+
 TARGET = "results/small/training/ed/seed0.jsonl"
 
 

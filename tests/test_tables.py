@@ -55,7 +55,7 @@ def test_shipped_numbers_are_the_papers(repository, shared):
     assert len(ours) == len(lines) == 15
     for line in lines:
         row = ours[f"{bases[line['model']]}/ed+prompt{line['prompt']}-dk{line['dk_threshold']}-kcenter"]
-        assert row == {metric: float(line[metric]) for metric in tables.TRADE_OFF} | dict.fromkeys(cells.COUNTS, float(line["samples"]))
+        assert row == {metric: float(line[metric]) for metric in tables.PAPER_COLUMNS} | dict.fromkeys(cells.COUNTS, float(line["samples"]))
     assert all(not values for name in ("table3", "table4") for values in tables.read_paper_table(kept / f"{name}.csv").values())
 
 
@@ -66,7 +66,7 @@ def test_table_1s_and_2s_numbers_are_those_of_the_text(repository, shared):
     assert [values for system, values in first.items() if system != OURS] == [{}] * 8
     second = tables.read_paper_table(repository / "resources/paper/table2.csv")
     for row in second.values():
-        printed = [f"{row[metric]:.2f}" for metric in tables.TRADE_OFF] + [f"{row['samples_quality']:,.0f}"]
+        printed = [f"{row[metric]:.2f}" for metric in tables.PAPER_COLUMNS] + [f"{row['samples_quality']:,.0f}"]
         assert "\t".join(printed) in text.replace("4.880", "4.88"), printed
     assert second["qwen1.5-7b-chat/ed+prompt2-dk60-kcenter"]["cider"] == first[OURS]["cider"]
 
@@ -171,7 +171,7 @@ def test_what_most_rows_share_is_said_once_after_those_that_differ(folder):
     full(folder, rows)
     same = [line for line in tables.as_markdown(tables.read_table("table2", rows, folder.path, None, False)).splitlines() if line.startswith("- ")]
     assert same == ["- every row: 5,255 test samples, 1 seed, paper protocol"]
-    for metric in tables.TRADE_OFF:
+    for metric in tables.PAPER_COLUMNS:
         folder(rows[1], metric, 1.0, 2.0)
     lines = [line for line in tables.as_markdown(tables.read_table("table2", rows, folder.path, None, False)).splitlines() if line.startswith("- ")]
     assert lines == ["- System 2: 5,255 test samples, 2 seeds, paper protocol", "- every other row: 5,255 test samples, 1 seed, paper protocol"]

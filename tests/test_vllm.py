@@ -10,13 +10,18 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from processes import kill_when
 from synth_empathy import devices, vllm_engine
+from synth_empathy.engine_types import EngineSettings
+from synth_empathy.engines import engine_class
 from synth_empathy.errors import UserError
-from synth_empathy.repeatability import cpu_name, engine_facts, guarantee
+from synth_empathy.repeatability import cpu_name, engine_facts
+
+pytestmark = pytest.mark.more
 
 ROWS = 12
 
@@ -306,13 +311,15 @@ def test_too_few_gpus_are_refused():
     ],
 )
 def test_what_is_guaranteed_and_what_decides_agree(engine, dtype, kind, invariant, batch_decides, words):
-    assert words in guarantee(engine, dtype, kind, invariant)
-    facts = [engine_facts(engine, dtype, kind, 2, size, True, 1, invariant) for size in (4, 8)]
-    assert (facts[0] != facts[1]) == batch_decides
-    assert (facts[0]["threads"] is None) == (facts[0]["gpus"] is not None) == (kind == "cuda")
+    settings = EngineSettings(dtype=dtype, batch_size=4, gpus=1, batch_invariant=invariant)
+    found = engine_class(engine).guarantee(settings, kind)
+    assert words in found.words and found.batch_free != batch_decides
+    facts = engine_facts(engine, settings, kind)
+    assert (facts != engine_facts(engine, replace(settings, batch_size=8), kind)) == batch_decides
+    assert (facts["threads"] is None) == (facts["gpus"] is not None) == (kind == "cuda")
     if engine == "vllm" and kind == "cuda":
-        assert facts[0] != engine_facts(engine, dtype, kind, 2, 4, True, 1, not invariant)
-        assert facts[0] != engine_facts(engine, dtype, kind, 2, 4, True, 2, invariant)
+        assert facts != engine_facts(engine, replace(settings, batch_invariant=not invariant), kind)
+        assert facts != engine_facts(engine, replace(settings, gpus=2), kind)
 
 
 def test_the_processor_is_named(tmp_path):

@@ -321,7 +321,7 @@ def local_rules(repository):
 LOCAL = {
     "all", "reviewer", "comparisons", "fetch_ed", "fetch_model", "fetch_repository", "novelty", "table1", "table2",
     "table3", "table4", "archive", "pack_archive", "take_archived", "list_test_ids",
-    "count_samples", "make_cells", "make_bertscore_cells", "make_sample_cells", "make_table", "check_claims",
+    "count_samples", "make_cells", "make_bertscore_cells", "make_sample_cells", "make_metric_cell", "make_table", "check_claims",
     "report_claims", "figure1", "figure5", "figure7", "figure8", "make_figure1",
     "make_figure5", "make_figure7", "make_figure8",
 }  # fmt: skip

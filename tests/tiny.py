@@ -1,4 +1,4 @@
-"""A language model small enough for tests: random weights, a tokenizer of its own, the ChatML template."""
+"""Language models small enough for tests: weights that nobody trained, a tokenizer of their own, the ChatML template."""
 
 import math
 from pathlib import Path
@@ -17,12 +17,13 @@ CHATML = (
 TEXT = ["Speaker: i am so happy today . Listener: that is wonderful to hear , what happened ?", "system user assistant You are a helpful assistant."]
 
 
-def make_tiny_model(folder: Path, name: str = "tiny", reach: int = 512, change=None) -> Path:
-    """A complete model folder: Llama of 2 layers and 64 dimensions, float32, seeded.
+def make_tiny_model(folder: Path, name: str = "tiny", reach: int = 512, change=None, lines=(), dimensions: int = 64) -> Path:
+    """A complete model folder: Llama of 2 layers, float32, seeded.
 
     Args:
         reach: tokens that it sees at most.
         change: called with model and tokenizer before they are saved.
+        lines: texts that are one token each.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -31,10 +32,11 @@ def make_tiny_model(folder: Path, name: str = "tiny", reach: int = 512, change=N
     trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
     tokenizer.train_from_iterator(TEXT, trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_end|>")
+    fast.add_tokens(list(lines))
     fast.chat_template = CHATML
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(fast), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
+        vocab_size=len(fast), hidden_size=dimensions, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
         max_position_embeddings=reach, eos_token_id=fast.eos_token_id, bos_token_id=0, pad_token_id=fast.pad_token_id,
     )  # fmt: skip
     model = LlamaForCausalLM(config)
@@ -68,3 +70,52 @@ def make_marking_model(folder: Path, odds: dict[str, float], reach: int = 512) -
             head[tokenizer.eos_token_id, 1] = 12.0
 
     return make_tiny_model(folder, "marking", reach, change)
+
+
+#: What the talking model says, a line a token: contexts and responses of unlike subjects, so that their similarities spread.
+CONTEXTS = [
+    "Context: My dog ran away last week and the house is so quiet now.\n",
+    "Context: I passed my driving test at the third try!\n",
+    "Context: Somebody stole the tomatoes from my balcony again.\n",
+    "Context: My grandmother's old clock stopped on the day she died.\n",
+    "Context: I have to speak in front of two hundred people tomorrow.\n",
+    "Context: The neighbours sang for me through the wall on my birthday.\n",
+]
+RESPONSES = [
+    "Response: I am so sorry, losing a dog hurts like losing a friend.\n",
+    "Response: Congratulations! Where will you drive first?\n",
+    "Response: How annoying, after all that watering. Do you know who it was?\n",
+    "Response: That must feel as if time itself took leave of her.\n",
+    "Response: No wonder that you are nervous. What is your talk about?\n",
+    "Response: 14, 15, 16, 17, 18, 19, 20.\n",
+]
+
+
+def make_talking_model(folder: Path, name: str) -> Path:
+    """A model that writes dialogues in the form that parsers ask for, whatever it is asked: a Markov chain of whole lines.
+
+    Each token's embedding has a dimension of its own, the layers add nothing, and the head holds the logarithms of the
+    chain's probabilities; training moves them as it moves any model's. A dialogue is pairs of lines, at least two.
+    """
+    lines = [*CONTEXTS, *RESPONSES]
+
+    def change(model, tokenizer):
+        ids = dict(zip(lines, tokenizer.convert_tokens_to_ids(lines), strict=True))
+        end = tokenizer.eos_token_id
+        followers = {line: [(ids[other], 1.0) for other in RESPONSES] for line in CONTEXTS}
+        followers |= {line: [*((ids[other], 1.0) for other in CONTEXTS), (end, 2.0)] for line in RESPONSES}
+        scale = math.sqrt(model.config.hidden_size)  # the norm of a vector with one number that is not zero
+        with torch.no_grad():
+            for layer in model.model.layers:
+                layer.self_attn.o_proj.weight.zero_()
+                layer.mlp.down_proj.weight.zero_()
+            model.model.embed_tokens.weight.copy_(torch.eye(*model.model.embed_tokens.weight.shape))
+            model.lm_head.weight.fill_(-20 / scale)
+            for token in range(len(tokenizer)):
+                model.lm_head.weight[[ids[line] for line in CONTEXTS], token] = 0.0
+            for line, weights in followers.items():
+                model.lm_head.weight[:, ids[line]] = -20 / scale
+                for other, weight in weights:
+                    model.lm_head.weight[other, ids[line]] = math.log(weight) / scale
+
+    return make_tiny_model(folder, name, 4096, change, lines, dimensions=512)

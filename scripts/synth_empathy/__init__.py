@@ -16,6 +16,7 @@ Each module is one room of the method, in the order a row of data passes through
     tables          scores -> the paper's tables
 
 what they all stand on: records (files), resumable (what outlives a kill), models and provenance (weights, manifests),
-seeds, settings (config.yaml), addresses, devices, cli and errors; and, beside the method, where it runs: images (containers) and
+seeds, settings (config.yaml; settings_model, recipes and setting_types say what it may hold), addresses, devices, cli and
+errors; and, beside the method, where it runs: images (containers) and
 cluster (what Slurm can take); and what a run will cost: sizes and loads of its jobs, measured (earlier jobs), planning.
 """

@@ -2,13 +2,8 @@
 
 Test samples are drawn with replacement, as many as there are, again and again; both systems are scored on the same
 draws, and p says how often chance alone would make a difference as large. The draws, ``p`` and the ranks of the
-interval's ends are those of sacreBLEU's ``PairedTest``, here for every metric of the paper's Table 1:
-
-- BLEU is computed anew from each draw's sums of n-gram counts and lengths;
-- Distinct from each draw's distinct and all n-grams;
-- ROUGE and BERTScore as the mean of the drawn samples' scores, which is what they are;
-- CIDEr as the mean of the drawn samples' scores, too: its IDF stays that of all references. Drawn anew, it would be a
-  property of the draw and not of the systems.
+interval's ends are those of sacreBLEU's ``PairedTest``, here for every metric; how a metric scores a draw is a part of
+the metric (``metrics.base``). BERTScore takes a model, so its samples' scores are read from a file.
 
 With several seeds a system's score is the mean over its seeds, each scored on the same drawn samples. What the seeds
 themselves vary by is not resampled.
@@ -16,20 +11,19 @@ themselves vary by is not resampled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from . import metrics
 from .errors import UserError
-from .metrics import overlap
+from .metrics import registry, scoring
+from .metrics.base import SampleMetric, Scorer, mean_scorer
+from .metrics.texts import Texts
 from .provenance import sha256_file
 from .records import COUNT, SAMPLE_SCORE, Record, fault_of, read_json
 
-#: Scores of draws: how often each sample was drawn, (draws, samples) -> for each metric its value times 100, (draws,).
-Scorer = Callable[[np.ndarray], dict[str, np.ndarray]]
 #: For each metric its values, (seeds, draws).
 Scores = dict[str, np.ndarray]
 
@@ -56,8 +50,8 @@ def read_output(path: Path, bertscore: Path | None, protocol: str) -> Output:
     Raises:
         UserError: a bad file, or BERTScore of other responses or by another protocol.
     """
-    responses = metrics.read_responses(path)
-    ids, (predictions, references) = metrics.names(responses), metrics.texts_of(responses)
+    responses = scoring.read_responses(path)
+    ids, (predictions, references) = scoring.names(responses), scoring.texts_of(responses)
     scores = read_bertscore(bertscore, path, ids, protocol) if bertscore else {}
     return Output(path, ids, predictions, references, scores)
 
@@ -165,75 +159,26 @@ def drawn(samples: int, draws: int, seed: int) -> Iterator[np.ndarray]:
 
 
 def scorers(protocol: str, output: Output) -> list[Scorer]:
-    """What scores draws of one output, by each family of metrics."""
-    shown = metrics.shown(protocol, output.predictions), metrics.shown(protocol, output.references)
-    tokens = metrics.tokens(protocol, output.predictions), metrics.tokens(protocol, output.references)
-    means = overlap.rouge_rows(*shown, metrics.ROUGE_TOKENIZERS[protocol]) | {"cider": overlap.cider_rows(*tokens)} | output.bertscore
-    return [bleu_scorer(*shown, metrics.BLEU_SETTINGS[protocol]), distinct_scorer(tokens[0]), mean_scorer(means)]
+    """What scores draws of one output, by every metric that is compared."""
+    texts = Texts(output.predictions, output.references, protocol)
+    found, means = [], {}
+    for name in registry.TOGETHER:
+        metric = registry.METRICS[name]
+        if isinstance(metric, SampleMetric):
+            means |= metric.sample_scores(texts.corpus(metric))
+        else:
+            found.append(metric.scorer(texts.corpus(metric)))
+    # One matrix product for the means of all the paper's metrics: a sum's last bits depend on how many columns there
+    # are beside it. An added metric has a product of its own, and so changes no digit of theirs.
+    found.append(mean_scorer(means | output.bertscore))
+    added = [registry.METRICS[name] for name in registry.ADDED]
+    return found + [metric.scorer(texts.corpus(metric)) for metric in added if not metric.needs_model]
 
 
 def scores_of(outputs: list[list[Scorer]], counts: np.ndarray) -> Scores:
     """The scores of each seed's output."""
     rows = [{name: values for scorer in output for name, values in scorer(counts).items()} for output in outputs]
     return {metric: np.stack([row[metric] for row in rows]) for metric in rows[0]}
-
-
-def bleu_scorer(predictions: list[str], references: list[str], settings: dict[str, str]) -> Scorer:
-    """BLEU-1..4 by sacreBLEU, from the sums of its counts and lengths over the drawn samples."""
-    from sacrebleu.metrics import BLEU
-
-    # effective_order: what sacreBLEU asks for where it scores one sentence; only its counts are taken from there.
-    metric = BLEU(force=True, effective_order=True, **settings)
-    rows = [metric.sentence_score(prediction, [reference]) for prediction, reference in zip(predictions, references, strict=True)]
-    table = np.array([[row.sys_len, row.ref_len, *row.counts, *row.totals] for row in rows], dtype=np.float64)
-
-    def bleu(sums: list[float], order: int) -> float:
-        lengths, matched, total = sums[:2], sums[2 : 2 + order], sums[6 : 6 + order]
-        return BLEU.compute_bleu(matched, total, *map(int, lengths), metric.smooth_method, metric.smooth_value, max_ngram_order=order).score
-
-    def score(counts: np.ndarray) -> dict[str, np.ndarray]:
-        sums = (counts @ table).tolist()  # of whole numbers: exact
-        return {f"bleu{order}": np.array([bleu(row, order) for row in sums]) for order in overlap.BLEU_ORDERS}
-
-    return score
-
-
-def distinct_scorer(predictions: list[str]) -> Scorer:
-    """Distinct-1 and -2: a draw's distinct n-grams over all of its n-grams; 0 where there is none."""
-    places = {f"dist{order}": ngram_places(predictions, order) for order in (1, 2)}
-
-    def score(counts: np.ndarray) -> dict[str, np.ndarray]:
-        values = {}
-        for name, (samples, starts) in places.items():
-            if not len(starts):
-                values[name] = np.zeros(len(counts))
-                continue
-            occurring = counts[:, samples]
-            distinct = np.logical_or.reduceat(occurring > 0, starts, axis=1).sum(axis=1)
-            values[name] = 100 * distinct / np.maximum(occurring.sum(axis=1), 1)
-        return values
-
-    return score
-
-
-def ngram_places(predictions: list[str], order: int) -> tuple[np.ndarray, np.ndarray]:
-    """The sample of every n-gram's every occurrence, like n-grams side by side, and where each n-gram's first one stands."""
-    found: dict[tuple[str, ...], list[int]] = {}
-    for sample, words in enumerate(map(str.split, predictions)):
-        for ngram in zip(*(words[start:] for start in range(order))):
-            found.setdefault(ngram, []).append(sample)
-    starts = np.cumsum([0, *map(len, found.values())])[:-1]
-    return np.array([sample for samples in found.values() for sample in samples], dtype=np.intp), starts
-
-
-def mean_scorer(rows: dict[str, list[float]]) -> Scorer:
-    """Metrics that are the mean of the samples' scores."""
-    table = np.column_stack(list(rows.values()))
-
-    def score(counts: np.ndarray) -> dict[str, np.ndarray]:
-        return dict(zip(rows, (counts @ table / len(table)).T))
-
-    return score
 
 
 def comparison(system: np.ndarray, baseline: np.ndarray, drawn_system: np.ndarray, drawn_baseline: np.ndarray) -> Record:

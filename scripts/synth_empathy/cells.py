@@ -11,29 +11,17 @@ from statistics import fmean, stdev
 from typing import Any
 
 from .errors import UserError
+from .metrics import registry
 from .records import COUNT, METRIC, Fields, Record, fault_of, read_json, write_json
 
-#: The metrics of Table 1 in its order, by their key in a metrics file, with the heading of their column.
-METRICS = {
-    "bleu1": "B-1",
-    "bleu2": "B-2",
-    "bleu3": "B-3",
-    "bleu4": "B-4",
-    "dist1": "Dist-1",
-    "dist2": "Dist-2",
-    "rouge1": "R-1",
-    "rouge2": "R-2",
-    "rougeL": "R-L",
-    "cider": "CIDEr",
-    "bert_p": "BERT-P",
-    "bert_r": "BERT-R",
-    "bert_f1": "BERT-F1",
-}
+#: Every score of a metric by its key in a metrics file, with the heading of its column.
+METRICS = registry.HEADINGS
 #: Table 2's column "Data": which of the two the paper prints is not known, so both are held against its number.
 COUNTS = {"samples_quality": "after quality", "samples_selected": "after diversity"}
 HEADINGS = METRICS | COUNTS
 
-BERTSCORE = ("bert_p", "bert_r", "bert_f1")
+#: The scores that stand in one file, those of BERTScore, and those of added metrics, each in its metric's file.
+OVERLAP, BERTSCORE, ADDED = map(registry.scores, (registry.TOGETHER, ["bertscore"], registry.ADDED))
 #: Why a cell that a table shows as missing has no value.
 NOT_MADE = "the cell was not made"
 AGAIN = "delete it and make it again by the same name as target"
@@ -49,7 +37,6 @@ DOCUMENT: Fields = {"protocol": str, "samples": COUNT, "empty_predictions": dict
 DOCUMENT |= dict.fromkeys(METRICS, METRIC) | dict.fromkeys(COUNTS, COUNT)
 EMPTY: Fields = {"count": COUNT}
 OTHER: Fields = {"model": str, "layer": COUNT} | dict.fromkeys(("p", "r", "f1"), METRIC)
-OVERLAP = tuple(metric for metric in METRICS if metric not in BERTSCORE)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import TemplateError
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
-from .engines import Completion, Request, Sampling
+from .engine_types import Completion, Request, Sampling
 from .errors import UserError
 
 

@@ -12,16 +12,14 @@ from pathlib import Path, PurePosixPath
 from string import Formatter
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
-from . import yaml_files
+from . import schemas, yaml_files
 from .claim_kinds import KINDS, LISTS, QUANTITIES, Operands, Outcome, Scale, both, shortened
-from .errors import UserError
+from .errors import UserError, nearest
 from .escaping import markdown_cell, markdown_code, markdown_row, markdown_text, terminal_text
 from .evidence import Numbers, Paper, Results, parts_of
 from .records import Record
-from .settings import ROOT, explain, nearest
 
+ROOT = Path(__file__).resolve().parents[2]
 CLAIMS = ROOT / "resources" / "paper" / "claims.yaml"
 SCHEMA = ROOT / "resources" / "paper" / "claims.schema.yaml"
 
@@ -60,10 +58,9 @@ def load(path: Path = CLAIMS) -> Claims:
 
 def schema_faults(document: Any) -> Iterator[str]:
     """Unknown and missing fields, and values of the wrong type; a claim is called by its id rather than its number."""
-    schema = yaml_files.load(SCHEMA)
-    for error in sorted(Draft202012Validator(schema).iter_errors(document), key=lambda error: list(map(str, error.absolute_path))):
+    for error in schemas.errors(document, SCHEMA):
         path = list(error.absolute_path)
-        sentence = explain(error)
+        sentence = schemas.explain(error)
         if path[:1] == ["claims"] and len(path) > 1:
             claim = document["claims"][path[1]]
             name = claim.get("id", f"number {path[1] + 1}") if isinstance(claim, dict) else f"number {path[1] + 1}"

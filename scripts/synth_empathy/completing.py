@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import cli, provenance, repeatability
-from .engines import ENGINES, Answer, Completion, Engine, Request, Sampling, open_engine, packages
+from .engine_types import Answer, Completion, Engine, EngineSettings, Request, Sampling
+from .engines import ENGINES, engine_class, open_engine
 from .models import DTYPES, fingerprint, open_model
 from .records import Record, write_json
 from .resumable import FinishedRows
@@ -18,7 +19,7 @@ from .resumable import FinishedRows
 
 @dataclass(frozen=True)
 class Completed:
-    """All rows of a step by id (``engines.Completion`` or ``engines.Answer`` as records), and the facts that decided them."""
+    """All rows of a step by id (``Completion`` or ``Answer`` as records), and the facts that decided them."""
 
     rows: dict[str, Record]
     facts: Record
@@ -27,7 +28,7 @@ class Completed:
 def add_flags(flags: argparse.ArgumentParser) -> None:
     """The flags of every step that runs a language model."""
     flags.add_argument("--model", type=Path, required=True, metavar="DIR", help="the model's folder (fetch_model.py or train_model.py made it)")
-    flags.add_argument("--engine", choices=ENGINES, default="transformers", help="what runs the model")
+    flags.add_argument("--engine", choices=list(ENGINES), default="transformers", help="what runs the model")
     flags.add_argument("--dtype", choices=DTYPES, default="float32", help="the weights' type")
     flags.add_argument("--batch-size", type=cli.count, default=16, help="requests in flight at once")
     flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads; part of what repeats a run exactly")
@@ -90,13 +91,23 @@ def deciding_facts(args: argparse.Namespace, asked: Record, code: Record) -> Rec
     return {
         "model": {"name": model.get("name", args.model.name), "manifest_sha256": fingerprint(args.model)},
         **asked,
-        "engine": repeatability.engine_facts(
-            args.engine, args.dtype, device["kind"], args.threads, args.batch_size, not args.no_header, args.gpus, args.batch_invariant, "answers" in asked
-        ),
+        "engine": repeatability.engine_facts(args.engine, settings_of(args), device["kind"], "answers" in asked),
         "device": device,
-        "versions": provenance.versions(*packages(args.engine)),
+        "versions": provenance.versions(*engine_class(args.engine).packages()),
         "code": code,
     }
+
+
+def settings_of(args: argparse.Namespace) -> EngineSettings:
+    """How the flags say that the engine runs the model."""
+    return EngineSettings(
+        dtype=args.dtype,
+        batch_size=args.batch_size,
+        header=not args.no_header,
+        threads=args.threads,
+        gpus=args.gpus,
+        batch_invariant=args.batch_invariant,
+    )
 
 
 def load(args: argparse.Namespace) -> Engine:
@@ -104,7 +115,7 @@ def load(args: argparse.Namespace) -> Engine:
     import torch
 
     torch.set_num_threads(args.threads)
-    return open_engine(args.engine, args.model, args.dtype, args.batch_size, not args.no_header, args.gpus, args.batch_invariant)
+    return open_engine(args.engine, args.model, settings_of(args))
 
 
 def manifest_path(args: argparse.Namespace) -> Path:
@@ -119,7 +130,7 @@ def write_manifest(args: argparse.Namespace, step: str, completed: Completed, mo
         more: the step's own facts.
     """
     reading = "answers" in completed.facts
-    promise = repeatability.guarantee(args.engine, args.dtype, completed.facts["device"]["kind"], args.batch_invariant, reading)
+    promise = engine_class(args.engine).guarantee(settings_of(args), completed.facts["device"]["kind"], reading)
     output = {
         "sha256": provenance.sha256_file(args.output),
         "rows": len(completed.rows),
@@ -127,5 +138,5 @@ def write_manifest(args: argparse.Namespace, step: str, completed: Completed, mo
     }
     if not reading:
         output["finish"] = dict(sorted(Counter(row["finish"] for row in completed.rows.values()).items()))
-    facts = {"step": step} | completed.facts | (more or {}) | {"guarantee": promise, "output": output}
+    facts = {"step": step} | completed.facts | (more or {}) | {"guarantee": promise.words, "output": output}
     write_json(manifest_path(args), facts)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
+from collections.abc import Iterable
+from typing import Any
 
 
 class UserError(Exception):
@@ -19,6 +22,13 @@ class UserError(Exception):
         super().__init__(f"{problem}\n  What to do: {hint}")
         self.problem = problem
         self.hint = hint
+
+
+def nearest(name: Any, known: Iterable[str]) -> str:
+    """A hint at the nearest valid name, or at all of them when none is near."""
+    known = list(known)
+    close = difflib.get_close_matches(str(name)[:100], known, n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else f" (valid: {', '.join(known)})"
 
 
 MISSING = "check the path, or run the step that makes the file (docs/files.md says which)"

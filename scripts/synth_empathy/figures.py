@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .cells import METRICS
+from .cells import BERTSCORE, METRICS
 from .errors import UserError
 from .escaping import plot_text
 from .figure_data import Curve, Judged, PaperStage, Radar
@@ -222,7 +222,7 @@ def draw_web(axes, data: Radar, angles: list[float]) -> None:
     for metric, angle, best, papers in zip(data.metrics, angles, data.best, data.best_is_papers):
         axes.plot(*zip((0, 0), spot(angle, 1)), color="0.85", linewidth=0.5, zorder=0)
         x, y = spot(angle, 1.09)
-        star = "*" if metric.startswith("bert_") and data.other_model else ""
+        star = "*" if metric in BERTSCORE and data.other_model else ""
         rim = UNKNOWN if best is None else f"{best:.2f}{', paper' * papers}"
         axes.text(x, y, f"{METRICS[metric]}{star}\n({rim})", ha=aside(x), va=above(y), linespacing=1.0)
     axes.set(xlim=(-1.6, 1.6), ylim=(-1.25, 1.25), aspect="equal")

@@ -7,10 +7,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import UserError
+from .errors import UserError, nearest
 from .escaping import csv_text
 from .records import JUDGEMENT, Record, read_jsonl
-from .settings import nearest
 from .tables import UNKNOWN
 
 #: The paper's four criteria, in its order.

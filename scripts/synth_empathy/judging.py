@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 
 from . import seeds
-from .engines import Request
+from .engine_types import Request
 from .errors import UserError
 from .prompts import MARKS, turn_lines
 from .records import Record
@@ -94,7 +94,7 @@ def expected(probabilities: Sequence[float]) -> float:
 
 
 def read_mark(row: Record, temperature: float) -> Record:
-    """A criterion's entry from an ``engines.Answer``: the expected mark, the likeliest one (the lower of equals), and how likely each is.
+    """A criterion's entry from an ``engine_types.Answer``: the expected mark, the likeliest one (the lower of equals), and how likely each is.
 
     ``mass`` is what the model gave to the three marks together, before they were renormalised: near 1 where it took the
     question as it was meant.
@@ -110,13 +110,13 @@ def read_mark(row: Record, temperature: float) -> Record:
 
 
 def parsed_mark(row: Record) -> int | None:
-    """The mark that an ``engines.Completion`` is; None where it is anything else, or was cut short."""
+    """The mark that an ``engine_types.Completion`` is; None where it is anything else, or was cut short."""
     found = MARK.fullmatch(row["text"])
     return int(found[1]) if found and row["finish"] == "stop" else None
 
 
 def drawn_mark(row: Record) -> Record:
-    """A criterion's entry from an ``engines.Completion``; score and mark are null where it is no mark."""
+    """A criterion's entry from an ``engine_types.Completion``; score and mark are null where it is no mark."""
     mark = parsed_mark(row)
     return {"score": mark, "mark": mark, "probabilities": None, "mass": None, "output": row["text"]}
 

@@ -121,6 +121,13 @@ def evaluate(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     return Load(work=rows, rows=rows, variant=wildcards["protocol"], disk=sizes.assumed["record"])
 
 
+def evaluate_metric(sizes: Sizes, wildcards: dict[str, str]) -> Load:
+    """A system's scores by a metric that was added; its work is the responses."""
+    rows = sizes.responses(wildcards["base"], wildcards["training_set"], wildcards["seed"], "test")
+    variant = f"{wildcards['metric']}, {wildcards['protocol']}"
+    return Load(work=rows, rows=rows, variant=variant, disk=sizes.assumed["record"])
+
+
 def evaluate_bertscore(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     """BERTScore's model over predictions and references; its work is the responses."""
     rows = sizes.responses(wildcards["base"], wildcards["training_set"], wildcards["seed"], "test")
@@ -219,6 +226,7 @@ LOADS: dict[str, Callable[[Sizes, dict[str, str]], Load]] = {
     "embed_ed": embed_ed,
     "report_novelty": report_novelty,
     "evaluate": evaluate,
+    "evaluate_metric": evaluate_metric,
     "evaluate_bertscore": evaluate_bertscore,
 }
 
@@ -231,5 +239,6 @@ WORK = {
     "judge": "marks",
     "embed_ed": "texts",
     "evaluate": "responses",
+    "evaluate_metric": "responses",
     "evaluate_bertscore": "responses",
 }

@@ -18,7 +18,8 @@ from . import yaml_files
 from .errors import UserError
 from .loads import LOADS
 from .planning import Key, Rate, key_of
-from .settings import Settings, schema_errors, value_faults
+from .setting_faults import MISSING, UNKNOWN
+from .settings import Settings, form_faults, value_faults
 from .sizes import Assumptions, Sizes, counters
 
 #: The paths of benchmark files under results/{run}/benchmarks/, without their suffix; logs have the same.
@@ -39,6 +40,7 @@ PATHS = {
     "embed_ed": "embed_ed/{split}",
     "report_novelty": "report_novelty/{prompt}/dk{dk}/{selection}/seed{seed}",
     "evaluate": "evaluate/{base}/{training_set}/seed{seed}/{protocol}",
+    "evaluate_metric": "evaluate_metric/{metric}/{base}/{training_set}/seed{seed}/{protocol}",
     "evaluate_bertscore": "evaluate_bertscore/{base}/{training_set}/seed{seed}/{protocol}",
 }
 
@@ -168,7 +170,7 @@ def settings_of(run: Path) -> Settings:
         settings = yaml_files.load_mapping(run / "config.yaml")
     except UserError:
         raise Unusable("its run has no config.yaml that can be read") from None
-    wrong = [error for error in schema_errors(settings) if error.validator not in ("required", "additionalProperties")]
+    wrong = [fault for fault in form_faults(settings) if fault.kind not in (MISSING, UNKNOWN)]
     if wrong or any(value_faults(settings)):
         raise Unusable("its run's config.yaml does not fit it")
     return settings | {"run": run.name}

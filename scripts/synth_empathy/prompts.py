@@ -94,6 +94,10 @@ def generation_messages(sample: Record, prompt: Record, demonstration: Record | 
     return messages
 
 
+#: How a dialogue is put to a model.
+STYLES = ("flat", "chat")
+
+
 def dialogue_messages(history: list[str], style: str, system: str) -> list[Message]:
     """The chat that asks for the listener's next turn.
 

@@ -5,42 +5,23 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
+from .engine_types import EngineSettings, Guarantee
+from .engines import engine_class
 from .records import Record
 
 CPU_FLOAT32 = (
-    "On this kind of CPU, with these package versions and this number of threads, a row's text depends on its messages and its own seed alone: "
-    "any batch size, any number of shards and any resumed run give the same bytes. Float32 itself rounds by the batch: a text would change only "
-    "where that rounding decides between two tokens, which was never seen (tests/test_engine.py, tests/test_vllm.py, tests/test_kill.py)."
+    "On this kind of CPU, with these package versions and this number of threads, a row's text depends on its messages "
+    "and its own seed alone: any batch size, any number of shards and any resumed run give the same bytes. Float32 "
+    "itself rounds by the batch: a text would change only where that rounding decides between two tokens, which was "
+    "never seen (tests/test_engine.py, tests/test_vllm.py, tests/test_kill.py)."
 )
 CPU_OTHER = (
     "Each row draws from its own seed, but {dtype} rounds by the batch: the same rows in the same batches give the same bytes; "
     "another batch size, another number of shards or a resumed run may change single texts."
 )
-GPU_INVARIANT = (
-    "Each row draws from its own seed, and vllm's batch-invariant kernels (VLLM_BATCH_INVARIANT=1, for compute capability 8.0 and above) compute it "
-    "alike in every batch: on the same kind and number of GPUs, with these package versions, any batch size, any number of shards and any resumed run "
-    "give the same text. This is vllm's guarantee, which it calls beta."
-)
-GPU_SCHEDULED = (
-    "Each row draws from its own seed, and vllm schedules in the process (VLLM_ENABLE_V1_MULTIPROCESSING=0), so that the same rows at the same batch "
-    "size, not interrupted, on the same GPUs give the same texts; another batch size, another number of shards or a resumed run may change single texts."
-)
-GPU_TRANSFORMERS = (
-    "Each row draws from its own seed, but the GPU rounds by the batch: another batch size, another number of shards or a resumed run may change "
-    "single texts, and nothing is promised of a repeated run."
-)
 READ_ALONE = (
-    "Each prompt is read on its own, and nothing is drawn: on this kind of {device}, with these package versions{threads}, any batch size and any "
-    "resumed run give the same probabilities to the last digit{tried}."
-)
-READ_INVARIANT = (
-    "Nothing is drawn, and vllm's batch-invariant kernels (VLLM_BATCH_INVARIANT=1, for compute capability 8.0 and above) compute a prompt alike in every "
-    "batch: on the same kind and number of GPUs, with these package versions, any batch size and any resumed run give the same probabilities. This is "
-    "vllm's guarantee, which it calls beta."
-)
-READ_SCHEDULED = (
-    "Nothing is drawn, but the GPU rounds by the batch: another batch size or a resumed run moves the probabilities by what {dtype} rounds off, and a "
-    "likeliest mark where two are that near."
+    "Each prompt is read on its own, and nothing is drawn: on this kind of {device}, with these package versions{threads}, "
+    "any batch size and any resumed run give the same probabilities to the last digit{tried}."
 )
 
 
@@ -60,39 +41,30 @@ def cpu_name(table: Path = Path("/proc/cpuinfo")) -> str:
     return next(names, platform.machine())
 
 
-def guarantee(engine: str, dtype: str, kind: str, batch_invariant: bool, reading: bool = False) -> str:
-    """What is promised of a text on a kind of device; with ``reading``, of the probabilities of answers."""
+def on_a_cpu(settings: EngineSettings, reading: bool) -> Guarantee:
+    """What every engine that we have promises on a CPU."""
     if reading:
-        return read_guarantee(engine, dtype, kind, batch_invariant)
-    if kind == "cpu":
-        return CPU_FLOAT32 if dtype == "float32" else CPU_OTHER.format(dtype=dtype)
-    if engine != "vllm":
-        return GPU_TRANSFORMERS
-    return GPU_INVARIANT if batch_invariant else GPU_SCHEDULED
+        where = {"device": "CPU", "threads": " and this number of threads", "tried": " (tests/test_judge.py)"}
+        return Guarantee(READ_ALONE.format(**where), batch_free=True)
+    if settings.dtype == "float32":
+        return Guarantee(CPU_FLOAT32, batch_free=True)
+    return Guarantee(CPU_OTHER.format(dtype=settings.dtype), batch_free=False)
 
 
-def read_guarantee(engine: str, dtype: str, kind: str, batch_invariant: bool) -> str:
-    """What is promised of the probabilities of answers on a kind of device."""
-    if kind == "cpu":
-        return READ_ALONE.format(device="CPU", threads=" and this number of threads", tried=" (tests/test_judge.py)")
-    if engine != "vllm":
-        return READ_ALONE.format(device="GPU", threads="", tried=", which was not tried on a GPU")
-    return READ_INVARIANT if batch_invariant else READ_SCHEDULED.format(dtype=dtype)
+def engine_facts(name: str, settings: EngineSettings, kind: str, reading: bool = False) -> Record:
+    """The settings that decide a row's text on a kind of device, or, with ``reading``, its probabilities.
 
-
-def engine_facts(
-    engine: str, dtype: str, kind: str, threads: int, batch_size: int, header: bool, gpus: int, batch_invariant: bool, reading: bool = False
-) -> Record:
-    """The settings that decide a row's text on a kind of device, or, with ``reading``, its probabilities; null where one has no part in it there."""
-    scheduled = (CPU_OTHER.format(dtype=dtype), GPU_SCHEDULED, GPU_TRANSFORMERS, READ_SCHEDULED.format(dtype=dtype))
-    batch_free = guarantee(engine, dtype, kind, batch_invariant, reading) not in scheduled
+    A setting that has no part in it there is null.
+    """
+    engine = engine_class(name)
     on_gpu = kind == "cuda"
+    batch_free = engine.guarantee(settings, kind, reading).batch_free
     return {
-        "name": engine,
-        "dtype": dtype,
-        "header": header,
-        "threads": None if on_gpu else threads,
-        "gpus": gpus if on_gpu else None,
-        "batch_invariant": batch_invariant if on_gpu and engine == "vllm" else None,
-        "batch_size": None if batch_free else batch_size,
+        "name": name,
+        "dtype": settings.dtype,
+        "header": settings.header,
+        "threads": None if on_gpu else settings.threads,
+        "gpus": settings.gpus if on_gpu else None,
+        "batch_invariant": settings.batch_invariant if on_gpu and engine.has_batch_invariant_kernels else None,
+        "batch_size": None if batch_free else settings.batch_size,
     }

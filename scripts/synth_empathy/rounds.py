@@ -128,6 +128,10 @@ def check_dialogue(dialogue: Record, where: str) -> None:
             raise UserError(f"{where}: round {number} of {dialogue['id']!r} is no context and response, each a text", REMAKE)
 
 
+#: How a training sample is drawn from a dialogue.
+MODES = ("matched", "released")
+
+
 def sample_turns(dialogue: Record, mode: str, seed: int, history_rounds: tuple[int, int]) -> Record:
     """Draw one training sample from a dialogue: some rounds as history, the next Context, and a Response as target.
 

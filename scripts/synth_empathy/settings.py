@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-from jsonschema.validators import extend
-
-from . import spreading, yaml_files
+from . import recipes, spreading, yaml_files
 from .archive import INDEX, JUDGEMENTS, read_index
-from .errors import UserError
+from .errors import UserError, nearest
 from .prompts import load_prompt, load_rubric
 from .records import is_file, read_json
+from .setting_faults import Fault, faults_of
+from .settings_model import Configuration
 from .tables import COLUMNS, read_paper_table, rows_of
 
 Settings = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[2]
-SCHEMA = ROOT / "config" / "schema.yaml"
 
-MEND = "correct config.yaml or the overlay given with --configfile (config/schema.yaml says what each key may hold)"
+MEND = "correct config.yaml or the overlay given with --configfile (docs/configuration.md says what each key may hold)"
 
 #: What a model was trained on, as the paper's axes: base set, prompt, quality selection (above a DK threshold, or a draw
 #: of as many as are above it), diversity selection.
@@ -34,15 +29,6 @@ TRAINING_SET = re.compile(r"ed\+(?P<prompt>[a-z0-9][a-z0-9._]*)-(?P<quality>(?:d
 
 #: Training sets of systems that are not ours, and the catalogue that holds their bases.
 OTHERS = {"authors": "baselines", "published": "published"}
-
-
-def is_whole(_: Any, value: Any) -> bool:
-    """Whether a value is a whole number: JSON Schema takes 2.0 for one, and a count or path made of it fails later."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-#: JSON Schema, as far as this package uses it.
-Validator = extend(Draft202012Validator, type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", is_whole))
 
 
 def check_files(paths: Iterable[str | Path]) -> None:
@@ -64,7 +50,7 @@ def check(settings: Settings) -> None:
     Raises:
         UserError: lists every fault with its place, and the nearest valid name or the range.
     """
-    faults = list(value_faults(settings)) or list(schema_faults(settings)) or list(reference_faults(settings))
+    faults = list(value_faults(settings)) or list(map(str, form_faults(settings))) or list(reference_faults(settings))
     if faults:
         raise UserError("the configuration is not valid:\n  - " + "\n  - ".join(faults), MEND)
 
@@ -90,59 +76,9 @@ def value_faults(value: Any, place: tuple[str, ...] = ()) -> Iterator[str]:
             yield f"{where}: {fault}"
 
 
-def schema_faults(settings: Settings) -> Iterator[str]:
-    """Unknown keys, missing keys, wrong types and impossible values."""
-    for error in schema_errors(settings):
-        yield explain(error)
-
-
-@cache
-def validator() -> Draft202012Validator:
-    """config/schema.yaml, read once."""
-    return Validator(yaml_files.load(SCHEMA))
-
-
-def schema_errors(settings: Settings) -> list[ValidationError]:
-    """Where the configuration is not as config/schema.yaml has it, in order of place."""
-    return sorted(validator().iter_errors(settings), key=lambda error: list(map(str, error.absolute_path)))
-
-
-def explain(error: ValidationError) -> str:
-    """One schema error as a sentence that names the place and what would be right."""
-    found = yaml_files.shown(error.instance, 200)
-    place = ": ".join(map(str, error.absolute_path)) or "top level"
-    if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        unknown = [key for key in error.instance if key not in known]
-        return f"{place}: unknown key " + "; ".join(f"{key!r}{nearest(key, known)}" for key in unknown)
-    if error.validator == "enum":
-        return f"{place}: {found} is not one of {', '.join(error.validator_value)}{nearest(error.instance, error.validator_value)}"
-    if error.validator == "required":
-        lacking = [key for key in error.validator_value if key not in error.instance]
-        return f"{place}: the key {lacking[0]!r} is missing"
-    limits = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
-    if error.validator in limits:
-        return f"{place}: {found} is out of range; it must be {span(error.schema, limits)}"
-    if error.validator == "type":
-        kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-        return f"{place}: {found} is of the wrong type; it must be {' or '.join(kinds)}"
-    if error.validator == "pattern":
-        right = error.schema.get("description")
-        form = f"is not {right}" if right else f"does not have the form {error.validator_value}"
-        return f"{place}: {found} {form}"
-    return f"{place}: {yaml_files.shortened(error.message)}"
-
-
-def span(schema: Settings, limits: dict[str, str]) -> str:
-    """A number's range in words."""
-    return " and ".join(f"{words} {schema[key]}" for key, words in limits.items() if key in schema)
-
-
-def nearest(name: Any, known: Iterable[str]) -> str:
-    """A hint at the nearest valid name, or at all of them when none is near."""
-    known = list(known)
-    close = difflib.get_close_matches(str(name)[:100], known, n=1, cutoff=0.5)
-    return f" (did you mean {close[0]!r}?)" if close else f" (valid: {', '.join(known)})"
+def form_faults(settings: Any) -> list[Fault]:
+    """Unknown keys, missing keys, wrong types and impossible values, in order of place."""
+    return faults_of(Configuration, settings)
 
 
 def reference_faults(settings: Settings) -> Iterator[str]:
@@ -276,13 +212,22 @@ def file_faults(settings: Settings) -> Iterator[str]:
 
 def recipe_faults(settings: Settings) -> Iterator[str]:
     """Base models with a recipe that is not there, LoRA recipes without LoRA's own settings, and GPUs that a recipe cannot use."""
-    recipes = settings["training"]["recipes"]
+    known = settings["training"]["recipes"]
     for base, recipe in settings["training"]["bases"].items():
-        if recipe not in recipes:
-            yield f"training: bases: {base}: there is no recipe {recipe!r}{nearest(recipe, recipes)}"
-    for name, recipe in recipes.items():
-        lora = [key for key in ("lora_r", "lora_alpha", "lora_dropout") if key in recipe]
-        if len(lora) != (3 if recipe["method"] == "lora" else 0):
-            yield f"training: recipes: {name}: lora_r, lora_alpha and lora_dropout belong to method lora, all three, and to no other"
+        if recipe not in known:
+            yield f"training: bases: {base}: there is no recipe {recipe!r}{nearest(recipe, known)}"
+    for name, recipe in known.items():
+        place = f"training: recipes: {name}"
+        yield from (f"{place}: {fault}" for fault in lora_faults(recipe))
         for fault in spreading.faults(recipe["method"], recipe["gradient_accumulation"], max(1, recipe["gpus"])):
-            yield f"training: recipes: {name}: gpus: {fault}"
+            yield f"{place}: gpus: {fault}"
+
+
+def lora_faults(recipe: Settings) -> Iterator[str]:
+    """LoRA's settings that another recipe has, and those that a LoRA recipe lacks."""
+    if recipe["method"] == "lora":
+        lacking = [key for key, stated in recipes.LORA.items() if stated and key not in recipe]
+        yield from (f"the key {key!r} is missing, which a recipe of method lora needs" for key in lacking)
+    else:
+        given = [key for key in recipes.LORA if key in recipe]
+        yield from (f"{key} belongs to method lora alone, and not to {recipe['method']}" for key in given)

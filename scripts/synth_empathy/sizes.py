@@ -11,13 +11,11 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
-from jsonschema import Draft202012Validator
-
-from . import yaml_files
+from . import schemas, yaml_files
 from .errors import UserError
 from .prompts import load_demonstration, load_prompt
 from .records import REMAKE, Record, check_record
-from .settings import ROOT, TRAINING_SET, Settings, explain
+from .settings import ROOT, TRAINING_SET, Settings
 
 ASSUMPTIONS = ROOT / "resources" / "throughput.yaml"
 SCHEMA = ROOT / "resources" / "throughput.schema.yaml"
@@ -43,8 +41,7 @@ class Assumptions:
     """
 
     def __init__(self, document: Record, name: str = str(ASSUMPTIONS.name)):
-        schema = yaml_files.load(SCHEMA)
-        faults = [explain(error) for error in Draft202012Validator(schema).iter_errors(document)]
+        faults = list(map(schemas.explain, schemas.errors(document, SCHEMA)))
         if faults:
             raise UserError(f"{name} is not valid:\n  - " + "\n  - ".join(faults), "correct it (resources/throughput.schema.yaml says what it must hold)")
         self._document = document

@@ -15,6 +15,8 @@ from .cells import COUNTS, HEADINGS, METRICS, Cell, missing_cell, read_cell
 from .csv_files import read_csv
 from .errors import UserError
 from .escaping import LATEX_SIGN, csv_text, latex_text, markdown_cell, markdown_row, markdown_text
+from .metrics import registry
+from .metrics.base import EVERY_TABLE
 from .records import METRIC
 
 #: What is known of the paper's numbers, a table a file.
@@ -22,20 +24,18 @@ PAPER = Path(__file__).resolve().parents[2] / "resources" / "paper"
 UNKNOWN = "not available"
 MISSING = "missing"
 
-#: Table 2's columns; those of Tables 3 and 4 are lost from the text that we have, and taken to be the same.
-TRADE_OFF = ("bleu1", "bleu2", "bleu3", "bleu4", "rouge1", "rouge2", "rougeL", "cider")
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "table1": tuple(METRICS),
-    "table2": (*TRADE_OFF, *COUNTS),
-    "table3": TRADE_OFF,
-    "table4": TRADE_OFF,
-}
 TITLES = {
     "table1": "Table 1: automatic evaluation on the ED test split",
     "table2": "Table 2: the DK threshold between quality and quantity of the synthetic data",
     "table3": "Table 3: with and without quality selection",
     "table4": "Table 4: with and without diversity selection",
 }
+#: Each table's columns: the metrics that name it, and in Table 2 the counts of samples. The paper's columns of Tables 3
+#: and 4 are lost from the text that we have, and taken to be Table 2's.
+COLUMNS: dict[str, tuple[str, ...]] = {table: registry.scores(list(registry.METRICS), table) for table in TITLES}
+COLUMNS["table2"] += tuple(COUNTS)
+#: The columns that each of the paper's own tables has.
+PAPER_COLUMNS = registry.scores([name for name in registry.PAPER if registry.METRICS[name].tables == EVERY_TABLE])
 CSV_COLUMNS = ["system", "title", "metric", "ours", "sd", "paper", "difference", "test_samples", "seeds", "protocol", "remark"]
 
 
@@ -113,7 +113,7 @@ def read_paper_table(path: Path) -> dict[str, dict[str, float]]:
     Raises:
         UserError: the table is not there, or not as it must be.
     """
-    lines = read_csv(path, columns=TRADE_OFF, unique=("system",))
+    lines = read_csv(path, columns=PAPER_COLUMNS, unique=("system",))
     columns = {metric: metric for metric in METRICS} | dict.fromkeys(COUNTS, "samples")
     bounds = METRIC.least, METRIC.most
     found: dict[str, dict[str, float]] = {}

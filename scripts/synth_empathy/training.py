@@ -6,7 +6,6 @@ One way for the discriminator, the ED-only baselines, the ablations and our syst
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,27 +20,8 @@ from .errors import UserError
 from .models import open_model
 from .prompts import dialogue_messages
 from .provenance import describe_files, hashed
+from .recipes import Recipe
 from .records import Record, read_json, write_json
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a base model is fine-tuned; the fields are the flags of train_model.py and the keys of a recipe in config.yaml."""
-
-    method: str
-    learning_rate: float
-    epochs: float
-    batch_size: int
-    gradient_accumulation: int
-    max_length: int
-    scheduler: str
-    warmup_ratio: float
-    weight_decay: float
-    adam_beta2: float
-    save_steps: int
-    lora_r: int
-    lora_alpha: int
-    lora_dropout: float
 
 
 def conversations(samples: list[Record], style: str, system: str) -> list[Record]:
@@ -140,19 +120,10 @@ def sft_config(recipe: Recipe, state: Path, seed: int, dtype: str, gpu: bool, pr
 
     Each of several processes takes its share of an update's steps. Making the settings joins them together.
     """
-    settings = dict(
+    settings = recipe.trainer_arguments() | dict(
         output_dir=str(state),
-        max_length=recipe.max_length,
-        learning_rate=recipe.learning_rate,
-        num_train_epochs=recipe.epochs,
-        per_device_train_batch_size=recipe.batch_size,
         gradient_accumulation_steps=recipe.gradient_accumulation // processes,
-        lr_scheduler_type=recipe.scheduler,
-        warmup_steps=recipe.warmup_ratio,  # below 1, transformers 5 reads it as a share of all steps
-        weight_decay=recipe.weight_decay,
-        adam_beta2=recipe.adam_beta2,
         save_strategy="steps",
-        save_steps=recipe.save_steps,
         save_total_limit=2,
         logging_steps=1,
         report_to="none",
@@ -174,7 +145,7 @@ def lora_config(recipe: Recipe) -> LoraConfig | None:
     """LoRA on all linear layers, or None for full fine-tuning."""
     if recipe.method != "lora":
         return None
-    return LoraConfig(r=recipe.lora_r, lora_alpha=recipe.lora_alpha, lora_dropout=recipe.lora_dropout, target_modules="all-linear", task_type="CAUSAL_LM")
+    return LoraConfig(**recipe.lora_arguments(), target_modules="all-linear", task_type="CAUSAL_LM")
 
 
 def fine_tune(base: Path, rows: list[Record], recipe: Recipe, seed: int, dtype: str, state: Path, folder: Path | None, processes: int = 1) -> list[Record]:

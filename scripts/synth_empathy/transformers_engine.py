@@ -8,8 +8,14 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor, LogitsProcessorList, TopPLogitsWarper
 
+from . import repeatability
 from .chats import ChatTokenizer
-from .engines import Answer, Completion, Request, Sampling
+from .engine_types import Answer, Completion, Engine, EngineSettings, Guarantee, Request, Sampling
+
+GPU_ROUNDS = (
+    "Each row draws from its own seed, but the GPU rounds by the batch: another batch size, another number of shards or "
+    "a resumed run may change single texts, and nothing is promised of a repeated run."
+)
 
 
 class RowSeededSampling(LogitsProcessor):
@@ -34,21 +40,29 @@ class RowSeededSampling(LogitsProcessor):
         return scores - noise.log().to(scores.device)
 
 
-class TransformersEngine:
-    """``engines.Engine`` by ``transformers.generate``.
+class TransformersEngine(Engine):
+    """``Engine`` by ``transformers.generate``: static batches of requests of like length, which wastes least padding."""
 
-    Args:
-        model: a complete model folder.
-        dtype: as torch names it.
-        batch_size: rows generated together; requests are batched by length, which wastes least padding.
-        header: whether the prompt ends with the assistant's header.
-    """
+    @classmethod
+    def packages(cls) -> list[str]:
+        """As of ``Engine``; transformers is everywhere that this module can be imported."""
+        return ["torch", "transformers"]
 
-    def __init__(self, model: Path, dtype: str, batch_size: int, header: bool = True):
+    @classmethod
+    def guarantee(cls, settings: EngineSettings, kind: str, reading: bool = False) -> Guarantee:
+        """As of ``Engine``."""
+        if kind == "cpu":
+            return repeatability.on_a_cpu(settings, reading)
+        if reading:
+            where = {"device": "GPU", "threads": "", "tried": ", which was not tried on a GPU"}
+            return Guarantee(repeatability.READ_ALONE.format(**where), batch_free=True)
+        return Guarantee(GPU_ROUNDS, batch_free=False)
+
+    def __init__(self, model: Path, settings: EngineSettings):
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.chats = ChatTokenizer(model, header)
-        self.model = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype)).to(self.device).eval()
-        self.batch_size = batch_size
+        self.chats = ChatTokenizer(model, settings.header)
+        self.model = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, settings.dtype)).to(self.device).eval()
+        self.batch_size = settings.batch_size
         # Models ship defaults of their own (a repetition penalty, say), which generate() would mix into ours.
         self.model.generation_config = GenerationConfig()
 

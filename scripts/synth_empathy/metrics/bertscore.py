@@ -13,6 +13,7 @@ tokenizer are loaded and rows put in batches here, because of what bert-score do
 
 from __future__ import annotations
 
+import argparse
 from collections import defaultdict
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -24,7 +25,7 @@ from .. import cli
 from ..csv_files import Line, read_csv
 from ..errors import UserError
 from ..records import Record, read_json
-from .overlap import mean
+from .base import Corpus, SampleMetric, Scorer, mean
 
 #: The paper's form: repository (as the fetched model's manifest.json names it) and layer.
 REPOSITORY = "FacebookAI/roberta-large"
@@ -155,21 +156,6 @@ def load(model: Model) -> tuple[Any, Tokenizer]:
     return network.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
 
 
-def score(model: Model, predictions: list[str], references: list[str]) -> Scores:
-    """Precision, recall and F1, the means over the rows, as ``rows`` gives them.
-
-    Raises:
-        UserError: as ``load``.
-    """
-    return means(rows(model, predictions, references))
-
-
-def means(scores: list[Scores]) -> Scores:
-    """The means of precision, recall and F1 over the rows."""
-    precision, recall, f1 = (mean(column) for column in zip(*scores))
-    return precision, recall, f1
-
-
 def rows(model: Model, predictions: list[str], references: list[str]) -> list[Scores]:
     """Precision, recall and F1 of each row, times 100, rescaled when the model has a baseline.
 
@@ -201,25 +187,79 @@ def rows(model: Model, predictions: list[str], references: list[str]) -> list[Sc
     return [found[row] for row in range(len(predictions))]
 
 
-def entry(model: Model, precision: float, recall: float, f1: float) -> Record:
-    """The scores under their keys: the paper's only for the paper's form of BERTScore."""
-    if model.papers:
-        return {"bert_p": precision, "bert_r": recall, "bert_f1": f1}
-    return {
-        "bertscore_other": {
-            "model": model.name,
-            "layer": model.layer,
-            "rescaled": model.baseline is not None,
-            "p": precision,
-            "r": recall,
-            "f1": f1,
-        }
-    }
+class BERTScore(SampleMetric):
+    """Precision, recall and F1; the means over the samples.
+
+    Args:
+        model: what computes it; None only where its names alone are asked for.
+    """
+
+    name = "bertscore"
+    title = "BERTScore"
+    headings = {"bert_p": "BERT-P", "bert_r": "BERT-R", "bert_f1": "BERT-F1"}
+    needs_model = True
+
+    def __init__(self, model: Model | None = None):
+        self.model = model
+
+    def sample_scores(self, corpus: Corpus) -> dict[str, list[float]]:
+        """Every sample's precision, recall and F1, under p, r and f1.
+
+        Raises:
+            UserError: as ``load``.
+        """
+        precision, recall, f1 = map(list, zip(*rows(self.model, corpus.predictions, corpus.references)))
+        return {"p": precision, "r": recall, "f1": f1}
+
+    def summary(self, rows: dict[str, list[float]]) -> Record:
+        """The means under their keys: the paper's only for the paper's form of BERTScore."""
+        means = {part: mean(values) for part, values in rows.items()}
+        if self.model.papers:
+            return {f"bert_{part}": value for part, value in means.items()}
+        about = {"model": self.model.name, "layer": self.model.layer, "rescaled": self.model.baseline is not None}
+        return {"bertscore_other": about | means}
+
+    def scorer(self, corpus: Corpus) -> Scorer:
+        """Not offered: the bootstrap reads every sample's scores from a file, since computing them takes a model."""
+        raise NotImplementedError
+
+    def signature(self, protocol: str) -> str:
+        """bert-score's own hash, with the model's name rather than its path on this machine, its source, and the form
+        of the texts."""
+        from bert_score.utils import get_hash
+
+        model = self.model
+        own = get_hash(
+            model.name, model.layer, idf=False, rescale_with_baseline=model.baseline is not None,
+            use_custom_baseline=model.own_baseline, use_fast_tokenizer=False,
+        )  # fmt: skip
+        seen = "the tokens joined by blanks" if protocol == "paper" else "the texts as they stand"
+        return f"{own}; bert-score {version('bert-score')}, model {model.source}; of {seen}"
+
+    def add_flags(self, flags: argparse.ArgumentParser) -> None:
+        """Add the flags that settle the model."""
+        flags.add_argument(
+            "--bertscore-model", type=Path, metavar="DIR",
+            help="local folder of BERTScore's model; only roberta-large is reported as bert_*",
+        )  # fmt: skip
+        flags.add_argument(
+            "--bertscore-layer", type=cli.count, metavar="N",
+            help="the layer to compare; 17 for roberta-large when not given",
+        )  # fmt: skip
+        flags.add_argument(
+            "--bertscore-baseline", type=Path, metavar="FILE",
+            help="rescale with this table (LAYER,P,R,F); roberta-large has bert-score's own",
+        )  # fmt: skip
+
+    def from_flags(self, args: argparse.Namespace) -> BERTScore:
+        """BERTScore by the model that the flags name.
+
+        Raises:
+            UserError: they name none, or as ``choose``.
+        """
+        if args.bertscore_model is None:
+            raise UserError("BERTScore has no model", USE_MODEL)
+        return BERTScore(choose(args.bertscore_model, args.bertscore_layer, args.bertscore_baseline))
 
 
-def signature(model: Model) -> str:
-    """bert-score's own hash, with the model's name rather than the path it has on this machine, and its source."""
-    from bert_score.utils import get_hash
-
-    own = get_hash(model.name, model.layer, False, model.baseline is not None, model.own_baseline, False)
-    return f"{own}; bert-score {version('bert-score')}, model {model.source}"
+METRIC = BERTScore()

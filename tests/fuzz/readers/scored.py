@@ -11,8 +11,8 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from synth_empathy import bootstrap, cells, figure_data, human, judging, metrics, records, tables
-from synth_empathy.metrics import bertscore
+from synth_empathy import bootstrap, cells, figure_data, human, judging, records, tables
+from synth_empathy.metrics import bertscore, scoring
 
 from ..checks import is_finite, same
 from ..mutations import Part, json_file, json_lines, one_of, table
@@ -36,7 +36,7 @@ def evaluate(folder: Path, how: dict) -> None:
 def check_test_set(folder: Path, how: dict) -> None:
     """Responses that are taken are those to the test samples, in their order."""
     path, listed = folder / "responses.jsonl", records.read_test_ids(folder / "test_ids.json")
-    metrics.check_test_set(path, listed, how["subset"])
+    scoring.check_test_set(path, listed, how["subset"])
     given = [row["id"] for row in rows_of(path)]
     same("ids of responses", [name for name in listed if name in given] if how["subset"] else listed, given)
 
@@ -285,7 +285,7 @@ JUDGED_IDS = json_file(sorted({row["example"] for row in valid.JUDGEMENTS}))
 READERS = [
     Reader("evaluate.py", evaluate, {"responses.jsonl": RESPONSES}, {"protocol": one_of("paper", "standard")}),
     Reader(
-        "metrics.check_test_set",
+        "scoring.check_test_set",
         check_test_set,
         {"responses.jsonl": RESPONSES, "test_ids.json": TEST_IDS},
         {"subset": one_of(False, True)},
