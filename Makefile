@@ -11,6 +11,7 @@
 # make setup-baseline BASELINE=seek PYTHON=python3.8   the environment of a baseline's authors' code, .venv-seek (docs/baselines.md)
 # make clean-state   removes what a run keeps of finished rows and interrupted training: RUN=paper, demo when not given
 # make bench         after make demo: time and memory by rule, and every stage against its limit (half an hour; docs/performance.md)
+# make compare A=results/x B=results/y   which files of two runs differ, where first, and by how much (docs/files.md)
 # make plan TARGET=table1   before anything runs: its jobs, tokens, GPU-hours and disk (docs/plan.md); CONFIG="config/demo.yaml" for overlays
 # make lint          style of Python and Snakemake files
 
@@ -28,7 +29,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 DEMO := --configfile config/demo.yaml $(if $(ED),--config run=demo-ed 'ed={"folder": "$(ED)"}')
 RUN := $(if $(ED),demo-ed,demo)
 
-.PHONY: setup setup-vllm setup-workflow setup-baseline demo demo-all test test-all test-long fuzz bench plan lint clean-state
+.PHONY: setup setup-vllm setup-workflow setup-baseline demo demo-all test test-all test-long fuzz bench plan compare lint clean-state
 
 setup: .venv/installed
 setup-vllm: .venv-vllm/installed
@@ -114,6 +115,10 @@ bench: setup setup-vllm
 	@$(BIN)/python benchmarks/scoring.py --samples results/$(RUN)/ed/train.jsonl
 	@for engine in "transformers --python $(BIN)/python" "vllm --python .venv-vllm/bin/python"; do \
 	  $(BIN)/python benchmarks/generation.py --seeds results/$(RUN)/ed/train.jsonl --engine $$engine || exit 1; done
+
+compare: setup
+	@test -n "$(A)" -a -n "$(B)" || { echo "error: two runs are needed"; echo "  What to do: make compare A=results/x B=results/y"; exit 1; }
+	@$(BIN)/python scripts/compare_results.py "$(A)" "$(B)"
 
 plan: setup
 	@$(BIN)/python scripts/plan.py --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) -- $(or $(TARGET),table1)

@@ -88,8 +88,6 @@ def step(repository):
 
 
 BIN = Path(sys.executable).parent
-#: What differs between two runs that make the same.
-OWN = ("logs", "benchmarks", ".state", "config.yaml")
 DEMO = ["--configfile", "config/demo.yaml"]
 SMALL = [*DEMO, "tests/small.yaml"]
 
@@ -126,10 +124,9 @@ class Checkout:
 
         Logs, times, the configuration, and what was checked on this machine are each run's own.
         """
-        results = self.folder / "results" / run
-        files = (path for path in results.rglob("*") if path.is_file() and ".checked-" not in path.name)
-        kept = (path for path in files if path.relative_to(results).parts[0] not in OWN)
-        return {str(path.relative_to(results)): path.read_bytes() for path in kept}
+        from synth_empathy.run_diff import files_of
+
+        return {name: path.read_bytes() for name, path in files_of(self.folder / "results" / run).items()}
 
     def files(self) -> set[str]:
         """Every file but Snakemake's own notes and Python's caches."""

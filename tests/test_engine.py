@@ -223,7 +223,7 @@ def test_a_template_without_a_system_role_takes_the_system_prompt_in_the_users_t
     from jinja2 import TemplateError
 
     from synth_empathy.chats import ChatTokenizer
-    from synth_empathy.engines import Request
+    from synth_empathy.engine_types import Request
 
     chats = ChatTokenizer(tiny_model, header=True)
     plain = chats.tokenizer.chat_template
