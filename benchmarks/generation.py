@@ -80,7 +80,7 @@ def finished(args: argparse.Namespace, folder: Path, shard: int = 0, shards: int
     generating = float(re.findall(r"tokens/s, ([0-9.]+) s", log)[-1])
     tokens = read_json(folder / f"{shard}.manifest.json")["output"]["tokens"]
     rows = (folder / f"{shard}.jsonl").read_text(encoding="utf-8").splitlines()
-    padded = re.search(r"([0-9,]+) with the padding", log)  # the transformers engine says so; vllm pads nothing
+    padded = re.search(r"([0-9,]+) to read", log)  # the transformers engine says so; vllm pads nothing
     read = int(padded[1].replace(",", "")) if padded else 0
     return {"start": together - generating, "generating": generating, "together": together, "tokens": tokens, "read": read, "rows": rows}
 

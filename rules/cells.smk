@@ -37,6 +37,12 @@ def added_metric(wildcards):
     return metric_files(wildcards.base, wildcards.training_set, metric)
 
 
+def added_cell_code(wildcards):
+    """The code that a cell of an added metric depends on."""
+    metric = registry.metric_of(wildcards.metric)
+    return code("make_cells", "cells", *registry.code([metric.name]))
+
+
 def counts_path(training_set, seed):
     """Where the counts of a training set's selection stand."""
     parts = settings.TRAINING_SET.fullmatch(training_set)
@@ -118,7 +124,7 @@ rule make_cells:
     input:
         documents=overlap_metrics,
         paper="resources/paper/{table}.csv",
-        code=code("make_cells", "cells"),
+        code=code("make_cells", "cells", *registry.code(registry.TOGETHER)),
     output:
         expand(
             "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",
@@ -143,7 +149,7 @@ use rule make_cells as make_bertscore_cells with:
     input:
         documents=bertscore_metrics,
         paper="resources/paper/{table}.csv",
-        code=code("make_cells", "cells"),
+        code=code("make_cells", "cells", *registry.code(["bertscore"])),
     output:
         expand(
             "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",
@@ -175,7 +181,7 @@ use rule make_cells as make_metric_cell with:
     input:
         documents=added_metric,
         paper="resources/paper/{table}.csv",
-        code=code("make_cells", "cells"),
+        code=added_cell_code,
     output:
         "<results>/cells/{table}/{base}/{training_set}/{metric}.json",
     wildcard_constraints:

@@ -32,7 +32,8 @@ def main() -> None:
     for sample, number in rows:
         row_id = f"{sample['id']}/{prompt['name']}/pass{number}"
         messages = prompts.generation_messages(sample, prompt, demonstration)
-        requests.append(Request(row_id, messages, seeds.row_seed(args.seed, row_id, "generate")))
+        seed = seeds.row_seed(args.seed, row_id, "generate")
+        requests.append(Request(row_id, messages, seed, shared=len(messages) - 1))
 
     code = provenance.code(__file__, ["prompts", "engines", "chats", f"{args.engine}_engine"])
     completed = completing.complete(requests, args, "generate", code)

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 from synth_empathy import cli, figure_data, figures, tables
+from synth_empathy.escaping import terminal_text
 from synth_empathy.records import write_text
 
 
@@ -12,7 +13,10 @@ def main() -> None:
     flags = cli.parser(__doc__)
     for stage in ("before", "after"):
         flags.add_argument(f"--{stage}", type=Path, nargs="+", required=True, metavar="JSON", help=f"the judge's summaries {stage} selection, one a seed")
-    flags.add_argument("--paper", type=Path, required=True, metavar="CSV", help="the paper's numbers (resources/paper/figure5.csv)")
+    flags.add_argument(
+        "--paper", type=Path, required=True, metavar="CSV",
+        help="the paper's numbers (resources/paper/figure5.csv); not shown where the criteria are not the paper's three",
+    )  # fmt: skip
     flags.add_argument("--csv", type=Path, required=True, help="a line a stage, criterion and quantity: ours, the paper's, the difference")
     figures.add_flags(flags)
     args = flags.parse_args()
@@ -20,10 +24,15 @@ def main() -> None:
 
     before, after = figure_data.judged(args.before), figure_data.judged(args.after)
     figure_data.check_stages(before, after)
-    paper = figure_data.read_paper_figure5(args.paper)
-    write_text(args.csv, tables.with_note(figure_data.judged_csv(before, after, paper), args.note))
+    other = figure_data.criteria_note(before)
+    paper = None if other else figure_data.read_paper_figure5(args.paper)
+    note = " ".join(filter(None, [other, args.note])) or None
+    write_text(args.csv, tables.with_note(figure_data.judged_csv(before, after, paper), note))
     figures.save(figures.draw_figure5(before, after, paper, args.note), args.figures)
-    print(f"mean mark {before.means[-1]:.2f} before, {after.means[-1]:.2f} after; full marks {before.shares[-1]:.1%} and {after.shares[-1]:.1%}")
+    means = f"mean mark {before.means[-1]:.2f} before, {after.means[-1]:.2f} after"
+    print(f"{means}; full marks {before.shares[-1]:.1%} and {after.shares[-1]:.1%}")
+    if other:
+        print(terminal_text(other))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from synth_empathy import cells, claim_kinds, claims, evidence, tables
 from synth_empathy.errors import UserError
 from synth_empathy.evidence import Missing, Results, Value
+from synth_empathy.figure_data import PAPER_CRITERIA
 
 
 @cache
@@ -287,8 +288,9 @@ def test_several_seeds_make_a_small_difference_no_order(papers_run):
     assert "60 against 65: 24.34 is not above 24.26 by more than 1.36 (2 standard errors over 2 seeds)" in claim["found"]
 
 
-def judged(run, stage, seed, mean, share, judge="llama3-70b-instruct"):
-    run.write(f"judged/prompt2/{stage}/seed{seed}.summary.json", {"judge": judge, "all": {"mean": mean, "full_share": share}})
+def judged(run, stage, seed, mean, share, judge="llama3-70b-instruct", criteria=PAPER_CRITERIA):
+    summary = {"judge": judge, "criteria": dict.fromkeys(criteria, {}), "all": {"mean": mean, "full_share": share}}
+    run.write(f"judged/prompt2/{stage}/seed{seed}.summary.json", summary)
 
 
 def test_the_judges_means_are_tested_over_seeds_and_another_judges_are_not(run):
@@ -302,6 +304,18 @@ def test_the_judges_means_are_tested_over_seeds_and_another_judges_are_not(run):
     judged(run, "dk60-kcenter", 1, 2.9, 0.96, judge="smollm2-135m")
     claim = run.checked()["figure5-full-marks"]
     assert claim["verdict"] == "not tested" and "is by smollm2-135m, and the claim is about llama3-70b-instruct" in claim["found"]
+
+
+@pytest.mark.parametrize("criteria", [(*PAPER_CRITERIA, "helpfulness"), PAPER_CRITERIA[:2], (*PAPER_CRITERIA[:2], "helpfulness")])
+def test_a_mean_over_other_criteria_is_no_test_of_the_papers(run, criteria):
+    judged(run, "before", 0, 2.65, 0.7, criteria=criteria)
+    judged(run, "dk60-kcenter", 0, 2.88, 0.96, criteria=criteria)
+    checked = run.checked()
+    for name in ("mean-before", "mean-after", "improves", "full-marks"):
+        claim = checked[f"figure5-{name}"]
+        assert claim["verdict"] == "not tested" and f"is over the criteria {', '.join(criteria)}, and the paper's over" in claim["found"]
+    judged(run, "before", 0, 2.65, 0.7, criteria=reversed(PAPER_CRITERIA))
+    assert run.checked()["figure5-mean-before"]["verdict"] == "holds"
 
 
 def human(run, rows, counted="judgements", made_up="no"):

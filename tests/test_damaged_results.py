@@ -22,10 +22,11 @@ CELL = {
 }  # fmt: skip
 PART = {"conversations": 2, "utterances": 9, "samples": 1, "kept": 1, "content_sha256": "0" * 64}
 SAMPLE = {"id": "a", "conv_id": "c", "turn": 1, "emotion": "sad", "history": ["a"], "response": "b"}
+JUDGED = {"judge": "j", "criteria": {"coherence": {}, "naturalness": {}, "empathy": {}}, "all": {"mean": 2.6, "full_share": 0.7}}
 #: Each file's path, its content, and a quantity that rests on it.
 FILES = {
     f"cells/table2/{OURS}/cider.json": (CELL, f"cell {OURS} cider"),
-    "judged/prompt2/before/seed0.summary.json": ({"judge": "j", "all": {"mean": 2.6, "full_share": 0.7}}, "judged j/prompt2/before mean"),
+    "judged/prompt2/before/seed0.summary.json": (JUDGED, "judged j/prompt2/before mean"),
     "synthetic/prompt2/parse_summary.json": ({"outputs": 5, "dialogues": 4, "made_by": {"models": ["m"]}}, "generated prompt2 outputs"),
     "ed/report.json": (dict.fromkeys(("train", "valid", "test"), PART), "ed conversations"),
 }

@@ -11,6 +11,9 @@ from collections import Counter
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import TopPLogitsWarper
 
 from processes import kill_when
 from synth_empathy import cli
@@ -18,7 +21,7 @@ from synth_empathy.engine_types import EngineSettings, Request, Sampling
 from synth_empathy.engines import open_engine
 from synth_empathy.errors import UserError
 from synth_empathy.models import write_manifest
-from synth_empathy.transformers_engine import RowSeededSampling
+from synth_empathy.transformers_engine import RowSeededSampling, nucleus
 
 SAMPLING = Sampling(temperature=0.8, top_p=0.9, max_tokens=12)
 
@@ -36,6 +39,47 @@ def test_texts_do_not_depend_on_the_batch(tiny_model):
     alone, five, all_at_once = (complete(tiny_model, requests(12), size) for size in (1, 5, 12))
     assert alone == five == all_at_once
     assert len({completion.text for completion in alone.values()}) > 6  # they really are draws
+
+
+def with_demonstration(count, shared):
+    """Requests that open with the same two messages, of which the engine is told or not."""
+    question, answer = "what is it like ? " * 6, "it is lovely . " * 5
+    opening = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return [Request(request.id, opening + request.messages, request.seed, shared) for request in requests(count)]
+
+
+def test_messages_that_all_requests_share_are_read_once_and_change_no_text(tiny_model, capsys):
+    whole = complete(tiny_model, with_demonstration(12, shared=0), 12)
+    read_whole = tokens_to_read(capsys)
+    for size in (1, 5, 12):
+        assert complete(tiny_model, with_demonstration(12, shared=2), size) == whole
+    assert tokens_to_read(capsys) < read_whole / 2
+    left = with_demonstration(12, shared=2)[7:]  # as after an interruption
+    assert complete(tiny_model, left, 5) == {request.id: whole[request.id] for request in left}
+
+
+def tokens_to_read(capsys):
+    """What the last call said it would read."""
+    return int(re.findall(r"([\d,]+) to read", capsys.readouterr().out)[-1].replace(",", ""))
+
+
+def test_requests_that_share_other_messages_are_kept_apart(tiny_model):
+    opening = [{"role": "user", "content": f"number {i} ?"} for i in range(2)]
+    odd = [Request(f"odd{i}", [opening[i % 2]] * 2, seed=i, shared=1) for i in range(6)]
+    alone = {name: completion for request in odd for name, completion in complete(tiny_model, [request], 1).items()}
+    assert complete(tiny_model, odd, 6) == alone
+
+
+def test_a_row_that_ends_leaves_the_batch(tiny_model):
+    """No row is computed after its end."""
+    engine = open_engine("transformers", tiny_model, "float32", 12)
+    seen = []
+    engine.model.register_forward_pre_hook(lambda model, args: seen.append(args[0].shape[0]))
+    engine.chats.stops = list(range(0, engine.chats.config.vocab_size, 7))  # the tiny model's own ends are rare
+    done = list(engine.complete(requests(12), SAMPLING))
+    lengths = [completion.tokens + (completion.finish == "stop") for completion in done]
+    assert lengths == sorted(lengths) and len(set(lengths)) > 3
+    assert seen == [sum(length > step for length in lengths) for step in range(max(lengths))]
 
 
 def test_texts_depend_on_the_seed(tiny_model):
@@ -75,7 +119,7 @@ def test_draws_follow_the_softmax():
     logits = torch.tensor([2.0, 1.0, 0.0, -1.0, -3.0])
     count = 4000
     processor = RowSeededSampling(range(count), Sampling(temperature=0.7, top_p=1.0, max_tokens=1))
-    drawn = processor(None, logits.expand(count, -1)).argmax(dim=1).bincount(minlength=5)
+    drawn = processor(logits.expand(count, -1)).bincount(minlength=5)
     for token, probability in enumerate(torch.softmax(logits / 0.7, dim=0).tolist()):
         spread = math.sqrt(count * probability * (1 - probability))
         assert abs(int(drawn[token]) - count * probability) < 5 * spread
@@ -84,8 +128,18 @@ def test_draws_follow_the_softmax():
 def test_top_p_never_draws_from_the_tail():
     logits = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
     processor = RowSeededSampling(range(2000), Sampling(temperature=1.0, top_p=0.7, max_tokens=1))
-    drawn = processor(None, logits.expand(2000, -1)).argmax(dim=1).bincount(minlength=4)
+    drawn = processor(logits.expand(2000, -1)).bincount(minlength=4)
     assert drawn[0] > 0 and drawn[1] > 0 and drawn[2] == 0 and drawn[3] == 0
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**32), st.sampled_from([3, 300, 3000]), st.floats(0.01, 0.999), st.floats(0.1, 6.0))
+def test_top_p_keeps_the_tokens_that_transformers_keeps(seed, vocabulary, top_p, spread):
+    scores = torch.randn(4, vocabulary, generator=torch.Generator().manual_seed(seed)) * spread
+    kept, theirs = nucleus(scores, top_p).isfinite(), TopPLogitsWarper(top_p)(None, scores).isfinite()
+    differing = kept != theirs
+    assert int(differing.sum(dim=1).max()) <= 1  # at the edge, float32's sums decide
+    assert float(scores.softmax(dim=1)[differing].sum()) < 0.01
 
 
 def test_a_prompt_longer_than_the_model_reaches_is_refused(tiny_model):

@@ -11,7 +11,7 @@ from figure_cells import BASELINES, cell, made_or_missing, summary, table1, tabl
 from synth_empathy import figure_data
 from synth_empathy.cells import METRICS
 from synth_empathy.errors import UserError
-from synth_empathy.figure_data import PaperStage
+from synth_empathy.figure_data import PAPER_CRITERIA, PaperStage
 from synth_empathy.tables import UNKNOWN, Row, Table
 
 # --- Figure 1
@@ -219,6 +219,17 @@ def test_figure5s_data_has_a_line_a_stage_criterion_and_quantity(tmp_path):
     ]
     exact = table_of(figure_data.judged_csv(before, before, (known[0], PaperStage(None, 0.95, False))))[1]
     assert exact[-1][-4:] == ["0.2500", UNKNOWN, "0.95", "-0.7000"]
+
+
+def test_the_papers_numbers_stand_beside_a_mean_over_the_papers_criteria_alone(tmp_path):
+    part = {"title": "Any", "mean": 2.0, "full_share": 0.5}
+    for names, comparable in ((PAPER_CRITERIA, True), (PAPER_CRITERIA[::-1], True), (PAPER_CRITERIA[:2], False), ((*PAPER_CRITERIA, "x"), False)):
+        stage = figure_data.judged([write(tmp_path / "s.json", summary(criteria=dict.fromkeys(names, part)))])
+        note = figure_data.criteria_note(stage)
+        assert (note is None) == comparable
+        assert comparable or (", ".join(names) in note and "not comparable" in note)
+    lines = table_of(figure_data.judged_csv(stage, stage, None))[1]
+    assert len(lines) == 2 * 5 * 2 and {tuple(line[-2:]) for line in lines} == {(UNKNOWN, UNKNOWN)}
 
 
 def test_shipped_numbers_are_the_papers(repository, shared):

@@ -22,8 +22,9 @@ def paper(repository):
 def stage(stage, values, seeds=1, titles=("Coherence", "Naturalness", "Empathy")):
     spread = [0.02 if seeds > 1 else None] * len(values)
     return Judged(
-        list(titles), values, spread, [v / 3 for v in values], spread, 2000, seeds, ["A note of the judge's."], ("prompt2", "a-judge", "probabilities"), stage
-    )
+        [title.lower() for title in titles], list(titles), values, spread, [v / 3 for v in values], spread, 2000, seeds,
+        ["A note of the judge's."], ("prompt2", "a-judge", "probabilities"), stage,
+    )  # fmt: skip
 
 
 def panel(baseline, examples, evaluators, wins):
@@ -92,7 +93,7 @@ FIGURES = {
     "figure1 of the demo": lambda paper: figures.draw_figure1(figure_data.radar(demo_size()), NOTE),
     "figure5": lambda paper: figures.draw_figure5(stage("before", [2.6, 2.7, 2.65, 2.65], 3), stage("dk60-kcenter", [2.9, 2.85, 2.8, 2.85], 3), paper[0], None),
     "figure5 of five criteria": lambda paper: figures.draw_figure5(
-        stage("before", [1.0] * 6, titles=FIVE), stage("dk60-kcenter", [3.0] * 6, titles=FIVE), paper[0], NOTE
+        stage("before", [1.0] * 6, titles=FIVE), stage("dk60-kcenter", [3.0] * 6, titles=FIVE), None, NOTE
     ),
     "figure7": lambda paper: figures.draw_figure7(ab_results(BASELINES), "judgements", paper[1], False, None),
     "figure7 of made-up judgements": lambda paper: figures.draw_figure7(ab_results(BASELINES[-2:]), "majority", {}, True, NOTE),

@@ -84,7 +84,7 @@ def test_marks_drawn_as_the_engine_draws_have_the_expected_mean(logits):
     """The fourth token is no mark: draws of it are set aside."""
     count = 4000
     processor = RowSeededSampling(range(count), Sampling(temperature=0.8, top_p=1.0, max_tokens=1))
-    drawn = processor(None, torch.tensor(logits).expand(count, -1)).argmax(dim=1)
+    drawn = processor(torch.tensor(logits).expand(count, -1))
     marks = 1 + drawn[drawn < 3].float()
     logprobs = torch.tensor(logits).log_softmax(dim=0)[:3].tolist()
     assert abs(float(marks.mean()) - judging.expected(judging.tempered(logprobs, 0.8))) < 5 * float(marks.std()) / math.sqrt(len(marks))

@@ -247,7 +247,7 @@ def test_the_demo_on_another_folder_of_ed_keeps_the_rest_of_its_settings(dry_run
         ("generation: {model: llama3-70b}", ["generation: model: there is no model 'llama3-70b'", "did you mean 'llama3-70b-instruct'?"]),
         ("selection: {ratio: 1.5}", ["selection: ratio: 1.5 is out of range; it must be above 0 and at most 1"]),
         ("systems: {ours: {training_set: ed+prompt2-dk101-kcenter}}", ["the DK threshold 101 is out of range; it must be at least 0 and at most 100"]),
-        ("generation: {passes: five}", ["generation: passes: 'five' is of the wrong type; it must be integer"]),
+        ("generation: {passes: five}", ["generation: passes: 'five' is of the wrong type; it must be a whole number"]),
         ("report: {near_duplicate: 100}", ["report: near_duplicate: 100 is out of range; it must be above 0 and below 100"]),
         ("sed: 1", ["unknown key 'sed'", "did you mean 'seed'?"]),
     ],

@@ -68,6 +68,14 @@ class ChatTokenizer:
         """A prompt's text as token ids."""
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
+    def shared(self, request: Request, prompt: list[int]) -> list[int]:
+        """The tokens of a request's shared messages, where its prompt begins with them as they are; else none."""
+        if not request.shared:
+            return []
+        opening = self.tokenizer.apply_chat_template(request.messages[: request.shared], tokenize=False)
+        ids = self.ids(opening)
+        return ids if prompt[: len(ids)] == ids else []
+
     def answer_tokens(self, request: Request, answers: Sequence[str]) -> list[int]:
         """The one token that each answer is right after a request's prompt, where tokenizers may join or mark what they write elsewhere.
 

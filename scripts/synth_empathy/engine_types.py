@@ -32,11 +32,17 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Request:
-    """One chat to continue. ``seed`` alone decides the draws for it."""
+    """One chat to continue.
+
+    Args:
+        seed: alone decides the draws for it.
+        shared: how many of its first messages stand before every request of the step; an engine may read them once.
+    """
 
     id: str
     messages: list[Message]
     seed: int
+    shared: int = 0
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from typing import Protocol
 from . import cells, tables
 from .csv_files import RESTORE, Line, read_csv
 from .errors import UserError
-from .figure_data import PAPER_MEAN, PAPER_SHARE
+from .figure_data import PAPER_MEAN, PAPER_SHARE, other_criteria
 from .records import ED_SAMPLE, Record, check_seal, read_json, read_jsonl
 from .yaml_files import shortened
 
@@ -188,12 +188,18 @@ class Results:
         return found[0]
 
     def _judged(self, judge: str, prompt: str, stage: str, item: str) -> Value | Missing:
-        """A judge's result over all criteria, by seed."""
+        """A judge's result over all of the paper's criteria, by seed; one over others is no test of the paper's claims."""
         by_seed = {}
         for path in files_like(self.folder, f"judged/{prompt}/{stage}/seed*.summary.json"):
             summary = read_json(path)
             if field_of(summary, "judge", path) != judge:
                 return Missing(f"{path.relative_to(self.folder)} is by {summary['judge']}, and the claim is about {judge}")
+            criteria = field_of(summary, "criteria", path)
+            if not isinstance(criteria, dict):
+                raise damaged(path, f"the field 'criteria' is {shortened(told(criteria), 80)}, which is no JSON object")
+            other = other_criteria(criteria)
+            if other:
+                return Missing(f"{path.relative_to(self.folder)} is {other}")
             by_seed[path.name.split(".")[0].removeprefix("seed")] = number_of(field_of(summary, "all", path), item, path)
         if not by_seed:
             return Missing(f"there is no judged/{prompt}/{stage}/seed*.summary.json")

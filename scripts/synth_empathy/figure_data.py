@@ -16,8 +16,10 @@ from .settings import TRAINING_SET
 from .tables import UNKNOWN, Row, Table, plain
 
 Values = list[float | None]
+#: The judge's criteria in the paper: its numbers in Figure 5 are over these three.
+PAPER_CRITERIA = ("coherence", "naturalness", "empathy")
 #: The columns of the paper's numbers of Figure 5 (resources/paper/figure5.csv).
-PAPER_MEAN, PAPER_SHARE = "mean_score_of_coherence_naturalness_empathy", "share_with_full_marks"
+PAPER_MEAN, PAPER_SHARE = f"mean_score_of_{'_'.join(PAPER_CRITERIA)}", "share_with_full_marks"
 #: The columns that every figure's CSV ends with.
 BESIDE = ["ours", "sd", "paper", "difference"]
 
@@ -83,10 +85,12 @@ class Judged:
     """One stage of Figure 5: marks from 1 to 3 and shares of full marks (0 to 1), by criterion, then over all of them.
 
     Attributes:
+        criteria: their names, as their files give them; ``titles`` are what people read.
         spread: standard deviation of each mean over the seeds; None with one seed.
         share_spread: the same of the shares.
     """
 
+    criteria: list[str]
     titles: list[str]
     means: list[float]
     spread: Values
@@ -106,6 +110,10 @@ class PaperStage:
     mean: float | None
     share: float | None
     above: bool
+
+
+#: Where nothing of the paper's stands beside ours.
+NOTHING = PaperStage(None, None, False)
 
 
 def radar(table: Table) -> Radar:
@@ -301,24 +309,45 @@ def judged(paths: list[Path]) -> Judged:
     parts = [[s["criteria"][name] for s in summaries] for name in first["criteria"]] + [[s["all"] for s in summaries]]
     means, shares = ([[part[key] for part in row] for row in parts] for key in ("mean", "full_share"))
     return Judged(
-        [c["title"] for c in first["criteria"].values()],
+        list(first["criteria"]), [c["title"] for c in first["criteria"].values()],
         [fmean(row) for row in means], [spread(row) for row in means], [fmean(row) for row in shares], [spread(row) for row in shares],
         sum(s["samples"]["scored"] for s in summaries), len(summaries),
         list(dict.fromkeys(s["note"] for s in summaries if s["note"])), (first["prompt"], first["judge"], first["mode"]), first["stage"],
     )  # fmt: skip
 
 
-def judged_csv(before: Judged, after: Judged, paper: tuple[PaperStage, PaperStage]) -> str:
+def other_criteria(names: Iterable[str]) -> str | None:
+    """Why a mean over these criteria is not compared with the paper's mean; None where they are the paper's.
+
+    Args:
+        names: the criteria's names, in any order.
+    """
+    names = list(names)
+    if sorted(names) == sorted(PAPER_CRITERIA):
+        return None
+    return f"over the criteria {', '.join(names)}, and the paper's over {', '.join(PAPER_CRITERIA)}"
+
+
+def criteria_note(stage: Judged) -> str | None:
+    """What Figure 5 says where its criteria are not the paper's; None where they are."""
+    why = other_criteria(stage.criteria)
+    return f"The numbers over all criteria are {why}: the paper's are not comparable and are not shown." if why else None
+
+
+def judged_csv(before: Judged, after: Judged, paper: tuple[PaperStage, PaperStage] | None) -> str:
     """Figure 5's numbers: a line a stage, criterion (or all of them) and quantity; the paper's stand beside those of all.
+
+    Args:
+        paper: None where the criteria are not the paper's, so that its numbers are not comparable.
 
     Mean marks are from 1 to 3. Shares of full marks are from 0 to 1, as the paper's file has them; a lower bound of the
     paper's stays one, and nothing is subtracted from it.
     """
     lines = []
-    for name, stage, known in zip(("before selection", "after selection"), (before, after), paper):
+    for name, stage, known in zip(("before selection", "after selection"), (before, after), paper or (NOTHING, NOTHING)):
         numbers = zip([*stage.titles, "all"], stage.means, stage.spread, stage.shares, stage.share_spread)
         for place, (criterion, mean, mean_sd, share, share_sd) in enumerate(numbers):
-            theirs = known if place == len(stage.titles) else PaperStage(None, None, False)
+            theirs = known if place == len(stage.titles) else NOTHING
             about = [name, f"{stage.made_by[0]}/{stage.stage}", criterion]
             lines.append([*about, "mean mark", *beside(mean, mean_sd, theirs.mean)])
             lines.append([*about, "share of full marks", *share_beside(share, share_sd, theirs)])
@@ -356,7 +385,7 @@ def check_stages(before: Judged, after: Judged) -> None:
     """Refuse two stages that cannot be compared: twice the same, another prompt, judge, mode or other criteria."""
     if before.stage == after.stage:
         raise UserError(f"before and after are both {before.stage}", "give the summaries of two stages: before, and one such as dk60-kcenter")
-    if (before.made_by, before.titles) != (after.made_by, after.titles):
+    if (before.made_by, before.criteria, before.titles) != (after.made_by, after.criteria, after.titles):
         told = [f"{' / '.join(stage.made_by)} on {', '.join(stage.titles)}" for stage in (before, after)]
         raise UserError(f"before and after were not judged alike: {told[0]}; {told[1]}", "give summaries of one prompt, judge, mode and set of criteria")
 
@@ -371,7 +400,7 @@ def read_paper_figure5(path: Path) -> tuple[PaperStage, PaperStage]:
 def paper_stage(line: Line | None) -> PaperStage:
     """One stage's numbers; none where the paper's file has no such line."""
     if line is None:
-        return PaperStage(None, None, False)
+        return NOTHING
     full = line[PAPER_SHARE]
     share = line.number_of(full.removeprefix(">"), PAPER_SHARE, least=0, most=1) if full else None
     return PaperStage(line.value(PAPER_MEAN, least=1, most=3), share, full.startswith(">"))

@@ -17,7 +17,7 @@ from typing import Any
 from .cells import BERTSCORE, METRICS
 from .errors import UserError
 from .escaping import plot_text
-from .figure_data import Curve, Judged, PaperStage, Radar
+from .figure_data import NOTHING, Curve, Judged, PaperStage, Radar, criteria_note
 from .human import COUNTS, VERDICTS, Result
 from .records import atomic_path
 
@@ -249,38 +249,65 @@ def above(y: float) -> str:
     return "center" if abs(y) < 0.85 else "bottom" if y > 0 else "top"
 
 
-def draw_figure5(before: Judged, after: Judged, paper: tuple[PaperStage, PaperStage], note: str | None):
-    """The judge's marks and the share of full marks, before and after selection (paper, Figure 5)."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
+def draw_figure5(before: Judged, after: Judged, paper: tuple[PaperStage, PaperStage] | None, note: str | None):
+    """The judge's marks and the share of full marks, before and after selection (paper, Figure 5).
 
+    Args:
+        paper: None where the criteria are not the paper's, so that its numbers are not comparable.
+    """
     with style():
-        handles = [Patch(facecolor=fill, hatch=hatch, edgecolor="black", linewidth=0.5, label=name) for name, (fill, hatch) in STAGES.items()]
-        handles.append(Line2D([], [], **mark_of(False), label="paper"))
-        handles += [Line2D([], [], **mark_of(True), label="paper: more than")] if any(stage.above for stage in paper) else []
         notes = [*judge_notes(before, after), *dict.fromkeys([*before.notes, *after.notes, note or ""])]
         width = max(WIDTH, 0.45 + 0.74 * len(before.means))
-        figure = sheet("Figure 5: the judge's marks before and after selection", 3.7, handles, notes, width)
+        title = "Figure 5: the judge's marks before and after selection"
+        figure = sheet(title, 3.7, stage_handles(paper), notes, width)
         marks, full = figure.subplots(2, 1)
-        draw_stages(marks, (before.means, after.means), (before.spread, after.spread), [stage.mean for stage in paper], "{:.2f}")
-        label_groups(marks, [*before.titles, "Mean"], (before.means, after.means), [told(stage.mean, "{:.2f}") for stage in paper], "{:.2f}")
+        known = paper or (NOTHING, NOTHING)
+        spreads = before.spread, after.spread
+        draw_stages(marks, (before.means, after.means), spreads, [stage.mean for stage in known])
+        words = [told(stage.mean, "{:.2f}") for stage in known] if paper else None
+        label_groups(marks, [*before.titles, "Mean"], (before.means, after.means), words, form="{:.2f}")
         marks.set(ylabel="mean mark\n(1 to 3, bars start at 1)", ylim=(1, 3.15), yticks=[1, 1.5, 2, 2.5, 3])
-        shares, spreads = ([[None if v is None else 100 * v for v in row] for row in rows] for rows in
-                           ((before.shares, after.shares), (before.share_spread, after.share_spread)))  # fmt: skip
-        draw_stages(full, shares, spreads, [None if stage.share is None else 100 * stage.share for stage in paper], "{:.0f}", [s.above for s in paper])
-        words = [told(None if s.share is None else 100 * s.share, "{:.0f}", ">" if s.above else "") for s in paper]
-        label_groups(full, [*before.titles, "All at once"], shares, words, "{:.0f}", " %")
-        full.set(ylabel="share of full marks (%)", ylim=(0, 108), yticks=[0, 25, 50, 75, 100])
+        draw_full_shares(full, before, after, paper)
         return settled(figure)
 
 
+def draw_full_shares(axes, before: Judged, after: Judged, paper: tuple[PaperStage, PaperStage] | None) -> None:
+    """The lower half of Figure 5: the share of full marks by criterion, and by all of them at once, in percent."""
+    known = paper or (NOTHING, NOTHING)
+    shares, spreads = percent(before.shares, after.shares), percent(before.share_spread, after.share_spread)
+    [theirs] = percent([stage.share for stage in known])
+    draw_stages(axes, shares, spreads, theirs, above=[stage.above for stage in known])
+    words = [told(value, "{:.0f}", ">" if stage.above else "") for value, stage in zip(theirs, known)] if paper else None
+    label_groups(axes, [*before.titles, "All at once"], shares, words, form="{:.0f}", unit=" %")
+    axes.set(ylabel="share of full marks (%)", ylim=(0, 108), yticks=[0, 25, 50, 75, 100])
+
+
+def percent(*rows: Sequence[float | None]) -> list[list[float | None]]:
+    """Shares in percent."""
+    return [[None if value is None else 100 * value for value in row] for row in rows]
+
+
+def stage_handles(paper: tuple[PaperStage, PaperStage] | None) -> list[Any]:
+    """Figure 5's legend: the stages, and the paper's marks where its numbers are shown."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    edge = {"edgecolor": "black", "linewidth": 0.5}
+    handles = [Patch(facecolor=fill, hatch=hatch, label=name, **edge) for name, (fill, hatch) in STAGES.items()]
+    if paper:
+        handles.append(Line2D([], [], **mark_of(False), label="paper"))
+    if paper and any(stage.above for stage in paper):
+        handles.append(Line2D([], [], **mark_of(True), label="paper: more than"))
+    return handles
+
+
 def judge_notes(before: Judged, after: Judged) -> list[str]:
-    """Who judged how many samples, and how far the paper's numbers reach."""
+    """Who judged how many samples, and how far the paper's numbers reach, or why they are not shown."""
     prompt, judge, mode = after.made_by
     seeds = f"; bars: means over {after.seeds} seeds, whiskers: their standard deviation" if after.seeds > 1 else ""
+    paper = f"The paper's numbers are over all criteria together. {UNKNOWN_NOTE}."
     return [
-        f"{prompt}, {after.stage}; judge {judge} ({mode}); {before.samples:,} samples before, {after.samples:,} after{seeds}. "
-        f"The paper's numbers are over all criteria together. {UNKNOWN_NOTE}."
+        f"{prompt}, {after.stage}; judge {judge} ({mode}); {before.samples:,} samples before, {after.samples:,} after{seeds}. {criteria_note(before) or paper}"
     ]
 
 
@@ -289,7 +316,7 @@ def mark_of(above: bool) -> dict[str, Any]:
     return {"marker": "^" if above else "D", "color": "black", "markerfacecolor": "white", "linestyle": "none", "markersize": 4.5}
 
 
-def draw_stages(axes, values, spreads, paper: list[float | None], form: str, above: Sequence[bool] = (False, False)) -> None:
+def draw_stages(axes, values, spreads, paper: Sequence[float | None], above: Sequence[bool] = (False, False)) -> None:
     """Two bars a group, before and after; the paper's numbers as markers over the last group's."""
     for stage, (fill, hatch) in enumerate(STAGES.values()):
         places = [group + (stage - 0.5) * 0.36 for group in range(len(values[stage]))]
@@ -302,11 +329,12 @@ def draw_stages(axes, values, spreads, paper: list[float | None], form: str, abo
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def label_groups(axes, titles: list[str], values, paper: list[str], form: str, unit: str = "") -> None:
-    """Each group's name and both values under it; under the last the paper's, too."""
+def label_groups(axes, titles: list[str], values, paper: list[str] | None, form: str, unit: str = "") -> None:
+    """Each group's name and both values under it; under the last the paper's, too, where they are shown."""
     both = [f"{form.format(before)} \N{RIGHTWARDS ARROW} {form.format(after)}{unit}" for before, after in zip(*values)]
     labels = [f"{plot_text(title)}\n{numbers}" for title, numbers in zip(titles, both)]
-    labels[-1] += f"\npaper:\n{paper[0]} \N{RIGHTWARDS ARROW} {paper[1]}{unit}"
+    if paper:
+        labels[-1] += f"\npaper:\n{paper[0]} \N{RIGHTWARDS ARROW} {paper[1]}{unit}"
     axes.set_xticks(range(len(labels)), labels)
     axes.tick_params(axis="x", length=0)
 

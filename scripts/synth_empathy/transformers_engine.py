@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor, LogitsProcessorList, TopPLogitsWarper
+from transformers import AutoModelForCausalLM, DynamicCache
 
 from . import repeatability
 from .chats import ChatTokenizer
@@ -17,31 +19,80 @@ GPU_ROUNDS = (
     "a resumed run may change single texts, and nothing is promised of a repeated run."
 )
 
+#: Tokens among which top-p looks first; where they are too few, it looks among four times as many.
+LIKELIEST = 256
 
-class RowSeededSampling(LogitsProcessor):
-    """Sample by adding Gumbel noise and letting greedy search take the largest score.
 
-    ``generate`` has one global random state, which would make a row's text depend on its neighbours. The largest
-    of (logit + Gumbel noise) is a draw from the softmax, and here each row's noise comes from its own generator,
-    one draw a step. Noise dwarfs float32's rounding, so that no text changes with the batch size (tests).
+class RowSeededSampling:
+    """Draw each row's next token with the row's own generator, so that its text does not depend on its neighbours.
+
+    The largest of (logit + Gumbel noise) is a draw from the softmax. Noise dwarfs float32's rounding, so that no text
+    changes with the batch size (tests).
+
+    Args:
+        seeds: one a row.
+        sampling: a temperature of 0 takes the likeliest token, without noise.
     """
 
     def __init__(self, seeds: Sequence[int], sampling: Sampling):
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self.temperature = sampling.temperature
-        self.top_p = TopPLogitsWarper(sampling.top_p) if sampling.top_p < 1 else None
+        self.sampling = sampling
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        """Scores of shape (rows, vocabulary) with noise added; -inf where top-p leaves a token out."""
-        scores = scores.float() / self.temperature
-        if self.top_p is not None:
-            scores = self.top_p(input_ids, scores)
-        noise = torch.stack([torch.empty(scores.shape[1]).exponential_(generator=generator) for generator in self.generators])
-        return scores - noise.log().to(scores.device)
+    def __call__(self, logits: torch.FloatTensor) -> torch.LongTensor:
+        """The next tokens, of shape (rows,), from logits of shape (rows, vocabulary)."""
+        if self.sampling.temperature == 0:
+            return logits.argmax(dim=-1)
+        scores = logits.float() / self.sampling.temperature
+        if self.sampling.top_p < 1:
+            scores = nucleus(scores, self.sampling.top_p)
+        noise = [torch.empty(scores.shape[1]).exponential_(generator=generator) for generator in self.generators]
+        return (scores - torch.stack(noise).log().to(scores.device)).argmax(dim=-1)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with some of the rows alone."""
+        self.generators = [self.generators[row] for row in rows]
+
+
+def nucleus(scores: torch.FloatTensor, top_p: float) -> torch.FloatTensor:
+    """Scores of the likeliest tokens that together have the probability ``top_p``, and -inf for all others.
+
+    As transformers' ``TopPLogitsWarper``, which sorts the whole vocabulary: most of the time that sampling took.
+
+    Args:
+        scores: of shape (rows, vocabulary), finite.
+    """
+    probabilities = scores.softmax(dim=-1)
+    size, vocabulary = 0, scores.shape[1]
+    while True:
+        size = min(max(LIKELIEST, 4 * size), vocabulary)
+        likeliest = probabilities.topk(size).values
+        before = likeliest.cumsum(dim=-1) - likeliest  # the probability of all that are likelier
+        if size == vocabulary or bool((before[:, -1] >= top_p).all()):
+            break
+    least = likeliest.masked_fill(before >= top_p, 1.0).amin(dim=-1, keepdim=True)
+    return scores.masked_fill(probabilities < least, -torch.inf)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Requests that are continued together.
+
+    Args:
+        shared: the tokens that every row begins with; they are read once.
+        rests: each row's other tokens, the longest first; the others are padded to its length.
+    """
+
+    requests: list[Request]
+    shared: list[int]
+    rests: list[list[int]]
+
+    def tokens_read(self) -> int:
+        """How many prompt tokens the model reads, padding included."""
+        return len(self.shared) + len(self.rests) * len(self.rests[0])
 
 
 class TransformersEngine(Engine):
-    """``Engine`` by ``transformers.generate``: static batches of requests of like length, which wastes least padding."""
+    """``Engine`` by transformers' models, a token of every row of a batch at a time."""
 
     @classmethod
     def packages(cls) -> list[str]:
@@ -63,22 +114,26 @@ class TransformersEngine(Engine):
         self.chats = ChatTokenizer(model, settings.header)
         self.model = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, settings.dtype)).to(self.device).eval()
         self.batch_size = settings.batch_size
-        # Models ship defaults of their own (a repetition penalty, say), which generate() would mix into ours.
-        self.model.generation_config = GenerationConfig()
 
     def complete(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """Continue every request, a batch at a time, the longest prompts first: memory runs out at once or never."""
         prompts = self.chats.prompts(requests, sampling)
-        ordered = sorted(requests, key=lambda request: (-len(prompts[request.id]), request.id))
-        batches = [ordered[start : start + self.batch_size] for start in range(0, len(ordered), self.batch_size)]
-        padded = sum(len(batch) * len(prompts[batch[0].id]) for batch in batches)
-        print(f"transformers on {self.device}: {sum(map(len, prompts.values())):,} prompt tokens, {padded:,} with the padding of {len(batches):,} batches")
-        return self.completions(batches, prompts, sampling)
+        batches = self.batches(requests, prompts)
+        given, read = sum(map(len, prompts.values())), sum(batch.tokens_read() for batch in batches)
+        print(f"transformers on {self.device}: {given:,} prompt tokens, {read:,} to read in {len(batches):,} batches")
+        return (completion for batch in batches for completion in self.complete_batch(batch, sampling))
 
-    def completions(self, batches: list[Sequence[Request]], prompts: dict[str, list[int]], sampling: Sampling) -> Iterator[Completion]:
-        """One batch after the other, in the order given."""
-        for batch in batches:
-            yield from self.complete_batch(batch, [prompts[request.id] for request in batch], sampling)
+    def batches(self, requests: Sequence[Request], prompts: dict[str, list[int]]) -> list[Batch]:
+        """Requests that begin with the same shared tokens, in batches of like length."""
+        shared = {request.id: self.chats.shared(request, prompts[request.id]) for request in requests}
+        ordered = sorted(requests, key=lambda request: (shared[request.id], -len(prompts[request.id]), request.id))
+        batches = []
+        for opening, group in groupby(ordered, key=lambda request: shared[request.id]):
+            alike = list(group)
+            for start in range(0, len(alike), self.batch_size):
+                rows = alike[start : start + self.batch_size]
+                batches.append(Batch(rows, opening, [prompts[request.id][len(opening) :] for request in rows]))
+        return batches
 
     def answer(self, requests: Sequence[Request], answers: Sequence[str]) -> Iterator[Answer]:
         """Read every request's prompt, the longest first, each on its own.
@@ -98,19 +153,47 @@ class TransformersEngine(Engine):
         return logits.float().log_softmax(dim=-1)[tokens].tolist()
 
     @torch.inference_mode()
-    def complete_batch(self, batch: Sequence[Request], prompts: list[list[int]], sampling: Sampling) -> Iterator[Completion]:
-        """One static batch; rows are padded on the left to the longest prompt."""
-        inputs = self.chats.tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self.device)
-        noise = [RowSeededSampling([request.seed for request in batch], sampling)] if sampling.temperature > 0 else []
-        output = self.model.generate(
-            **inputs,
-            generation_config=GenerationConfig(
-                do_sample=False,
-                max_new_tokens=sampling.max_tokens,
-                eos_token_id=self.chats.stops,
-                pad_token_id=self.chats.tokenizer.pad_token_id,
-            ),
-            logits_processor=LogitsProcessorList(noise),
-        )
-        for request, row in zip(batch, output[:, inputs["input_ids"].shape[1] :].tolist()):
-            yield self.chats.completion(request.id, row)
+    def complete_batch(self, batch: Batch, sampling: Sampling) -> Iterator[Completion]:
+        """Continue one batch. A row that ends leaves it, so that the others go on without its cost."""
+        draw = RowSeededSampling([request.seed for request in batch.requests], sampling)
+        cache = DynamicCache(config=self.model.config)
+        tokens, mask = self.padded(batch)
+        if batch.shared:
+            opening = torch.tensor([batch.shared], device=self.device)
+            self.logits(opening, torch.ones_like(opening), cache)
+            cache.batch_repeat_interleave(len(batch.requests))
+        rows: list[tuple[Request, list[int]]] = [(request, []) for request in batch.requests]
+        while rows:
+            drawn = draw(self.logits(tokens, mask, cache))
+            going = []
+            for place, ((request, written), token) in enumerate(zip(rows, drawn.tolist())):
+                written.append(token)
+                if token in self.chats.stops or len(written) == sampling.max_tokens:
+                    yield self.chats.completion(request.id, written)
+                else:
+                    going.append(place)
+            if len(going) < len(rows):
+                draw.keep(going)
+                rows, drawn, mask = [rows[place] for place in going], drawn[going], mask[going]
+                cache.batch_select_indices(torch.tensor(going, dtype=torch.long, device=self.device))
+            tokens, mask = drawn[:, None], torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+
+    def padded(self, batch: Batch) -> tuple[torch.LongTensor, torch.LongTensor]:
+        """The rows' own tokens, of shape (rows, longest), and the mask of all that they see, the shared ones before.
+
+        Rows are padded on the left, so that padding stands between the shared tokens and a row's own.
+        """
+        padded = self.chats.tokenizer.pad({"input_ids": batch.rests}, return_tensors="pt").to(self.device)
+        mask = padded["attention_mask"]
+        return padded["input_ids"], torch.cat([mask.new_ones(len(mask), len(batch.shared)), mask], dim=1)
+
+    def logits(self, tokens: torch.LongTensor, mask: torch.LongTensor, cache: DynamicCache) -> torch.FloatTensor:
+        """What the model says of each row's next token, of shape (rows, vocabulary).
+
+        Args:
+            tokens: those that the cache does not hold yet, of shape (rows, new).
+            mask: 1 for a token and 0 for padding, of shape (rows, old and new).
+        """
+        places = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
+        output = self.model(tokens, attention_mask=mask, position_ids=places, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return output.logits[:, -1]

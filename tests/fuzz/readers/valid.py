@@ -53,6 +53,7 @@ JUDGEMENTS = [
 PART = {"title": "Coherence", "scored": 3, "set_aside": 0, "mean": 2.5, "sd": 0.1, "full_share": 0.6}
 SUMMARY = {
     "prompt": "prompt2", "stage": "before", "seed": 0, "judge": "m", "mode": "probabilities", "temperature": 0.8,
-    "samples": {"available": 3, "drawn": 3, "scored": 3}, "criteria": {"coherence": PART, "empathy": PART},
+    "samples": {"available": 3, "drawn": 3, "scored": 3},
+    "criteria": dict.fromkeys(("coherence", "naturalness", "empathy"), PART),
     "all": {"mean": 2.5, "sd": None, "full_share": 0.6}, "note": None,
 }  # fmt: skip
