@@ -12,6 +12,7 @@
 # make clean-state   removes what a run keeps of finished rows and interrupted training: RUN=paper, demo when not given
 # make bench         after make demo: time and memory by rule, and every stage against its limit (half an hour; docs/performance.md)
 # make compare A=results/x B=results/y   which files of two runs differ, where first, and by how much (docs/files.md)
+# make stale    what GPUs made, or would work on again, with other code than today's: RUN=paper, demo when not given (docs/files.md)
 # make plan TARGET=table1   before anything runs: its jobs, tokens, GPU-hours and disk (docs/plan.md); CONFIG="config/demo.yaml" for overlays
 # make lint          style of Python and Snakemake files
 
@@ -29,7 +30,8 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 DEMO := --configfile config/demo.yaml $(if $(ED),--config run=demo-ed 'ed={"folder": "$(ED)"}')
 RUN := $(if $(ED),demo-ed,demo)
 
-.PHONY: setup setup-vllm setup-workflow setup-baseline demo demo-all test test-all test-long fuzz bench plan compare lint clean-state
+.PHONY: setup setup-vllm setup-workflow setup-baseline demo demo-all test test-all test-long fuzz bench plan compare stale
+.PHONY: lint clean-state
 
 setup: .venv/installed
 setup-vllm: .venv-vllm/installed
@@ -119,6 +121,9 @@ bench: setup setup-vllm
 compare: setup
 	@test -n "$(A)" -a -n "$(B)" || { echo "error: two runs are needed"; echo "  What to do: make compare A=results/x B=results/y"; exit 1; }
 	@$(BIN)/python scripts/compare_results.py "$(A)" "$(B)"
+
+stale: setup
+	@$(BIN)/python scripts/list_stale.py --results results/$(RUN)
 
 plan: setup
 	@$(BIN)/python scripts/plan.py --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) -- $(or $(TARGET),table1)

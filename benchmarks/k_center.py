@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np
 
-from synth_empathy import cli, selection
+from synth_empathy import cli, diversity
 from synth_empathy.embedding import load_embeddings
 
 #: Rows and dimensions: what DK 60 keeps under Prompt 2, on MiniLM's dimensions; and fewer rows on gte-Qwen2's.
@@ -42,7 +42,7 @@ def main() -> None:
     clouds = [(name, clustered(*map(int, name.split("x")))) for name in args.sizes]
     clouds += [(str(path), np.array(load_embeddings(path), dtype=np.float32)) for path in args.embeddings]
     for name, points in clouds:
-        size = selection.size_of(args.ratio, len(points))
+        size = diversity.size_of(args.ratio, len(points))
         print(f"\n{name}: {size:,} of {len(points):,} rows of {points.shape[1]} dimensions, {points.nbytes / 1e6:.0f} MB")
         compare(points, size, args)
 
@@ -60,7 +60,7 @@ def compare(points: np.ndarray, size: int, args) -> None:
     ours, limit, order = [], [], []
     for _ in range(args.repeat):  # in turns, so that a machine that slows down slows both
         limit.append(one_product(points, size, args.device))
-        ours.append(seconds(lambda: order.append(selection.k_center_greedy(points, size, 0, device=args.device))))
+        ours.append(seconds(lambda: order.append(diversity.k_center_greedy(points, size, 0, device=args.device))))
     print(f"k-center:                          {min(ours):9.2f} s")
     print(f"one n x k x d matrix product:      {min(limit):9.2f} s; k-center takes {min(ours) / min(limit):.2f} times as long (aim: at most 1.3)")
     for name, way in (("one matrix-vector pass per point", matrix_vector), ("pairwise distances per point", pairwise)):
@@ -130,7 +130,7 @@ def reference(points: np.ndarray, size: int) -> list[int]:
     from scipy.spatial.distance import cdist
 
     points = points.astype(np.float64)
-    chosen, nearest = [selection.first_row(len(points), 0)], np.full(len(points), np.inf)
+    chosen, nearest = [diversity.first_row(len(points), 0)], np.full(len(points), np.inf)
     for _ in cli.progress(range(size - 1), size - 1, "reference", 60):
         nearest = np.minimum(nearest, cdist(points[chosen[-1]][None], points, "sqeuclidean")[0])
         nearest[chosen[-1]] = -1
@@ -158,10 +158,10 @@ def measure_memory(sender, points: np.ndarray, size: int, threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
-    selection.k_center_greedy(points[:8], 4, 0)
+    diversity.k_center_greedy(points[:8], 4, 0)
     before = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
-    selection.k_center_greedy(points, size, 0)
+    diversity.k_center_greedy(points, size, 0)
     sender.send(status("VmHWM") - before)
 
 

@@ -15,8 +15,8 @@ def archived_files(wildcards):
         for row in table_rows(table):
             if not left_out(row.base, row.training_set):
                 files.update(row_sources(table, row))
-            if parts := settings.TRAINING_SET.fullmatch(row.training_set):
-                prompts.add(parts["prompt"])
+            if selected := systems.TrainingSet.parse(row.training_set).selected:
+                prompts.add(selected.prompt)
     files.update(f"<results>/synthetic/{prompt}{WRITTEN_BY}" for prompt in prompts)
     for row in compared_rows():
         files.update(comparison_sources(row))
@@ -43,7 +43,7 @@ rule pack_archive:
     input:
         files=archived_files,
         judgements=judgements() or [],
-        code=code("pack_archive", "archive"),
+        code=code("pack_archive"),
     output:
         "<results>/archive/archive.json",
     log:

@@ -17,7 +17,7 @@ HERE = shlex.quote(sys.executable)
 
 def outputs_of(wildcards):
     """Where another system's outputs are: given by the user, or made by its authors' code."""
-    if wildcards.training_set == "published":
+    if wildcards.training_set == systems.PUBLISHED:
         return config["published"][wildcards.base]["file"]
     given = config["baselines"][wildcards.base]["results"]
     return given or f"<results>/baselines/{wildcards.base}/results.txt"
@@ -210,7 +210,7 @@ rule read_outputs:
     input:
         outputs=outputs_of,
         samples="<results>/ed/test.jsonl",
-        code=code("read_outputs", "outputs", "ed"),
+        code=code("read_outputs"),
     output:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
         alignment="<results>/responses/{base}/{training_set}/seed{seed}/test.alignment.json",
@@ -219,7 +219,7 @@ rule read_outputs:
     benchmark:
         "<results>/benchmarks/read_outputs/{base}/{training_set}/seed{seed}.tsv"
     wildcard_constraints:
-        training_set="authors|published",
+        training_set=systems.OTHERS,
     container:
         image("core")
     resources:

@@ -40,14 +40,13 @@ def added_metric(wildcards):
 def added_cell_code(wildcards):
     """The code that a cell of an added metric depends on."""
     metric = registry.metric_of(wildcards.metric)
-    return code("make_cells", "cells", *registry.code([metric.name]))
+    return code("make_cells", entries=registry.code([metric.name]))
 
 
 def counts_path(training_set, seed):
     """Where the counts of a training set's selection stand."""
-    parts = settings.TRAINING_SET.fullmatch(training_set)
-    folder = f"{parts['prompt']}/{parts['quality']}/{parts['selection']}"
-    return f"<results>/selected/{folder}/seed{seed}.counts.json"
+    selected = systems.TrainingSet.parse(training_set).selected
+    return f"<results>/{selected.counts(seed)}"
 
 
 def selection_counts(wildcards):
@@ -124,7 +123,7 @@ rule make_cells:
     input:
         documents=overlap_metrics,
         paper="resources/paper/{table}.csv",
-        code=code("make_cells", "cells", *registry.code(registry.TOGETHER)),
+        code=code("make_cells", entries=registry.code(registry.TOGETHER)),
     output:
         expand(
             "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",
@@ -149,7 +148,7 @@ use rule make_cells as make_bertscore_cells with:
     input:
         documents=bertscore_metrics,
         paper="resources/paper/{table}.csv",
-        code=code("make_cells", "cells", *registry.code(["bertscore"])),
+        code=code("make_cells", entries=registry.code(["bertscore"])),
     output:
         expand(
             "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",
@@ -165,7 +164,7 @@ use rule make_cells as make_sample_cells with:
     input:
         documents=selection_counts,
         paper="resources/paper/{table}.csv",
-        code=code("make_cells", "cells"),
+        code=code("make_cells", entries=[]),
     output:
         expand(
             "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",

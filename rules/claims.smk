@@ -41,16 +41,7 @@ rule report_claims:
         claims="resources/paper/claims.yaml",
         paper=expand("resources/paper/table{number}.csv", number=[1, 2, 3, 4]),
         figures=expand("resources/paper/figure{number}.csv", number=[5, 7]),
-        code=code(
-            "check_claims",
-            "claims",
-            "claim_kinds",
-            "evidence",
-            "cells",
-            "tables",
-            "csv_files",
-            "escaping",
-        ),
+        code=code("check_claims"),
     output:
         markdown=report(
             "<results>/claims.md",

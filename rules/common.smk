@@ -15,16 +15,9 @@ from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from synth_empathy import (
-    addresses,
-    archive,
-    baselines,
-    cells,
-    images,
-    recipes,
-    settings,
-    tables,
-)
+from synth_empathy import addresses, archive, baselines, cells, diversity, images
+from synth_empathy import recipes, settings, systems, tables
+from synth_empathy.code_graph import reached
 from synth_empathy.errors import UserError
 from synth_empathy.metrics import registry
 from synth_empathy.records import write_text
@@ -62,25 +55,21 @@ SHARDS = range(config["generation"]["shards"])
 #: How the file ends that says which model wrote the synthetic dialogues.
 WRITTEN_BY = "/parse_summary.json"
 
-#: A DK threshold as paths write it: 0 to 100, with decimals if any.
-DK = r"(?:100|[0-9]{1,2})(?:[.][0-9]+)?"
-#: The quality step: what lies above a DK threshold, or (Table 3) a draw of as many from everything generated.
-QUALITY = rf"(?:dk|draw){DK}"
-#: What a model can be trained on: ED, or ED with selected synthetic samples.
-TRAINED = rf"ed(?:\+[a-z0-9][a-z0-9._]*-{QUALITY}-(?:kcenter|random|none))?"
-
 
 wildcard_constraints:
     split="train|valid|test",
-    model="[a-z0-9][a-z0-9._-]*",
-    base="[a-z0-9][a-z0-9._-]*",
-    baseline="[a-z0-9][a-z0-9._-]*",
-    prompt="[a-z0-9][a-z0-9._]*",
-    dk=DK,
-    quality=QUALITY,
-    selection="kcenter|random|none",
-    training_set=f"none|authors|published|{TRAINED}",
-    inputs="test|synthetic-[a-z0-9][a-z0-9._]*",
+    model=systems.NAME,
+    base=systems.NAME,
+    baseline=systems.NAME,
+    prompt=systems.PART,
+    dk=systems.DK,
+    size=systems.SIZE,
+    scorer=systems.PART,
+    quality=systems.QUALITY,
+    selection=systems.SELECTION,
+    stage=systems.STAGE,
+    training_set=systems.TRAINING_SET,
+    inputs=systems.INPUTS,
     protocol="paper|standard",
     table="table[1-4]",
     seed="[0-9]+",
@@ -97,12 +86,13 @@ def keep_configuration():
     )
 
 
-def code(script, *modules):
-    """A step's script and the library modules that decide its output, as inputs of steps cheap enough to rerun by themselves."""
-    return [
-        f"scripts/{script}.py",
-        *(f"scripts/synth_empathy/{module}.py" for module in modules),
-    ]
+def code(script, entries=None):
+    """A step's script and the library's modules that it reaches: inputs of steps cheap enough to rerun by themselves.
+
+    entries are the registered modules that the job uses (code_graph.REGISTRIES); all of them where they are not given.
+    """
+    path = Path(workflow.basedir) / f"scripts/{script}.py"
+    return [f"scripts/{name}" for name in reached(path, entries)]
 
 
 def image(group, gpus=0):
@@ -173,7 +163,7 @@ def located(path):
 
 def model_of(base, training_set, seed):
     """The manifest of a base model as fetched, or fine-tuned on a training set."""
-    if training_set == "none":
+    if training_set == systems.UNTRAINED:
         return f"<models>/{base}/manifest.json"
     return f"<results>/models/{base}/{training_set}/seed{seed}/manifest.json"
 
@@ -185,10 +175,10 @@ def table_rows(table):
 
 def left_out(base, training_set):
     """Why a row's system has no responses, though its table lists it: a baseline that nobody gave data or results for; else None."""
-    if training_set != "authors":
+    if training_set != systems.AUTHORS:
         return None
     if config["archive"]:
-        folder = f"responses/{base}/authors/"
+        folder = f"responses/{base}/{training_set}/"
         found = any(name.startswith(folder) for name in ARCHIVED)
         return None if found else f"the archive has no responses of {base}"
     given = config["baselines"][base]
@@ -198,13 +188,9 @@ def left_out(base, training_set):
 
 
 def system_seeds(training_set):
-    """The seeds that a system has: the configuration's; the first alone where every seed gives the same, and a spread would be made up.
-
-    So it is with outputs that exist once, and with a model that nobody trained and that answers without drawing.
-    """
+    """The seeds that a system has: the configuration's, or its first alone."""
     greedy = config["responding"]["temperature"] == 0
-    once = training_set in ("authors", "published") or training_set == "none" and greedy
-    return config["seeds"][:1] if once else config["seeds"]
+    return systems.seeds_of(training_set, config["seeds"], greedy)
 
 
 def seed_files(base, training_set, kind, name):

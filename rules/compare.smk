@@ -45,7 +45,8 @@ def table1_comparisons(wildcards):
 
 def compared_rows():
     """The rows of Table 1 that were trained on synthetic samples."""
-    return [row for row in table_rows("table1") if row.training_set.startswith("ed+")]
+    rows = table_rows("table1")
+    return [row for row in rows if systems.TrainingSet.parse(row.training_set).selected]
 
 
 def comparison_sources(row):
@@ -69,16 +70,7 @@ rule compare_systems:
         baseline=baseline_responses,
         system_bertscore=system_bertscores,
         baseline_bertscore=baseline_bertscores,
-        code=code(
-            "compare_systems",
-            "bootstrap",
-            "comparison_tables",
-            "escaping",
-            "cells",
-            "tables",
-            *SCORING,
-            *registry.code(registry.METRICS),
-        ),
+        code=code("compare_systems"),
     output:
         json="<results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.json",
         csv=report(
@@ -97,7 +89,7 @@ rule compare_systems:
     benchmark:
         "<results>/benchmarks/compare_systems/{base}/{training_set}/against-{other}/{protocol}.tsv"
     wildcard_constraints:
-        other=f"none|authors|published|{TRAINED}",
+        other=systems.TRAINING_SET,
     container:
         image("core")
     resources:

@@ -11,16 +11,6 @@ Makes, for each {protocol}: paper, or standard
 #: The catalogue's entry of BERTScore's model; empty when BERTScore is left out.
 BERTSCORE = config["models"].get(config["evaluation"]["bertscore"]["model"], {})
 
-#: The modules that score by any metric.
-SCORING = [
-    "tokens",
-    "metrics/__init__",
-    "metrics/base",
-    "metrics/registry",
-    "metrics/scoring",
-    "metrics/texts",
-]
-
 
 def bertscore_model(wildcards):
     """The manifest of BERTScore's model; an error when the configuration leaves BERTScore out."""
@@ -40,12 +30,12 @@ def metric_asked(wildcards):
 
 def metric_code(wildcards):
     """The code that one metric's scores depend on."""
-    return code("evaluate", *SCORING, *registry.code([wildcards.metric]))
+    return code("evaluate", entries=registry.code([wildcards.metric]))
 
 
 def subset_flag(wildcards):
     """--subset for outputs that were matched with our test samples: some may have no match."""
-    return flags({"subset": wildcards.training_set in ("authors", "published")})
+    return flags({"subset": wildcards.training_set in systems.CATALOGUES})
 
 
 localrules:
@@ -70,7 +60,7 @@ rule evaluate:
     input:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
         test_ids="<results>/ed/test_ids.json",
-        code=code("evaluate", *SCORING, *registry.code(registry.TOGETHER)),
+        code=code("evaluate", entries=registry.code(registry.TOGETHER)),
     output:
         "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}.json",
     log:
@@ -119,7 +109,7 @@ rule evaluate_bertscore:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
         test_ids="<results>/ed/test_ids.json",
         model=bertscore_model,
-        code=code("evaluate", *SCORING, *registry.code(["bertscore"])),
+        code=code("evaluate", entries=registry.code(["bertscore"])),
     output:
         "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-bertscore.json",
     log:

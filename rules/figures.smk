@@ -86,15 +86,7 @@ rule make_figure1:
     input:
         cells=figure1_cells,
         paper="resources/paper/table1.csv",
-        code=code(
-            "make_figure1",
-            "cells",
-            "tables",
-            "figure_data",
-            "figures",
-            "csv_files",
-            "escaping",
-        ),
+        code=code("make_figure1"),
     output:
         pdf="<results>/figures/figure1.pdf",
         svg="<results>/figures/figure1.svg",
@@ -131,7 +123,7 @@ rule make_figure5:
         before=judged_before,
         after=judged_after,
         paper="resources/paper/figure5.csv",
-        code=code("make_figure5", "figure_data", "figures", "csv_files", "escaping"),
+        code=code("make_figure5"),
     output:
         pdf="<results>/figures/figure5.pdf",
         svg="<results>/figures/figure5.svg",
@@ -169,9 +161,7 @@ rule make_figure7:
         judgements=human_judgements,
         test_ids="<results>/ed/test_ids.json",
         paper="resources/paper/figure7.csv",
-        code=code(
-            "make_figure7", "human", "figure_data", "figures", "csv_files", "escaping"
-        ),
+        code=code("make_figure7"),
     output:
         pdf="<results>/figures/figure7.pdf",
         svg="<results>/figures/figure7.svg",
@@ -212,15 +202,7 @@ rule make_figure8:
     input:
         cells=figure8_cells,
         paper="resources/paper/table2.csv",
-        code=code(
-            "make_figure8",
-            "cells",
-            "tables",
-            "figure_data",
-            "figures",
-            "csv_files",
-            "escaping",
-        ),
+        code=code("make_figure8"),
     output:
         pdf="<results>/figures/figure8.pdf",
         svg="<results>/figures/figure8.svg",

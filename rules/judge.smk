@@ -12,12 +12,8 @@ JUDGE = config["judge"]
 
 def samples_to_judge(wildcards):
     """What is drawn from: before selection all generated samples, else those selected."""
-    if wildcards.stage == "before":
-        return f"<results>/synthetic/{wildcards.prompt}/samples.jsonl"
-    selected = wildcards.stage.replace("-", "/")
-    return (
-        f"<results>/selected/{wildcards.prompt}/{selected}/seed{wildcards.seed}.jsonl"
-    )
+    prompt, stage = wildcards.prompt, wildcards.stage
+    return f"<results>/{systems.samples_at(prompt, stage, wildcards.seed)}"
 
 
 def judging_memory(wildcards, attempt):
@@ -53,8 +49,6 @@ rule judge:
         "<results>/logs/judge/{prompt}/{stage}/seed{seed}.log",
     benchmark:
         "<results>/benchmarks/judge/{prompt}/{stage}/seed{seed}.tsv"
-    wildcard_constraints:
-        stage=f"before|{QUALITY}-(?:kcenter|random|none)",
     container:
         image("llm", config["models"][JUDGE["model"]]["gpus"])
     threads: model_threads(config["models"][JUDGE["model"]]["gpus"])

@@ -3,9 +3,9 @@
 Requires: the selected samples, their embeddings, ED's train and test splits, the embedding model.
 Makes:
     <results>/ed/embedded/{split}/texts.jsonl, embeddings.npy                              ED's dialogues, embedded as the synthetic ones are
-    <results>/reports/novelty/{prompt}/dk{dk}/{selection}/seed{seed}.json                  the report (docs/novelty.md)
-    <results>/reports/novelty/{prompt}/dk{dk}/{selection}/seed{seed}.jsonl                 one record a selected sample
-    <results>/reports/novelty/{prompt}/dk{dk}/{selection}/seed{seed}.svg, .png             the figure
+    <results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.json                  the report (docs/novelty.md)
+    <results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.jsonl                 one record a selected sample
+    <results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.svg, .png             the figure
 Targets by name: novelty
 """
 
@@ -13,13 +13,20 @@ Targets by name: novelty
 def novelty_reports(wildcards):
     """The reports on every synthetic training set of Table 1's systems, for every seed."""
     training_sets = sorted({row.training_set for row in table_rows("table1")})
-    parts = filter(None, map(settings.TRAINING_SET.fullmatch, training_sets))
+    selected = [systems.TrainingSet.parse(name).selected for name in training_sets]
     return [
-        f"<results>/reports/novelty/{part['prompt']}/{part['quality']}/{part['selection']}/seed{seed}.json"
-        for part in parts
-        if part["quality"].startswith("dk")
+        f"<results>/{part.novelty(seed)}"
+        for part in selected
+        if part and not part.quality.drawn
         for seed in config["seeds"]
     ]
+
+
+def novelty_title(wildcards):
+    """The figure's second line: which selection of which samples it is."""
+    quality = systems.Quality.parse(wildcards.quality).in_words()
+    place = [wildcards.prompt, quality, wildcards.selection]
+    return ", ".join([*place, f"seed {wildcards.seed}"])
 
 
 localrules:
@@ -72,9 +79,9 @@ rule embed_ed:
 
 rule report_novelty:
     input:
-        selected="<results>/selected/{prompt}/dk{dk}/{selection}/seed{seed}.jsonl",
-        passed="<results>/selected/{prompt}/dk{dk}/quality.jsonl",
-        kcenter="<results>/selected/{prompt}/dk{dk}/kcenter/seed{seed}.jsonl",
+        selected="<results>/selected/{prompt}/{quality}/{selection}/seed{seed}.jsonl",
+        passed="<results>/selected/{prompt}/{quality}/quality.jsonl",
+        kcenter="<results>/selected/{prompt}/{quality}/kcenter/seed{seed}.jsonl",
         embedded=multiext("<results>/scored/{prompt}/", "texts.jsonl", "embeddings.npy"),
         train="<results>/ed/train.jsonl",
         train_embedded=multiext(
@@ -84,19 +91,21 @@ rule report_novelty:
         test_embedded=multiext(
             "<results>/ed/embedded/test/", "texts.jsonl", "embeddings.npy"
         ),
-        code=code("report_novelty", "nearest", "novelty", "novelty_plot"),
+        code=code("report_novelty"),
     output:
-        report="<results>/reports/novelty/{prompt}/dk{dk}/{selection}/seed{seed}.json",
-        records="<results>/reports/novelty/{prompt}/dk{dk}/{selection}/seed{seed}.jsonl",
+        report="<results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.json",
+        records="<results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.jsonl",
         figures=multiext(
-            "<results>/reports/novelty/{prompt}/dk{dk}/{selection}/seed{seed}",
+            "<results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}",
             ".svg",
             ".png",
         ),
     log:
-        "<results>/logs/report_novelty/{prompt}/dk{dk}/{selection}/seed{seed}.log",
+        "<results>/logs/report_novelty/{prompt}/{quality}/{selection}/seed{seed}.log",
     benchmark:
-        "<results>/benchmarks/report_novelty/{prompt}/dk{dk}/{selection}/seed{seed}.tsv"
+        "<results>/benchmarks/report_novelty/{prompt}/{quality}/{selection}/seed{seed}.tsv"
+    wildcard_constraints:
+        quality=systems.UNDRAWN,
     container:
         image("embed")
     threads: 8
@@ -105,7 +114,7 @@ rule report_novelty:
         runtime=grows(120),
     params:
         settings=flags(config["report"] | {"embedder": config["scoring"]["model"]}),
-        title="{prompt}, DK {dk}, {selection}, seed {seed}",
+        title=novelty_title,
     shell:
         "{PYTHON[embed]} scripts/report_novelty.py"
         " --selected {input.selected:q}"

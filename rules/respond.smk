@@ -10,9 +10,12 @@ Makes, for each {inputs}: test, or synthetic-{prompt}
 
 def samples_to_answer(wildcards):
     """The samples behind a name of inputs."""
-    if wildcards.inputs == "test":
-        return "<results>/ed/test.jsonl"
-    return f"<results>/synthetic/{wildcards.inputs.removeprefix('synthetic-')}/samples.jsonl"
+    prompt = systems.prompt_of(wildcards.inputs)
+    return (
+        f"<results>/synthetic/{prompt}/samples.jsonl"
+        if prompt
+        else "<results>/ed/test.jsonl"
+    )
 
 
 def responding_model(wildcards):
@@ -22,12 +25,12 @@ def responding_model(wildcards):
 
 def responding_flags(wildcards):
     """How a model answers: the test set as all systems do, synthetic samples as the discriminator does."""
-    how = (
-        config["responding"] if wildcards.inputs == "test" else config["discriminator"]
-    )
+    tested = wildcards.inputs == systems.TEST
+    how = config["responding"] if tested else config["discriminator"]
     sampling = {key: how[key] for key in ("temperature", "top_p", "max_tokens")}
     engine = {key: config["responding"][key] for key in ("engine", "batch_invariant")}
-    zero_shot = config["zero_shot"] if wildcards.training_set == "none" else {}
+    untrained = wildcards.training_set == systems.UNTRAINED
+    zero_shot = config["zero_shot"] if untrained else {}
     return flags(
         sampling
         | engine
@@ -64,7 +67,7 @@ rule respond:
     benchmark:
         "<results>/benchmarks/respond/{base}/{training_set}/seed{seed}/{inputs}.tsv"
     wildcard_constraints:
-        training_set=f"none|{TRAINED}",
+        training_set=systems.OURS,
     container:
         image("llm", responding_gpus)
     threads: responding_threads

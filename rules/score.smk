@@ -11,7 +11,9 @@ Makes:
 def discriminator_responses(wildcards):
     """What the discriminator answers to the synthetic samples of a prompt."""
     chosen = config["discriminator"]
-    return f"<results>/responses/{chosen['base']}/{chosen['training_set']}/seed{config['seed']}/synthetic-{wildcards.prompt}.jsonl"
+    system = f"{chosen['base']}/{chosen['training_set']}"
+    inputs = f"{systems.SYNTHETIC}{wildcards.prompt}"
+    return f"<results>/responses/{system}/seed{config['seed']}/{inputs}.jsonl"
 
 
 def embedding_flags(wildcards):

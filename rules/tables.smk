@@ -79,7 +79,7 @@ rule make_table:
     input:
         cells=table_cells,
         paper="resources/paper/{table}.csv",
-        code=code("make_table", "cells", "tables", "csv_files", "escaping"),
+        code=code("make_table"),
     output:
         csv=report(
             "<results>/tables/{table}.csv",

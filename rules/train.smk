@@ -9,10 +9,8 @@ Makes, for each {training_set}: ed, or ed+{prompt}-{quality}-{selection}
 
 def synthetic_part(wildcards):
     """The selected synthetic samples of a training set; none for ED alone."""
-    if wildcards.training_set == "ed":
-        return []
-    parts = settings.TRAINING_SET.fullmatch(wildcards.training_set)
-    return f"<results>/selected/{parts['prompt']}/{parts['quality']}/{parts['selection']}/seed{wildcards.seed}.jsonl"
+    selected = systems.TrainingSet.parse(wildcards.training_set).selected
+    return f"<results>/{selected.samples(wildcards.seed)}" if selected else []
 
 
 def synthetic_flag(wildcards, input):
@@ -76,7 +74,7 @@ rule mix_training_set:
     benchmark:
         "<results>/benchmarks/mix_training_set/{training_set}/seed{seed}.tsv"
     wildcard_constraints:
-        training_set=TRAINED,
+        training_set=systems.TRAINED,
     container:
         image("core")
     resources:
@@ -103,7 +101,7 @@ rule train_model:
     benchmark:
         "<results>/benchmarks/train_model/{base}/{training_set}/seed{seed}.tsv"
     wildcard_constraints:
-        training_set=TRAINED,
+        training_set=systems.TRAINED,
     container:
         image("train", training_gpus)
     threads: training_threads

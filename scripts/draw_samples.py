@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, selection
+from synth_empathy import cli, provenance, selection
 from synth_empathy.records import SAMPLE, read_jsonl, write_jsonl
 
 
@@ -18,7 +18,7 @@ def main() -> None:
 
     samples, size = read_jsonl(args.samples, SAMPLE), len(read_jsonl(args.as_many_as, SAMPLE))
     drawn = selection.draw_samples(samples, size, args.seed)
-    write_jsonl(args.output, drawn)
+    write_jsonl(args.output, drawn, code=provenance.code(__file__))
     print(f"{len(drawn):,} of {len(samples):,} samples drawn")
 
 

@@ -39,10 +39,20 @@ def main() -> None:
         raise UserError(f"{args.samples} holds no sample, so that there is nothing to embed", "make it again from a split or a selection that has samples")
     print(f"{len(wanted):,} texts, {len(texts):,} distinct")
     remove_outputs(args.texts, args.embeddings)
-    write_jsonl(args.texts, ({"row": row, "text": text} for row, text in enumerate(texts)))
+    code = provenance.code(__file__)
+    write_jsonl(args.texts, ({"row": row, "text": text} for row, text in enumerate(texts)), code=code)
     chunks = FinishedChunks(args.state, "embed", what_decides(args, texts), args.chunk_texts)
     embedder = embedding.load_embedder(args.model, args.dtype)
-    embedding.embed_to_file(embedder, texts, args.prompt_name, args.batch_tokens, chunks, args.embeddings, args.storage)
+    embedding.embed_to_file(
+        embedder,
+        texts,
+        prompt_name=args.prompt_name,
+        batch_tokens=args.batch_tokens,
+        chunks=chunks,
+        output=args.embeddings,
+        storage=args.storage,
+        code=code,
+    )
 
 
 def what_decides(args, texts: list[str]) -> dict:
@@ -51,14 +61,15 @@ def what_decides(args, texts: list[str]) -> dict:
 
     torch.set_num_threads(args.threads)
     open_model(args.model)
-    return {
+    facts = {
         "model": fingerprint(args.model),
         "how": [args.dtype, args.prompt_name, args.batch_tokens, args.storage, args.threads],
         "device": "cuda" if torch.cuda.is_available() else "cpu",
         "texts": provenance.sha256_json(texts),
-        "code": provenance.code(__file__, ["embedding"]),
+        "code": provenance.code(__file__),
         "versions": provenance.versions("torch", "transformers", "sentence-transformers"),
     }
+    return provenance.deciding(facts)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def main() -> None:
         seed = seeds.row_seed(args.seed, row_id, "generate")
         requests.append(Request(row_id, messages, seed, shared=len(messages) - 1))
 
-    code = provenance.code(__file__, ["prompts", "engines", "chats", f"{args.engine}_engine"])
+    code = provenance.code(__file__, entries=[f"{args.engine}_engine"])
     completed = completing.complete(requests, args, "generate", code)
     remove_outputs(args.output, completing.manifest_path(args))
     write_jsonl(args.output, (output(completed.rows[request.id], sample, number) for request, (sample, number) in zip(requests, rows)))

@@ -52,7 +52,7 @@ def main() -> None:
 def judge(drawn: list[Record], rubrics: list[Record], args: argparse.Namespace) -> tuple[completing.Completed, list[Record]]:
     """What the model answered, and ``records.JUDGED`` of every sample."""
     requests = judging.requests(drawn, rubrics, args.seed)
-    code = provenance.code(__file__, ["judging", "prompts", "engines", "chats", f"{args.engine}_engine"])
+    code = provenance.code(__file__, entries=[f"{args.engine}_engine"])
     if args.mode == "probabilities":
         completed = completing.answer(requests, judging.MARKS, args, "judge", code)
         entries = {name: judging.read_mark(row, args.temperature) for name, row in completed.rows.items()}

@@ -15,7 +15,7 @@ def main() -> None:
         flags.add_argument(f"--{stage}", type=Path, nargs="+", required=True, metavar="JSON", help=f"the judge's summaries {stage} selection, one a seed")
     flags.add_argument(
         "--paper", type=Path, required=True, metavar="CSV",
-        help="the paper's numbers (resources/paper/figure5.csv); not shown where the criteria are not the paper's three",
+        help="the paper's numbers (resources/paper/figure5.csv); shown where the criteria are the paper's three",
     )  # fmt: skip
     flags.add_argument("--csv", type=Path, required=True, help="a line a stage, criterion and quantity: ours, the paper's, the difference")
     figures.add_flags(flags)

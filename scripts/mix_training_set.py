@@ -4,7 +4,7 @@
 from collections import Counter
 from pathlib import Path
 
-from synth_empathy import cli
+from synth_empathy import cli, provenance
 from synth_empathy.errors import UserError
 from synth_empathy.records import SAMPLE, read_jsonl, write_jsonl
 
@@ -24,7 +24,7 @@ def main() -> None:
     if repeated:
         hint = "give synthetic samples of this workflow, whose ids name prompt and pass"
         raise UserError(f"{len(repeated)} ids stand in both sources; the first is {repeated[0]}", hint)
-    write_jsonl(args.output, rows)
+    write_jsonl(args.output, rows, code=provenance.code(__file__))
     print(", ".join(f"{count:,} {source}" for source, count in sorted(Counter(row["source"] for row in rows).items())))
 
 

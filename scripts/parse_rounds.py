@@ -5,9 +5,9 @@ from collections import Counter
 from operator import itemgetter
 from pathlib import Path
 
-from synth_empathy import cli, evidence, provenance, rounds
+from synth_empathy import cli, provenance, rounds
 from synth_empathy.errors import UserError
-from synth_empathy.records import OUTPUT, Record, missing, read_json, read_jsonl, remove_outputs, write_json, write_jsonl
+from synth_empathy.records import OUTPUT, Record, field_at, missing, read_json, read_jsonl, remove_outputs, write_json, write_jsonl
 
 
 def main() -> None:
@@ -32,9 +32,11 @@ def main() -> None:
             "look at their texts in the generator's shards; a small model needs `generation: demonstration`, a cut text more `max_tokens`",
         )
     remove_outputs(args.dialogues, args.rejected, args.summary)
-    written = write_jsonl(args.dialogues, dialogues), write_jsonl(args.rejected, rejected)
+    code = provenance.code(__file__)
+    written = write_jsonl(args.dialogues, dialogues, code=code), write_jsonl(args.rejected, rejected, code=code)
     check_count(len(outputs), *written)
-    write_json(args.summary, summary(outputs, dialogues, reasons, cut) | {"made_by": made_by(models, outputs)})
+    counts = summary(outputs, dialogues, reasons, cut)
+    write_json(args.summary, counts | {"made_by": made_by(models, outputs)}, code=code)
     print(f"{len(dialogues):,} of {len(outputs):,} outputs hold usable rounds; rejected: {dict(reasons)}")
     print("outputs in: {:,} = dialogues out: {:,} + outputs rejected: {:,}".format(len(outputs), *written))
 
@@ -116,9 +118,9 @@ def model_of(path: Path, manifest: Path) -> str:
     """
     again = "delete both, and run the generation of this shard again"
     content = read_json(manifest)
-    if evidence.field_at(content, "output: sha256") != provenance.sha256_file(path):
+    if field_at(content, "output: sha256") != provenance.sha256_file(path):
         raise UserError(f"{manifest} is not the manifest of {path}", again)
-    name = evidence.field_at(content, "model: name")
+    name = field_at(content, "model: name")
     if not isinstance(name, str):
         raise UserError(f"{manifest} does not say which model wrote {path} (model: name)", again)
     return name

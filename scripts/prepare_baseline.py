@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from synth_empathy import baselines, cli
+from synth_empathy import baselines, cli, provenance
 from synth_empathy.records import write_json
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     baselines.check_data(args.name, {"data": args.data, "needs": dict(args.need)})
     baselines.lay_out(args.repository / baselines.CODE, args.data, args.code)
     given = sorted(str(path.relative_to(args.data)) for path in args.data.rglob("*") if path.is_file()) if args.data else []
-    write_json(args.output, {"baseline": args.name, "commit": head, "data": given})
+    write_json(args.output, {"baseline": args.name, "commit": head, "data": given}, code=provenance.code(__file__))
     print(f"{args.name} at {head} with {len(given)} files of data in {args.code}")
 
 

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, ed, seeds
+from synth_empathy import cli, ed, provenance, seeds
 from synth_empathy.records import remove_outputs, write_json, write_jsonl
 
 
@@ -19,13 +19,14 @@ def main() -> None:
     # All three are read before the first is written: a bad file leaves nothing behind.
     prepared = {split: ed.prepare_split(args.raw / f"{split}.csv", split) for split in ed.SPLITS}
     report = {}
+    code = provenance.code(__file__)
     remove_outputs(*(args.output / f"{split}.jsonl" for split in ed.SPLITS), args.output / "report.json")
     for split, preparation in prepared.items():
         kept = seeds.keep_by_hash(preparation.samples, getattr(args, f"keep_{split}"), lambda sample: sample["id"])
-        write_jsonl(args.output / f"{split}.jsonl", kept)
+        write_jsonl(args.output / f"{split}.jsonl", kept, code=code)
         report[split] = preparation.report | {"kept": len(kept)}
         print(f"{split}: {len(kept):,} of {len(preparation.samples):,} samples from {preparation.report['conversations']:,} conversations")
-    write_json(args.output / "report.json", report)
+    write_json(args.output / "report.json", report, code=code)
 
 
 if __name__ == "__main__":

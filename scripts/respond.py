@@ -23,7 +23,7 @@ def main() -> None:
         Request(sample["id"], prompts.dialogue_messages(sample["history"], args.format, args.system), seeds.row_seed(args.seed, sample["id"], "respond"))
         for sample in samples
     ]
-    code = provenance.code(__file__, ["prompts", "engines", "chats", f"{args.engine}_engine"])
+    code = provenance.code(__file__, entries=[f"{args.engine}_engine"])
     completed = completing.complete(requests, args, "respond", code)
     remove_outputs(args.output, completing.manifest_path(args))
     write_jsonl(args.output, ({"id": s["id"], "prediction": completed.rows[s["id"]]["text"], "reference": s["response"]} for s in samples))

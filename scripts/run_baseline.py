@@ -44,7 +44,7 @@ def iteration(path):
 def publish(path, write):
     """Let ``write`` make a file under a private name, then give it its own: it is there whole or not at all.
 
-    Its SHA-256 stands beside it, in the form that the other steps check (records.seal_of).
+    Its SHA-256 stands beside it, and this script's, in the form that the other steps check (records.sealed_path).
     """
     folder, name = os.path.split(path)
     for left in glob.glob(os.path.join(glob.escape(folder), f".{glob.escape(name)}.*.partial")):
@@ -57,7 +57,7 @@ def publish(path, write):
         if os.path.exists(seal):
             os.remove(seal)  # before the file: a kill between the two leaves a whole file without a seal
         os.replace(partial, path)
-        write_text(partial, f"{digest}  {name}\n")
+        write_text(partial, f"{digest}  {name}\n# {sha256(__file__)}  {os.path.basename(__file__)}\n")
         os.replace(partial, seal)
     finally:
         if os.path.exists(partial):

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, ed, rounds
+from synth_empathy import cli, ed, provenance, rounds
 from synth_empathy.records import DIALOGUE, read_jsonl, write_jsonl
 
 
@@ -29,7 +29,7 @@ def main() -> None:
     samples = [rounds.sample_turns(dialogue, args.mode, args.seed, history) for dialogue in dialogues]
     if args.normalise:
         samples = [s | {"history": [ed.normalise(turn) for turn in s["history"]], "response": ed.normalise(s["response"])} for s in samples]
-    write_jsonl(args.output, samples)
+    write_jsonl(args.output, samples, code=provenance.code(__file__))
     print(f"{len(samples):,} samples, turns drawn as {args.mode}")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synth_empathy import cli, embedding, selection
+from synth_empathy import cli, embedding, provenance, selection
 from synth_empathy.errors import UserError
 from synth_empathy.records import REMAKE, RESPONSE, read_jsonl, write_jsonl
 
@@ -28,7 +28,8 @@ def main() -> None:
     predictions = embedding.rows_for(row_of, [r["prediction"] for r in responses])
     references = embedding.rows_for(row_of, [r["reference"] for r in responses])
     scores = selection.similarities(matrix, predictions, references)
-    write_jsonl(args.output, ({"id": r["id"], "similarity": float(score)} for r, score in zip(responses, scores)))
+    rows = ({"id": r["id"], "similarity": float(score)} for r, score in zip(responses, scores))
+    write_jsonl(args.output, rows, code=provenance.code(__file__))
     quartiles = ", ".join(f"{value:.1f}" for value in np.percentile(scores, [0, 25, 50, 75, 100]))
     print(f"{len(scores):,} similarities; least, quartiles and greatest: {quartiles}")
 

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, selection
+from synth_empathy import cli, provenance, selection
 from synth_empathy.errors import UserError
 from synth_empathy.records import SAMPLE, SIMILARITY, read_jsonl, write_jsonl
 
@@ -26,7 +26,7 @@ def main() -> None:
         raise UserError(f"{len(lacking)} samples have no similarity; the first is {lacking[0]}", "run score_similarity.py on answers to these samples")
     scored = [sample | {"similarity": similarity[sample["id"]]} for sample in samples]
     kept = selection.select_quality(scored, args.threshold, args.rule)
-    write_jsonl(args.output, kept)
+    write_jsonl(args.output, kept, code=provenance.code(__file__))
     print(f"{len(kept):,} of {len(samples):,} samples pass DK {args.threshold:g} ({args.rule})")
 
 

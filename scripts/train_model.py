@@ -79,9 +79,9 @@ def train(args, processes: int) -> None:
         "processes": processes,  # they change the order in which gradients are added up
         "seed": args.seed,
         "versions": provenance.versions("torch", "transformers", "trl", "peft", "accelerate"),
-        "code": provenance.code(__file__, ["training", "recipes", "sharded", "spreading", "prompts"]),
+        "code": provenance.code(__file__),
     }
-    state = args.state / f"train-{provenance.sha256_json(facts)[:16]}"
+    state = args.state / f"train-{provenance.sha256_json(provenance.deciding(facts))[:16]}"
     first = spreading.first()
     with folders.new_folder(args.output) if first else nullcontext() as folder:
         losses = training.fine_tune(args.base, rows, recipe, args.seed, args.dtype, state, folder, processes)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -132,6 +134,15 @@ class Checkout:
         """Every file but Snakemake's own notes and Python's caches."""
         found = (path.relative_to(self.folder) for path in self.folder.rglob("*") if not path.is_dir())
         return {str(path) for path in found if path.parts[0] not in (".snakemake", ".venv") and "__pycache__" not in path.parts}
+
+
+def jobs_of(checkout: Checkout, *words: object) -> Iterator[list[list[str]]]:
+    """The inputs and the outputs of every job that a dry-run plans."""
+    done = checkout.snakemake("-n", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for job in re.split(r"(?m)^(?:local)?rule ", done.stdout)[1:]:
+        found = (re.search(rf"(?m)^    {kind}: (.*)$", job) for kind in ("input", "output"))
+        yield [match[1].split(", ") if match else [] for match in found]
 
 
 @pytest.fixture

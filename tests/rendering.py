@@ -43,6 +43,8 @@ KEPT = {"none", "ed", "authors", "published", "kcenter", "random"}
 TEXTS = {"note", "title", "system", "source", "license", "url"}
 #: Values on which a rule's functions decide, beside a token.
 CASES = {"training_set": ["none", "authors"], "inputs": ["test"]}
+#: Wildcards that rules take apart: values of their grammar, whose constraints take no token (systems.py).
+GRAMMAR = {"quality": ["dk60", "top7-similarity"], "selection": ["kcenter"]}
 
 
 def hostile(text: str) -> str:
@@ -100,6 +102,7 @@ def configuration(tokens: Tokens) -> dict[str, Any]:
     given["generation"]["demonstration"] = "a demonstration"
     given["human"]["judgements"] = "judgements"
     given["judge"]["note"] = "a note of the judge"
+    given["scorers"] = {"length": {"file": "length.jsonl", "higher_is_better": False}}
     given["published"] = {"kemp": {"title": "KEMP", "file": "kemp.jsonl", "source": "its authors"}}
     for baseline in given["baselines"].values():
         baseline["data"] = "a folder of data"
@@ -107,7 +110,7 @@ def configuration(tokens: Tokens) -> dict[str, Any]:
     own = key_names(Configuration)  # as against the names that users give
     names = [tokens.of(f"wildcard {name}") for name in wildcards_named()]
     config = with_wildcards(tokenised(given, tokens, own), own, names)
-    config["tables"][tokens.of("wildcard table")] = copy.deepcopy(config["tables"]["table3"])
+    config["tables"][tokens.of("wildcard table")] = copy.deepcopy(config["tables"]["table4"])
     config["environments"] = {group: f"bin/{tokens.of(f'python of {group}')}" for group in config["environments"]}
     for baseline in config["baselines"].values():
         baseline["environment"] = f"bin/{tokens.of('python of a baseline')}"
@@ -146,7 +149,7 @@ def constraints(workflow: Any) -> Iterator[str]:
 def cases(rule: Any, tokens: Tokens) -> Iterator[dict[str, str]]:
     """A rule's wildcards: tokens, and each value on which functions decide."""
     names = sorted(rule.wildcard_names)
-    choices = [[tokens.of(f"wildcard {name}"), *CASES.get(name, [])] for name in names]
+    choices = [GRAMMAR.get(name) or [tokens.of(f"wildcard {name}"), *CASES.get(name, [])] for name in names]
     for chosen in itertools.product(*choices):
         yield dict(zip(names, chosen, strict=True))
 

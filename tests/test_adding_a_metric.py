@@ -5,10 +5,14 @@ import json
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from conftest import DEMO, REPOSITORY
+from synth_empathy import bootstrap
 from synth_empathy.errors import UserError
 from synth_empathy.metrics import registry
+from synth_empathy.metrics.base import PROTOCOLS, Corpus
 from synth_empathy.provenance import sha256_file
 from synth_empathy.records import ED_SAMPLE, RESPONSE, read_jsonl, write_json, write_jsonl
 from test_workflow import TABLE1_JOBS
@@ -21,6 +25,7 @@ TARGETS = ("table1", "figure1", "comparisons")
 #: Jobs after the metric was added, where the other metrics' cells were made before.
 ONLY_NEW = {"evaluate_metric": 3, "make_metric_cell": 3, "make_table": 1, "make_figure1": 1, "compare_systems": 1}
 WORDS = "i am so sorry to hear that what happened you must be happy good luck".split()
+TEXT = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join)
 
 
 def jobs_of(done):
@@ -92,6 +97,28 @@ def test_a_new_metric_adds_its_jobs_to_the_papers_run(checkout):
     assert jobs_of(checkout.snakemake("-n", "table1")) == TABLE1_JOBS | {"evaluate_metric": 6, "make_metric_cell": 9}
 
 
+def defined(text):
+    """The METRIC of a metric's file, without adding the file to the package."""
+    space = {"__name__": "synth_empathy.metrics.chrf", "__package__": "synth_empathy.metrics"}
+    exec(compile(text, "chrf.py", "exec"), space)
+    return space["METRIC"]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(TEXT, TEXT), min_size=2, max_size=6), st.integers(0, 9), st.sampled_from(PROTOCOLS))
+def test_the_bootstrap_scores_a_draw_as_the_drawn_texts(rows, seed, protocol):
+    import sacrebleu
+
+    [metric] = map(defined, CHRF.files.values())
+    [counts] = bootstrap.drawn(len(rows), 3, seed)
+    texts = [list(column) for column in zip(*rows)]
+    values = metric.scorer(Corpus(*texts, protocol))(counts)["chrf"]
+    for value, times in zip(values, counts.astype(int)):
+        drawn = [[text for text, often in zip(column, times) for _ in range(often)] for column in texts]
+        expected = sacrebleu.corpus_chrf(drawn[0], [drawn[1]]).score
+        assert value == pytest.approx(expected) == metric.corpus_scores(Corpus(*drawn, protocol))["chrf"]
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -105,11 +132,10 @@ def test_a_new_metric_adds_its_jobs_to_the_papers_run(checkout):
     ],
 )
 def test_a_metric_whose_names_cannot_be_is_refused_by_its_file(change, told):
-    space = {"__name__": "synth_empathy.metrics.chrf", "__package__": "synth_empathy.metrics"}
     [text] = CHRF.files.values()
     assert change[0] in text
-    exec(compile(text.replace(*change), "chrf.py", "exec"), space)
-    assert told in registry.fault_of(space["METRIC"], "chrf", list(registry.METRICS.values()))
+    metric = defined(text.replace(*change))
+    assert told in registry.fault_of(metric, "chrf", list(registry.METRICS.values()))
 
 
 def test_every_metric_of_the_package_is_registered_in_the_papers_order():

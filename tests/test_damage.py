@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from synth_empathy import records
+from synth_empathy import code_graph, provenance, records
 
 ROWS = 12
 
@@ -97,7 +97,8 @@ def test_an_undamaged_file_is_read_with_and_without_its_seal(step, made, script)
     done = step(script, *flags_of(made)[script])
     assert done.returncode == 0, done.stderr
     sealed = (made / "out.jsonl").read_bytes()
-    assert records.seal_of(made / "out.jsonl").read_text().endswith("  out.jsonl\n")
+    assert records.seal_of(made / "out.jsonl").read_text().splitlines()[0].endswith("  out.jsonl")
+    assert records.code_in_seal(made / "out.jsonl") == provenance.code(code_graph.SCRIPTS / script)
     for path in made.glob(".*.sha256"):
         path.unlink()
     done = step(script, *flags_of(made)[script])
@@ -189,10 +190,10 @@ KILLED_AT = """
 import os, runpy, sys
 from synth_empathy import records
 write = records.write_jsonl
-def write_or_die(path, rows):
+def write_or_die(path, rows, **more):
     if path.name == os.environ["KILLED_AT"]:
         os._exit(9)
-    return write(path, rows)
+    return write(path, rows, **more)
 records.write_jsonl = write_or_die
 del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")

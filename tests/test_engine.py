@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from transformers import TopPLogitsWarper
 
 from processes import kill_when
-from synth_empathy import cli
+from synth_empathy import cli, provenance
 from synth_empathy.engine_types import EngineSettings, Request, Sampling
 from synth_empathy.engines import open_engine
 from synth_empathy.errors import UserError
@@ -72,7 +72,7 @@ def test_requests_that_share_other_messages_are_kept_apart(tiny_model):
 
 def test_a_row_that_ends_leaves_the_batch(tiny_model):
     """No row is computed after its end."""
-    engine = open_engine("transformers", tiny_model, "float32", 12)
+    engine = open_engine("transformers", tiny_model, EngineSettings(batch_size=12))
     seen = []
     engine.model.register_forward_pre_hook(lambda model, args: seen.append(args[0].shape[0]))
     engine.chats.stops = list(range(0, engine.chats.config.vocab_size, 7))  # the tiny model's own ends are rare
@@ -231,7 +231,7 @@ def test_the_manifest_says_what_made_the_shard_and_what_is_guaranteed(tmp_path, 
     }  # fmt: skip
     assert manifest["device"]["kind"] == "cpu" and manifest["versions"].keys() == {"python", "torch", "transformers"}
     assert "give the same bytes" in manifest["guarantee"]
-    assert manifest["code"]["generate.py"] == hashlib.sha256((repository / "scripts/generate.py").read_bytes()).hexdigest()
+    assert manifest["code"] == provenance.code(repository / "scripts/generate.py", entries=["transformers_engine"])
     finish = Counter(row["finish"] for row in rows)
     tokens = sum(row["tokens"] for row in rows)
     assert manifest["output"] == {"sha256": hashlib.sha256(output.read_bytes()).hexdigest(), "rows": 20, "tokens": tokens, "finish": dict(finish)}

@@ -54,6 +54,23 @@ def test_without_bertscore(responses, tmp_path, protocol):
     assert ("tok:none" if protocol == "paper" else "tok:13a|smooth:exp") in result["signatures"]["bleu"]
 
 
+def test_metrics_that_are_asked_for_by_name_stand_alone(responses, tmp_path):
+    scores, whole = {}, tmp_path / "whole.json"
+    flags = ["--responses", responses, "--protocol", "standard"]
+    assert evaluate(*flags, "--no-bertscore", "--output", whole).returncode == 0
+    for name in ("rouge", "cider"):
+        output = tmp_path / f"{name}.json"
+        done = evaluate(*flags, "--metrics", name, "--output", output)
+        assert done.returncode == 0, done.stderr
+        scores[name] = json.loads(output.read_text())
+    assert set(scores["rouge"]) == {"rouge1", "rouge2", "rougeL"} | ABOUT and set(scores["rouge"]["signatures"]) == {"rouge"}
+    assert set(scores["cider"]) == {"cider"} | ABOUT
+    assert scores["cider"]["signatures"]["tokens"].endswith("13a, lower case (CIDEr)")  # ROUGE takes the texts as they stand
+    together = json.loads(whole.read_text())
+    assert together["signatures"]["tokens"].endswith("13a, lower case (Distinct and CIDEr)")
+    assert together | {key: scores["rouge"][key] for key in ("rouge1", "rouge2", "rougeL")} | {"cider": scores["cider"]["cider"]} == together
+
+
 def test_another_model_under_its_own_name(responses, tmp_path):
     output = tmp_path / "scores.json"
     flags = ["--responses", responses, "--protocol", "paper", "--output", output, "--bertscore-model", minilm(), "--bertscore-layer", 5]
@@ -95,6 +112,8 @@ def test_bertscore_alone_has_every_samples_scores_and_their_means(responses, tmp
         (["--no-bertscore", "--bertscore-only"], "not both"),
         ([], "BERTScore has no model"),
         (["--no-bertscore", "--bertscore-model", "x"], "not both"),
+        (["--metrics", "bleu", "rouge", "--bertscore-model", "x"], "--metrics bleu rouge leaves out what the --bertscore flags ask for"),
+        (["--metrics", "bleu", "--bertscore-only"], "add bertscore to --metrics"),
         (["--no-bertscore", "--bertscore-layer", "5"], "not both"),
         (["--bertscore-model", "no/such/folder", "--bertscore-layer", "5"], "does not exist"),
         (["--bertscore-model", "MINILM"], "--bertscore-layer"),

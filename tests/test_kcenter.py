@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from references import naive_k_center, plain_k_center
-from synth_empathy import kcenter, selection
+from synth_empathy import diversity, kcenter
 from synth_empathy.embedding import load_embeddings
 from synth_empathy.errors import UserError
 
@@ -24,7 +24,7 @@ SMALL = settings(max_examples=150, deadline=None)
 @given(GRID, SEEDS, st.data())
 def test_k_center_is_the_naive_one_on_grids(points, seed, data):
     size = data.draw(st.integers(1, len(points)))
-    assert selection.k_center_greedy(points, size, seed) == naive_k_center(points, size, seed)
+    assert diversity.k_center_greedy(points, size, seed) == naive_k_center(points, size, seed)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -33,7 +33,7 @@ def test_k_center_is_the_naive_one_on_random_points(seed, dtype):
     generator = np.random.default_rng(100 + seed)
     points = generator.normal(size=(90, 7)).astype(dtype)
     points[60:] = points[generator.integers(60, size=30)]  # duplicates among them
-    assert selection.k_center_greedy(points, 90, seed) == naive_k_center(points, 90, seed)
+    assert diversity.k_center_greedy(points, 90, seed) == naive_k_center(points, 90, seed)
 
 
 def test_k_center_computes_in_float64():
@@ -41,29 +41,29 @@ def test_k_center_computes_in_float64():
     points = np.array([[1.0, 0], [1.0, 0], [0, 0]])
     points[0, 0] = 1 + 1e-9
     points[1, 0] = 1 + 2e-9
-    seed = next(seed for seed in range(100) if selection.first_row(3, seed) == 2)
-    assert selection.k_center_greedy(points, 2, seed) == [2, 1]
+    seed = next(seed for seed in range(100) if diversity.first_row(3, seed) == 2)
+    assert diversity.k_center_greedy(points, 2, seed) == [2, 1]
 
 
 @SMALL
 @given(GRID, SEEDS)
 def test_k_center_chooses_each_row_once(points, seed):
     for embeddings in (points, points * 0, points.astype(np.float32) / 3):
-        assert sorted(selection.k_center_greedy(embeddings, len(points), seed)) == list(range(len(points)))
+        assert sorted(diversity.k_center_greedy(embeddings, len(points), seed)) == list(range(len(points)))
 
 
 @SMALL
 @given(GRID, SEEDS)
 def test_equal_points_come_last_in_order_of_their_rows(points, seed):
     first = int(np.random.default_rng(seed).integers(len(points)))
-    assert selection.k_center_greedy(np.ones_like(points), len(points), seed) == [first, *(row for row in range(len(points)) if row != first)]
+    assert diversity.k_center_greedy(np.ones_like(points), len(points), seed) == [first, *(row for row in range(len(points)) if row != first)]
 
 
 @SMALL
 @given(arrays.arrays(np.float64, (12, 3), elements=st.floats(-1, 1)), SEEDS)
 def test_each_next_row_is_nearer(points, seed):
     """Max-min: no later row is farther from those before it than an earlier one was, and none left out is farther still."""
-    order = selection.k_center_greedy(points, 8, seed)
+    order = diversity.k_center_greedy(points, 8, seed)
     gaps = [min(math.dist(points[row], points[other]) for other in order[:place]) for place, row in enumerate(order) if place]
     assert all(later <= earlier + 1e-12 for earlier, later in zip(gaps, gaps[1:]))
     for row in set(range(12)) - set(order):
@@ -73,34 +73,34 @@ def test_each_next_row_is_nearer(points, seed):
 @SMALL
 @given(GRID, SEEDS)
 def test_a_smaller_choice_opens_a_larger_one(points, seed):
-    whole = selection.k_center_greedy(points, len(points), seed)
+    whole = diversity.k_center_greedy(points, len(points), seed)
     for size in range(len(points) + 1):
-        assert selection.k_center_greedy(points, size, seed) == whole[:size]
+        assert diversity.k_center_greedy(points, size, seed) == whole[:size]
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_first_row_is_drawn_and_included(seed):
     points = np.random.default_rng(0).normal(size=(17, 4))
     expected = int(np.random.default_rng(seed).integers(17))
-    assert selection.k_center_greedy(points, 5, seed)[0] == expected
-    assert selection.k_center_greedy(points, 1, seed) == [expected]
+    assert diversity.k_center_greedy(points, 5, seed)[0] == expected
+    assert diversity.k_center_greedy(points, 1, seed) == [expected]
 
 
 def test_one_point():
-    assert selection.k_center_greedy(np.zeros((1, 3)), 1, 9) == [0]
-    assert selection.k_center_greedy(np.zeros((1, 3)), 0, 9) == []
+    assert diversity.k_center_greedy(np.zeros((1, 3)), 1, 9) == [0]
+    assert diversity.k_center_greedy(np.zeros((1, 3)), 0, 9) == []
 
 
 def test_points_are_left_as_they_were():
     points = np.arange(12.0).reshape(6, 2)
-    selection.k_center_greedy(points, 6, 0)
+    diversity.k_center_greedy(points, 6, 0)
     assert (points == np.arange(12.0).reshape(6, 2)).all()
 
 
 @pytest.mark.parametrize(("rows", "size"), [(3, 4), (0, 1), (3, -1)])
 def test_impossible_sizes_are_refused(rows, size):
     with pytest.raises(UserError, match=f"{size} rows cannot be chosen of {rows}"):
-        selection.k_center_greedy(np.zeros((rows, 2)), size, 0)
+        diversity.k_center_greedy(np.zeros((rows, 2)), size, 0)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
@@ -108,7 +108,7 @@ def test_embeddings_that_are_not_finite_are_refused(bad):
     points = np.ones((5, 2), dtype=np.float32)
     points[[3, 4], 1] = bad
     with pytest.raises(UserError, match="2 embeddings are not finite; the first is row 3"):
-        selection.k_center_greedy(points, 2, 0)
+        diversity.k_center_greedy(points, 2, 0)
 
 
 # k-center at the size where it works in blocks, against one plain pass per chosen point in float64
@@ -151,13 +151,13 @@ def test_blocks_keep_the_order_of_the_float64_reference(name, dtype, block):
     points = CLOUDS[name](np.random.default_rng(4)).astype(dtype)
     size = int(0.9 * len(points)) if block > 1 else 40
     walk = kcenter.FarthestFirst(kcenter.ScaledPoints(points, None, "euclidean", "cpu"), block)
-    assert list(walk.choose(size, selection.first_row(len(points), 2))) == plain_k_center(points, size, 2)
+    assert list(walk.choose(size, diversity.first_row(len(points), 2))) == plain_k_center(points, size, 2)
 
 
 @pytest.mark.parametrize("name", ["unit", "duplicates", "zeros among them"])
 def test_every_point_can_be_chosen(name):
     points = CLOUDS[name](np.random.default_rng(6)).astype(np.float32)
-    assert selection.k_center_greedy(points, len(points), 1) == plain_k_center(points, len(points), 1)
+    assert diversity.k_center_greedy(points, len(points), 1) == plain_k_center(points, len(points), 1)
 
 
 @settings(max_examples=25, deadline=None)
@@ -166,7 +166,7 @@ def test_any_cloud_any_block(seed, rows, dimensions, spread, data):
     generator = np.random.default_rng(seed)
     points = (unit(generator.normal(size=(rows, dimensions))) + spread * generator.normal(size=(1, dimensions))).astype(np.float32)
     walk = kcenter.FarthestFirst(kcenter.ScaledPoints(points, None, "euclidean", "cpu"), data.draw(st.integers(1, 80)))
-    assert list(walk.choose(rows, selection.first_row(rows, seed))) == plain_k_center(points, rows, seed)
+    assert list(walk.choose(rows, diversity.first_row(rows, seed))) == plain_k_center(points, rows, seed)
 
 
 @pytest.mark.parametrize("dimensions", [3, 384, 3584])
@@ -183,7 +183,7 @@ def test_scores_stay_within_the_stated_error(dimensions):
 def test_tensorfloat32_is_switched_off():
     """Environments may have switched it on; its error on a GPU is a hundred times what the margins allow."""
     torch.backends.cuda.matmul.allow_tf32 = True
-    selection.k_center_greedy(np.eye(3), 1, 0)
+    diversity.k_center_greedy(np.eye(3), 1, 0)
     assert not torch.backends.cuda.matmul.allow_tf32
 
 
@@ -196,11 +196,11 @@ def test_a_piece_and_its_scores_stay_small(dimensions):
 
 def test_pieces_of_any_size_give_the_same(monkeypatch):
     points = clusters(np.random.default_rng(3)).astype(np.float32)
-    whole = selection.k_center_greedy(points, 800, 0)
+    whole = diversity.k_center_greedy(points, 800, 0)
     for rows, screen, exact in [(1, 3, 1), (17, 1, 100_000_000), (10_000, 64, 1000)]:
         for name, value in {"PIECE": 1, "PIECE_ROWS": rows, "SCREEN": screen, "EXACT_PIECE": exact}.items():
             monkeypatch.setattr(kcenter, name, value)
-        assert selection.k_center_greedy(points, 800, 0) == whole
+        assert diversity.k_center_greedy(points, 800, 0) == whole
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -210,59 +210,59 @@ def test_chosen_rows_of_a_memory_mapped_file(tmp_path, dtype):
     mapped = load_embeddings(tmp_path / "e.npy")
     assert isinstance(mapped, np.memmap)
     rows = np.random.default_rng(0).permutation(900)[:500]
-    assert selection.k_center_greedy(mapped, 450, 0, rows=rows) == plain_k_center(points[rows], 450, 0)
+    assert diversity.k_center_greedy(mapped, 450, 0, rows=rows) == plain_k_center(points[rows], 450, 0)
 
 
 def test_a_row_may_stand_for_several_points():
     """Two samples with one text share a row of the embeddings."""
     points = np.random.default_rng(2).normal(size=(50, 6)).astype(np.float32)
     rows = np.random.default_rng(3).integers(50, size=120)
-    assert selection.k_center_greedy(points, 120, 0, rows=rows) == plain_k_center(points[rows], 120, 0)
+    assert diversity.k_center_greedy(points, 120, 0, rows=rows) == plain_k_center(points[rows], 120, 0)
 
 
 @pytest.mark.parametrize("scale", [1.0, 250.0])
 def test_cosine_is_euclidean_between_directions(scale):
     generator = np.random.default_rng(8)
     points = (scale * clusters(generator) * generator.uniform(0.1, 9, size=(900, 1))).astype(np.float32)
-    found = selection.k_center_greedy(points, 800, 5, metric="cosine")
+    found = diversity.k_center_greedy(points, 800, 5, metric="cosine")
     assert found == plain_k_center(unit(points.astype(np.float64)), 800, 5)
-    assert found != selection.k_center_greedy(points, 800, 5)
+    assert found != diversity.k_center_greedy(points, 800, 5)
 
 
 def test_zero_vectors_have_no_cosine():
     points = np.ones((5, 2), dtype=np.float32)
     points[[1, 4]] = 0
     with pytest.raises(UserError, match="2 embeddings are zero, which have no cosine; the first is row 1"):
-        selection.k_center_greedy(points, 2, 0, metric="cosine")
-    assert selection.k_center_greedy(points, 2, 0) == plain_k_center(points, 2, 0)
+        diversity.k_center_greedy(points, 2, 0, metric="cosine")
+    assert diversity.k_center_greedy(points, 2, 0) == plain_k_center(points, 2, 0)
 
 
 def test_a_bad_row_is_named_by_its_number_in_the_file():
     points = np.ones((9, 2), dtype=np.float32)
     points[7] = np.nan
-    assert selection.k_center_greedy(points, 3, 0, rows=np.array([0, 3, 8])) == [2, 0, 1]
+    assert diversity.k_center_greedy(points, 3, 0, rows=np.array([0, 3, 8])) == [2, 0, 1]
     with pytest.raises(UserError, match="1 embeddings are not finite; the first is row 7"):
-        selection.k_center_greedy(points, 1, 0, rows=np.array([8, 7]))
+        diversity.k_center_greedy(points, 1, 0, rows=np.array([8, 7]))
 
 
 @pytest.mark.parametrize("size", [0, 1, 30, 89])
 def test_released_rule_leaves_the_first_point_out(size):
     points = np.random.default_rng(9).normal(size=(90, 5))
     expected = plain_k_center(points, size + 1, 4)[1:] if size else []
-    assert selection.k_center_greedy(points, size, 4, rule="released") == expected
+    assert diversity.k_center_greedy(points, size, 4, rule="released") == expected
     assert len(expected) == size
 
 
 def test_released_rule_cannot_choose_every_point():
     with pytest.raises(UserError, match="5 rows cannot be chosen of 5") as caught:
-        selection.k_center_greedy(np.eye(5), 5, 0, rule="released")
+        diversity.k_center_greedy(np.eye(5), 5, 0, rule="released")
     assert "below 1" in caught.value.hint
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_a_gpu_that_is_not_there_is_refused():
     with pytest.raises(UserError, match="there is no GPU here") as caught:
-        selection.k_center_greedy(np.eye(4), 2, 0, device="cuda")
+        diversity.k_center_greedy(np.eye(4), 2, 0, device="cuda")
     assert "--device cpu" in caught.value.hint
 
 
@@ -271,4 +271,4 @@ def test_a_gpu_that_is_not_there_is_refused():
 def test_a_gpu_chooses_the_same(name):
     points = CLOUDS[name](np.random.default_rng(4)).astype(np.float32)
     size = int(0.9 * len(points))
-    assert selection.k_center_greedy(points, size, 2, device="cuda") == selection.k_center_greedy(points, size, 2)
+    assert diversity.k_center_greedy(points, size, 2, device="cuda") == diversity.k_center_greedy(points, size, 2)

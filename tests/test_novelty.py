@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from conftest import Checkout
-from synth_empathy import novelty, prompts, selection
+from synth_empathy import diversity, novelty, prompts
 from synth_empathy.errors import UserError
 from synth_empathy.models import write_manifest
 from synth_empathy.nearest import CANDIDATES, Points, cosines, near_pairs, nearest
@@ -143,11 +143,11 @@ def test_coverage_is_that_of_all_distances(both, share, seed, block):
     base = points(both[0])
     size = max(1, int(share * len(base)))
     distances = np.sqrt(all_squares(base.matrix, base.matrix))
-    kcenter = np.array(selection.k_center_greedy(base.matrix, size, seed))
+    kcenter = np.array(diversity.k_center_greedy(base.matrix, size, seed))
     report = novelty.coverage_report(base, kcenter[::-1], kcenter, [seed + 1, seed + 2], block)
     expected = distances[:, kcenter].min(axis=1)
     assert report["kcenter"] == report["selection"] == {"size": size, **measures(expected)}
-    drawn = [measures(distances[:, selection.random_rows(len(base), size, s)].min(axis=1)) for s in (seed + 1, seed + 2)]
+    drawn = [measures(distances[:, diversity.random_rows(len(base), size, s)].min(axis=1)) for s in (seed + 1, seed + 2)]
     for name in ("radius", "mean_distance"):
         values = [draw[name].expected for draw in drawn]
         assert report["random"][name] == {"mean": pytest.approx(np.mean(values), abs=1e-4), "min": drawn_of(min(values)), "max": drawn_of(max(values))}
@@ -165,7 +165,7 @@ def test_k_center_covers_better_than_a_random_draw():
     """On points of which one half is crowded; so that the figure says what k-center is for."""
     rng = np.random.default_rng(0)
     base = points(np.concatenate([rng.normal(size=(60, 8)), rng.normal(size=8) + 0.1 * rng.normal(size=(200, 8))]))
-    kcenter = np.array(selection.k_center_greedy(base.matrix, 60, 0))
+    kcenter = np.array(diversity.k_center_greedy(base.matrix, 60, 0))
     report = novelty.coverage_report(base, kcenter, kcenter, [1, 2, 3])
     assert 0 < report["selection"]["radius"] < report["random"]["radius"]["min"]
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hostile
-from synth_empathy import loads, measured, planning
+from synth_empathy import diversity, loads, measured, planning
 from synth_empathy.errors import UserError
 from synth_empathy.measured import Unusable
 from synth_empathy.planning import Job, Rate
@@ -407,7 +407,34 @@ def test_the_plan_says_what_was_measured_from_how_many_jobs(plan, checkout, tmp_
     assert "write_utilisation" not in found["assumptions"]
 
 
-EXAMPLES = {"shard": "11", "seed": "2", "dk": "62.5", "quality": "draw60", "stage": "dk60-kcenter"}
+EXAMPLES = {
+    "shard": "11", "seed": "2", "dk": "62.5", "size": "7", "quality": "draw60", "selection": "random", "stage": "dk60-kcenter",
+    "training_set": "ed+prompt2-top7-length-none", "inputs": "synthetic-prompt2",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("uses", [True, False])
+def test_a_selection_of_a_users_own_is_not_free_where_it_compares_embeddings(monkeypatch, uses):
+    own = diversity.Selection("own", list, "my own", uses_embeddings=uses)
+    monkeypatch.setitem(diversity.SELECTIONS, "own", own)
+    wildcards = {"prompt": "prompt2", "quality": "dk60", "selection": "own", "seed": "0"}
+    load, known = loads.select_diverse(sizes(), wildcards), loads.select_diverse(sizes(), wildcards | {"selection": "kcenter"})
+    assert load.products == (known.products if uses else 0) and load.variant == "own"
+    assert load.work == (known.work if uses else 18789)
+    free = diversity.Selection("own", list, "my own", distances=lambda points, chosen: 0.0)
+    monkeypatch.setitem(diversity.SELECTIONS, "own", free)
+    assert loads.select_diverse(sizes(), wildcards).products == 0
+
+
+def test_the_best_by_a_scorer_are_as_many_as_asked_for_or_as_there_are():
+    wildcards = {"prompt": "prompt2", "quality": "top1000-length", "selection": "none", "seed": "0"}
+    load = loads.select_diverse(sizes(), wildcards)
+    assert (load.rows, load.disk) == (1000, 1000 * sizes().assumed["record"])
+    few = sizes(counts={"synthetic/prompt2/samples.jsonl": 7})
+    assert loads.select_diverse(few, wildcards).rows == 7
+    assert few.training("ed+prompt2-top5-length-kcenter", "0") == few.ed("train") + 4
+    judged = {"prompt": "prompt2", "stage": "top1000-length-kcenter", "seed": "0"}
+    assert loads.judge(sizes(), judged).requests == 900 * 3
 
 
 def test_every_pattern_finds_its_rules_benchmark(checkout):
@@ -426,7 +453,8 @@ def test_earlier_jobs_count_the_gpus_that_the_rules_ask_for():
     from plan import merged_settings, planned_jobs
 
     judged = "results/paper/judged/prompt2/dk60-kcenter/seed0.jsonl"
-    jobs = planned_jobs(["table1", "novelty", judged, "results/paper/training/ed+prompt2-draw60-none/seed0.jsonl"], [], 2)
+    training = [f"results/paper/training/ed+prompt2-{quality}-none/seed0.jsonl" for quality in ("draw60", "top9-similarity")]
+    jobs = planned_jobs(["table1", "novelty", judged, *training], [], 2)
     settings = merged_settings([])
     compared = {job.rule for job in jobs if job.rule in measured.PATHS}
     assert compared == set(measured.PATHS) - {"evaluate_metric"}  # which is of metrics that were added

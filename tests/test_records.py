@@ -275,6 +275,16 @@ def test_sha256sum_reads_a_seal(tmp_path):
     assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 1
 
 
+def test_a_seal_names_the_code_that_made_its_file_and_sha256sum_reads_it_all_the_same(tmp_path):
+    code = {"step.py": "0" * 64, "synth_empathy/metrics/__init__.py": "f" * 64}
+    records.write_json(tmp_path / "f.json", {"a": 1}, code=code)
+    assert records.code_in_seal(tmp_path / "f.json") == code and records.read_json(tmp_path / "f.json") == {"a": 1}
+    command = ["sha256sum", "--check", "--strict", records.seal_of("f.json").name]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
+    records.write_json(tmp_path / "f.json", {"a": 1})
+    assert records.code_in_seal(tmp_path / "f.json") == records.code_in_seal(tmp_path / "none.json") == {}
+
+
 def test_a_file_written_again_has_a_new_seal(tmp_path):
     for value in (1, 2):
         records.write_json(tmp_path / "f.json", value)

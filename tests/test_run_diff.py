@@ -1,14 +1,15 @@
 """What differs between two runs: the files, their order, and how much of each."""
 
 import json
-import re
 import shutil
+from operator import itemgetter
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from conftest import jobs_of
 from synth_empathy import run_diff
 from synth_empathy.records import seal_of, write_json, write_jsonl, write_text
 
@@ -160,14 +161,9 @@ def test_a_folder_that_is_not_there_is_a_fault_of_use(runs, step):
     assert done.returncode == 2 and f"there is no folder {runs[1]}/none" in done.stderr
 
 
-def jobs_of(checkout, *words):
-    """(inputs, outputs) below the run's results of every job that a dry-run plans."""
-    done = checkout.snakemake("-n", *words)
-    assert done.returncode == 0, done.stdout + done.stderr
-    for job in re.split(r"(?m)^(?:local)?rule ", done.stdout)[1:]:
-        found = (re.search(rf"(?m)^    {kind}: (.*)$", job) for kind in ("input", "output"))
-        lists = (match[1].split(", ") if match else [] for match in found)
-        yield [[path.removeprefix("results/paper/") for path in paths if "results/paper/" in path] for paths in lists]
+def in_results(paths):
+    """The paths in the run's results that are among some."""
+    return [path.removeprefix("results/paper/") for path in paths if path.startswith("results/paper/")]
 
 
 def test_the_order_of_files_is_that_in_which_snakemake_makes_them(checkout):
@@ -175,9 +171,9 @@ def test_the_order_of_files_is_that_in_which_snakemake_makes_them(checkout):
     overlay.write_text("baselines: {seek: {data: data}}\nhuman: {judgements: mine.jsonl}\n")
     (checkout.folder / "mine.jsonl").touch()
     words = ["--configfile", "overlay.yaml", "--", "all", "archive", "novelty", "check_claims"]
-    jobs = [job for job in jobs_of(checkout, *words) if job[1]]
+    jobs = [list(map(in_results, job)) for job in jobs_of(checkout, *words)]
     assert len(jobs) > 200
-    for inputs, outputs in jobs:
+    for inputs, outputs in filter(itemgetter(1), jobs):
         made = [run_diff.rank(path) for path in outputs]
         assert max(made) < len(run_diff.ORDER), outputs
         assert all(run_diff.rank(path) < min(made) for path in inputs), (inputs, outputs)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from references import naive_k_center
-from synth_empathy import selection
+from synth_empathy import diversity, selection, systems
 from synth_empathy.errors import UserError
 
 # Sizes and methods
@@ -20,39 +21,80 @@ from synth_empathy.errors import UserError
     [(0.9, 10, 9), (0.7, 10, 7), (0.29, 100, 29), (0.57, 100, 57), (0.9, 11, 9), (0.9, 19, 17), (1, 7, 7), (0.5, 3, 1), (0.9, 181_125, 163_012)],
 )
 def test_size_is_the_floor_of_the_true_product(ratio, rows, size):
-    assert selection.size_of(ratio, rows) == size
+    assert diversity.size_of(ratio, rows) == size
 
 
 @given(st.integers(1, 100), st.integers(1, 300_000))
 def test_size_is_the_floor_of_the_exact_fraction(percent, rows):
     if percent * rows >= 100:
-        assert selection.size_of(percent / 100, rows) == percent * rows // 100
+        assert diversity.size_of(percent / 100, rows) == percent * rows // 100
     else:
         with pytest.raises(UserError, match="keeps none"):
-            selection.size_of(percent / 100, rows)
+            diversity.size_of(percent / 100, rows)
 
 
 @pytest.mark.parametrize("ratio", [0, -0.1, 1.0001, 90, float("nan"), float("inf")])
 def test_ratios_out_of_range_are_refused(ratio):
     with pytest.raises(UserError, match="is not above 0 and at most 1"):
-        selection.size_of(ratio, 100)
+        diversity.size_of(ratio, 100)
 
 
 def test_methods():
     points = np.random.default_rng(1).normal(size=(20, 3))
-    assert selection.select_rows(points, "none", 0.5, 0) == list(range(20))
-    assert selection.select_rows(points, "kcenter", 0.5, 3) == naive_k_center(points, 10, 3)
-    drawn = selection.select_rows(points, "random", 0.5, 3)
+    assert diversity.select_rows(points, "none", 0.5, 0) == list(range(20))
+    assert diversity.select_rows(points, "kcenter", 0.5, 3) == naive_k_center(points, 10, 3)
+    drawn = diversity.select_rows(points, "random", 0.5, 3)
     assert len(set(drawn)) == len(drawn) == 10
-    assert drawn == sorted(drawn) == selection.select_rows(points * 7, "random", 0.5, 3)
+    assert drawn == sorted(drawn) == diversity.select_rows(points * 7, "random", 0.5, 3)
     assert set(drawn) <= set(range(20))
-    assert len({tuple(selection.select_rows(points, "random", 0.5, seed)) for seed in range(10)}) == 10
+    assert len({tuple(diversity.select_rows(points, "random", 0.5, seed)) for seed in range(10)}) == 10
 
 
 def test_random_rows_are_drawn_evenly():
-    counts = np.bincount([row for seed in range(2000) for row in selection.random_rows(10, 3, seed)], minlength=10)
+    counts = np.bincount([row for seed in range(2000) for row in diversity.random_rows(10, 3, seed)], minlength=10)
     assert counts.sum() == 6000
     assert (abs(counts - 600) < 100).all()
+
+
+def test_a_selection_is_given_what_it_asks_for(monkeypatch):
+    points, rows = np.arange(12.0).reshape(6, 2), np.array([4, 0, 2])
+    given = {}
+
+    def choose(embeddings, scores, size, seed, *, metric="none"):
+        given.update(embeddings=embeddings, scores=scores, size=size, seed=seed, metric=metric)
+        return np.arange(size)[::-1]
+
+    for uses, expected in ((True, points[rows]), (False, np.empty((3, 0)))):
+        monkeypatch.setitem(diversity.SELECTIONS, "own", diversity.Selection("own", choose, "", uses_embeddings=uses))
+        how = {"rows": rows, "scores": np.array([1.0, 2, 3]), "metric": "cosine", "rule": "seeded"}
+        assert diversity.select_rows(points, "own", 0.67, 5, **how) == [1, 0]
+        assert given["embeddings"].tolist() == expected.tolist() and given["scores"].tolist() == [1, 2, 3]
+        assert (given["size"], given["seed"], given["metric"]) == (2, 5, "cosine")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ([0, 0], "1 different rows in 2, and 2 were asked for"),
+        ([0], "1 different rows in 1"),
+        ([0, 3], "it chose row 3, and the rows are 0 to 2"),
+        ([0, -1], "it chose row -1"),
+    ],
+)
+def test_a_choice_that_is_none_is_refused(monkeypatch, chosen, words):
+    own = diversity.Selection("own", lambda *_: chosen, "")
+    monkeypatch.setitem(diversity.SELECTIONS, "own", own)
+    with pytest.raises(UserError, match=f"the selection own is at fault: .*{words}"):
+        diversity.select_rows(np.eye(3), "own", 0.67, 0)
+
+
+def test_a_selections_name_is_a_part_of_paths_and_used_once():
+    with pytest.raises(ValueError, match="there is a selection 'kcenter' already"):
+        diversity.selection("kcenter", title="")(list)
+    with pytest.raises(ValueError, match="'k-center' is no name"):
+        diversity.selection("k-center", title="")(list)
+    for name, entry in diversity.SELECTIONS.items():
+        assert re.fullmatch(systems.PART, name) and entry.summary
 
 
 # A draw instead of the quality selection

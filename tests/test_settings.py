@@ -96,13 +96,20 @@ def keys_used(value, section):
             yield from keys_used(one, declared.kind)
 
 
+def every_section(section):
+    """A class of settings and all that come from it."""
+    derived = section.__subclasses__()
+    return [section, *(below for one in derived for below in every_section(one))]
+
+
 def test_the_model_and_the_shipped_configuration_have_the_same_keys(shipped, demo):
-    """Nothing has to be looked up in the model that config.yaml and the demo do not show; `published` is empty in both."""
+    """Nothing has to be looked up in the model that config.yaml and the demo do not show; `published` and `scorers` are empty in both."""
     whole = demo | {"published": {"kemp": {"title": "KEMP", "file": "kemp.jsonl", "source": "its authors"}}}
+    whole |= {"scorers": {"length": {"file": "length.jsonl", "higher_is_better": True}}}
     used = set(keys_used(whole, Configuration))
     sections = {section for section, _ in used}
     assert used == {(section, key) for section in sections for key in section.model_fields}
-    assert sections == set(Section.__subclasses__())
+    assert sections == {section for section in every_section(Section) if not section.__subclasses__()}
     assert key_names(Configuration) == {key for _, key in used}
 
 
@@ -160,8 +167,12 @@ FAULTS = {
     "unknown diversity rule": ("selection/diversity_rule", "random", ["selection: diversity_rule: 'random' is not one of seeded, released"]),
     "float16": ("models/gte-qwen2-7b-instruct/dtype", "float16", ["models: gte-qwen2-7b-instruct: dtype: 'float16' is not one of", "'bfloat16'"]),
     "short revision": ("models/roberta-large/revision", "722cf37", ["models: roberta-large: revision: '722cf37' does not have the form"]),
-    "training set of no form": ("systems/ours/training_set", "ed+prompt2-60-kcenter", ["systems: ours: training_set", "does not have the form"]),
-    "selection that does not exist": ("systems/ours/training_set", "ed+prompt2-dk60-kmeans", ["systems: ours: training_set", "kcenter|random|none"]),
+    "training set of no form": ("systems/ours/training_set", "ed+prompt2-60-kcenter", ["systems: ours: training_set", "there is no quality selection '60'"]),
+    "selection that does not exist": (
+        "systems/ours/training_set",
+        "ed+prompt2-dk60-kmeans",
+        ["systems: ours: training_set", "there is no 'kmeans' (valid: kcenter, random, none)"],
+    ),
     "threshold over 100": (
         "systems/ours/training_set",
         "ed+prompt2-dk101-kcenter",
@@ -202,7 +213,14 @@ FAULTS = {
     ),
     "a table of nothing": ("tables/table1/systems", [], ["tables: table1: systems: [] is too short; it must hold at least 1"]),
     "figure of an unknown prompt": ("figures/figure5/prompt", "prompt7", ["figures: figure5: prompt: there is no prompt 'prompt7'"]),
-    "figure of an unknown stage": ("figures/figure5/stage", "before", ["figures: figure5: stage: 'before' does not have the form"]),
+    "figure of an unknown stage": ("figures/figure5/stage", "before", ["figures: figure5: stage: 'before' has no diversity selection"]),
+    "selection of Table 2 that there is not": ("tables/table2/selection", "kcentre", ["table2: selection: there is no diversity selection", "'kcenter'"]),
+    "selection of Table 4 that there is not": ("tables/table4/selections", ["all"], ["table4: selections: there is no diversity selection 'all'"]),
+    "ours twice in Table 4": ("tables/table4/selections", ["kcenter"], ["tables: table4: ", "stands in it twice"]),
+    "quality that there is not": ("tables/table3/qualities", ["top5"], ["tables: table3: qualities: there is no quality selection 'top5'"]),
+    "scorer that there is not": ("systems/ours/training_set", "ed+prompt2-top5-length-none", ["training_set: there is no scorer 'length'"]),
+    "scorer under the name of the pipeline's": ("scorers/similarity", {"file": "config.yaml", "higher_is_better": True}, ["has this name; choose another"]),
+    "scorer with a dash": ("scorers/my-own", {"file": "config.yaml", "higher_is_better": True}, ["scorers"]),
     "figure over DK 100": ("figures/figure5/stage", "dk101-kcenter", ["figures: figure5: stage: the DK threshold 101 is out of range"]),
     "judgements that are not there": ("human/judgements", "gone.jsonl", ["human: judgements: there is no file gone.jsonl"]),
     "unknown count": ("human/count", "judgement", ["human: count: 'judgement' is not one of judgements, majority", "did you mean 'judgements'?"]),
@@ -302,12 +320,18 @@ def test_what_is_meant_is_accepted(shipped, place, value):
     assert settings.check(changed(shipped, place, value)) is None
 
 
-def test_training_sets_are_taken_apart():
-    parts = settings.TRAINING_SET.fullmatch("ed+prompt2-dk57.5-kcenter")
-    assert parts.groupdict() == {"prompt": "prompt2", "quality": "dk57.5", "dk": "57.5", "selection": "kcenter"}
-    assert settings.TRAINING_SET.fullmatch("ed+prompt2-draw60-none")["quality"] == "draw60"
-    for other in ("ed", "none", "ed+prompt2-dk60-", "ed+prompt2-dk-kcenter", "ed+-dk60-kcenter", "ed+prompt2-dk60-kcenter2"):
-        assert settings.TRAINING_SET.fullmatch(other) is None
+def test_scorers_of_the_configuration(shipped, tmp_path):
+    scores = tmp_path / "length.jsonl"
+    given = {"length": {"file": str(scores), "higher_is_better": True}}
+    document = changed(shipped, "scorers", given)
+    document["systems"]["ours"]["training_set"] = "ed+prompt2-top1000-length-kcenter"
+    document["tables"]["table3"]["qualities"] = ["top1000-similarity", "top1000-length"]
+    with pytest.raises(UserError) as caught:
+        settings.check(document)
+    assert caught.value.problem.count("scorers: length: there is no file") == 2
+    for path in (scores, tmp_path / "length.manifest.json"):
+        path.touch()
+    assert settings.check(document) is None
 
 
 # Values that nobody means

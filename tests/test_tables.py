@@ -86,6 +86,19 @@ def test_the_papers_run_has_the_papers_rows(config, repository):
     assert tables.rows_of(config, "table3")[1].title == "qwen1.5-7b-chat, prompt2, as many as DK 55, drawn"
 
 
+def test_rows_of_other_selections_stand_beside_ours(config):
+    tables_of = config["tables"]
+    fourth = config | {"tables": tables_of | {"table4": tables_of["table4"] | {"selections": ["none", "random"]}}}
+    rows = tables.rows_of(fourth, "table4")
+    assert [row.training_set.rpartition("-")[2] for row in rows] == ["kcenter", "none", "random"] * 4
+    assert rows[2].title == "qwen1.5-7b-chat, prompt2, DK 55, random instead of k-center"
+    qualities = ["top1000-similarity", "top1000-length"]
+    third = config | {"tables": tables_of | {"table3": tables_of["table3"] | {"qualities": qualities}}}
+    rows = tables.rows_of(third, "table3")
+    assert [row.training_set for row in rows[4:6]] == [f"ed+prompt2-{name}-kcenter" for name in qualities]
+    assert len(rows) == 12 and rows[5].title == "qwen1.5-7b-chat, prompt2, the 1,000 best by length"
+
+
 def test_rows_of_published_outputs_are_marked(config):
     system = {"title": "KEMP", "base": "kemp", "training_set": "published", "paper_row": None}
     changed = config | {"systems": config["systems"] | {"kemp": system}, "tables": config["tables"] | {"table1": {"systems": ["kemp", "seek"]}}}

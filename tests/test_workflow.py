@@ -51,6 +51,8 @@ SELECTION = {
     "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 3, "generate": 16, "parse_rounds": 1, "sample_turns": 1, "mix_training_set": 1,
     "train_model": 1, "respond": 1, "embed_texts": 1, "score_similarity": 1, "select_quality": 1,
 }  # fmt: skip
+TOP = {rule: count for rule, count in SELECTION.items() if rule != "select_quality"} | {"select_top": 1}
+NOVELTY_OF_ALL = {"select_diverse": 2, "embed_ed": 2, "report_novelty": 1}
 GENERATION = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "generate": 16, "parse_rounds": 1, "sample_turns": 1}
 NOVELTY = SELECTION | {"select_diverse": 1, "embed_ed": 2, "report_novelty": 1}
 CELL = SELECTION | {"fetch_model": 4, "select_diverse": 1, "mix_training_set": 2, "train_model": 2, "respond": 2, "evaluate": 1}
@@ -105,6 +107,8 @@ def dry_run(checkout):
         ("results/paper/reports/novelty/prompt2/dk60/random/seed1.svg", NOVELTY | {"select_diverse": 2}),
         ("results/paper/judged/prompt2/before/seed0.summary.json", GENERATION | {"judge": 1}),
         ("results/paper/judged/prompt2/draw60-kcenter/seed1.jsonl", SELECTION | {"draw_samples": 1, "select_diverse": 1, "judge": 1}),
+        ("results/paper/judged/prompt2/top9-similarity-kcenter/seed1.jsonl", TOP | {"select_diverse": 1, "judge": 1}),
+        ("results/paper/reports/novelty/prompt2/top9-similarity/none/seed1.json", TOP | NOVELTY_OF_ALL),
         ("results/paper/metrics/llama3-8b-instruct/ed+prompt1-dk55-none/seed3/paper.json", CELL | {"fetch_model": 3}),
         ("results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper.json", ED_ONLY | {"respond": 1, "list_test_ids": 1, "evaluate": 1}),
         (

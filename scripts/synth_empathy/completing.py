@@ -67,7 +67,8 @@ def finish(
 ) -> Completed:
     """Let ``work`` do the requests that no earlier job has finished, keeping each row as it comes."""
     asked = {request.id: provenance.sha256_json([request.messages, request.seed]) for request in requests}
-    with FinishedRows(args.state, step, facts, provenance.sha256_json(str(args.output))[:16], asked) as finished:
+    part = provenance.sha256_json(str(args.output))[:16]
+    with FinishedRows(args.state, step, provenance.deciding(facts), part, asked) as finished:
         left = [request for request in requests if request.id not in finished.rows]
         print(f"{step}: {len(requests)} rows, {len(requests) - len(left)} finished before")
         if left:

@@ -140,7 +140,16 @@ def embed(embedder, texts: list[str], prompt_name: str | None, batch_tokens: int
     return vectors
 
 
-def embed_to_file(embedder, texts: list[str], prompt_name: str | None, batch_tokens: int, chunks: FinishedChunks, output: Path, storage: str) -> None:
+def embed_to_file(
+    embedder,
+    texts: list[str],
+    prompt_name: str | None,
+    batch_tokens: int,
+    chunks: FinishedChunks,
+    output: Path,
+    storage: str,
+    code: dict[str, str] | None = None,
+) -> None:
     """Embed texts into a ``.npy`` matrix, a row a text, going on where an interrupted run stopped.
 
     Batches are gathered into chunks, and a chunk is on the disk before the next begins. Which texts share a batch
@@ -149,6 +158,7 @@ def embed_to_file(embedder, texts: list[str], prompt_name: str | None, batch_tok
     Args:
         chunks: where finished chunks are kept; cleared when the output is in place.
         storage: the matrix's type, float16 or float32.
+        code: the code that makes it, for its seal.
     """
     batches = batches_by_tokens(embedder, texts, prompt_name, batch_tokens)
     groups = grouped(batches, chunks.size)
@@ -161,7 +171,7 @@ def embed_to_file(embedder, texts: list[str], prompt_name: str | None, batch_tok
         if len(vectors) == len(groups[number]):
             chunks.save(number, np.concatenate(vectors).astype(storage))
             vectors = []
-    with sealed_path(output) as partial:
+    with sealed_path(output, code) as partial:
         shape = (len(texts), chunks.load(0).shape[1])
         matrix = np.lib.format.open_memmap(partial, mode="w+", dtype=storage, shape=shape)
         for number, group in enumerate(groups):

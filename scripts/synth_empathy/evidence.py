@@ -29,7 +29,8 @@ from . import cells, tables
 from .csv_files import RESTORE, Line, read_csv
 from .errors import UserError
 from .figure_data import PAPER_MEAN, PAPER_SHARE, other_criteria
-from .records import ED_SAMPLE, Record, check_seal, read_json, read_jsonl
+from .records import ED_SAMPLE, Record, check_seal, field_at, read_json, read_jsonl
+from .systems import BEFORE
 from .yaml_files import shortened
 
 SPLITS = ("train", "valid", "test")
@@ -188,7 +189,7 @@ class Results:
         return found[0]
 
     def _judged(self, judge: str, prompt: str, stage: str, item: str) -> Value | Missing:
-        """A judge's result over all of the paper's criteria, by seed; one over others is no test of the paper's claims."""
+        """A judge's result over all of the paper's criteria, by seed; over others it is no test of the claims."""
         by_seed = {}
         for path in files_like(self.folder, f"judged/{prompt}/{stage}/seed*.summary.json"):
             summary = read_json(path)
@@ -196,7 +197,8 @@ class Results:
                 return Missing(f"{path.relative_to(self.folder)} is by {summary['judge']}, and the claim is about {judge}")
             criteria = field_of(summary, "criteria", path)
             if not isinstance(criteria, dict):
-                raise damaged(path, f"the field 'criteria' is {shortened(told(criteria), 80)}, which is no JSON object")
+                shown_part = shortened(told(criteria), 80)
+                raise damaged(path, f"the field 'criteria' is {shown_part}, which is no JSON object")
             other = other_criteria(criteria)
             if other:
                 return Missing(f"{path.relative_to(self.folder)} is {other}")
@@ -311,13 +313,6 @@ def number_of(record: Record, name: str, path: Path) -> float:
     return value
 
 
-def field_at(document: object, place: str) -> object:
-    """A field by its place, such as ``made_by: models``; None where there is none."""
-    for key in place.split(": "):
-        document = document.get(key) if isinstance(document, dict) else None
-    return document
-
-
 def told(value: object) -> str:
     """A value in a sentence; of a hash its beginning."""
     text = json.dumps(value)
@@ -402,7 +397,7 @@ class Paper:
 
     def _judged(self, stage: str, item: str) -> Value | Missing:
         """Section 3.4's scores; a share of full marks above a bound is anything up to 1."""
-        name = "before selection" if stage == "before" else "after selection"
+        name = "before selection" if stage == BEFORE else "after selection"
         row = line_of(self.folder / "figure5.csv", "stage", name)
         column = PAPER_MEAN if item == "mean" else PAPER_SHARE
         text = row[column]

@@ -12,7 +12,7 @@ from .csv_files import Line, read_csv
 from .errors import UserError
 from .escaping import csv_text
 from .records import REMAKE, Record, is_a, read_json
-from .settings import TRAINING_SET
+from .systems import BEFORE, DATASET, STAGES, Quality, TrainingSet
 from .tables import UNKNOWN, Row, Table, plain
 
 Values = list[float | None]
@@ -265,18 +265,19 @@ def curves(table: Table) -> list[Curve]:
     one_protocol(table)
     series: dict[tuple[str, ...], dict[float, Row]] = {}
     for row in table.rows:
-        parts = TRAINING_SET.fullmatch(row.training_set)
-        if not parts or not parts["quality"].startswith("dk"):
-            raise UserError(f"{row.system} is of no DK threshold", "give Table 2's rows: their training set is ed+{prompt}-dk{T}-{selection}")
-        line = series.setdefault((row.base, parts["prompt"], parts["selection"]), {})
-        if line.setdefault(float(parts["dk"]), row) is not row:
+        selected = TrainingSet.parse(row.training_set).selected
+        if selected is None or selected.quality.dk is None:
+            hint = f"give Table 2's rows, such as {DATASET}+prompt2-{STAGES}"
+            raise UserError(f"{row.system} is of no DK threshold", hint)
+        line = series.setdefault((row.base, selected.prompt, selected.selection), {})
+        if line.setdefault(selected.quality.dk, row) is not row:
             raise UserError(f"{row.system} is given twice", "give each row once")
     return [curve(table, key, line) for key, line in series.items()]
 
 
 def curve(table: Table, key: tuple[str, ...], line: dict[float, Row]) -> Curve:
     """One line by rising threshold; its title is that of its rows without the threshold, or else its key."""
-    titles = {row.title.removesuffix(f", DK {dk:g}") for dk, row in line.items()}
+    titles = {row.title.removesuffix(f", {Quality.threshold(dk).in_words()}") for dk, row in line.items()}
     systems = [line[dk].system for dk in sorted(line)]
     cells = [table.cells[system]["cider"] for system in systems]
     ours, sd, paper = ([getattr(cell, name) for cell in cells] for name in ("value", "sd", "paper"))
@@ -331,7 +332,9 @@ def other_criteria(names: Iterable[str]) -> str | None:
 def criteria_note(stage: Judged) -> str | None:
     """What Figure 5 says where its criteria are not the paper's; None where they are."""
     why = other_criteria(stage.criteria)
-    return f"The numbers over all criteria are {why}: the paper's are not comparable and are not shown." if why else None
+    if why is None:
+        return None
+    return f"The numbers over all criteria are {why}: the paper's are not comparable and are not shown."
 
 
 def judged_csv(before: Judged, after: Judged, paper: tuple[PaperStage, PaperStage] | None) -> str:
@@ -344,7 +347,8 @@ def judged_csv(before: Judged, after: Judged, paper: tuple[PaperStage, PaperStag
     paper's stays one, and nothing is subtracted from it.
     """
     lines = []
-    for name, stage, known in zip(("before selection", "after selection"), (before, after), paper or (NOTHING, NOTHING)):
+    stages = ("before selection", before), ("after selection", after)
+    for (name, stage), known in zip(stages, paper or (NOTHING, NOTHING)):
         numbers = zip([*stage.titles, "all"], stage.means, stage.spread, stage.shares, stage.share_spread)
         for place, (criterion, mean, mean_sd, share, share_sd) in enumerate(numbers):
             theirs = known if place == len(stage.titles) else NOTHING
@@ -384,7 +388,8 @@ def read_summary(path: Path) -> Record:
 def check_stages(before: Judged, after: Judged) -> None:
     """Refuse two stages that cannot be compared: twice the same, another prompt, judge, mode or other criteria."""
     if before.stage == after.stage:
-        raise UserError(f"before and after are both {before.stage}", "give the summaries of two stages: before, and one such as dk60-kcenter")
+        hint = f"give the summaries of two stages: {BEFORE}, and one such as {STAGES}"
+        raise UserError(f"before and after are both {before.stage}", hint)
     if (before.made_by, before.criteria, before.titles) != (after.made_by, after.criteria, after.titles):
         told = [f"{' / '.join(stage.made_by)} on {', '.join(stage.titles)}" for stage in (before, after)]
         raise UserError(f"before and after were not judged alike: {told[0]}; {told[1]}", "give summaries of one prompt, judge, mode and set of criteria")

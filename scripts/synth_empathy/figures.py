@@ -277,7 +277,8 @@ def draw_full_shares(axes, before: Judged, after: Judged, paper: tuple[PaperStag
     shares, spreads = percent(before.shares, after.shares), percent(before.share_spread, after.share_spread)
     [theirs] = percent([stage.share for stage in known])
     draw_stages(axes, shares, spreads, theirs, above=[stage.above for stage in known])
-    words = [told(value, "{:.0f}", ">" if stage.above else "") for value, stage in zip(theirs, known)] if paper else None
+    signs = [">" if stage.above else "" for stage in known]
+    words = [told(value, "{:.0f}", sign) for value, sign in zip(theirs, signs)] if paper else None
     label_groups(axes, [*before.titles, "All at once"], shares, words, form="{:.0f}", unit=" %")
     axes.set(ylabel="share of full marks (%)", ylim=(0, 108), yticks=[0, 25, 50, 75, 100])
 
@@ -305,10 +306,10 @@ def judge_notes(before: Judged, after: Judged) -> list[str]:
     """Who judged how many samples, and how far the paper's numbers reach, or why they are not shown."""
     prompt, judge, mode = after.made_by
     seeds = f"; bars: means over {after.seeds} seeds, whiskers: their standard deviation" if after.seeds > 1 else ""
+    judged = f"{prompt}, {after.stage}; judge {judge} ({mode})"
+    counts = f"{before.samples:,} samples before, {after.samples:,} after"
     paper = f"The paper's numbers are over all criteria together. {UNKNOWN_NOTE}."
-    return [
-        f"{prompt}, {after.stage}; judge {judge} ({mode}); {before.samples:,} samples before, {after.samples:,} after{seeds}. {criteria_note(before) or paper}"
-    ]
+    return [f"{judged}; {counts}{seeds}. {criteria_note(before) or paper}"]
 
 
 def mark_of(above: bool) -> dict[str, Any]:

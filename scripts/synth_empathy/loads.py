@@ -6,9 +6,11 @@ One function a rule, named as the rule; ``LOADS`` lists them. A new rule gets it
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from . import diversity
 from .sizes import GB, Sizes
+from .systems import TEST, UNTRAINED, Quality, Selected
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,9 @@ def respond(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     base, training_set, inputs = wildcards["base"], wildcards["training_set"], wildcards["inputs"]
     rows = sizes.responses(base, training_set, wildcards["seed"], inputs)
     settings = sizes.settings
-    history, answer = sizes.ed_sample() if inputs == "test" else (sizes.synthetic_sample()[0], sizes.ed_sample()[1])
-    if training_set == "none":
-        most = settings["responding" if inputs == "test" else "discriminator"]["max_tokens"]
+    history, answer = sizes.ed_sample() if inputs == TEST else (sizes.synthetic_sample()[0], sizes.ed_sample()[1])
+    if training_set == UNTRAINED:
+        most = settings["responding" if inputs == TEST else "discriminator"]["max_tokens"]
         answer = sizes.assumed["zero_shot_share"] * most
     asked = history + sizes.tokens(len(settings["dialogue"]["system"])) + sizes.assumed["chat_template"]
     return Load(
@@ -137,14 +139,20 @@ def evaluate_bertscore(sizes: Sizes, wildcards: dict[str, str]) -> Load:
 
 
 def select_diverse(sizes: Sizes, wildcards: dict[str, str]) -> Load:
-    """A selection; k-center compares each chosen row with those that are left, and its work is rows x chosen rows."""
-    prompt, quality, selection = wildcards["prompt"], wildcards["quality"], wildcards["selection"]
-    rows, chosen = sizes.passed(prompt, quality), sizes.selected(prompt, quality, selection, wildcards["seed"])
-    disk = chosen * sizes.assumed["record"]
-    if selection != "kcenter":
-        return Load(work=rows, rows=rows, variant=selection, disk=disk)
-    products = 2 * chosen * (rows - chosen / 2) * sizes.dimensions(sizes.settings["scoring"]["model"])
-    return Load(work=rows * chosen, rows=rows, variant=selection, products=products, disk=disk)
+    """A selection; of one that compares embeddings, the work is rows x chosen rows."""
+    selected = selected_of(wildcards)
+    rows, chosen = sizes.passed(selected.prompt, selected.quality), sizes.selected(selected, wildcards["seed"])
+    load = Load(work=rows, rows=rows, variant=selected.selection, disk=chosen * sizes.assumed["record"])
+    compared = diversity.SELECTIONS[selected.selection].compared(rows, chosen)
+    if not compared:
+        return load
+    products = 2 * compared * sizes.dimensions(sizes.settings["scoring"]["model"])
+    return replace(load, work=rows * chosen, products=products)
+
+
+def selected_of(wildcards: dict[str, str]) -> Selected:
+    """The selection that a job's wildcards name."""
+    return Selected(wildcards["prompt"], Quality.parse(wildcards["quality"]), wildcards["selection"])
 
 
 def judge(sizes: Sizes, wildcards: dict[str, str]) -> Load:
@@ -167,9 +175,9 @@ def embed_ed(sizes: Sizes, wildcards: dict[str, str]) -> Load:
 
 def report_novelty(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     """Nearest neighbours among the selected samples and ED's; its work is the pairs that are compared."""
-    prompt, dk = wildcards["prompt"], wildcards["dk"]
-    selected = sizes.selected(prompt, f"dk{dk}", wildcards["selection"], wildcards["seed"])
-    train, test, passed = sizes.ed("train"), sizes.ed("test"), sizes.quality(prompt, dk)
+    chosen = selected_of(wildcards)
+    selected, passed = sizes.selected(chosen, wildcards["seed"]), sizes.passed(chosen.prompt, chosen.quality)
+    train, test = sizes.ed("train"), sizes.ed("test")
     coverages = 2 + sizes.settings["report"]["draws"]
     pairs = selected * (test + train + 2 * selected) + 2 * train * test + coverages * (passed - selected) * selected
     products = 2 * pairs * sizes.dimensions(sizes.settings["scoring"]["model"])
@@ -221,6 +229,7 @@ LOADS: dict[str, Callable[[Sizes, dict[str, str]], Load]] = {
     "score_similarity": reading(samples_of),
     "select_quality": reading(samples_of),
     "draw_samples": reading(samples_of),
+    "select_top": reading(samples_of),
     "select_diverse": select_diverse,
     "judge": judge,
     "embed_ed": embed_ed,

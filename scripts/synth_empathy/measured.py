@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import yaml_files
+from . import systems, yaml_files
 from .errors import UserError
 from .loads import LOADS
 from .planning import Key, Rate, key_of
@@ -35,10 +35,11 @@ PATHS = {
     "score_similarity": "score_similarity/{prompt}",
     "select_quality": "select_quality/{prompt}/dk{dk}",
     "draw_samples": "draw_samples/{prompt}/draw{dk}/seed{seed}",
+    "select_top": "select_top/{prompt}/top{size}-{scorer}",
     "select_diverse": "select_diverse/{prompt}/{quality}/{selection}/seed{seed}",
     "judge": "judge/{prompt}/{stage}/seed{seed}",
     "embed_ed": "embed_ed/{split}",
-    "report_novelty": "report_novelty/{prompt}/dk{dk}/{selection}/seed{seed}",
+    "report_novelty": "report_novelty/{prompt}/{quality}/{selection}/seed{seed}",
     "evaluate": "evaluate/{base}/{training_set}/seed{seed}/{protocol}",
     "evaluate_metric": "evaluate_metric/{metric}/{base}/{training_set}/seed{seed}/{protocol}",
     "evaluate_bertscore": "evaluate_bertscore/{base}/{training_set}/seed{seed}/{protocol}",
@@ -54,8 +55,19 @@ RESUMABLE = {
     "train_model": re.compile(r"\bfrom the start"),
 }
 #: What wildcards in those paths look like; any other one is a name.
-FORMS = {"shard": "[0-9]{1,9}", "seed": "[0-9]+", "dk": "[0-9]{1,3}(?:[.][0-9]{1,9})?"}
-FORMS |= {"quality": f"(?:dk|draw){FORMS['dk']}", "stage": f"before|(?:dk|draw){FORMS['dk']}-(?:kcenter|random|none)"}
+FORMS = {
+    "shard": "[0-9]{1,9}",
+    "seed": "[0-9]+",
+    "training_set": systems.TRAINING_SET,
+    "inputs": systems.INPUTS,
+    "prompt": systems.PART,
+    "dk": systems.DK,
+    "size": systems.SIZE,
+    "scorer": systems.PART,
+    "quality": systems.QUALITY,
+    "selection": systems.SELECTION,
+    "stage": systems.STAGE,
+}
 RESUMED = re.compile(r"\b[1-9]\d* finished before|goes on from")
 
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from . import embedding, prompts
+from .diversity import K_CENTER, RANDOM, random_rows
 from .errors import UserError
 from .nearest import BLOCK, Points, cosines, near_pairs, nearest
 from .records import Fields, Record, read_jsonl
-from .selection import random_rows
 
 #: Cosine x 100 at which samples are counted, beside the configured near-duplicate threshold.
 THRESHOLDS = (70, 80, 90, 95, 99)
@@ -275,8 +275,8 @@ def coverage_report(passed: Points, chosen: np.ndarray, kcenter: np.ndarray, dra
     return {
         "points": len(passed),
         "selection": coverage(passed, chosen, block),
-        "kcenter": coverage(passed, kcenter, block),
-        "random": {
+        K_CENTER: coverage(passed, kcenter, block),
+        RANDOM: {
             "size": len(chosen),
             "seeds": draws,
             "radius": spread([draw["radius"] for draw in drawn]),

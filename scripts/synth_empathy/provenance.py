@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-LIBRARY = Path(__file__).resolve().parent
+from . import code_graph
 
 
 def sha256_file(path: str | Path) -> str:
@@ -31,13 +31,24 @@ def sha256_json(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-def code(script: str | Path, modules: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of a step's script and of the library modules that decide its output, by file name.
+def code(script: str | Path, entries: Iterable[str] | None = None) -> dict[str, str]:
+    """SHA-256 of the code that decides a step's output, by path in ``scripts/``: its script, and the library's modules.
 
-    Manifests hold it, so that an output made by older code can be told from one made by today's.
+    Manifests and seals hold it, so that an output made by older code can be told from one made by today's.
+
+    Args:
+        entries: the registered modules that the step uses (``code_graph.reached``).
     """
-    paths = [Path(script)] + [LIBRARY / f"{module}.py" for module in modules]
-    return {path.name: sha256_file(path) for path in paths}
+    return {name: sha256_file(code_graph.SCRIPTS / name) for name in code_graph.reached(script, entries)}
+
+
+def deciding(facts: dict[str, Any]) -> dict[str, Any]:
+    """What decides a step's rows, out of the facts of its manifest: all but code that carries values and changes none.
+
+    The keys of unfinished work are made of it, so that another check of a file costs no finished row.
+    """
+    carriers = {f"{code_graph.PACKAGE}/{module}.py" for module in code_graph.CARRIERS}
+    return facts | {"code": {name: digest for name, digest in facts["code"].items() if name not in carriers}}
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Files as contracts: JSON Lines with checked fields, and outputs that appear whole or not at all.
 
 What one step writes for another has its SHA-256 beside it, in a hidden file as ``sha256sum`` writes it (its seal). Who
-reads the file checks it. A file without a seal, such as one that a user brings, is taken as it is.
+reads the file checks it. A file without a seal, such as one that a user brings, is taken as it is. The seal of a file
+that has no manifest also names the code that made it, in comments.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ JUDGED: Fields = {"id": str, "criteria": dict}
 TEXT: Fields = {"row": COUNT, "text": str}
 #: One synthetic sample's similarity to the discriminator's answer, cosine x 100.
 SIMILARITY: Fields = {"id": str, "similarity": COSINE}
+#: One sample's score by a scorer that a user brings.
+SCORE: Fields = {"id": str, "score": METRIC}
 #: One evaluator's verdict on one criterion of one example: win, tie or loss of our system's response against a baseline's.
 JUDGEMENT: Fields = {"example": str, "baseline": str, "criterion": str, "evaluator": str, "verdict": str}
 
@@ -167,17 +170,37 @@ def seal_of(path: str | Path) -> Path:
 
 
 @contextmanager
-def sealed_path(path: str | Path) -> Iterator[Path]:
+def sealed_path(path: str | Path, code: dict[str, str] | None = None) -> Iterator[Path]:
     """As ``atomic_path``, for a file that another step reads: its SHA-256 stands beside it.
 
     The old seal goes before the new file comes. A kill between the two leaves a whole file without a seal.
+
+    Args:
+        code: SHA-256 of the files of code that made it (``provenance.code``), which the seal names, too.
     """
     path = Path(path)
     with atomic_path(path) as partial:
         yield partial
         digest = sha256_file(partial)
         seal_of(path).unlink(missing_ok=True)
-    write_text(seal_of(path), f"{digest}  {path.name}\n")
+    made_by = "".join(f"# {code_digest}  {name}\n" for name, code_digest in (code or {}).items())
+    write_text(seal_of(path), f"{digest}  {path.name}\n{made_by}")
+
+
+def code_in_seal(path: str | Path) -> dict[str, str]:
+    """The code that made a file, as its seal names it; empty where there is no seal, or none that names code.
+
+    Raises:
+        UserError: the seal cannot be read.
+    """
+    try:
+        lines = seal_of(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise unreadable(path, error) from None
+    named = (re.fullmatch(r"# ([0-9a-f]{64})  (\S+)", line) for line in lines)
+    return {line[2]: line[1] for line in named if line}
 
 
 def remove_outputs(*paths: str | Path) -> None:
@@ -190,25 +213,27 @@ def remove_outputs(*paths: str | Path) -> None:
         seal_of(path).unlink(missing_ok=True)
 
 
-def write_text(path: str | Path, text: str, sealed: bool = False) -> None:
+def write_text(path: str | Path, text: str, sealed: bool = False, code: dict[str, str] | None = None) -> None:
     """Write UTF-8 text whole, with ``\\n`` line ends on every system.
 
     Args:
         sealed: whether another step reads it.
+        code: of a sealed file, as in ``sealed_path``.
     """
-    with (sealed_path if sealed else atomic_path)(path) as partial, encodable(path):
+    with sealed_path(path, code) if sealed else atomic_path(path) as partial, encodable(path):
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write one JSON document, indented, keys in the order given, and its seal."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n", sealed=True)
+def write_json(path: str | Path, value: Any, code: dict[str, str] | None = None) -> None:
+    """Write one JSON document, indented, keys in the order given, and its seal; ``code`` as in ``sealed_path``."""
+    text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    write_text(path, text, sealed=True, code=code)
 
 
-def write_jsonl(path: str | Path, records: Iterable[Record]) -> int:
-    """Write one JSON object a line, and the file's seal; returns how many."""
+def write_jsonl(path: str | Path, records: Iterable[Record], code: dict[str, str] | None = None) -> int:
+    """Write one JSON object a line, and the file's seal; returns how many. ``code`` as in ``sealed_path``."""
     count = 0
-    with sealed_path(path) as partial, encodable(path), open(partial, "w", encoding="utf-8", newline="\n") as file:
+    with sealed_path(path, code) as partial, encodable(path), partial.open("w", encoding="utf-8", newline="\n") as file:
         for record in records:
             file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
             count += 1
@@ -299,6 +324,13 @@ def read_json(path: str | Path) -> Any:
         return parse_json(read_text(path))
     except ValueError as error:
         raise UserError(f"{path} is not a JSON document: {error}", REMAKE) from None
+
+
+def field_at(document: object, place: str) -> object:
+    """A field by its place, such as ``made_by: models``; None where there is none."""
+    for key in place.split(": "):
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
 
 
 def read_jsonl(path: str | Path, fields: Fields, unique: str | None = "id") -> list[Record]:

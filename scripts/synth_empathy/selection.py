@@ -1,16 +1,14 @@
-"""Which synthetic samples are kept: close to the discriminator's answer (quality), and far from one another (diversity)."""
+"""Quality selection: which synthetic samples are close to the discriminator's answer (paper, section 3.2)."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from . import cli, seeds
+from . import seeds
 from .errors import UserError
 from .records import Record
 
 QUALITY_RULES = ("greater", "released")
-DIVERSITY_RULES = ("seeded", "released")
-METRICS = ("euclidean", "cosine")
 #: Pairs whose similarity is computed at once, in float64.
 PAIRS = 1024
 
@@ -84,80 +82,3 @@ def draw_samples(samples: list[Record], size: int, seed: int) -> list[Record]:
     if size > len(samples):
         raise UserError(f"{size} samples cannot be drawn of {len(samples)}", "draw from the samples that the quality selection chose from")
     return seeds.keep_lowest(samples, size, lambda sample: seeds.row_seed(seed, sample["id"], "draw"))
-
-
-def size_of(ratio: float, rows: int) -> int:
-    """How many rows a ratio keeps: floor(ratio x rows), as decided; rounding errors of the product do not count.
-
-    Raises:
-        UserError: the ratio is outside (0, 1], or nothing is left.
-    """
-    if not 0 < ratio <= 1:
-        raise UserError(f"the ratio {ratio} is not above 0 and at most 1", "correct selection: ratio in the configuration (the paper's code has 0.9)")
-    size = int(np.floor(ratio * rows + 1e-9))
-    if size == 0:
-        raise UserError(f"a ratio of {ratio} of {rows} rows keeps none", "lower the DK threshold, so that more samples pass the quality rule")
-    return size
-
-
-def first_row(rows: int, seed: int) -> int:
-    """The row that k-center greedy starts from: a seeded draw."""
-    return int(np.random.default_rng(seed).integers(rows))
-
-
-def k_center_greedy(
-    embeddings: np.ndarray,
-    size: int,
-    seed: int,
-    rows: np.ndarray | None = None,
-    metric: str = "euclidean",
-    rule: str = "seeded",
-    device: str = "cpu",
-) -> list[int]:
-    """Places in the order of farthest-first traversal (paper, section 3.3; Sener and Savarese 2017).
-
-    From a seeded first point, the next is always the one farthest from those chosen; among equals the lowest place
-    wins; no point is chosen twice, even when all distances are 0. The order is the float64 reference's (``kcenter``).
-
-    Args:
-        embeddings: shape (rows, dimensions), finite; may be memory-mapped.
-        size: how many points to choose, 0 to all of them.
-        rows: which rows of the embeddings are the points; all when None. Places count among them.
-        metric: ``euclidean``, the released one, or ``cosine``.
-        rule: ``seeded``: the first point counts among the chosen. ``released``: it is left out, as in the authors'
-            code, whose draw of it is not seeded either: whatever it draws, some seed here draws the same.
-        device: ``cpu`` or ``cuda``; the order is the same.
-
-    Raises:
-        UserError: a size out of range, an embedding that is not finite, or zero where the metric is cosine.
-    """
-    from . import kcenter
-
-    points = kcenter.ScaledPoints(embeddings, rows, metric, device)
-    extra = 1 if rule == "released" and size > 0 else 0
-    if not 0 <= size <= len(points) - extra:
-        raise UserError(f"{size} rows cannot be chosen of {len(points)}", "give a ratio above 0 and at most 1; below 1 where the first point is left out")
-    if size == 0:
-        return []
-    walk = kcenter.FarthestFirst(points).choose(size + extra, first_row(len(points), seed))
-    return list(cli.progress(walk, size + extra, "k-center: samples chosen"))[extra:]
-
-
-def random_rows(rows: int, size: int, seed: int) -> list[int]:
-    """A seeded draw without replacement: our control for k-center, of the same size."""
-    return sorted(np.random.default_rng(seed).choice(rows, size=size, replace=False).tolist())
-
-
-def select_rows(embeddings: np.ndarray, method: str, ratio: float, seed: int, rows: np.ndarray | None = None, **how: str) -> list[int]:
-    """Places kept by a diversity selection, in the order they were chosen.
-
-    Args:
-        method: ``kcenter``, the paper's; ``random``, a draw of the same size; ``none``, every one.
-        rows: which rows of the embeddings to select among; all when None.
-        how: metric, rule and device of ``k_center_greedy``.
-    """
-    count = len(embeddings) if rows is None else len(rows)
-    if method == "none":
-        return list(range(count))
-    size = size_of(ratio, count)
-    return random_rows(count, size, seed) if method == "random" else k_center_greedy(embeddings, size, seed, rows, **how)

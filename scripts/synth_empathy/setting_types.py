@@ -84,8 +84,8 @@ LINE_CONTROL = r"\x00-\x1f\x7f-\x9f\ud800-\udfff"  # tabs and line ends, too
 SOME_TEXT = "text of at least one character, without control characters"
 
 Name = Annotated[str, Form("[a-z0-9][a-z0-9._-]*", short="a name")]
-#: A prompt's name has no dash, since the names of training sets are parted by dashes.
-PromptName = Annotated[str, Form("[a-z0-9][a-z0-9._]*")]
+#: A prompt's or a scorer's name has no dash, since the names of training sets are parted by dashes.
+PromptName = ScorerName = Annotated[str, Form("[a-z0-9][a-z0-9._]*")]
 Criterion = Annotated[str, Form("[a-z][a-z0-9_]*")]
 Text = Annotated[str, Form(f"[^{CONTROL}]+", SOME_TEXT, "text")]
 TextOrEmpty = Annotated[str, Form(f"[^{CONTROL}]*", "text without control characters", "text, which may be empty")]
@@ -114,11 +114,7 @@ Amount = Annotated[float, Field(gt=0, le=1_000_000)]
 
 # Training sets and what they are made of (docs/files.md)
 
-SELECTIONS = ("kcenter", "random", "none")
-STAGE = rf"(dk|draw)[0-9]+([.][0-9]+)?-({'|'.join(SELECTIONS)})"
-TRAINING_SET = rf"(none|authors|published|ed|ed\+[a-z0-9][a-z0-9._]*-{STAGE})"
-
-TrainingSet = Annotated[str, Form(TRAINING_SET)]
-Stage = Annotated[str, Form(STAGE)]
+#: Names that ``systems`` and ``diversity`` take apart; ``settings`` says what is wrong with one.
+TrainingSet = Stage = Quality = Selection = Text
 Thresholds = Annotated[list[Percent], Field(min_length=1), Distinct()]
 Names = Annotated[list[Name], Field(min_length=1), Distinct()]

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from . import recipes, spreading, yaml_files
+from . import diversity, recipes, spreading, systems, yaml_files
 from .archive import INDEX, JUDGEMENTS, read_index
 from .errors import UserError, nearest
 from .prompts import load_prompt, load_rubric
 from .records import is_file, read_json
+from .scorers import manifest_of
 from .setting_faults import Fault, faults_of
 from .settings_model import Configuration
+from .systems import Quality, Selected, TrainingSet
 from .tables import COLUMNS, read_paper_table, rows_of
 
 Settings = dict[str, Any]
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 
 MEND = "correct config.yaml or the overlay given with --configfile (docs/configuration.md says what each key may hold)"
-
-#: What a model was trained on, as the paper's axes: base set, prompt, quality selection (above a DK threshold, or a draw
-#: of as many as are above it), diversity selection.
-TRAINING_SET = re.compile(r"ed\+(?P<prompt>[a-z0-9][a-z0-9._]*)-(?P<quality>(?:dk|draw)(?P<dk>[0-9]+(?:[.][0-9]+)?))-(?P<selection>kcenter|random|none)")
-
-
-#: Training sets of systems that are not ours, and the catalogue that holds their bases.
-OTHERS = {"authors": "baselines", "published": "published"}
 
 
 def check_files(paths: Iterable[str | Path]) -> None:
@@ -89,6 +83,7 @@ def reference_faults(settings: Settings) -> Iterator[str]:
     yield from figure_faults(settings)
     yield from recipe_faults(settings)
     yield from file_faults(settings)
+    yield from scorer_faults(settings)
     turns = settings["turns"]
     if turns["min_history"] > turns["max_history"]:
         yield f"turns: min_history {turns['min_history']} is above max_history {turns['max_history']}"
@@ -96,12 +91,13 @@ def reference_faults(settings: Settings) -> Iterator[str]:
 
 def model_faults(settings: Settings) -> Iterator[str]:
     """Models that the catalogue lacks, and catalogue entries without a source."""
+    ours = {name: one for name, one in settings["systems"].items() if one["training_set"] not in systems.CATALOGUES}
     used = {
         "generation: model": settings["generation"]["model"],
         "discriminator: base": settings["discriminator"]["base"],
         "scoring: model": settings["scoring"]["model"],
         "judge: model": settings["judge"]["model"],
-        **{f"systems: {name}: base": system["base"] for name, system in settings["systems"].items() if system["training_set"] not in OTHERS},
+        **{f"systems: {name}: base": system["base"] for name, system in ours.items()},
         **{f"training: bases: {base}": base for base in settings["training"]["bases"]},
     }
     bertscore = settings["evaluation"]["bertscore"]
@@ -120,21 +116,37 @@ def model_faults(settings: Settings) -> Iterator[str]:
 
 
 def system_faults(settings: Settings) -> Iterator[str]:
-    """Systems, and the discriminator, that cannot be trained."""
-    trained = {f"systems: {name}": system for name, system in settings["systems"].items()} | {"discriminator": settings["discriminator"]}
+    """Systems, and the discriminator, that cannot be trained; a baseline of the comparisons that is none."""
+    trained = {f"systems: {name}": system for name, system in settings["systems"].items()}
+    trained["discriminator"] = settings["discriminator"]
     for place, system in trained.items():
-        if system["training_set"] in OTHERS:
+        training_set, fault = parsed(TrainingSet.parse, system["training_set"])
+        if fault:
+            yield f"{place}: training_set: {fault}"
+            continue
+        if training_set.catalogue:
             yield from other_faults(settings, place, system)
             continue
-        if system["training_set"] != "none" and system["base"] not in settings["training"]["bases"]:
-            yield f"{place}: training: bases names no recipe for {system['base']!r}{nearest(system['base'], settings['training']['bases'])}"
-        parts = TRAINING_SET.fullmatch(system["training_set"])
-        if parts and parts["prompt"] not in settings["prompts"]:
-            yield f"{place}: training_set: there is no prompt {parts['prompt']!r}{nearest(parts['prompt'], settings['prompts'])}"
-        if parts and not 0 <= float(parts["dk"]) <= 100:
-            yield f"{place}: training_set: the DK threshold {parts['dk']} is out of range; it must be at least 0 and at most 100"
-    if settings["discriminator"]["training_set"] not in ("ed", "none"):
-        yield "discriminator: training_set: it selects the synthetic samples and so cannot be trained on them; use ed"
+        bases = settings["training"]["bases"]
+        if training_set.trained and system["base"] not in bases:
+            yield f"{place}: training: bases names no recipe for {system['base']!r}{nearest(system['base'], bases)}"
+        if training_set.selected:
+            yield from (f"{place}: training_set: {fault}" for fault in training_set.selected.faults(settings))
+    unselected = [systems.UNTRAINED, systems.DATASET]
+    if settings["discriminator"]["training_set"] not in unselected:
+        reason = "it selects the synthetic samples and so cannot be trained on them"
+        yield f"discriminator: training_set: {reason}; use {systems.DATASET}"
+    baseline = settings["comparison"]["baseline"]
+    if baseline not in unselected:
+        yield f"comparison: baseline: {baseline!r} is not one of {', '.join(unselected)}"
+
+
+def parsed(parse: Callable[..., T], *names: str) -> tuple[T | None, str | None]:
+    """What a name of systems.py stands for, or what is wrong with it."""
+    try:
+        return parse(*names), None
+    except UserError as error:
+        return None, error.problem
 
 
 def table_faults(settings: Settings) -> Iterator[str]:
@@ -155,15 +167,38 @@ def table_faults(settings: Settings) -> Iterator[str]:
     for place, base in bases:
         if base not in settings["training"]["bases"]:
             yield f"tables: {place}: training: bases names no recipe for {base!r}{nearest(base, settings['training']['bases'])}"
+    unknown = list(selection_faults(settings))
+    yield from unknown
+    if not unknown:
+        yield from repeated_rows(settings)
+
+
+def selection_faults(settings: Settings) -> Iterator[str]:
+    """Selections of the tables that there are not."""
+    chosen = settings["tables"]
+    named = [("table2: selection", chosen["table2"]["selection"])]
+    named += [("table4: selections", selection) for selection in chosen["table4"]["selections"]]
+    known = diversity.SELECTIONS
+    for place, selection in named:
+        if selection not in known:
+            yield f"tables: {place}: there is no diversity selection {selection!r}{nearest(selection, known)}"
+    for name in chosen["table3"]["qualities"]:
+        quality, fault = parsed(Quality.parse, name)
+        found = [fault] if fault else quality.faults(settings)
+        yield from (f"tables: table3: qualities: {fault}" for fault in found)
+
+
+def repeated_rows(settings: Settings) -> Iterator[str]:
+    """Systems that stand in a table twice."""
     for table in COLUMNS:
-        systems = [row.system for row in rows_of(settings, table)]
-        for twice in sorted({system for system in systems if systems.count(system) > 1}):
+        names = [row.system for row in rows_of(settings, table)]
+        for twice in sorted({name for name in names if names.count(name) > 1}):
             yield f"tables: {table}: {twice} stands in it twice; each row needs its own base or training set"
 
 
 def other_faults(settings: Settings, place: str, system: Settings) -> Iterator[str]:
     """A system that is not ours and whose outputs come from nowhere."""
-    catalogue = OTHERS[system["training_set"]]
+    catalogue = systems.CATALOGUES[system["training_set"]]
     if system["base"] not in settings[catalogue]:
         known = nearest(system["base"], settings[catalogue]) if settings[catalogue] else " (it is empty)"
         yield f"{place}: base: the training set {system['training_set']} needs a key of {catalogue}, and {system['base']!r} is none{known}"
@@ -174,9 +209,19 @@ def figure_faults(settings: Settings) -> Iterator[str]:
     shown = settings["figures"]["figure5"]
     if shown["prompt"] not in settings["prompts"]:
         yield f"figures: figure5: prompt: there is no prompt {shown['prompt']!r}{nearest(shown['prompt'], settings['prompts'])}"
-    parts = TRAINING_SET.fullmatch(f"ed+{shown['prompt']}-{shown['stage']}")
-    if parts and float(parts["dk"]) > 100:
-        yield f"figures: figure5: stage: the DK threshold {parts['dk']} is out of range; it must be at least 0 and at most 100"
+    selected, fault = parsed(Selected.at, shown["prompt"], shown["stage"])
+    found = [fault] if fault else selected.quality.faults(settings)
+    yield from (f"figures: figure5: stage: {fault}" for fault in found)
+
+
+def scorer_faults(settings: Settings) -> Iterator[str]:
+    """Scorers under the name of the built-in one, or whose files are not there."""
+    for name, scorer in settings["scorers"].items():
+        if name == systems.SIMILARITY:
+            yield f"scorers: {name}: the pipeline's own scorer has this name; choose another"
+        for path in (scorer["file"], manifest_of(scorer["file"])):
+            if not settings["archive"] and not is_file(ROOT / path):  # an archive has what was made with it
+                yield f"scorers: {name}: there is no file {yaml_files.shortened(str(path))}"
 
 
 def file_faults(settings: Settings) -> Iterator[str]:

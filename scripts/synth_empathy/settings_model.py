@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from . import diversity
 from .embedding import STORAGE
 from .engines import ENGINES
 from .human import COUNTS
@@ -19,9 +20,8 @@ from .models import DTYPES
 from .prompts import STYLES
 from .recipes import Recipe
 from .rounds import MODES as TURN_MODES
-from .selection import DIVERSITY_RULES, QUALITY_RULES
+from .selection import QUALITY_RULES
 from .setting_types import (
-    SELECTIONS,
     Amount,
     Count,
     CountOrNone,
@@ -37,6 +37,8 @@ from .setting_types import (
     Note,
     PathText,
     PromptName,
+    Quality,
+    ScorerName,
     Section,
     Seed,
     Sha256,
@@ -50,6 +52,9 @@ from .setting_types import (
     TopP,
     TrainingSet,
     may_be_left_out,
+)
+from .setting_types import (
+    Selection as SelectionName,
 )
 
 Image = Literal["metrics", "train", "vllm"]
@@ -188,10 +193,17 @@ class Selection(Section):
     """Which synthetic samples are kept (paper, sections 3.2 and 3.3)."""
 
     quality_rule: Literal[QUALITY_RULES] = Field(description="greater: S > T; released: int(S) >= T")
-    diversity_rule: Literal[DIVERSITY_RULES] = Field(
+    diversity_rule: Literal[diversity.RULES] = Field(
         description="whether k-center's first row counts among the chosen (seeded) or not (released)",
     )
     ratio: TopP = Field(description="share of the samples that the diversity selection keeps")
+
+
+class Scorer(Section):
+    """Scores of the synthetic samples that the user gives."""
+
+    file: PathText = Field(description="JSON Lines of id and score, for every prompt that is selected by it")
+    higher_is_better: bool = Field(description="whether the best sample has the highest score")
 
 
 class Training(Section):
@@ -297,7 +309,7 @@ class Evaluation(Section):
 class Comparison(Section):
     """Whether systems differ by more than chance (docs/comparisons.md)."""
 
-    baseline: Literal["none", "ed"] = Field(
+    baseline: TrainingSet = Field(
         description="the training set that systems trained on synthetic samples are compared with",
     )
     draws: Annotated[int, Field(ge=100, le=2_147_483_647)] = Field(
@@ -349,15 +361,29 @@ class Table2(Section):
 
     series: Annotated[list[Series], Field(min_length=1), Distinct()] = Field(description="base models and prompts")
     thresholds: Thresholds = Field(description="DK thresholds")
-    selection: Literal[SELECTIONS] = Field(description="the diversity selection")
+    selection: SelectionName = Field(description="the diversity selection")
 
 
 class Ablation(Section):
-    """Table 3: without quality selection. Table 4: without diversity selection."""
+    """The base models, the prompt and the thresholds whose rows stand beside others."""
 
     bases: Names = Field(description="keys of training: bases")
     prompt: Name = Field(description="a key of prompts")
     thresholds: Thresholds = Field(description="DK thresholds")
+
+
+class Table3(Ablation):
+    """With and without quality selection."""
+
+    qualities: Annotated[list[Quality], Distinct()] = Field(description="further quality selections that have rows")
+
+
+class Table4(Ablation):
+    """With and without diversity selection."""
+
+    selections: Annotated[list[SelectionName], Field(min_length=1), Distinct()] = Field(
+        description="the diversity selections beside k-center",
+    )
 
 
 class Tables(Section):
@@ -368,8 +394,8 @@ class Tables(Section):
     )
     table1: Table1 = Field(description="the systems compared")
     table2: Table2 = Field(description="quality thresholds")
-    table3: Ablation = Field(description="without quality selection")
-    table4: Ablation = Field(description="without diversity selection")
+    table3: Table3 = Field(description="without quality selection")
+    table4: Table4 = Field(description="without diversity selection")
 
 
 class Figure5(Section):
@@ -420,6 +446,7 @@ class Configuration(Section):
     discriminator: Discriminator = Field(description="the model behind the quality score")
     scoring: Scoring = Field(description="the embeddings behind the quality score")
     selection: Selection = Field(description="which samples are kept")
+    scorers: dict[ScorerName, Scorer] = Field(description="scores of your own by which samples are chosen")
     training: Training = Field(description="fine-tuning")
     responding: Responding = Field(description="how systems answer")
     baselines: dict[Name, Baseline] = Field(description="systems that their authors' code trains")

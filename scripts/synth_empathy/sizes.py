@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
-from . import schemas, yaml_files
+from . import diversity, schemas, yaml_files
 from .errors import UserError
 from .prompts import load_demonstration, load_prompt
 from .records import REMAKE, Record, check_record
-from .settings import ROOT, TRAINING_SET, Settings
+from .settings import ROOT, Settings
+from .systems import BEFORE, TEST, THRESHOLD, Quality, Selected, TrainingSet, prompt_of
 
 ASSUMPTIONS = ROOT / "resources" / "throughput.yaml"
 SCHEMA = ROOT / "resources" / "throughput.schema.yaml"
@@ -112,8 +113,9 @@ class Sizes:
         return self.rows(f"synthetic/{prompt}/samples.jsonl", lambda: self.all_outputs() * self.assumed["parse_yield"])
 
     def quality(self, prompt: str, dk: str) -> int:
-        """Samples that pass the quality rule."""
-        return self.rows(f"selected/{prompt}/dk{dk}/quality.jsonl", lambda: self.samples(prompt) * self.share_above(prompt, float(dk)))
+        """Samples above a DK threshold."""
+        passed = Quality(THRESHOLD, dk).samples(prompt, seed=None)
+        return self.rows(passed, lambda: self.samples(prompt) * self.share_above(prompt, float(dk)))
 
     def share_above(self, prompt: str, dk: float) -> float:
         """The share of samples above a DK threshold: the paper's at its thresholds, straight lines between them."""
@@ -124,23 +126,26 @@ class Sizes:
                 return high_share + (low_share - high_share) * (dk - low) / (high - low)
         return 0.0
 
-    def passed(self, prompt: str, quality: str) -> int:
-        """Samples above the threshold (dk60), or as many that were drawn (draw60)."""
-        return self.quality(prompt, quality.removeprefix("dk").removeprefix("draw"))
+    def passed(self, prompt: str, quality: Quality) -> int:
+        """Samples that pass the quality selection: above a threshold, or as many that were drawn; or the best."""
+        if quality.size is None:
+            return self.quality(prompt, quality.amount)
+        return self.rows(quality.samples(prompt, seed=None), lambda: min(quality.size, self.samples(prompt)))
 
-    def selected(self, prompt: str, quality: str, selection: str, seed: str) -> int:
-        """Samples that the selection keeps of those."""
-        ratio = 1.0 if selection == "none" else self.settings["selection"]["ratio"]
-        return self.rows(f"selected/{prompt}/{quality}/{selection}/seed{seed}.jsonl", lambda: math.floor(ratio * self.passed(prompt, quality)))
+    def selected(self, chosen: Selected, seed: str) -> int:
+        """Samples that the diversity selection keeps of those."""
+        everything = diversity.SELECTIONS[chosen.selection].keeps_all
+        ratio = 1.0 if everything else self.settings["selection"]["ratio"]
+        return self.rows(chosen.samples(seed), lambda: math.floor(ratio * self.passed(chosen.prompt, chosen.quality)))
 
     def synthetic_part(self, training_set: str, seed: str) -> int:
         """Synthetic samples of a training set."""
-        parts = TRAINING_SET.fullmatch(training_set)
-        return self.selected(parts["prompt"], parts["quality"], parts["selection"], seed) if parts else 0
+        selected = TrainingSet.parse(training_set).selected
+        return self.selected(selected, seed) if selected else 0
 
     def drawn_to_judge(self, prompt: str, stage: str, seed: str) -> int:
-        """Samples that are judged: before selection, or of those selected (dk60-kcenter)."""
-        available = self.samples(prompt) if stage == "before" else self.selected(prompt, *stage.split("-"), seed)
+        """Samples that are judged: before selection, or of those selected."""
+        available = self.samples(prompt) if stage == BEFORE else self.selected(Selected.at(prompt, stage), seed)
         return min(self.settings["judge"]["keep"] or math.inf, available)
 
     def rubric_prompt(self) -> float:
@@ -155,7 +160,11 @@ class Sizes:
 
     def responses(self, base: str, training_set: str, seed: str, inputs: str) -> int:
         """Rows that a model answers."""
-        estimate = (lambda: self.ed("test")) if inputs == "test" else (lambda: self.samples(inputs.removeprefix("synthetic-")))
+
+        def estimate() -> float:
+            prompt = prompt_of(inputs)
+            return self.samples(prompt) if prompt else self.ed(TEST)
+
         return self.rows(f"responses/{base}/{training_set}/seed{seed}/{inputs}.jsonl", estimate)
 
     def texts(self, prompt: str) -> int:

@@ -18,6 +18,7 @@ from .escaping import LATEX_SIGN, csv_text, latex_text, markdown_cell, markdown_
 from .metrics import registry
 from .metrics.base import EVERY_TABLE
 from .records import METRIC
+from .systems import PUBLISHED, Quality, System, TrainingSet
 
 #: What is known of the paper's numbers, a table a file.
 PAPER = Path(__file__).resolve().parents[2] / "resources" / "paper"
@@ -68,22 +69,32 @@ def rows_of(settings: dict[str, Any], table: str) -> list[Row]:
     """A table's rows by the configuration, in its order."""
     chosen = settings["tables"][table]
     if table == "table1":
-        systems = [settings["systems"][name] for name in chosen["systems"]]
-        marks = {"published": " (published outputs)"}
-        return [Row(s["base"], s["training_set"], s["title"] + marks.get(s["training_set"], ""), s["paper_row"]) for s in systems]
+        return [listed(settings["systems"][name]) for name in chosen["systems"]]
     if table == "table2":
+        passed = [Quality.threshold(dk) for dk in chosen["thresholds"]]
         return [
-            trained(series["base"], series["prompt"], f"dk{dk:g}", chosen["selection"])
-            for series in chosen["series"]
-            for dk in chosen["thresholds"]
-        ]  # fmt: skip
-    ours, ablated = ("dk", "kcenter"), ("draw", "kcenter") if table == "table3" else ("dk", "none")
-    return [
-        trained(base, chosen["prompt"], f"{quality}{dk:g}", selection)
-        for base in chosen["bases"]
-        for dk in chosen["thresholds"]
-        for quality, selection in (ours, ablated)
-    ]
+            trained(series["base"], TrainingSet.synthetic(series["prompt"], quality, chosen["selection"])) for series in chosen["series"] for quality in passed
+        ]
+    training_sets = [one for dk in chosen["thresholds"] for one in ablations(table, chosen, dk)]
+    if table == "table3":
+        others = map(Quality.parse, chosen["qualities"])
+        training_sets += [TrainingSet.synthetic(chosen["prompt"], quality) for quality in others]
+    return [trained(base, training_set) for base in chosen["bases"] for training_set in training_sets]
+
+
+def listed(system: dict[str, Any]) -> Row:
+    """The row of a system of the configuration."""
+    mark = " (published outputs)" if system["training_set"] == PUBLISHED else ""
+    return Row(system["base"], system["training_set"], system["title"] + mark, system["paper_row"])
+
+
+def ablations(table: str, chosen: dict[str, Any], dk: float) -> list[TrainingSet]:
+    """Ours at a DK threshold, then what stands beside it: no quality selection, or other diversity selections."""
+    prompt, passed = chosen["prompt"], Quality.threshold(dk)
+    ours = TrainingSet.synthetic(prompt, passed)
+    if table == "table3":
+        return [ours, TrainingSet.synthetic(prompt, Quality.draw(dk))]
+    return [ours, *(TrainingSet.synthetic(prompt, passed, selection) for selection in chosen["selections"])]
 
 
 def row_of(settings: dict[str, Any], table: str, base: str, training_set: str) -> Row:
@@ -94,17 +105,10 @@ def row_of(settings: dict[str, Any], table: str, base: str, training_set: str) -
     return listed[0] if listed else Row(base, training_set, f"{base}, {training_set}", f"{base}/{training_set}")
 
 
-def trained(base: str, prompt: str, quality: str, selection: str) -> Row:
-    """The row of a base model trained on ED and selected synthetic samples."""
-    training_set = f"ed+{prompt}-{quality}-{selection}"
-    return Row(base, training_set, f"{base}, {prompt}, {in_words(quality, selection)}", f"{base}/{training_set}")
-
-
-def in_words(quality: str, selection: str) -> str:
-    """A selection as the tables name it."""
-    dk = quality.removeprefix("draw").removeprefix("dk")
-    first = f"as many as DK {dk}, drawn" if quality.startswith("draw") else f"DK {dk}"
-    return first + {"kcenter": "", "none": ", no diversity selection", "random": ", random instead of k-center"}[selection]
+def trained(base: str, training_set: TrainingSet) -> Row:
+    """The row of a base model trained on the data set and selected synthetic samples."""
+    system = System(base, training_set)
+    return Row(base, str(training_set), system.in_words(), str(system))
 
 
 def read_paper_table(path: Path) -> dict[str, dict[str, float]]:

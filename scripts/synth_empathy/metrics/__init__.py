@@ -7,7 +7,7 @@
     scoring     responses -> the document that scripts/evaluate.py writes
 
 The paper names its metrics but does not say how it computes them. The **paper protocol** is what the group's sister
-project (Efficient-Empathy) does: lower-cased NLTK tokens for everything. CIDEr and BERTScore are in neither code: their
-form here is inferred from the paper's scale. The **standard protocol** is each library's default, whose signature lets
+project (Efficient-Empathy) does: lower-cased NLTK tokens for everything. CIDEr and BERTScore are in neither code:
+their form here is inferred from the paper's scale. The **standard protocol** is each library's default, whose signature lets
 others compare.
 """

@@ -62,8 +62,8 @@ def ngram_places(predictions: list[str], order: int) -> tuple[np.ndarray, np.nda
     """Where each n-gram occurs in a corpus.
 
     Returns:
-        The sample of every occurrence, equal n-grams side by side, (occurrences,); and the place of each n-gram's first
-        occurrence in it, (different n-grams,).
+        The sample of every occurrence, equal n-grams side by side, (occurrences,); and the place of each n-gram's
+        first occurrence in it, (different n-grams,).
     """
     import numpy as np
 

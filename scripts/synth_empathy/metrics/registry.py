@@ -68,9 +68,10 @@ def fault_of(metric: object, module: str, others: list[Metric]) -> str | None:
 METRICS = load()
 #: Every score's key in files, with the heading of its column, in the order of the columns.
 HEADINGS = {score: heading for metric in METRICS.values() for score, heading in metric.headings.items()}
-#: The paper's metrics that need no model. One job scores them all, and their scores stand in one file, {protocol}.json.
+#: The paper's metrics that need no model. One job scores them all, since a job's start takes longer than a metric; their
+#: scores stand in one file, {protocol}.json.
 TOGETHER = tuple(name for name in PAPER if not METRICS[name].needs_model)
-#: The added metrics. Each has a job and a file of its own, {protocol}-{metric}.json, so that adding it remakes no other.
+#: The added metrics. Each has a job and a file of its own, {protocol}-{metric}.json: adding one makes no other again.
 ADDED = tuple(name for name in METRICS if name not in PAPER)
 
 
@@ -98,5 +99,6 @@ def file_name(metric: Metric, protocol: str) -> str:
 
 
 def code(names: tuple[str, ...] | list[str]) -> list[str]:
-    """The modules of some metrics, as a rule names the code that it depends on."""
-    return [f"metrics/{name}" for name in names]
+    """The modules of some metrics, as a rule names the code that it depends on (``code_graph``)."""
+    package = __package__.partition(".")[2]
+    return [f"{package}.{name}" for name in names]

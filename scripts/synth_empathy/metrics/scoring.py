@@ -1,4 +1,4 @@
-"""Responses -> the document that ``scripts/evaluate.py`` writes: scores, how they came about, and of how many samples."""
+"""Responses -> the document that ``scripts/evaluate.py`` writes: scores, how they came about, of how many samples."""
 
 from __future__ import annotations
 

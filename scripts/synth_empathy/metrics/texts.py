@@ -47,7 +47,7 @@ def tokens(protocol: str, texts: list[str]) -> list[str]:
 
 @lru_cache(maxsize=100_000)
 def paper_tokens(text: str) -> str:
-    """A text's lower-cased NLTK tokens between blanks; kept, since references and short replies come again and again."""
+    """A text's lower-cased NLTK tokens between blanks; kept, since references and short replies come often."""
     from ..tokens import metric_words  # NLTK takes seconds to import, and --help should not
 
     return " ".join(metric_words(text))

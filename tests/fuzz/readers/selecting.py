@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from synth_empathy import embedding, novelty, prompts, records, selection
+from synth_empathy import diversity, embedding, novelty, prompts, provenance, records, selection
 
 from ..checks import same
-from ..mutations import Part, json_lines, npy, one_of
+from ..mutations import Part, json_file, json_lines, npy, one_of, plain
 from . import valid
 from .contracts import objects
 from .registry import Reader, run
@@ -74,6 +74,24 @@ def select_quality(folder: Path, how: dict) -> None:
     same("samples above the threshold", above, [row["id"] for row in rows_of(made)])
 
 
+def select_top(folder: Path, how: dict) -> None:
+    """The samples with the best scores, in their order; the scores' manifest is of what they are now, unless given."""
+    made, scores = folder / "made.jsonl", folder / "scores.jsonl"
+    if not (folder / "scores.manifest.json").exists() and scores.is_file():
+        records.write_json(folder / "scores.manifest.json", manifest(scores.read_bytes()))
+    flags = ["--scores", scores, "--scorer", "length", "--size", how["size"], "--output", made]
+    run("select_top", "--samples", folder / "samples.jsonl", *flags)
+    came = [row["id"] for row in rows_of(folder / "samples.jsonl")]
+    score = {row["id"]: row["score"] for row in rows_of(scores)}
+    ranked = sorted(came, key=lambda one: (-score[one], one))[: int(how["size"])]
+    same("the best samples", [one for one in came if one in ranked], [row["id"] for row in rows_of(made)])
+
+
+def manifest(scores: bytes) -> dict:
+    """What a user says of a file of scores."""
+    return {"made_by": "a program", "output": {"sha256": provenance.sha256_bytes(scores)}}
+
+
 @contextlib.contextmanager
 def threads_kept() -> Iterator[None]:
     """Leave torch's threads as they are: a script sets them for its own process."""
@@ -98,7 +116,8 @@ def select_diverse(folder: Path, how: dict) -> None:
     with threads_kept():
         run("select_diverse", *given, *flags, "--output", made)
     came, went = rows_of(folder / "samples.jsonl"), rows_of(made)
-    size = len(came) if how["method"] == "none" else math.floor(float(how["ratio"]) * len(came) + 1e-9)
+    everything = diversity.SELECTIONS[how["method"]].keeps_all
+    size = len(came) if everything else math.floor(float(how["ratio"]) * len(came) + 1e-9)
     same("samples selected", size, len({row["id"] for row in went}))
     same("ranks", list(range(size)), [row["rank"] for row in went])
     same(
@@ -167,9 +186,11 @@ WHOLE_ED = [prompts.flat_sample(sample) for sample in valid.ED_SAMPLES]
 RATIOS = one_of("0.9", "1", "0", "nan", "inf", "-1", "1e-9", "1.5", "x", "1e999")
 METRIC = one_of("euclidean", "cosine")
 SELECTION = {
-    "method": one_of("kcenter", "random", "none"), "ratio": RATIOS, "seed": one_of("0", "-1", str(2**64), "9" * 5000),
-    "rule": one_of(*selection.DIVERSITY_RULES), "metric": METRIC,
+    "method": one_of(*diversity.SELECTIONS), "ratio": RATIOS, "seed": one_of("0", "-1", str(2**64), "9" * 5000),
+    "rule": one_of(*diversity.RULES), "metric": METRIC,
 }  # fmt: skip
+SCORES = json_lines([{"id": sample["id"], "score": place / 2} for place, sample in enumerate(valid.SAMPLES)])
+SIZES = one_of("1", "2", "0", "-1", "1.5", "x", "9" * 5000)
 THRESHOLDS = one_of("60", "nan", "inf", "-inf", "-1", "1e999", "62.5", "x", "")
 PAIR = {"samples.jsonl": SAMPLES, "similarity.jsonl": json_lines(valid.SIMILARITIES)}
 COMPARED = {
@@ -185,6 +206,17 @@ READERS = [
     Reader("score_similarity.py", score_similarity, {"responses.jsonl": RESPONSES, **embedded(ANSWERED)}),
     Reader(
         "select_quality.py", select_quality, PAIR, {"threshold": THRESHOLDS, "rule": one_of(*selection.QUALITY_RULES)}
+    ),
+    Reader("select_top.py", select_top, {"samples.jsonl": SAMPLES, "scores.jsonl": SCORES}, {"size": SIZES}),
+    Reader(
+        "select_top.py on a manifest",
+        select_top,
+        {
+            "samples.jsonl": plain(SAMPLES.valid),
+            "scores.jsonl": plain(SCORES.valid),
+            "scores.manifest.json": json_file(manifest(SCORES.valid)),
+        },
+        {"size": one_of("2")},
     ),
     Reader("select_diverse.py", select_diverse, {"samples.jsonl": SAMPLES, **embedded(WHOLE)}, SELECTION),
     Reader(
