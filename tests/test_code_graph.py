@@ -142,8 +142,9 @@ def test_code_is_known_by_its_path():
         assert digest == provenance.sha256_file(code_graph.SCRIPTS / name)
 
 
-def test_unfinished_work_goes_on_where_code_changed_that_changes_no_row():
-    facts = {"model": "m", "code": provenance.code(code_graph.SCRIPTS / "respond.py", entries=["vllm_engine"])}
+@pytest.mark.parametrize("script", ["respond", "train_model", "embed_texts"])
+def test_unfinished_work_goes_on_where_code_changed_that_changes_no_row(script):
+    facts = {"model": "m", "code": provenance.code(code_graph.SCRIPTS / f"{script}.py")}
     for name in facts["code"]:
         changed = facts | {"code": facts["code"] | {name: "0" * 64}}
         carries = name.removeprefix("synth_empathy/").removesuffix(".py") in code_graph.CARRIERS

@@ -35,9 +35,11 @@ SILENT = {
 #: Modules that decide how a file is read and written, and no value in it. A change of one is a change of the code that
 #: made a file; unfinished work goes on all the same, since its rows would come out the same.
 CARRIERS = {
+    "declared": "it reads settings, whose values are known",
     "escaping": "it makes texts safe to show",
     "models": "it fetches models and checks their files, whose hashes are known",
     "records": "it reads, checks, writes and seals files",
+    "setting_types": "it checks settings, whose values are known",
     "yaml_files": "it reads settings and prompts, whose texts are known by hash",
 }
 
