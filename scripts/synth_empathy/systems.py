@@ -62,7 +62,7 @@ def one_of(names: Any) -> str:
 NAME = "[a-z0-9][a-z0-9._-]*"
 PART = diversity.NAME
 #: A DK threshold, 0 to 100, with decimals if any; and a number of samples.
-DK = r"(?:100|[0-9]{1,2})(?:[.][0-9]+)?"
+DK = r"(?:100(?:[.]0+)?|[0-9]{1,2}(?:[.][0-9]+)?)"
 SIZE = "[1-9][0-9]{0,8}"
 QUALITY = f"(?:{one_of([THRESHOLD, DRAW])}{DK}|{BEST}{SIZE}-{PART})"
 #: A quality whose samples are the same for every seed.
