@@ -14,7 +14,7 @@
 # make compare A=results/x B=results/y   which files of two runs differ, where first, and by how much (docs/files.md)
 # make stale    what GPUs made, or would work on again, with other code than today's: RUN=paper, demo when not given (docs/files.md)
 # make plan TARGET=table1   before anything runs: its jobs, tokens, GPU-hours and disk (docs/plan.md); CONFIG="config/demo.yaml" for overlays
-# make lint          style of Python and Snakemake files
+# make lint          style of Python and Snakemake files, and the layers of the library
 
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -129,7 +129,7 @@ plan: setup
 	@$(BIN)/python scripts/plan.py --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) -- $(or $(TARGET),table1)
 
 lint: setup
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile rules
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile rules && PYTHONPATH=scripts $(BIN)/lint-imports
 
 clean-state:
 	@rm -rf results/$(RUN)/.state

@@ -8,8 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from synth_empathy import cli
-from synth_empathy.errors import UserError
+from synth_empathy.core import cli
+from synth_empathy.core.errors import UserError
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from synth_empathy import cli
+from synth_empathy.core import cli
 
 #: Jobs of the large DAG: one a shard, and the few that Table 1 has besides.
 SHARDS = 10_000

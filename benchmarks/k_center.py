@@ -11,8 +11,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np
 
-from synth_empathy import cli, diversity
-from synth_empathy.embedding import load_embeddings
+from synth_empathy.core import cli
+from synth_empathy.selection import diversity
+from synth_empathy.selection.embedding import load_embeddings
 
 #: Rows and dimensions: what DK 60 keeps under Prompt 2, on MiniLM's dimensions; and fewer rows on gte-Qwen2's.
 SIZES = ["18789x384", "8000x3584"]

@@ -8,7 +8,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np
 
-from synth_empathy import bootstrap, cli
+from synth_empathy.core import cli
+from synth_empathy.evaluation import bootstrap
 
 
 def main() -> None:

@@ -11,9 +11,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np
 
-from synth_empathy import cli, embedding, selection
-from synth_empathy.records import SAMPLE, read_jsonl
-from synth_empathy.resumable import FinishedChunks
+from synth_empathy.core import cli
+from synth_empathy.core.records import SAMPLE, read_jsonl
+from synth_empathy.core.resumable import FinishedChunks
+from synth_empathy.selection import embedding, quality
 
 
 def main() -> None:
@@ -71,7 +72,7 @@ def scored(embedder, pairs: list[tuple[str, str]], texts: list[str], batch_token
         embedding.embed_to_file(embedder, texts, None, batch_tokens, chunks, path, storage)
         row = {text: place for place, text in enumerate(texts)}
         left, right = ([row[pair[side]] for pair in pairs] for side in (0, 1))
-        found = selection.similarities(embedding.load_embeddings(path), left, right)
+        found = quality.similarities(embedding.load_embeddings(path), left, right)
     return found, time.perf_counter() - start
 
 
@@ -91,7 +92,7 @@ def products_seconds(embedder, texts: list[str]) -> float:
 def two_texts_a_call(embedder, pair: tuple[str, str]) -> float:
     """S of one pair as the released code finds it: its two texts embedded together, nothing else with them."""
     left, right = embedder.encode(list(pair), show_progress_bar=False)
-    return float(selection.cosines(left[None], right[None])[0])
+    return float(quality.cosines(left[None], right[None])[0])
 
 
 def tell(name: str, found: np.ndarray, exact: np.ndarray) -> None:

@@ -92,9 +92,9 @@ def check_baselines():
         for job in workflow.dag.needrun_jobs():
             name = job.wildcards.get("baseline")
             if job.rule.name == "prepare_baseline":
-                baselines.check_data(name, config["baselines"][name])
+                authors_code.check_data(name, config["baselines"][name])
             elif name and job.rule.name.endswith("_baseline") and not CONTAINERS:
-                baselines.check_environment(name, config["baselines"][name])
+                authors_code.check_environment(name, config["baselines"][name])
     except UserError as error:
         raise WorkflowError(str(error)) from None
 

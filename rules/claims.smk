@@ -7,7 +7,7 @@ Makes:
 Targets by name: check_claims, which prints the verdicts, and fails where the configuration asks for it (claims: fail)
 """
 
-from synth_empathy import evidence
+from synth_empathy.claims import evidence
 
 
 def claims_state(wildcards):

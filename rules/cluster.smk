@@ -7,7 +7,7 @@ Makes: nothing; no rule stands here. Snakefile's onstart and onerror call it.
 import logging
 
 from snakemake.logging import logger
-from synth_empathy import cluster
+from synth_empathy.execution import cluster
 
 
 def check_partition_file():

@@ -15,12 +15,18 @@ from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from synth_empathy import addresses, archive, baselines, cells, diversity, images
-from synth_empathy import recipes, settings, systems, tables
-from synth_empathy.code_graph import reached
-from synth_empathy.errors import UserError
-from synth_empathy.metrics import registry
-from synth_empathy.records import write_text
+from synth_empathy import systems
+from synth_empathy.baselines import authors_code
+from synth_empathy.config import settings
+from synth_empathy.core import addresses, archive
+from synth_empathy.core.code_graph import reached
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.records import write_text
+from synth_empathy.evaluation.metrics import registry
+from synth_empathy.execution import images
+from synth_empathy.reporting import cells, tables
+from synth_empathy.selection import diversity
+from synth_empathy.training import recipes
 
 #: Whether rules run in containers (--software-deployment-method apptainer).
 CONTAINERS = (

@@ -11,7 +11,7 @@ Makes:
                                                                          4's ablation), or one of your own
 """
 
-from synth_empathy import scorers
+from synth_empathy.selection import scorers
 
 
 def samples_to_select(wildcards):

@@ -3,10 +3,11 @@
 
 from pathlib import Path
 
-from synth_empathy import claims, cli
-from synth_empathy.errors import UserError
-from synth_empathy.evidence import Results
-from synth_empathy.records import write_json, write_text
+from synth_empathy.claims import claims
+from synth_empathy.claims.evidence import Results
+from synth_empathy.core import cli
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.records import write_json, write_text
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from synth_empathy import cli
-from synth_empathy.errors import UserError
+from synth_empathy.core import cli
+from synth_empathy.core.errors import UserError
 
 
 def main() -> None:

@@ -6,8 +6,9 @@ Exit status: 0 the same, 1 they differ, 2 a folder is missing.
 
 from pathlib import Path
 
-from synth_empathy import cli, run_diff
-from synth_empathy.escaping import terminal_text
+from synth_empathy.core import cli
+from synth_empathy.core.escaping import terminal_text
+from synth_empathy.execution import run_diff
 
 
 def main() -> None:

@@ -3,8 +3,9 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, provenance, selection
-from synth_empathy.records import SAMPLE, read_jsonl, write_jsonl
+from synth_empathy.core import cli, provenance
+from synth_empathy.core.records import SAMPLE, read_jsonl, write_jsonl
+from synth_empathy.selection import quality
 
 
 def main() -> None:
@@ -17,7 +18,7 @@ def main() -> None:
     args = flags.parse_args()
 
     samples, size = read_jsonl(args.samples, SAMPLE), len(read_jsonl(args.as_many_as, SAMPLE))
-    drawn = selection.draw_samples(samples, size, args.seed)
+    drawn = quality.draw_samples(samples, size, args.seed)
     write_jsonl(args.output, drawn, code=provenance.code(__file__))
     print(f"{len(drawn):,} of {len(samples):,} samples drawn")
 

@@ -3,11 +3,13 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, devices, embedding, prompts, provenance
-from synth_empathy.errors import UserError
-from synth_empathy.models import DTYPES, fingerprint, open_model
-from synth_empathy.records import RESPONSE, SAMPLE, read_jsonl, remove_outputs, write_jsonl
-from synth_empathy.resumable import FinishedChunks
+from synth_empathy.core import cli, devices, provenance
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.model_folder import DTYPES, fingerprint, open_model
+from synth_empathy.core.records import RESPONSE, SAMPLE, read_jsonl, remove_outputs, write_jsonl
+from synth_empathy.core.resumable import FinishedChunks
+from synth_empathy.data import prompts
+from synth_empathy.selection import embedding
 
 
 def main() -> None:

@@ -4,10 +4,10 @@
 import argparse
 from pathlib import Path
 
-from synth_empathy import cli, devices
-from synth_empathy.errors import UserError
-from synth_empathy.metrics import base, registry, scoring
-from synth_empathy.records import read_test_ids, write_json
+from synth_empathy.core import cli, devices
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.records import read_test_ids, write_json
+from synth_empathy.evaluation.metrics import base, registry, scoring
 
 
 def main() -> None:

@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from synth_empathy import addresses, cli, ed, provenance
-from synth_empathy.errors import UserError
-from synth_empathy.escaping import terminal_text
-from synth_empathy.records import atomic_path, remove_outputs, sealed_path
+from synth_empathy.core import addresses, cli, provenance
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.escaping import terminal_text
+from synth_empathy.core.records import atomic_path, remove_outputs, sealed_path
+from synth_empathy.data import empathetic_dialogues
 
 #: The three files of ED.
-WANTED = tuple(f"{split}.csv" for split in ed.SPLITS)
+WANTED = tuple(f"{split}.csv" for split in empathetic_dialogues.SPLITS)
 #: What an archive's files may come to, unpacked: far more than ED's 20 MB, and little enough for a machine's memory.
 LARGEST = 1 << 30
 #: What tarfile and the decompressors raise for files that are damaged or none of theirs.

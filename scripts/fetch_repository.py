@@ -4,9 +4,10 @@
 import argparse
 from pathlib import Path
 
-from synth_empathy import addresses, baselines, cli, folders
-from synth_empathy.errors import UserError
-from synth_empathy.records import read_json, write_json
+from synth_empathy.baselines import authors_code
+from synth_empathy.core import addresses, cli, folders
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.records import read_json, write_json
 
 
 def main() -> None:
@@ -31,7 +32,7 @@ def standing(output: Path, address: str, commit: str) -> str | None:
     if not isinstance(manifest, dict) or manifest.get("repository") != address:
         return None
     try:
-        return baselines.check_head(output / baselines.CODE, commit)
+        return authors_code.check_head(output / authors_code.CODE, commit)
     except UserError:
         return None
 
@@ -39,7 +40,7 @@ def standing(output: Path, address: str, commit: str) -> str | None:
 def fetch(args: argparse.Namespace, shown: str) -> str:
     """Fetch the repository; returns its commit's full hash."""
     with folders.new_folder(args.output) as folder:
-        head = baselines.fetch(args.repository, args.commit, folder / baselines.CODE)
+        head = authors_code.fetch(args.repository, args.commit, folder / authors_code.CODE)
         write_json(folder / folders.MANIFEST, {"kind": "repository", "repository": shown, "commit": head})
     return head
 

@@ -3,9 +3,11 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, completing, engines, prompts, provenance, seeds
-from synth_empathy.engine_types import Request
-from synth_empathy.records import SAMPLE, Record, read_jsonl, remove_outputs, write_jsonl
+from synth_empathy.core import cli, provenance, seeds
+from synth_empathy.core.records import SAMPLE, Record, read_jsonl, remove_outputs, write_jsonl
+from synth_empathy.data import prompts
+from synth_empathy.inference import engines, runner
+from synth_empathy.inference.types import Request
 
 
 def main() -> None:
@@ -18,7 +20,7 @@ def main() -> None:
     flags.add_argument("--passes", type=cli.count, default=1, help="outputs per sample")
     flags.add_argument("--shard", type=cli.count_or_none, default=0, help="which part of the rows to make, from 0")
     flags.add_argument("--shards", type=cli.count, default=1, help="how many parts there are")
-    completing.add_flags(flags)
+    runner.add_flags(flags)
     flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="id, seed_id, pass, text, tokens, finish")
     args = flags.parse_args()
     if args.shard >= args.shards:
@@ -36,10 +38,10 @@ def main() -> None:
         requests.append(Request(row_id, messages, seed, shared=len(messages) - 1))
 
     code = provenance.code(__file__, entries=[engines.module_of(args.engine)])
-    completed = completing.complete(requests, args, "generate", code)
-    remove_outputs(args.output, completing.manifest_path(args))
+    completed = runner.complete(requests, args, "generate", code)
+    remove_outputs(args.output, runner.manifest_path(args))
     write_jsonl(args.output, (output(completed.rows[request.id], sample, number) for request, (sample, number) in zip(requests, rows)))
-    completing.write_manifest(args, "generate", completed)
+    runner.write_manifest(args, "generate", completed)
 
 
 def output(row: Record, sample: Record, number: int) -> Record:

@@ -4,8 +4,11 @@
 import argparse
 from pathlib import Path
 
-from synth_empathy import cli, completing, engines, judging, prompts, provenance
-from synth_empathy.records import SAMPLE, Record, read_jsonl, remove_outputs, write_json, write_jsonl
+from synth_empathy.core import cli, provenance
+from synth_empathy.core.records import SAMPLE, Record, read_jsonl, remove_outputs, write_json, write_jsonl
+from synth_empathy.data import prompts
+from synth_empathy.evaluation import judging
+from synth_empathy.inference import engines, runner
 
 
 def main() -> None:
@@ -19,7 +22,7 @@ def main() -> None:
     flags.add_argument("--prompt", default="", help="the samples' generation prompt, for the summary")
     flags.add_argument("--stage", default="", help="before, or what selected the samples (dk60-kcenter), for the summary")
     flags.add_argument("--note", help="a sentence that the summary carries and its figure prints")
-    completing.add_flags(flags)
+    runner.add_flags(flags)
     flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="id, and by criterion score, mark, probabilities, mass, output")
     flags.add_argument("--summary", type=Path, required=True, metavar="JSON", help="means and shares of full marks")
     flags.set_defaults(temperature=0.8, max_tokens=8)
@@ -37,7 +40,7 @@ def main() -> None:
     completed, judged = judge(drawn, rubrics, args)
     found = judging.summarise(judged, rubrics)
 
-    remove_outputs(args.output, args.summary, completing.manifest_path(args))
+    remove_outputs(args.output, args.summary, runner.manifest_path(args))
     write_jsonl(args.output, judged)
     what = {"prompt": args.prompt, "stage": args.stage, "seed": args.seed, "judge": completed.facts["model"]["name"]}
     how = {"mode": args.mode, "temperature": args.temperature}
@@ -45,19 +48,19 @@ def main() -> None:
     write_json(args.summary, what | how | {"samples": counts} | found | {"note": args.note})
     asked = {rubric["name"]: provenance.sha256_file(path) for rubric, path in zip(rubrics, args.rubrics)}
     inputs = {"samples_sha256": provenance.sha256_file(args.samples), "rubrics_sha256": asked}
-    completing.write_manifest(args, "judge", completed, {"judging": how | {"samples": counts} | inputs})
+    runner.write_manifest(args, "judge", completed, {"judging": how | {"samples": counts} | inputs})
     print(f"judge: mean {found['all']['mean']:.2f} of 1 to 3, full marks by every criterion: {100 * found['all']['full_share']:.1f} %")
 
 
-def judge(drawn: list[Record], rubrics: list[Record], args: argparse.Namespace) -> tuple[completing.Completed, list[Record]]:
+def judge(drawn: list[Record], rubrics: list[Record], args: argparse.Namespace) -> tuple[runner.Completed, list[Record]]:
     """What the model answered, and ``records.JUDGED`` of every sample."""
     requests = judging.requests(drawn, rubrics, args.seed)
     code = provenance.code(__file__, entries=[engines.module_of(args.engine)])
     if args.mode == "probabilities":
-        completed = completing.answer(requests, judging.MARKS, args, "judge", code)
+        completed = runner.answer(requests, judging.MARKS, args, "judge", code)
         entries = {name: judging.read_mark(row, args.temperature) for name, row in completed.rows.items()}
     else:
-        completed = completing.complete(requests, args, "judge", code)
+        completed = runner.complete(requests, args, "judge", code)
         entries = {name: judging.drawn_mark(row) for name, row in completed.rows.items()}
 
     def judged(sample: Record) -> Record:

@@ -6,8 +6,9 @@ Exit status: 0 there are none, 1 there are some, 2 there is no such run.
 
 from pathlib import Path
 
-from synth_empathy import cli, stale
-from synth_empathy.escaping import terminal_text
+from synth_empathy.core import cli
+from synth_empathy.core.escaping import terminal_text
+from synth_empathy.execution import stale
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 
 from pathlib import Path
 
-from synth_empathy import cli
-from synth_empathy.records import ED_SAMPLE, read_jsonl, write_json
+from synth_empathy.core import cli
+from synth_empathy.core.records import ED_SAMPLE, read_jsonl, write_json
 
 
 def main() -> None:

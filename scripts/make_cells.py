@@ -3,7 +3,8 @@
 
 from pathlib import Path
 
-from synth_empathy import cells, cli, tables
+from synth_empathy.core import cli
+from synth_empathy.reporting import cells, tables
 
 
 def main() -> None:

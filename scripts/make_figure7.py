@@ -3,8 +3,10 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, figure_data, figures, human, tables
-from synth_empathy.records import read_test_ids, write_text
+from synth_empathy.core import cli
+from synth_empathy.core.records import read_test_ids, write_text
+from synth_empathy.evaluation import human
+from synth_empathy.reporting import figure_data, figures, tables
 
 
 def main() -> None:

@@ -3,9 +3,10 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, figure_data, figures, tables
-from synth_empathy.escaping import terminal_text
-from synth_empathy.records import write_text
+from synth_empathy.core import cli
+from synth_empathy.core.escaping import terminal_text
+from synth_empathy.core.records import write_text
+from synth_empathy.reporting import figure_data, figures, tables
 
 
 def main() -> None:

@@ -3,8 +3,9 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, tables
-from synth_empathy.records import write_text
+from synth_empathy.core import cli
+from synth_empathy.core.records import write_text
+from synth_empathy.reporting import tables
 
 
 def main() -> None:

@@ -4,9 +4,9 @@
 from collections import Counter
 from pathlib import Path
 
-from synth_empathy import cli, provenance
-from synth_empathy.errors import UserError
-from synth_empathy.records import SAMPLE, read_jsonl, write_jsonl
+from synth_empathy.core import cli, provenance
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.records import SAMPLE, read_jsonl, write_jsonl
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from synth_empathy import archive, cli
+from synth_empathy.core import archive, cli
 
 
 def main() -> None:

@@ -5,9 +5,10 @@ from collections import Counter
 from operator import itemgetter
 from pathlib import Path
 
-from synth_empathy import cli, provenance, rounds
-from synth_empathy.errors import UserError
-from synth_empathy.records import OUTPUT, Record, field_at, missing, read_json, read_jsonl, remove_outputs, write_json, write_jsonl
+from synth_empathy.core import cli, provenance
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.records import OUTPUT, Record, field_at, missing, read_json, read_jsonl, remove_outputs, write_json, write_jsonl
+from synth_empathy.data import rounds
 
 
 def main() -> None:

@@ -8,11 +8,13 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from synth_empathy import cli, measured, planning, sizes, yaml_files
-from synth_empathy.errors import UserError
-from synth_empathy.escaping import terminal_text
-from synth_empathy.records import Record, read_json, write_json
-from synth_empathy.settings import MEND, ROOT, Settings, check
+from synth_empathy.config.settings import MEND, Settings, check
+from synth_empathy.core import cli, yaml_files
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.escaping import terminal_text
+from synth_empathy.core.paths import ROOT
+from synth_empathy.core.records import Record, read_json, write_json
+from synth_empathy.execution import measured, planning, sizes
 
 
 def main() -> None:

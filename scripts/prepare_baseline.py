@@ -3,8 +3,9 @@
 
 from pathlib import Path
 
-from synth_empathy import baselines, cli, provenance
-from synth_empathy.records import write_json
+from synth_empathy.baselines import authors_code
+from synth_empathy.core import cli, provenance
+from synth_empathy.core.records import write_json
 
 
 def main() -> None:
@@ -21,9 +22,9 @@ def main() -> None:
     flags.add_argument("--output", type=Path, required=True, metavar="JSON", help="what was laid out")
     args = flags.parse_args()
 
-    head = baselines.check_head(args.repository / baselines.CODE, args.commit)
-    baselines.check_data(args.name, {"data": args.data, "needs": dict(args.need)})
-    baselines.lay_out(args.repository / baselines.CODE, args.data, args.code)
+    head = authors_code.check_head(args.repository / authors_code.CODE, args.commit)
+    authors_code.check_data(args.name, {"data": args.data, "needs": dict(args.need)})
+    authors_code.lay_out(args.repository / authors_code.CODE, args.data, args.code)
     given = sorted(str(path.relative_to(args.data)) for path in args.data.rglob("*") if path.is_file()) if args.data else []
     write_json(args.output, {"baseline": args.name, "commit": head, "data": given}, code=provenance.code(__file__))
     print(f"{args.name} at {head} with {len(given)} files of data in {args.code}")

@@ -3,9 +3,10 @@
 
 from pathlib import Path
 
-from synth_empathy import claims, cli
-from synth_empathy.errors import UserError
-from synth_empathy.records import read_json
+from synth_empathy.claims import claims
+from synth_empathy.core import cli
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.records import read_json
 
 AGAIN = "make it by check_claims.py, or by snakemake check_claims"
 

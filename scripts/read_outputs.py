@@ -3,9 +3,10 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, outputs
-from synth_empathy.escaping import terminal_text
-from synth_empathy.records import SAMPLE, read_jsonl, write_json, write_jsonl
+from synth_empathy.baselines import outputs
+from synth_empathy.core import cli
+from synth_empathy.core.escaping import terminal_text
+from synth_empathy.core.records import SAMPLE, read_jsonl, write_json, write_jsonl
 
 
 def main() -> None:

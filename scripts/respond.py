@@ -3,9 +3,11 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, completing, engines, prompts, provenance, seeds
-from synth_empathy.engine_types import Request
-from synth_empathy.records import SAMPLE, read_jsonl, remove_outputs, write_jsonl
+from synth_empathy.core import cli, provenance, seeds
+from synth_empathy.core.records import SAMPLE, read_jsonl, remove_outputs, write_jsonl
+from synth_empathy.data import prompts
+from synth_empathy.inference import engines, runner
+from synth_empathy.inference.types import Request
 
 
 def main() -> None:
@@ -14,7 +16,7 @@ def main() -> None:
     flags.add_argument("--inputs", type=Path, required=True, metavar="JSONL", help="samples: id, history, response")
     flags.add_argument("--format", choices=prompts.STYLES, default="flat", help="how a dialogue is put to the model; flat is the released way")
     flags.add_argument("--system", default="", help="system prompt; none when empty")
-    completing.add_flags(flags)
+    runner.add_flags(flags)
     flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="id, prediction, reference")
     args = flags.parse_args()
 
@@ -24,10 +26,10 @@ def main() -> None:
         for sample in samples
     ]
     code = provenance.code(__file__, entries=[engines.module_of(args.engine)])
-    completed = completing.complete(requests, args, "respond", code)
-    remove_outputs(args.output, completing.manifest_path(args))
+    completed = runner.complete(requests, args, "respond", code)
+    remove_outputs(args.output, runner.manifest_path(args))
     write_jsonl(args.output, ({"id": s["id"], "prediction": completed.rows[s["id"]]["text"], "reference": s["response"]} for s in samples))
-    completing.write_manifest(args, "respond", completed)
+    runner.write_manifest(args, "respond", completed)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, ed, provenance, rounds
-from synth_empathy.records import DIALOGUE, read_jsonl, write_jsonl
+from synth_empathy.core import cli, provenance
+from synth_empathy.core.records import DIALOGUE, Record, read_jsonl, write_jsonl
+from synth_empathy.data import rounds
+from synth_empathy.data.empathetic_dialogues import normalise
 
 
 def main() -> None:
@@ -28,9 +30,15 @@ def main() -> None:
     history = (args.min_history, args.max_history)
     samples = [rounds.sample_turns(dialogue, args.mode, args.seed, history) for dialogue in dialogues]
     if args.normalise:
-        samples = [s | {"history": [ed.normalise(turn) for turn in s["history"]], "response": ed.normalise(s["response"])} for s in samples]
+        samples = [normalised(sample) for sample in samples]
     write_jsonl(args.output, samples, code=provenance.code(__file__))
     print(f"{len(samples):,} samples, turns drawn as {args.mode}")
+
+
+def normalised(sample: Record) -> Record:
+    """A sample whose turns have the form of prepared ED."""
+    history = [normalise(turn) for turn in sample["history"]]
+    return sample | {"history": history, "response": normalise(sample["response"])}
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from synth_empathy import cli, embedding, provenance, selection
-from synth_empathy.errors import UserError
-from synth_empathy.records import REMAKE, RESPONSE, read_jsonl, write_jsonl
+from synth_empathy.core import cli, provenance
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.records import REMAKE, RESPONSE, read_jsonl, write_jsonl
+from synth_empathy.selection import embedding, quality
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
     row_of = embedding.row_of(texts)
     predictions = embedding.rows_for(row_of, [r["prediction"] for r in responses])
     references = embedding.rows_for(row_of, [r["reference"] for r in responses])
-    scores = selection.similarities(matrix, predictions, references)
+    scores = quality.similarities(matrix, predictions, references)
     rows = ({"id": r["id"], "similarity": float(score)} for r, score in zip(responses, scores))
     write_jsonl(args.output, rows, code=provenance.code(__file__))
     quartiles = ", ".join(f"{value:.1f}" for value in np.percentile(scores, [0, 25, 50, 75, 100]))

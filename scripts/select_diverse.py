@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from synth_empathy import cli, diversity, embedding, prompts, provenance, scorers
-from synth_empathy.records import SAMPLE, Record, read_jsonl, write_json, write_jsonl
+from synth_empathy.core import cli, provenance
+from synth_empathy.core.records import SAMPLE, Record, read_jsonl, write_json, write_jsonl
+from synth_empathy.data import prompts
+from synth_empathy.selection import diversity, embedding, scorers
 
 
 def main() -> None:

@@ -3,9 +3,10 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, provenance, selection
-from synth_empathy.errors import UserError
-from synth_empathy.records import SAMPLE, SIMILARITY, read_jsonl, write_jsonl
+from synth_empathy.core import cli, provenance
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.records import SAMPLE, SIMILARITY, read_jsonl, write_jsonl
+from synth_empathy.selection import quality
 
 
 def main() -> None:
@@ -15,7 +16,7 @@ def main() -> None:
     flags.add_argument("--similarity", type=Path, required=True, metavar="JSONL", help="id, similarity")
     flags.add_argument("--threshold", type=cli.percent, required=True, help="the DK threshold T, 0 to 100")
     rules = "greater: S > T, as the paper; released: int(S) >= T, as the authors' code"
-    flags.add_argument("--rule", choices=selection.QUALITY_RULES, default="greater", help=rules)
+    flags.add_argument("--rule", choices=quality.QUALITY_RULES, default="greater", help=rules)
     flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="the samples kept, each with its similarity")
     args = flags.parse_args()
 
@@ -25,7 +26,7 @@ def main() -> None:
     if lacking:
         raise UserError(f"{len(lacking)} samples have no similarity; the first is {lacking[0]}", "run score_similarity.py on answers to these samples")
     scored = [sample | {"similarity": similarity[sample["id"]]} for sample in samples]
-    kept = selection.select_quality(scored, args.threshold, args.rule)
+    kept = quality.select_quality(scored, args.threshold, args.rule)
     write_jsonl(args.output, kept, code=provenance.code(__file__))
     print(f"{len(kept):,} of {len(samples):,} samples pass DK {args.threshold:g} ({args.rule})")
 

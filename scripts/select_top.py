@@ -3,8 +3,9 @@
 
 from pathlib import Path
 
-from synth_empathy import cli, provenance, scorers
-from synth_empathy.records import SAMPLE, read_jsonl, write_jsonl
+from synth_empathy.core import cli, provenance
+from synth_empathy.core.records import SAMPLE, read_jsonl, write_jsonl
+from synth_empathy.selection import scorers
 from synth_empathy.systems import SIMILARITY
 
 

@@ -6,10 +6,12 @@ from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 
-from synth_empathy import cli, devices, folders, models, prompts, provenance, recipes, spreading
-from synth_empathy.errors import UserError
-from synth_empathy.escaping import terminal_text
-from synth_empathy.records import SAMPLE, Record, read_jsonl
+from synth_empathy.core import cli, devices, folders, model_folder, provenance
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.escaping import terminal_text
+from synth_empathy.core.records import SAMPLE, Record, read_jsonl
+from synth_empathy.data import prompts
+from synth_empathy.training import launcher, recipes
 
 
 def main() -> None:
@@ -19,7 +21,7 @@ def main() -> None:
     flags.add_argument("--data", type=Path, required=True, metavar="JSONL", help="the training set: id, history, response, source")
     flags.add_argument("--format", choices=prompts.STYLES, default="flat", help="how a dialogue is put to the model")
     flags.add_argument("--system", default="", help="system prompt; none when empty")
-    flags.add_argument("--dtype", choices=models.DTYPES, default="float32", help="the saved weights' type; full fine-tuning computes on float32 weights")
+    flags.add_argument("--dtype", choices=model_folder.DTYPES, default="float32", help="the saved weights' type; full fine-tuning computes on float32 weights")
     flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads; part of what repeats a run exactly")
     flags.add_argument("--processes", type=cli.count, help="spread over so many processes on CPUs, to try what GPUs do: without a GPU it is only slower")
     flags.add_argument("--seed", type=cli.seed, default=0, help="order of samples, dropout and adapters' start")
@@ -27,8 +29,8 @@ def main() -> None:
     flags.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder for checkpoints of unfinished runs (results/RUN/.state)")
     flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="the model folder to make")
     args = flags.parse_args()
-    processes = spreading.processes_of(args.processes, args.gpus)
-    if processes > 1 and not spreading.joined():
+    processes = launcher.processes_of(args.processes, args.gpus)
+    if processes > 1 and not launcher.joined():
         start(args, processes)
     else:
         train(args, processes)
@@ -38,12 +40,12 @@ def start(args, processes: int) -> None:
     """Refuse what is known to fail before several processes load a model, and start them."""
     devices.check_gpus(args.gpus)
     hint = "give a base model another recipe, or this one other `gpus` (config.yaml, training)"
-    for fault in spreading.faults(args.method, args.gradient_accumulation, processes):
+    for fault in launcher.faults(args.method, args.gradient_accumulation, processes):
         raise UserError(fault, hint)
-    models.open_model(args.base)
+    model_folder.open_model(args.base)
     if not args.gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # --processes alone is for CPUs
-    spreading.launch(__file__, processes, args.threads)
+    launcher.launch(__file__, processes, args.threads)
 
 
 def train(args, processes: int) -> None:
@@ -51,25 +53,25 @@ def train(args, processes: int) -> None:
 
     Of several processes all compute, and the first one writes.
     """
-    base = models.open_model(args.base)
+    base = model_folder.open_model(args.base)
     samples = read_jsonl(args.data, SAMPLE)
 
     import torch
     from transformers import AutoTokenizer
 
-    from synth_empathy import training
+    from synth_empathy.training import sft
 
     devices.check_gpus(args.gpus)
-    torch.set_num_threads(spreading.threads_each(args.threads, processes))
+    torch.set_num_threads(launcher.threads_each(args.threads, processes))
     recipe = recipes.from_flags(args)
-    rows = training.conversations(samples, args.format, args.system)
-    rows, overlong = training.set_aside_overlong(rows, AutoTokenizer.from_pretrained(args.base), recipe.max_length)
+    rows = sft.conversations(samples, args.format, args.system)
+    rows, overlong = sft.set_aside_overlong(rows, AutoTokenizer.from_pretrained(args.base), recipe.max_length)
     first = terminal_text(", ".join(overlong[:5])) or "none"
     print(f"{len(rows)} samples of at most {recipe.max_length} tokens; {len(overlong)} longer ones set aside: {first}")
 
     facts = {
         "kind": "trained",
-        "base": {"name": base.get("name", args.base.name), "manifest_sha256": models.fingerprint(args.base)},
+        "base": {"name": base.get("name", args.base.name), "manifest_sha256": model_folder.fingerprint(args.base)},
         "data": describe_data(args.data, samples, overlong),
         "format": args.format,
         "system": args.system,
@@ -82,13 +84,13 @@ def train(args, processes: int) -> None:
         "code": provenance.code(__file__),
     }
     state = args.state / f"train-{provenance.sha256_json(provenance.deciding(facts))[:16]}"
-    first = spreading.first()
+    first = launcher.first()
     with folders.new_folder(args.output) if first else nullcontext() as folder:
-        losses = training.fine_tune(args.base, rows, recipe, args.seed, args.dtype, state, folder, processes)
+        losses = sft.fine_tune(args.base, rows, recipe, args.seed, args.dtype, state, folder, processes)
         if first:
-            models.write_manifest(folder, facts | {"losses": losses})
+            model_folder.write_manifest(folder, facts | {"losses": losses})
     if first:
-        training.drop_checkpoints(state)
+        sft.drop_checkpoints(state)
 
 
 def describe_data(path: Path, samples: list[Record], overlong: list[str]) -> Record:

@@ -126,7 +126,7 @@ class Checkout:
 
         Logs, times, the configuration, and what was checked on this machine are each run's own.
         """
-        from synth_empathy.run_diff import files_of
+        from synth_empathy.execution.run_diff import files_of
 
         return {name: path.read_bytes() for name, path in files_of(self.folder / "results" / run).items()}
 

@@ -2,8 +2,8 @@
 
 import json
 
-from synth_empathy.cells import METRICS, Cell, missing_cell
-from synth_empathy.tables import Row, Table
+from synth_empathy.reporting.cells import METRICS, Cell, missing_cell
+from synth_empathy.reporting.tables import Row, Table
 
 #: Figure 7's, in the paper's order.
 BASELINES = ["SEEK", "CASE", "ESCM", "Qwen1.5-7B-F.T.", "LLaMA3-8B-F.T."]

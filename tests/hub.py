@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from synth_empathy.models import git_hash
-from synth_empathy.provenance import sha256_file
+from synth_empathy.core.model_folder import git_hash
+from synth_empathy.core.provenance import sha256_file
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Scores of texts by registered metrics, for tests that hold them against something else."""
 
-from synth_empathy.metrics import registry
-from synth_empathy.metrics.base import Corpus
-from synth_empathy.metrics.texts import Texts
+from synth_empathy.evaluation.metrics import registry
+from synth_empathy.evaluation.metrics.base import Corpus
+from synth_empathy.evaluation.metrics.texts import Texts
 
 
 def scores_of(name, predictions, references, protocol="paper"):

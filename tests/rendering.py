@@ -29,9 +29,9 @@ from snakemake.utils import format as fill
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-from synth_empathy import settings  # noqa: E402
-from synth_empathy.declared import key_names  # noqa: E402
-from synth_empathy.settings_model import Configuration  # noqa: E402
+from synth_empathy.config import settings  # noqa: E402
+from synth_empathy.config.settings_model import Configuration  # noqa: E402
+from synth_empathy.schema.declared import key_names  # noqa: E402
 
 TOKEN = re.compile(r"tok[0-9]+([pt])")
 #: What a path or a name may hold as far as a file system is concerned, and more in text: Snakemake's own signs.

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import DEMO, REPOSITORY
-from synth_empathy import bootstrap
-from synth_empathy.errors import UserError
-from synth_empathy.metrics import registry
-from synth_empathy.metrics.base import PROTOCOLS, Corpus
-from synth_empathy.provenance import sha256_file
-from synth_empathy.records import ED_SAMPLE, RESPONSE, read_jsonl, write_json, write_jsonl
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.provenance import sha256_file
+from synth_empathy.core.records import ED_SAMPLE, RESPONSE, read_jsonl, write_json, write_jsonl
+from synth_empathy.evaluation import bootstrap
+from synth_empathy.evaluation.metrics import registry
+from synth_empathy.evaluation.metrics.base import PROTOCOLS, Corpus
 from test_workflow import TABLE1_JOBS
 from worked_examples import Example
 
@@ -99,7 +99,7 @@ def test_a_new_metric_adds_its_jobs_to_the_papers_run(checkout):
 
 def defined(text):
     """The METRIC of a metric's file, without adding the file to the package."""
-    space = {"__name__": "synth_empathy.metrics.chrf", "__package__": "synth_empathy.metrics"}
+    space = {"__name__": "synth_empathy.evaluation.metrics.chrf", "__package__": "synth_empathy.evaluation.metrics"}
     exec(compile(text, "chrf.py", "exec"), space)
     return space["METRIC"]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_empathy.addresses import masked, masked_in, masked_words, without_secrets
+from synth_empathy.core.addresses import masked, masked_in, masked_words, without_secrets
 
 SHOWN = {
     "https://example.org/ed.tar.gz": "https://example.org/ed.tar.gz",

@@ -16,7 +16,7 @@ from conftest import BIN, REPOSITORY, SMALL, Checkout
 from containers import build_metrics_image
 from hpc.profile import set_profile
 from hpc.slurm import ACCOUNT
-from synth_empathy.provenance import sha256_file
+from synth_empathy.core.provenance import sha256_file
 
 pytestmark = pytest.mark.more
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_empathy import archive
-from synth_empathy.errors import UserError
-from synth_empathy.provenance import sha256_file
+from synth_empathy.core import archive
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.provenance import sha256_file
 
 #: A SHA-256 as far as its form goes.
 HASH = "0" * 64

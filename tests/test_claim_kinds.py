@@ -8,8 +8,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_empathy.claim_kinds import KINDS, Scale
-from synth_empathy.evidence import Missing, Value
+from synth_empathy.claims.evidence import Missing, Value
+from synth_empathy.claims.kinds import KINDS, Scale
 
 
 class Given:

@@ -13,10 +13,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_empathy import cells, claim_kinds, claims, evidence, tables
-from synth_empathy.errors import UserError
-from synth_empathy.evidence import Missing, Results, Value
-from synth_empathy.figure_data import PAPER_CRITERIA
+from synth_empathy.claims import claims, evidence, kinds
+from synth_empathy.claims.evidence import Missing, Results, Value
+from synth_empathy.core.errors import UserError
+from synth_empathy.reporting import cells, tables
+from synth_empathy.reporting.figure_data import PAPER_CRITERIA
 
 
 @cache
@@ -433,7 +434,7 @@ def test_the_digest_changes_with_every_file_that_a_claim_may_rest_on(run, tmp_pa
 @given(st.lists(st.sampled_from([True, False, None]), min_size=2, max_size=8), st.integers(1, 8))
 def test_so_many_parts_have_to_hold(verdicts, needed):
     needed = min(needed, len(verdicts))
-    outcomes = [claim_kinds.Outcome(verdict, f"part {i}") for i, verdict in enumerate(verdicts)]
+    outcomes = [kinds.Outcome(verdict, f"part {i}") for i, verdict in enumerate(verdicts)]
     least, most = verdicts.count(True), verdicts.count(True) + verdicts.count(None)
     assert claims.counted(outcomes, needed).holds is (True if least >= needed else False if most < needed else None)
 

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from processes import heed_signals
-from synth_empathy import cli, errors
-from synth_empathy.errors import UserError
+from synth_empathy.core import cli, errors
+from synth_empathy.core.errors import UserError
 
 #: A step that raises an error, or does something to a path, under cli.run.
 STEP = """

@@ -15,9 +15,9 @@ from snakemake_executor_plugin_slurm.partitions import PartitionLimits
 from conftest import SMALL
 from hpc import slurm
 from hpc.profile import without_containers
-from synth_empathy import cluster, images
-from synth_empathy.errors import UserError
-from synth_empathy.provenance import sha256_file
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.provenance import sha256_file
+from synth_empathy.execution import cluster, images
 
 NODES = cluster.read_nodes("n1|cpu|64|256000|(null)|1-00:00:00\nn2|gpu|32|512000+|gpu:a100:4(S:0-1),nvme:1|2-00:00:00\nn3|gpu|32|512000|gpu:2|infinite\n")
 

@@ -8,7 +8,7 @@ from modulefinder import ModuleFinder
 import pytest
 
 from conftest import jobs_of
-from synth_empathy import code_graph, provenance
+from synth_empathy.core import code_graph, provenance
 
 SCRIPTS = sorted(code_graph.SCRIPTS.glob("*.py"))
 #: Scripts whose outputs need no record of their code: what they fetch or copy is known by its hash, or they only
@@ -50,7 +50,7 @@ def test_a_job_depends_on_the_registered_modules_that_it_uses_and_on_no_others(e
     assert reached & engines == {f"synth_empathy/{engine}_engine.py"}
     assert reached | engines == set(code_graph.reached(script))
     without = code_graph.reached(script, entries=[])
-    assert not engines & set(without) and "synth_empathy/engines.py" in without
+    assert not engines & set(without) and "synth_empathy/inference/engines.py" in without
 
 
 def test_an_entry_that_the_script_cannot_use_is_a_defect():
@@ -75,12 +75,12 @@ FILES = {
     "synth_empathy/plain.py": "import numpy\nfrom .package.inner import name\n",
     "synth_empathy/lazy.py": "def f():\n    from . import cli\n    from .package import deep\n",
     "synth_empathy/unused.py": "",
-    "synth_empathy/cli.py": "from . import unused\n",
+    "synth_empathy/core/cli.py": "from . import unused\n",
     "synth_empathy/package/__init__.py": "from ..other import x\n",
     "synth_empathy/package/inner.py": "from . import deep as d\nname = 1\n",
     "synth_empathy/package/deep.py": "from .. import other\nx = 1\n",
     "synth_empathy/other.py": "x = 1\n",
-    "synth_empathy/engines.py": "",
+    "synth_empathy/inference/engines.py": "",
 }
 
 
@@ -89,7 +89,7 @@ def test_every_form_of_import_is_followed(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     code = code_graph.LIBRARY / "code_graph.py"
-    (tmp_path / "synth_empathy/code_graph.py").write_bytes(code.read_bytes())
+    (tmp_path / "synth_empathy/core/code_graph.py").write_bytes(code.read_bytes())
     asked = "from synth_empathy import code_graph; print(*code_graph.reached('step.py'))"
     done = subprocess.run([sys.executable, "-c", asked], cwd=tmp_path, capture_output=True, text=True, check=True)
     modules = ("lazy", "other", "package/__init__", "package/deep", "package/inner", "plain")

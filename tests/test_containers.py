@@ -16,7 +16,7 @@ sys.path.insert(0, str(REPOSITORY / "containers"))
 
 from builder import catalogue, machine, make, oci, sbom
 
-from synth_empathy.errors import UserError
+from synth_empathy.core.errors import UserError
 
 ENVS = REPOSITORY / "envs"
 LOCKS = sorted({"workflow"} | {lock for image in catalogue.ALL.values() for lock in (catalogue.BUILD_LOCK, *image.locks)})
@@ -100,7 +100,7 @@ class TestDockerfile:
         assert (done.returncode == 0) == installed == (tmp_path / "installed").exists(), done.stderr
 
     def test_steps_turn_the_same_hubs_off_as_the_image(self):
-        from synth_empathy import cli
+        from synth_empathy.core import cli
 
         assert all(f"{name}={value}" in DOCKERFILE for name, value in cli.OFFLINE.items())
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from synth_empathy import code_graph, provenance, records
+from synth_empathy.core import code_graph, provenance, records
 
 ROWS = 12
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hostile
-from synth_empathy import claim_kinds, claims, evidence
-from synth_empathy.claim_kinds import Scale
-from synth_empathy.errors import UserError
-from synth_empathy.evidence import Missing, Paper, Results, Value
+from synth_empathy.claims import claims, evidence, kinds
+from synth_empathy.claims.evidence import Missing, Paper, Results, Value
+from synth_empathy.claims.kinds import Scale
+from synth_empathy.core.errors import UserError
 
 OURS = "qwen1.5-7b-chat/ed+prompt2-dk60-kcenter"
 CELL = {
@@ -154,7 +154,7 @@ def test_a_decline_from_nothing_is_not_known():
         def value(self, quantity):
             return Value.of(0.0)
 
-    outcome = claim_kinds.declines_slightly({"first": "a", "last": "b", "at_most": 0.1}, Scale(Zero(), Zero(), 0.0))
+    outcome = kinds.declines_slightly({"first": "a", "last": "b", "at_most": 0.1}, Scale(Zero(), Zero(), 0.0))
     assert outcome.holds is None and "has no share" in outcome.said
 
 

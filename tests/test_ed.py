@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_empathy import claims, ed, tokens
-from synth_empathy.errors import UserError
+from synth_empathy.claims import claims
+from synth_empathy.core.errors import UserError
+from synth_empathy.data import empathetic_dialogues, tokenization
 
 SPLITS = ("train", "valid", "test")
 HEADER = "conv_id,utterance_idx,context,prompt,speaker_idx,utterance,selfeval,tags"
@@ -58,7 +59,7 @@ def test_it_is_known_as_ed_by_its_content_however_its_files_are_written(real, sh
     assert len(first.split(",")) == 8
     for line, same in ((first + ",candidates", True), (first.replace(" ", " not ", 1), False)):
         (tmp_path / "valid.csv").write_text("\n".join([header, line, *rest]), encoding="utf-8")
-        assert (ed.prepare_split(tmp_path / "valid.csv", "valid").report["content_sha256"] == hold["valid: content_sha256"]) == same
+        assert (empathetic_dialogues.prepare_split(tmp_path / "valid.csv", "valid").report["content_sha256"] == hold["valid: content_sha256"]) == same
 
 
 def test_valid_split_is_the_familys(real, shared):
@@ -184,7 +185,7 @@ LAST = ("last", "the last one", ["x", "y"])
 def prepared(tmp_path, *conversations, split="valid"):
     path = tmp_path / f"{split}.csv"
     path.write_text(raw(*conversations), encoding="utf-8")
-    done = ed.prepare_split(path, split)
+    done = empathetic_dialogues.prepare_split(path, split)
     account(done.samples, done.report)
     return done
 
@@ -250,7 +251,7 @@ def test_stray_quotes_and_candidates_merge_no_rows(tmp_path):
     ]
     for end in ("\n", "\r\n"):
         (tmp_path / "test.csv").write_bytes(end.join(lines).encode())
-        (row,) = ed.prepare_split(tmp_path / "test.csv", "test").samples
+        (row,) = empathetic_dialogues.prepare_split(tmp_path / "test.csv", "test").samples
         assert (row["history"], row["response"]) == (["he said , hi"], "oh really")
     assert [len(row) for row in csv.reader(lines)] == [8, 6, 7, 8, 8]  # what a CSV reader with quoting would make of it
 
@@ -262,7 +263,7 @@ def test_the_account_closes_whatever_the_conversations(tmp_path_factory, shapes)
     conversations = [(f"c{i}", situation, [f"t{i}x{j}" for j in range(length)]) for i, (situation, length) in enumerate(shapes)]
     path.write_text(raw(*conversations))
     try:
-        done = ed.prepare_split(path, "valid")
+        done = empathetic_dialogues.prepare_split(path, "valid")
     except UserError as error:
         assert "gives no sample" in error.problem
         return
@@ -292,30 +293,30 @@ def test_the_account_closes_whatever_the_conversations(tmp_path_factory, shapes)
     ],
 )
 def test_normalised_text(utterance, expected):
-    assert ed.normalise(utterance) == expected
+    assert empathetic_dialogues.normalise(utterance) == expected
 
 
 def test_contractions_are_the_familys_in_its_order(shared):
     facts = (shared / "paper" / "facts.md").read_text(encoding="utf-8")
     listed = re.search(r"not words\): (.*?);\n", facts, re.DOTALL).group(1)
-    assert list(ed.CONTRACTIONS.items()) == [tuple(pair.strip().split("/")) for pair in listed.split(",")]
-    for short, long in ed.CONTRACTIONS.items():
-        assert ed.normalise(f"x {short.upper()} y") == f"x {long} y".replace("cannot", "can not")
+    assert list(empathetic_dialogues.CONTRACTIONS.items()) == [tuple(pair.strip().split("/")) for pair in listed.split(",")]
+    for short, long in empathetic_dialogues.CONTRACTIONS.items():
+        assert empathetic_dialogues.normalise(f"x {short.upper()} y") == f"x {long} y".replace("cannot", "can not")
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(st.sampled_from(string.ascii_letters + "'\".,!? ") | st.characters(exclude_categories=["Cs"]), max_size=30))
 def test_normalised_text_has_its_form(utterance):
-    text = ed.normalise(utterance)
+    text = empathetic_dialogues.normalise(utterance)
     assert '"' not in text
     assert text == " ".join(text.split(" ")).strip(" ")
     assert text == text.lower()
-    assert text == ed.normalise(utterance.replace('"', ""))
+    assert text == empathetic_dialogues.normalise(utterance.replace('"', ""))
 
 
 def test_a_leading_apostrophe_is_split_by_todays_tokenizer_only():
-    assert tokens.family_words("'cause i said 'so") == ["'cause", "i", "said", "'so"]
-    assert tokens.metric_words("'Cause i said 'so") == ["'", "cause", "i", "said", "'", "so"]
+    assert tokenization.family_words("'cause i said 'so") == ["'cause", "i", "said", "'so"]
+    assert tokenization.metric_words("'Cause i said 'so") == ["'", "cause", "i", "said", "'", "so"]
 
 
 def test_metric_words_are_nltks():
@@ -324,11 +325,11 @@ def test_metric_words_are_nltks():
 
     sentences = ["i don't know.", "mr. smith said 'hello' to dr. who!", "it costs 3.50, i think...", "she's gone (why?)."]
     for sentence in sentences:
-        assert tokens.metric_words(sentence.upper()) == word_tokenize(sentence, preserve_line=True)
-    assert tokens.metric_words(" ".join(sentences)) == [word for sentence in sentences for word in word_tokenize(sentence, preserve_line=True)]
+        assert tokenization.metric_words(sentence.upper()) == word_tokenize(sentence, preserve_line=True)
+    assert tokenization.metric_words(" ".join(sentences)) == [word for sentence in sentences for word in word_tokenize(sentence, preserve_line=True)]
 
 
-@pytest.mark.parametrize("split", [tokens.family_words, tokens.metric_words])
+@pytest.mark.parametrize("split", [tokenization.family_words, tokenization.metric_words])
 def test_an_inner_full_stop_is_split_off(split):
     assert split("that is bad. you are ok.") == ["that", "is", "bad", ".", "you", "are", "ok", "."]
     assert split("dr. who came.") == ["dr.", "who", "came", "."]
@@ -375,9 +376,9 @@ def bad_folder(folder, content, split="train"):
 def test_bad_files_are_named(tmp_path, name):
     content, problem = BAD[name]
     with pytest.raises(UserError) as caught:
-        ed.prepare_split(bad_folder(tmp_path / "raw", content) / "train.csv", "train")
+        empathetic_dialogues.prepare_split(bad_folder(tmp_path / "raw", content) / "train.csv", "train")
     assert problem in caught.value.problem
-    assert caught.value.hint == ed.USE_ED
+    assert caught.value.hint == empathetic_dialogues.USE_ED
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -400,7 +401,7 @@ def test_a_bad_file_by_the_command_line(tmp_path, step):
     content, problem = BAD["bytes that are not UTF-8"]
     done = step("prepare_ed.py", "--raw", bad_folder(tmp_path / "raw", content), "--output", tmp_path / "out")
     assert done.returncode == 1
-    assert done.stderr == f"error: {tmp_path / 'raw'}/{problem}\n  What to do: {ed.USE_ED}\n"
+    assert done.stderr == f"error: {tmp_path / 'raw'}/{problem}\n  What to do: {empathetic_dialogues.USE_ED}\n"
     assert not (tmp_path / "out").exists()
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from synth_empathy import embedding
-from synth_empathy.errors import UserError
-from synth_empathy.models import write_manifest
-from synth_empathy.resumable import FinishedChunks
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.model_folder import write_manifest
+from synth_empathy.core.resumable import FinishedChunks
+from synth_empathy.selection import embedding
 
 END = "<|endoftext|>"
 TEXTS = ["i am so sorry to hear that .", "that", "what happened to your dog ? it is a pity that he is gone", "so sorry"]

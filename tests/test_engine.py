@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from transformers import TopPLogitsWarper
 
 from processes import kill_when
-from synth_empathy import cli, provenance
-from synth_empathy.engine_types import EngineSettings, Request, Sampling
-from synth_empathy.engines import open_engine
-from synth_empathy.errors import UserError
-from synth_empathy.models import write_manifest
-from synth_empathy.transformers_engine import RowSeededSampling, nucleus
+from synth_empathy.core import cli, provenance
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.model_folder import write_manifest
+from synth_empathy.inference.engines import open_engine
+from synth_empathy.inference.transformers_engine import RowSeededSampling, nucleus
+from synth_empathy.inference.types import EngineSettings, Request, Sampling
 
 SAMPLING = Sampling(temperature=0.8, top_p=0.9, max_tokens=12)
 
@@ -241,16 +241,16 @@ def test_jobs_of_one_step_keep_their_finished_rows_apart(tmp_path, repository, t
     """Two prompts' shards have one key and one number: they must not write one file."""
     import argparse
 
-    from synth_empathy import completing
+    from synth_empathy.inference import runner
 
     flags = argparse.ArgumentParser()
-    completing.add_flags(flags)
+    runner.add_flags(flags)
     parts = set()
     for output in ("prompt1/0.jsonl", "prompt2/0.jsonl"):
         manifest = ["--manifest", str(tmp_path / "manifest.json")]
         args = flags.parse_args(["--model", str(tiny_model), "--state", str(tmp_path / "state"), "--max-tokens", "2", *manifest])
         args.output = tmp_path / output
-        completing.complete(requests(1), args, "generate", {})
+        runner.complete(requests(1), args, "generate", {})
         parts |= set((tmp_path / "state").glob("*/*.jsonl"))
     assert len(parts) == 2 and len({part.parent for part in parts}) == 1
 
@@ -276,8 +276,8 @@ def test_a_template_without_a_system_role_takes_the_system_prompt_in_the_users_t
     """As Mixtral's does, which raises; a fault of another kind is not hidden."""
     from jinja2 import TemplateError
 
-    from synth_empathy.chats import ChatTokenizer
-    from synth_empathy.engine_types import Request
+    from synth_empathy.inference.chat_template import ChatTokenizer
+    from synth_empathy.inference.types import Request
 
     chats = ChatTokenizer(tiny_model, header=True)
     plain = chats.tokenizer.chat_template

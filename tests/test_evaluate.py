@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from synth_empathy.errors import UserError
-from synth_empathy.metrics import scoring
+from synth_empathy.core.errors import UserError
+from synth_empathy.evaluation.metrics import scoring
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "evaluate.py"
 OVERLAP = {"bleu1", "bleu2", "bleu3", "bleu4", "dist1", "dist2", "rouge1", "rouge2", "rougeL", "cider"}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from conftest import BIN, REPOSITORY
-from synth_empathy import prompts
+from synth_empathy.data import prompts
 from test_workflow import TABLE3_JOBS, TABLE4_JOBS
 
 #: Samples whose responses have 4, 1, 3, 1 and 6 words, and their similarities.
@@ -85,7 +85,7 @@ def embedded(checkout):
 
 
 def test_a_diversity_selection(embedded):
-    _, printed = follow(embedded, "a diversity selection", module="scripts/synth_empathy/diversity.py")
+    _, printed = follow(embedded, "a diversity selection", module="scripts/synth_empathy/selection/diversity.py")
     assert [(row["id"], row["rank"]) for row in read_lines(embedded.folder / "best.jsonl")] == [("s1", 0), ("s3", 1)]
     # Two base models at two thresholds: four systems more, of two selections more.
     more = {"select_diverse": 2, "mix_training_set": 2, "train_model": 4, "respond": 4, "evaluate": 4, "make_cells": 4}
@@ -105,7 +105,7 @@ def test_a_diversity_selection(embedded):
 
 
 def test_a_selection_that_needs_scores_is_refused_without_them_and_one_that_is_at_fault_is_named(embedded):
-    module = embedded.folder / "scripts/synth_empathy/diversity.py"
+    module = embedded.folder / "scripts/synth_empathy/selection/diversity.py"
     [code] = [text for language, text in example("a diversity selection") if language == "python"]
     module.write_text(module.read_text() + "\n\n" + code)
     flags = "--embeddings embeddings.npy --samples samples.jsonl --texts texts.jsonl --method best --output out.jsonl"

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 import fetch_ed
-from synth_empathy.errors import UserError
+from synth_empathy.core.errors import UserError
 
 FILES = {f"{split}.csv": f"{split}'s rows".encode() for split in ("train", "valid", "test")}
 

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from figure_cells import BASELINES, cell, made_or_missing, summary, table1, table2, write
-from synth_empathy import figure_data
-from synth_empathy.cells import METRICS
-from synth_empathy.errors import UserError
-from synth_empathy.figure_data import PAPER_CRITERIA, PaperStage
-from synth_empathy.tables import UNKNOWN, Row, Table
+from synth_empathy.core.csv_files import UNKNOWN
+from synth_empathy.core.errors import UserError
+from synth_empathy.reporting import figure_data
+from synth_empathy.reporting.cells import METRICS
+from synth_empathy.reporting.figure_data import PAPER_CRITERIA, PaperStage
+from synth_empathy.reporting.tables import Row, Table
 
 # --- Figure 1
 

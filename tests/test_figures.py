@@ -4,11 +4,12 @@ import matplotlib
 import pytest
 
 from figure_cells import BASELINES, cell, table1, table2
-from synth_empathy import figure_data, figures, human
-from synth_empathy.cells import BERTSCORE, METRICS
-from synth_empathy.errors import UserError
-from synth_empathy.figure_data import Judged
-from synth_empathy.tables import Row, Table
+from synth_empathy.core.errors import UserError
+from synth_empathy.evaluation import human
+from synth_empathy.reporting import figure_data, figures
+from synth_empathy.reporting.cells import BERTSCORE, METRICS
+from synth_empathy.reporting.figure_data import Judged
+from synth_empathy.reporting.tables import Row, Table
 
 NOTE = "These are numbers of a test: they show the machinery and not the paper's result. " * 2
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_empathy import cli
+from synth_empathy.core import cli
 
 MODEL_STEPS = ("generate.py", "respond.py", "judge.py")
 #: Flag, refused value, and the words of its range, for every script that has the flag.

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_empathy import figure_data, human, records
-from synth_empathy.errors import UserError
+from synth_empathy.core import records
+from synth_empathy.core.errors import UserError
+from synth_empathy.evaluation import human
+from synth_empathy.reporting import figure_data
 
 VERDICT = st.sampled_from(human.VERDICTS)
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from references import naive_k_center, plain_k_center
-from synth_empathy import diversity, kcenter
-from synth_empathy.embedding import load_embeddings
-from synth_empathy.errors import UserError
+from synth_empathy.core.errors import UserError
+from synth_empathy.selection import diversity, kcenter
+from synth_empathy.selection.embedding import load_embeddings
 
 SEEDS = st.integers(0, 2**32)
 #: Small whole coordinates: distances are exact, ties and equal points abound.

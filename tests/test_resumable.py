@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_empathy import records
-from synth_empathy.errors import UserError
-from synth_empathy.provenance import sha256_json
-from synth_empathy.resumable import FinishedChunks, FinishedRows
+from synth_empathy.core import records
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.provenance import sha256_json
+from synth_empathy.core.resumable import FinishedChunks, FinishedRows
 
 DECIDES = {"model": "abc", "sampling": {"temperature": 0.8}}
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from synth_empathy import rounds
-from synth_empathy.rounds import REASONS, parse_rounds, sample_turns
+from synth_empathy.data import rounds
+from synth_empathy.data.rounds import REASONS, parse_rounds, sample_turns
 
 LIMIT = 120
 ONE = [("I lost my dog.", "I am so sorry.")]

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from conftest import jobs_of
-from synth_empathy import run_diff
-from synth_empathy.records import seal_of, write_json, write_jsonl, write_text
+from synth_empathy.core.records import seal_of, write_json, write_jsonl, write_text
+from synth_empathy.execution import run_diff
 
 
 def write_run(folder):

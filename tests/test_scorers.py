@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_empathy import scorers
-from synth_empathy.errors import UserError
-from synth_empathy.provenance import sha256_file
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.provenance import sha256_file
+from synth_empathy.selection import scorers
 
 SAMPLES = [{"id": f"s{n}", "history": ["h"], "response": "r"} for n in range(4)]
 

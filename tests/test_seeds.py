@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_empathy.seeds import keep_by_hash, row_seed
+from synth_empathy.core.seeds import keep_by_hash, row_seed
 
 IDS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=6), unique=True, max_size=30)
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from references import naive_k_center
-from synth_empathy import diversity, selection, systems
-from synth_empathy.errors import UserError
+from synth_empathy import systems
+from synth_empathy.core.errors import UserError
+from synth_empathy.selection import diversity, quality
 
 # Sizes and methods
 
@@ -102,18 +103,18 @@ def test_a_selections_name_is_a_part_of_paths_and_used_once():
 
 def test_a_draw_is_seeded_nested_even_and_in_order():
     samples = [{"id": f"s{n}"} for n in range(50)]
-    drawn = selection.draw_samples(samples, 10, 3)
+    drawn = quality.draw_samples(samples, 10, 3)
     assert len(drawn) == 10 and drawn == [sample for sample in samples if sample in drawn]
-    larger = selection.draw_samples(samples[::-1], 20, 3)
+    larger = quality.draw_samples(samples[::-1], 20, 3)
     assert all(sample in larger for sample in drawn)
-    assert selection.draw_samples(samples, 10, 4) != drawn and selection.draw_samples(samples, 50, 4) == samples
+    assert quality.draw_samples(samples, 10, 4) != drawn and quality.draw_samples(samples, 50, 4) == samples
     counts = {sample["id"]: 0 for sample in samples}
     for seed in range(1000):
-        for sample in selection.draw_samples(samples, 10, seed):
+        for sample in quality.draw_samples(samples, 10, seed):
             counts[sample["id"]] += 1
     assert all(130 < count < 270 for count in counts.values())  # 200 each, 12.6 as standard deviation
     with pytest.raises(UserError, match="51 samples cannot be drawn of 50"):
-        selection.draw_samples(samples, 51, 0)
+        quality.draw_samples(samples, 51, 0)
 
 
 # Quality
@@ -133,13 +134,13 @@ def test_a_draw_is_seeded_nested_even_and_in_order():
     ],
 )
 def test_quality_rules_at_the_threshold(similarity, greater, released):
-    assert selection.passes_quality(similarity, 60, "greater") is greater
-    assert selection.passes_quality(similarity, 60, "released") is released
+    assert quality.passes_quality(similarity, 60, "greater") is greater
+    assert quality.passes_quality(similarity, 60, "released") is released
 
 
 def test_released_rule_cuts_the_similarity_down_first():
-    assert not selection.passes_quality(60.9, 60.5, "released")
-    assert selection.passes_quality(60.9, 60.5, "greater")
+    assert not quality.passes_quality(60.9, 60.5, "released")
+    assert quality.passes_quality(60.9, 60.5, "greater")
 
 
 @given(st.lists(st.floats(-100, 100), max_size=20), st.integers(0, 100))
@@ -147,16 +148,16 @@ def test_quality_keeps_what_passes_in_order(similarities, threshold):
     scored = [{"id": str(i), "similarity": s} for i, s in enumerate(similarities)]
     expected = [record for record in scored if record["similarity"] - threshold > 0]
     if expected:
-        assert selection.select_quality(scored, threshold, "greater") == expected
+        assert quality.select_quality(scored, threshold, "greater") == expected
     else:
         with pytest.raises(UserError, match=f"no sample of {len(scored)} passes the DK threshold {threshold}"):
-            selection.select_quality(scored, threshold, "greater")
+            quality.select_quality(scored, threshold, "greater")
 
 
 def test_nothing_selected_says_the_highest_similarity():
     scored = [{"id": str(i), "similarity": s} for i, s in enumerate([12.0, 43.217, 40.0])]
     with pytest.raises(UserError, match=r"DK threshold 60; the highest similarity is 43\.22") as caught:
-        selection.select_quality(scored, 60.0, "greater")
+        quality.select_quality(scored, 60.0, "greater")
     assert "lower the threshold" in caught.value.hint
 
 
@@ -171,18 +172,18 @@ def naive_cosine(left, right):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("pairs", [1, 7, 1000])
 def test_similarity_is_the_naive_cosine(dtype, pairs, monkeypatch):
-    monkeypatch.setattr(selection, "PAIRS", pairs)
+    monkeypatch.setattr(quality, "PAIRS", pairs)
     generator = np.random.default_rng(5)
     matrix = (generator.normal(size=(70, 12)) * generator.uniform(0.1, 40, size=(70, 1))).astype(dtype)
     left, right = (generator.integers(70, size=50).tolist() for _ in range(2))
-    found = selection.similarities(matrix, left, right)
+    found = quality.similarities(matrix, left, right)
     assert found.dtype == np.float64
     assert found == pytest.approx([naive_cosine(matrix[a], matrix[b]) for a, b in zip(left, right)], abs=1e-9)
 
 
 def test_similarity_at_known_angles():
     matrix = np.array([[1, 0], [5, 0], [0, 3], [-1, 0], [2, 2]], dtype=np.float32)
-    assert selection.similarities(matrix, [0, 0, 0, 4], [1, 2, 3, 0]) == pytest.approx([100, 0, -100, 100 / math.sqrt(2)])
+    assert quality.similarities(matrix, [0, 0, 0, 4], [1, 2, 3, 0]) == pytest.approx([100, 0, -100, 100 / math.sqrt(2)])
 
 
 # By hand

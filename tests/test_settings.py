@@ -12,11 +12,11 @@ from hypothesis import settings as run_with
 from hypothesis import strategies as st
 
 import hostile
-from synth_empathy import settings, settings_reference
-from synth_empathy.declared import Declared, key_names
-from synth_empathy.errors import UserError
-from synth_empathy.setting_types import Section
-from synth_empathy.settings_model import Configuration
+from synth_empathy.config import settings, settings_reference
+from synth_empathy.config.settings_model import Configuration
+from synth_empathy.core.errors import UserError
+from synth_empathy.schema.declared import Declared, key_names
+from synth_empathy.schema.setting_types import Section
 
 
 def merged(base, overlay):

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from conftest import DEMO, Checkout, jobs_of
-from synth_empathy import code_graph, provenance, stale
-from synth_empathy.records import code_in_seal, seal_of, write_json, write_jsonl
+from synth_empathy.core import code_graph, provenance
+from synth_empathy.core.records import code_in_seal, seal_of, write_json, write_jsonl
+from synth_empathy.execution import stale
 
 #: A file of each step that names its code in a seal or in a manifest, and the script that makes it.
 SEALED = {
@@ -148,17 +149,17 @@ def test_what_changed_is_named_by_file_and_a_module_of_before_by_its_name_alone(
     record = json.loads(manifest.read_text())
     code = {Path(name).name: digest for name, digest in record["code"].items()}
     write_json(manifest, record | {"code": code | {"prompts.py": "0" * 64, "left.py": "1" * 64}})
-    code = code_in_seal(run / "ed/train.jsonl") | {"synth_empathy/ed.py": "0" * 64}
+    code = code_in_seal(run / "ed/train.jsonl") | {"synth_empathy/data/empathetic_dialogues.py": "0" * 64}
     write_jsonl(run / "ed/train.jsonl", [], code=code)
     assert stale_files(run) == {
-        "ed/train.jsonl": ("synth_empathy/ed.py",),
+        "ed/train.jsonl": ("synth_empathy/data/empathetic_dialogues.py",),
         "synthetic/prompt2/outputs/0.jsonl": ("prompts.py", "left.py (gone)"),
     }
     seal_of(run / "scored/prompt2/texts.jsonl").unlink()
     done = step("list_stale.py", "--results", run)
     assert done.returncode == 1 and done.stdout.splitlines() == [
         f"{run}: 2 of 19 files were made by other code than today's",
-        "made before a change of synth_empathy/ed.py:",
+        "made before a change of synth_empathy/data/empathetic_dialogues.py:",
         "    ed/train.jsonl",
         "made before a change of prompts.py, left.py (gone):",
         "    synthetic/prompt2/outputs/0.jsonl",

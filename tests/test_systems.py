@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_empathy import diversity, systems
-from synth_empathy.errors import UserError
+from synth_empathy import systems
+from synth_empathy.core.errors import UserError
+from synth_empathy.selection import diversity
 from synth_empathy.systems import BEST, DRAW, THRESHOLD, Quality, Selected, System, TrainingSet
 
 AMOUNTS = st.from_regex("[0-9]{1,2}([.][0-9]{1,3})?|100", fullmatch=True)
@@ -127,7 +128,7 @@ WORDS = {
     r"kcenter\|random|random\|none|dk\|draw|none\|authors|authors\|published|before\|[({]": [],
     r"""(?:startswith|removeprefix|partition)\(f?["'](?:dk|draw|top|ed|synthetic)""": [],
     r"""[=!]= ["'](?:none|authors|published|before|dk|draw|top|test)["']""": [],
-    r"""["'](?:kcenter|random)["']""": ["scripts/synth_empathy/diversity.py"],
+    r"""["'](?:kcenter|random)["']""": ["scripts/synth_empathy/selection/diversity.py"],
     r"""= ["'](?:dk|top|authors|before)["']|["']synthetic-""": ["scripts/synth_empathy/systems.py"],
 }
 

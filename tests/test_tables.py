@@ -7,8 +7,8 @@ import re
 import pytest
 import yaml
 
-from synth_empathy import cells, tables
-from synth_empathy.errors import UserError
+from synth_empathy.core.errors import UserError
+from synth_empathy.reporting import cells, tables
 
 OURS = "synth-empathy (Qwen1.5-7B; Prompt 2; DK 60; k-center)"
 

@@ -10,9 +10,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from processes import kill_when
-from synth_empathy.errors import UserError
-from synth_empathy.records import write_json
-from synth_empathy.training import WHOLE, drop_checkpoints, mark_whole, set_aside_overlong, whole_checkpoint
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.records import write_json
+from synth_empathy.training.sft import WHOLE, drop_checkpoints, mark_whole, set_aside_overlong, whole_checkpoint
 
 SYSTEM = "You are a helpful assistant."
 

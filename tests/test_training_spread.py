@@ -17,10 +17,11 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from processes import heed_signals
-from synth_empathy import models, spreading
-from synth_empathy.errors import UserError
-from synth_empathy.records import seal_of
-from synth_empathy.training import WHOLE
+from synth_empathy.core import model_folder
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.records import seal_of
+from synth_empathy.training import launcher
+from synth_empathy.training.sft import WHOLE
 
 #: 22 samples are seven batches of 3 and one of 1, two updates an epoch.
 ROWS = [
@@ -66,7 +67,7 @@ def trained(command):
 
 
 def losses(folder):
-    return [entry["loss"] for entry in json.loads((folder / models.MANIFEST).read_text())["losses"]]
+    return [entry["loss"] for entry in json.loads((folder / model_folder.MANIFEST).read_text())["losses"]]
 
 
 def test_two_processes_train_as_one_does(trained, tiny_model):
@@ -84,9 +85,9 @@ def test_what_two_processes_write_is_laid_out_as_what_one_writes(trained):
     one, two = trained
     assert sorted(path.name for path in one.iterdir()) == sorted(path.name for path in two.iterdir())
     for path in one.iterdir():
-        if path.name not in ("model.safetensors", models.MANIFEST, seal_of(models.MANIFEST).name):
+        if path.name not in ("model.safetensors", model_folder.MANIFEST, seal_of(model_folder.MANIFEST).name):
             assert path.read_bytes() == (two / path.name).read_bytes(), path.name
-    assert models.open_model(two)["processes"] == 2 and models.open_model(one)["processes"] == 1
+    assert model_folder.open_model(two)["processes"] == 2 and model_folder.open_model(one)["processes"] == 1
     AutoModelForCausalLM.from_pretrained(two)
 
 
@@ -101,7 +102,7 @@ def test_a_killed_launcher_leaves_nothing_running_and_the_next_run_ends_with_the
     done = run(asked)
     assert done.returncode == 0, done.stderr
     assert "goes on from checkpoint-" in done.stdout and f"from {torn.name}\n" not in done.stdout
-    for name in ("model.safetensors", models.MANIFEST):
+    for name in ("model.safetensors", model_folder.MANIFEST):
         assert (output_of(asked) / name).read_bytes() == (trained[1] / name).read_bytes()
     assert not any(tmp_path.iterdir())
 
@@ -175,8 +176,8 @@ def test_what_cannot_be_spread_is_refused_before_a_process_starts(more, said, co
 
 
 def test_processes_and_threads_are_counted_by_gpus():
-    assert [spreading.processes_of(None, gpus) for gpus in (0, 1, 4)] == [1, 1, 4]
-    assert spreading.processes_of(2, 0) == 2 and spreading.processes_of(4, 4) == 4
+    assert [launcher.processes_of(None, gpus) for gpus in (0, 1, 4)] == [1, 1, 4]
+    assert launcher.processes_of(2, 0) == 2 and launcher.processes_of(4, 4) == 4
     with pytest.raises(UserError):
-        spreading.processes_of(1, 4)
-    assert [spreading.threads_each(6, processes) for processes in (1, 4, 8)] == [6, 1, 1]
+        launcher.processes_of(1, 4)
+    assert [launcher.threads_each(6, processes) for processes in (1, 4, 8)] == [6, 1, 1]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from synth_empathy import embedding
-from synth_empathy.errors import UserError
+from synth_empathy.core.errors import UserError
+from synth_empathy.selection import embedding
 
 
 def test_normalised_rows_have_length_one():

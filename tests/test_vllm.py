@@ -15,11 +15,12 @@ from dataclasses import replace
 import pytest
 
 from processes import kill_when
-from synth_empathy import devices, vllm_engine
-from synth_empathy.engine_types import EngineSettings
-from synth_empathy.engines import engine_class
-from synth_empathy.errors import UserError
-from synth_empathy.repeatability import cpu_name, engine_facts
+from synth_empathy.core import devices
+from synth_empathy.core.errors import UserError
+from synth_empathy.inference import vllm_engine
+from synth_empathy.inference.determinism import cpu_name, engine_facts
+from synth_empathy.inference.engines import engine_class
+from synth_empathy.inference.types import EngineSettings
 
 pytestmark = pytest.mark.more
 
@@ -41,13 +42,13 @@ def real_model(tmp_path_factory, repository):
     """SmolLM2-135M-Instruct, converted as the pipeline converts it, in the other environment with its other transformers."""
     import yaml
 
-    from synth_empathy import folders, models
+    from synth_empathy.core import folders, model_folder
 
     entry = yaml.safe_load((repository / "config/demo.yaml").read_text(encoding="utf-8"))["models"]["smollm2-135m"]
     folder = tmp_path_factory.mktemp("models") / "smollm2-135m"
     with folders.new_folder(folder) as partial:
-        models.convert_gguf(models.packaged_path(entry["package"], entry["version"], entry["path"]), partial)
-        models.write_manifest(partial, {"kind": "fetched", "name": "smollm2-135m"})
+        model_folder.convert_gguf(model_folder.packaged_path(entry["package"], entry["version"], entry["path"]), partial)
+        model_folder.write_manifest(partial, {"kind": "fetched", "name": "smollm2-135m"})
     return folder
 
 
@@ -152,7 +153,7 @@ def test_responses_come_by_the_same_engine(run, vllm_python, tiny_model, tmp_pat
 
 
 def test_the_models_own_decoding_defaults_do_not_leak_in(run, vllm_python, tiny_model, tmp_path):
-    from synth_empathy.models import write_manifest
+    from synth_empathy.core.model_folder import write_manifest
 
     copy = tmp_path / "model"
     shutil.copytree(tiny_model, copy)

@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_empathy import yaml_files
-from synth_empathy.errors import UserError
+from synth_empathy.core import yaml_files
+from synth_empathy.core.errors import UserError
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
 FAULTS = {

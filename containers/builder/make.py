@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from synth_empathy.errors import UserError
-from synth_empathy.provenance import sha256_file
-from synth_empathy.records import write_json
+from synth_empathy.core.errors import UserError
+from synth_empathy.core.provenance import sha256_file
+from synth_empathy.core.records import write_json
 
 from . import ROOT, catalogue, oci, sbom
 from .machine import Machine

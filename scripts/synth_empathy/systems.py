@@ -28,8 +28,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from . import diversity
-from .errors import UserError, nearest
+from .core.errors import UserError, nearest
+from .selection import diversity
+from .selection.scorers import BUILT_IN as SIMILARITY
 
 #: The data set that models are trained on and tested with.
 DATASET = "ed"
@@ -41,8 +42,6 @@ CATALOGUES = {AUTHORS: "baselines", PUBLISHED: "published"}
 
 #: Kinds of quality selection: above a DK threshold; as many as that, drawn; the best by a scorer.
 THRESHOLD, DRAW, BEST = "dk", "draw", "top"
-#: The scorer that the pipeline has: the similarity to the discriminator's answer.
-SIMILARITY = "similarity"
 
 #: The judge's stage before any selection.
 BEFORE = "before"

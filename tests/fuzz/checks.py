@@ -21,8 +21,8 @@ from typing import Any
 
 import pytest
 
-from synth_empathy import cli
-from synth_empathy.errors import UserError
+from synth_empathy.core import cli
+from synth_empathy.core.errors import UserError
 
 from .mutations import Case, Odd
 

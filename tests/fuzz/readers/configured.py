@@ -15,7 +15,12 @@ from unittest import mock
 import yaml
 from hypothesis import strategies as st
 
-from synth_empathy import claims, cluster, evidence, images, judging, measured, prompts, records, settings, sizes
+from synth_empathy.claims import claims, evidence
+from synth_empathy.config import settings
+from synth_empathy.core import records
+from synth_empathy.data import prompts
+from synth_empathy.evaluation import judging
+from synth_empathy.execution import cluster, images, measured, sizes
 
 from ..checks import is_finite, same
 from ..mutations import KEYS, Part, answer, json_file, json_lines, one_of, plain, steps, table, yaml_file

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from synth_empathy import records
+from synth_empathy.core import records
 
 from ..checks import same
 from ..mutations import json_file, json_lines

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from synth_empathy import ed, outputs, records, rounds
+from synth_empathy.baselines import outputs
+from synth_empathy.core import records
+from synth_empathy.data import empathetic_dialogues, rounds
 
 from ..checks import same
 from ..mutations import Part, damaged, encoded, json_file, json_lines, one_of, plain, steps, table
@@ -38,13 +40,13 @@ def turn(conversation: int, number: int, text: str) -> list[str]:
 
 
 TURNS = [turn(one, number, f"words {number} of {one} _comma_ i'm sad .") for one in range(4) for number in range(1, 4)]
-ED_CSV = table([ed.COLUMNS, *TURNS])
+ED_CSV = table([empathetic_dialogues.COLUMNS, *TURNS])
 
 
 def prepare_split(folder: Path, how: dict) -> None:
     """Every line below the header is an utterance; every utterance is in a sample, or dropped and counted."""
     path = folder / "train.csv"
-    prepared = ed.prepare_split(path, "train")
+    prepared = empathetic_dialogues.prepare_split(path, "train")
     report = prepared.report
     lines = path.read_bytes().decode("utf-8").split("\n")[1:]
     same("utterances", sum(bool(line.strip()) for line in lines), report["utterances"])
@@ -59,9 +61,13 @@ def prepare_ed(folder: Path, how: dict) -> None:
         run("prepare_ed", "--raw", folder, "--output", out, "--keep-train", how["keep"])
     finally:
         made = sorted(path.name for path in out.glob("[!.]*"))
-        same("all files or none", made and sorted(["report.json", *(f"{split}.jsonl" for split in ed.SPLITS)]), made)
+        same(
+            "all files or none",
+            made and sorted(["report.json", *(f"{split}.jsonl" for split in empathetic_dialogues.SPLITS)]),
+            made,
+        )
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    for split in ed.SPLITS:
+    for split in empathetic_dialogues.SPLITS:
         rows = objects((out / f"{split}.jsonl").read_text(encoding="utf-8"))
         same(f"samples of {split}", report[split]["kept"], len(rows))
 
@@ -79,7 +85,7 @@ def archive_of(*members: tuple[str, bytes, bytes]) -> bytes:
     return file.getvalue()
 
 
-REGULAR = [(f"empatheticdialogues/{split}.csv", tarfile.REGTYPE, b"a,b\n") for split in ed.SPLITS]
+REGULAR = [(f"empatheticdialogues/{split}.csv", tarfile.REGTYPE, b"a,b\n") for split in empathetic_dialogues.SPLITS]
 LINK = ("empatheticdialogues/train.csv", tarfile.SYMTYPE, b"")
 DEVICE = ("empatheticdialogues/train.csv", tarfile.CHRTYPE, b"")
 OUTSIDE = ("../../train.csv", tarfile.REGTYPE, b"x")
@@ -110,7 +116,7 @@ def unpack(folder: Path, how: dict) -> None:
     finally:
         made = sorted(one.name for one in out.glob("[!.]*"))
         same("files outside the folder", before, {str(one) for one in folder.parent.glob("*.csv")})
-        same("all files or none", made and sorted(f"{split}.csv" for split in ed.SPLITS), made)
+        same("all files or none", made and sorted(f"{split}.csv" for split in empathetic_dialogues.SPLITS), made)
 
 
 def fetch(folder: Path, how: dict) -> None:
@@ -344,7 +350,7 @@ READERS = [
     Reader(
         "prepare_ed.py",
         prepare_ed,
-        {f"{split}.csv": ED_CSV for split in ed.SPLITS},
+        {f"{split}.csv": ED_CSV for split in empathetic_dialogues.SPLITS},
         {"keep": one_of("2", "0", "x", "99")},
     ),
     Reader("fetch_ed.unpack", unpack, {"ed.tar.gz": Part(ARCHIVE, ARCHIVES)}),

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from synth_empathy import archive, baselines, models, records, resumable
+from synth_empathy.baselines import authors_code
+from synth_empathy.core import archive, model_folder, records, resumable
 
 from ..checks import place, same
 from ..mutations import (
@@ -62,8 +63,8 @@ MODEL = {"model/manifest.json": MANIFEST} | {f"model/{name}": plain(content) for
 
 def open_model(folder: Path, how: dict) -> None:
     """A model that is opened is the one that its manifest describes, to the last byte."""
-    manifest = models.open_model(folder / "model")
-    models.fingerprint(folder / "model")
+    manifest = model_folder.open_model(folder / "model")
+    model_folder.fingerprint(folder / "model")
     found = {name: hashlib.sha256((folder / "model" / name).read_bytes()).hexdigest() for name in manifest["files"]}
     same("hashes", {name: file["sha256"] for name, file in manifest["files"].items()}, found)
     same("a model has files", True, bool(found))
@@ -181,7 +182,7 @@ COMMITS = one_of("cd4e5d2", COMMIT, "ref", "\0", "x" * 50)
 
 def check_head(folder: Path, how: dict) -> None:
     """A repository stands at the commit that was asked for, by its whole hash."""
-    found = baselines.check_head(folder / "code", how["commit"])
+    found = authors_code.check_head(folder / "code", how["commit"])
     same("a commit's hash", True, bool(re.fullmatch(r"[0-9a-f]{40}", found)) and found.startswith(how["commit"]))
 
 
@@ -191,9 +192,9 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 def check_data(folder: Path, how: dict) -> None:
     """A file that is there and is none of git-lfs's stand-ins."""
     entry = {"data": str(folder / "data"), "needs": {"vectors/glove*.txt": "GloVe"}}
-    baselines.check_data("seek", entry)
+    authors_code.check_data("seek", entry)
     path = folder / "data" / "vectors" / "glove.txt"
-    same("content", True, path.is_dir() or not path.read_bytes().startswith(baselines.LFS))
+    same("content", True, path.is_dir() or not path.read_bytes().startswith(authors_code.LFS))
 
 
 READERS = [

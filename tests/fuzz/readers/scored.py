@@ -11,8 +11,10 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from synth_empathy import bootstrap, cells, figure_data, human, judging, records, tables
-from synth_empathy.metrics import bertscore, scoring
+from synth_empathy.core import records
+from synth_empathy.evaluation import bootstrap, human, judging
+from synth_empathy.evaluation.metrics import bertscore, scoring
+from synth_empathy.reporting import cells, figure_data, tables
 
 from ..checks import is_finite, same
 from ..mutations import Part, json_file, json_lines, one_of, table

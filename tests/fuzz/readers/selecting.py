@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from synth_empathy import diversity, embedding, novelty, prompts, provenance, records, selection
+from synth_empathy.core import provenance, records
+from synth_empathy.data import prompts
+from synth_empathy.evaluation import novelty
+from synth_empathy.selection import diversity, embedding, quality
 
 from ..checks import same
 from ..mutations import Part, json_file, json_lines, npy, one_of, plain
@@ -205,7 +208,7 @@ READERS = [
     ),
     Reader("score_similarity.py", score_similarity, {"responses.jsonl": RESPONSES, **embedded(ANSWERED)}),
     Reader(
-        "select_quality.py", select_quality, PAIR, {"threshold": THRESHOLDS, "rule": one_of(*selection.QUALITY_RULES)}
+        "select_quality.py", select_quality, PAIR, {"threshold": THRESHOLDS, "rule": one_of(*quality.QUALITY_RULES)}
     ),
     Reader("select_top.py", select_top, {"samples.jsonl": SAMPLES, "scores.jsonl": SCORES}, {"size": SIZES}),
     Reader(

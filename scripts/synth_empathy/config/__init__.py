@@ -1,0 +1,1 @@
+"""The configuration: what it may hold, and that what it names exists."""

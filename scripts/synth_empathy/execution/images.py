@@ -1,0 +1,131 @@
+"""Container images: where a rule's image is, and whether what is there was built from today's locks."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from ..core import yaml_files
+from ..core.errors import UserError
+from ..core.paths import ROOT
+from ..core.provenance import sha256_file
+from ..core.records import is_file, read_json
+
+CATALOGUE = ROOT / "containers" / "images.yaml"
+
+#: The interpreter inside every image. -E, since Apptainer hands the host's PYTHONPATH on; it ignores the image's own
+#: PYTHONDONTWRITEBYTECODE and PYTHONNOUSERSITE, too, hence -B and -s.
+PYTHON = "/opt/env/bin/python -E -B -s"
+
+
+#: What the catalogue must hold: where images are published, if anywhere, and each one's digest, if it is.
+PUBLISHED = {
+    "type": "object",
+    "required": ["registry", "images"],
+    "properties": {
+        "registry": {"type": ["string", "null"], "pattern": "^[a-z]+://[^\\s]*[^\\s/]/?\\Z"},
+        "images": {"type": "object", "additionalProperties": {"type": ["string", "null"], "pattern": "^sha256:[0-9a-f]{64}\\Z"}},
+    },
+}
+#: What the record beside an image file must say of it.
+RECORD = {
+    "type": "object",
+    "required": ["bytes", "locks"],
+    "properties": {
+        "bytes": {"type": "object", "required": ["sif"], "properties": {"sif": {"type": "integer"}}},
+        "locks": {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}},
+    },
+}
+
+
+def check_form(document: Any, form: dict[str, Any], path: Path, hint: str) -> None:
+    """Refuse a document of another form, by the first fault."""
+    error = next(Draft202012Validator(form).iter_errors(document), None)
+    if error:
+        place = ": ".join(map(str, error.absolute_path))
+        raise UserError(f"{path}: {place + ': ' if place else ''}{yaml_files.shortened(error.message)}", hint)
+
+
+def name_of(image: str, gpus: int) -> str:
+    """An image's CUDA build for a job with GPUs, its CPU build for any other."""
+    return f"{image}-{'cuda' if gpus else 'cpu'}"
+
+
+def location(name: str, folder: str | None, catalogue: Path = CATALOGUE) -> str:
+    """Where an image is, as Snakemake's ``container:`` takes it.
+
+    Args:
+        folder: holds ``{name}.sif``; None for the registry of the catalogue.
+        catalogue: the file that maps image names to OCI digests.
+
+    Raises:
+        UserError: without a folder, when the catalogue is damaged, or has no registry or no digest for the image.
+    """
+    if folder:
+        return f"{folder.rstrip('/')}/{name}.sif"
+    restore = "restore it from the repository (git checkout), or correct it"
+    published = yaml_files.load(catalogue, restore)
+    check_form(published, PUBLISHED, catalogue, restore)
+    digest = published["images"].get(name)
+    if not published["registry"] or not digest:
+        problem = f"the image {name} is not published ({catalogue.parent.name}/{catalogue.name} has no registry or no digest for it)"
+        hint = (
+            f"build it (containers/build --image {name} --output DIR) and set image_folder, in slurm/config.yaml under config or by --config image_folder=DIR"
+        )
+        raise UserError(problem, hint)
+    return f"{published['registry'].rstrip('/')}/{name}@{digest}"
+
+
+def check_apptainer() -> None:
+    """Refuse to begin without the program that runs containers.
+
+    Raises:
+        UserError: neither apptainer nor singularity is on PATH.
+    """
+    if not (shutil.which("apptainer") or shutil.which("singularity")):
+        hint = "load its module or install it; or do without containers: delete software-deployment-method and the two entries after it from slurm/config.yaml"
+        raise UserError("there is no apptainer (or singularity) on this machine's PATH", hint)
+
+
+def check_local(path: str | Path, root: Path = ROOT) -> None:
+    """Refuse an image file that is not there or not whole, or was built from a lock that has changed since.
+
+    ``containers/build`` leaves ``{name}.json`` beside the image with its size and its locks' SHA-256; an image without
+    one, pulled from a registry by hand, is taken as it is.
+
+    Raises:
+        UserError: names the file and how to make it.
+    """
+    path = Path(path)
+    hint = f"build it (containers/build --image {path.stem} --output {path.parent}), or set image_folder, in slurm/config.yaml under config, to where it is"
+    if not path.is_file():
+        raise UserError(f"there is no image {path}", hint)
+    record = path.with_suffix(".json")
+    if not record.is_file():
+        return
+    facts = read_record(record, hint)
+    size, recorded = path.stat().st_size, facts["bytes"]["sif"]
+    if size != recorded:
+        problem = f"{path} has {size} bytes, and {record.name} beside it is about an image of {recorded}"
+        raise UserError(problem, f"copy both again, where they were copied; or {hint}")
+    for lock, digest in facts["locks"].items():
+        if not is_file(root / lock) or sha256_file(root / lock) != digest:
+            raise UserError(f"{path} was built from another {lock} than the one here", hint)
+
+
+def read_record(path: Path, hint: str) -> dict[str, Any]:
+    """What ``containers/build`` noted of an image.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    hint = f"copy the image and its record again, where they were copied; or {hint}"
+    try:
+        facts = read_json(path)
+    except UserError as error:
+        raise UserError(error.problem, hint) from None
+    check_form(facts, RECORD, path, hint)
+    return facts

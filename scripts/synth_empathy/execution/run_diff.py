@@ -1,0 +1,146 @@
+"""What differs between two runs' results: which files, in the order in which data flow, and by how much.
+
+The first file in that order that differs is where the runs part; what differs after it can follow from it.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from ..core.errors import from_os_error
+from ..core.records import seal_of
+from . import file_diff
+
+#: What differs between two runs that make the same: logs, times, unfinished work, settings, a report with its times.
+OWN = ("logs", "benchmarks", ".state", "config.yaml", "report.html")
+#: Part of the name of a file that says what was hashed on this machine.
+CHECKED = ".checked-"
+#: How files end that say what made other files: they may differ where the files that they describe do not.
+MANIFESTS = ("manifest.json", "/prepared.json")
+#: A run's files in the order in which data flow: a rule's outputs stand after its inputs (a test asks Snakemake). The
+#: first pattern that fits counts; * is any name, ** any path.
+ORDER = (
+    "ed/raw/*",
+    "ed/*.jsonl",
+    "ed/report.json",
+    "ed/test_ids.json",
+    "ed/embedded/**",
+    "synthetic/*/outputs/*",
+    "synthetic/*/dialogues.jsonl",
+    "synthetic/*/rejected.jsonl",
+    "synthetic/*/parse_summary.json",
+    "synthetic/*/samples.jsonl",
+    "training/ed/*",
+    "models/*/ed/**",
+    "responses/*/*/*/synthetic-*",
+    "scored/*/texts.jsonl",
+    "scored/*/embeddings.npy",
+    "scored/*/similarity.jsonl",
+    "selected/*/*/quality.jsonl",
+    "selected/*/*/seed*.jsonl",
+    "selected/*/*/*/seed*.jsonl",
+    "selected/*/*/*/seed*.counts.json",
+    "judged/**",
+    "training/**",
+    "models/**",
+    "baselines/*/prepared.json",
+    "baselines/*/code/**",
+    "baselines/*/checkpoint.txt",
+    "baselines/*/results.txt",
+    "responses/**",
+    "metrics/**",
+    "comparisons/**",
+    "cells/**",
+    "tables/*",
+    "human/*",
+    "figures/*",
+    "reports/**",
+    "claims.*",
+    "archive/**",
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A file that differs between two runs, A and B: its path in both, and how."""
+
+    path: str
+    how: str
+
+
+def files_of(run: Path) -> dict[str, Path]:
+    """A run's files by their paths in it, without what is each run's own."""
+    found = {path.relative_to(run).as_posix(): path for path in run.rglob("*") if path.is_file()}
+    return {name: path for name, path in found.items() if name.split("/")[0] not in OWN and CHECKED not in path.name}
+
+
+def compare(run_a: Path, run_b: Path) -> list[Difference]:
+    """What differs between two runs' results, first in the order in which data flow."""
+    files_a, files_b = files_of(run_a), files_of(run_b)
+    found = []
+    for name in sorted(files_a.keys() | files_b.keys(), key=place):
+        how = how_files_differ(name, files_a.get(name), files_b.get(name))
+        if how and not is_seal_of_one(name, found):
+            found.append(Difference(name, how))
+    return found
+
+
+def place(name: str) -> tuple[int, bool, str, bool]:
+    """Where a file stands in the order: by its pattern, manifests last among equals, a seal after its file."""
+    path = Path(name)
+    seal = re.fullmatch(r"\.(.+)\.sha256", path.name)
+    owner = path.with_name(seal[1]).as_posix() if seal else name
+    return rank(owner), owner.endswith(MANIFESTS), owner, bool(seal)
+
+
+def rank(name: str) -> int:
+    """The number of the first pattern in ``ORDER`` that fits a file; what none fits comes last."""
+    return next((number for number, form in enumerate(forms()) if form.fullmatch(name)), len(ORDER))
+
+
+@cache
+def forms() -> list[re.Pattern[str]]:
+    """``ORDER`` as regular expressions."""
+    escaped = [re.escape(pattern).replace(r"\*\*", ".+").replace(r"\*", "[^/]+") for pattern in ORDER]
+    return [re.compile(text) for text in escaped]
+
+
+def is_seal_of_one(name: str, found: Sequence[Difference]) -> bool:
+    """Whether a file is the seal of the one found last: seals follow their files and say nothing more."""
+    return bool(found) and seal_of(found[-1].path).as_posix() == name
+
+
+def how_files_differ(name: str, path_a: Path | None, path_b: Path | None) -> str | None:
+    """How a file of A differs from that of B; None where both hold the same bytes."""
+    if path_b is None:
+        return "only in A"
+    if path_a is None:
+        return "only in B"
+    try:
+        if filecmp.cmp(path_a, path_b, shallow=False):
+            return None
+        return file_diff.how(path_a, path_b)
+    except OSError as error:
+        known = from_os_error(error, name)
+        return f"cannot be read: {known.problem if known else error}"
+
+
+def report_lines(run_a: Path, run_b: Path, found: Sequence[Difference]) -> list[str]:
+    """What differs between two runs, to print: where they part, then every file that differs."""
+    if not found:
+        return [f"{run_a} and {run_b} hold the same files"]
+    lines = [f"A is {run_a}, B is {run_b}: what differs, in the order in which data flow ({len(found):,} files)"]
+    lines += [f"{difference.path}: {difference.how}" for difference in found]
+    first = found[0].path
+    lines.append(f"The first is {first}: what made it is the cause; the differences after it can follow from it.")
+    rest = [difference.path for difference in found if not difference.path.endswith(MANIFESTS)]
+    if rest and rest[0] != first:
+        lines.append(f"The first that is no manifest is {rest[0]}.")
+    if not rest:
+        lines.append("All are manifests, which say what made the files that they describe; those files are the same.")
+    return lines

@@ -1,0 +1,279 @@
+"""How large everything is before it is made: rows of each file, lengths of texts, weights of models (docs/plan.md).
+
+Rows are counted in files that exist and estimated where they do not, from the configuration and the stated assumptions
+(resources/throughput.yaml).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+from ..config.settings import Settings
+from ..core import yaml_files
+from ..core.errors import UserError
+from ..core.paths import ROOT
+from ..core.records import REMAKE, Record, check_record
+from ..data.prompts import load_demonstration, load_prompt
+from ..schema import json_schemas
+from ..selection import diversity
+from ..systems import BEFORE, TEST, THRESHOLD, Quality, Selected, TrainingSet, prompt_of
+
+ASSUMPTIONS = ROOT / "resources" / "throughput.yaml"
+SCHEMA = ROOT / "resources" / "throughput.schema.yaml"
+
+GB = 1e9
+BYTES = {"float32": 4, "bfloat16": 2}
+
+#: Records in a file, or None where it does not exist or is about to be made again.
+Count = Callable[[str], "int | None"]
+#: The sum of a field over a file's records, on the same terms.
+Total = Callable[[str, str], "float | None"]
+
+
+class Assumptions:
+    """The checked values of resources/throughput.yaml; remembers which were asked for.
+
+    Args:
+        document: the file's content.
+        name: the file's name for errors.
+
+    Raises:
+        UserError: a key that is unknown (with the nearest known one), missing, or no number above 0.
+    """
+
+    def __init__(self, document: Record, name: str = str(ASSUMPTIONS.name)):
+        faults = list(map(json_schemas.explain, json_schemas.errors(document, SCHEMA)))
+        if faults:
+            raise UserError(f"{name} is not valid:\n  - " + "\n  - ".join(faults), "correct it (resources/throughput.schema.yaml says what it must hold)")
+        self._document = document
+        self.used: dict[str, Record] = {}
+
+    def __getitem__(self, name: str) -> float:
+        """One value, in the unit that the file states."""
+        self.used[name] = self._document["values"][name]
+        return self.used[name]["value"]
+
+    def samples_above(self, prompt: str) -> dict[float, int]:
+        """The paper's count of samples by DK threshold for a prompt."""
+        table = self._document["tables"]["samples_above_threshold"]
+        self.used["samples_above_threshold"] = {"value": "paper, table 2", "unit": "samples", "source": table["source"]}
+        counts = table["prompt2"] if prompt == "source" or prompt not in table else table[prompt]
+        return {float(dk): count for dk, count in counts.items()}
+
+
+def load_assumptions(path: Path = ASSUMPTIONS) -> Assumptions:
+    """Read and check the file of assumptions."""
+    return Assumptions(yaml_files.load(path, "correct it, or restore it from the repository (git checkout)"), path.name)
+
+
+class Sizes:
+    """How many rows each file has and how long their texts are: counted where a file is there, estimated where not.
+
+    Args:
+        settings: the merged configuration.
+        count, total: see ``Count`` and ``Total``; paths begin with results/{run}/.
+    """
+
+    def __init__(self, settings: Settings, assumed: Assumptions, count: Count, total: Total):
+        self.settings, self.assumed = settings, assumed
+        self._count, self._total = count, total
+        self.root = f"results/{settings['run']}"
+
+    def rows(self, path: str, estimate: Callable[[], float]) -> int:
+        """Rows of a file of this run; ``estimate`` is asked only when it cannot be counted."""
+        counted = self._count(f"{self.root}/{path}")
+        return round(estimate()) if counted is None else counted
+
+    def ed(self, split: str) -> int:
+        """Samples of a split of ED."""
+        keep = self.settings["ed"]["keep"][split]
+        return self.rows(f"ed/{split}.jsonl", lambda: min(keep or math.inf, self.assumed[f"ed_{split}"]))
+
+    def all_outputs(self) -> int:
+        """Outputs of the generator under one prompt: seeds x passes."""
+        chosen = self.settings["generation"]
+        return min(chosen["keep"] or math.inf, self.ed("train")) * chosen["passes"]
+
+    def outputs(self, prompt: str, shard: int) -> int:
+        """Outputs in one shard; every shards-th row is its own (generate.py)."""
+        total, shards = self.all_outputs(), self.settings["generation"]["shards"]
+        return self.rows(f"synthetic/{prompt}/outputs/{shard}.jsonl", lambda: len(range(shard, total, shards)))
+
+    def output_tokens(self, prompt: str, shard: int) -> float:
+        """Tokens that the generator writes in one shard."""
+        counted = self._total(f"{self.root}/synthetic/{prompt}/outputs/{shard}.jsonl", "tokens")
+        return self.outputs(prompt, shard) * self.tokens_an_output() if counted is None else counted
+
+    def tokens_an_output(self) -> float:
+        """Tokens of one output of the generator."""
+        return self.assumed["output_share"] * self.settings["generation"]["max_tokens"]
+
+    def samples(self, prompt: str) -> int:
+        """Synthetic samples: one a parsed dialogue."""
+        return self.rows(f"synthetic/{prompt}/samples.jsonl", lambda: self.all_outputs() * self.assumed["parse_yield"])
+
+    def quality(self, prompt: str, dk: str) -> int:
+        """Samples above a DK threshold."""
+        passed = Quality(THRESHOLD, dk).samples(prompt, seed=None)
+        return self.rows(passed, lambda: self.samples(prompt) * self.share_above(prompt, float(dk)))
+
+    def share_above(self, prompt: str, dk: float) -> float:
+        """The share of samples above a DK threshold: the paper's at its thresholds, straight lines between them."""
+        of = self.assumed["ed_train"] * 5 * self.assumed["parse_yield"]  # the paper's five passes
+        points = [(0.0, 1.0)] + sorted((at, min(1.0, count / of)) for at, count in self.assumed.samples_above(prompt).items()) + [(100.0, 0.0)]
+        for (low, high_share), (high, low_share) in zip(points, points[1:]):
+            if dk <= high and low < high:
+                return high_share + (low_share - high_share) * (dk - low) / (high - low)
+        return 0.0
+
+    def passed(self, prompt: str, quality: Quality) -> int:
+        """Samples that pass the quality selection: above a threshold, or as many that were drawn; or the best."""
+        if quality.size is None:
+            return self.quality(prompt, quality.amount)
+        return self.rows(quality.samples(prompt, seed=None), lambda: min(quality.size, self.samples(prompt)))
+
+    def selected(self, chosen: Selected, seed: str) -> int:
+        """Samples that the diversity selection keeps of those."""
+        everything = diversity.SELECTIONS[chosen.selection].keeps_all
+        ratio = 1.0 if everything else self.settings["selection"]["ratio"]
+        return self.rows(chosen.samples(seed), lambda: math.floor(ratio * self.passed(chosen.prompt, chosen.quality)))
+
+    def synthetic_part(self, training_set: str, seed: str) -> int:
+        """Synthetic samples of a training set."""
+        selected = TrainingSet.parse(training_set).selected
+        return self.selected(selected, seed) if selected else 0
+
+    def drawn_to_judge(self, prompt: str, stage: str, seed: str) -> int:
+        """Samples that are judged: before selection, or of those selected."""
+        available = self.samples(prompt) if stage == BEFORE else self.selected(Selected.at(prompt, stage), seed)
+        return min(self.settings["judge"]["keep"] or math.inf, available)
+
+    def rubric_prompt(self) -> float:
+        """Tokens of the request for one mark, by the mean of the criteria: the rubric's own text and a synthetic sample."""
+        own = [own_characters(ROOT / path) for path in self.settings["judge"]["criteria"].values()]
+        return self.tokens(sum(own) / len(own)) + sum(self.synthetic_sample()) + self.assumed["chat_template"]
+
+    def training(self, training_set: str, seed: str) -> int:
+        """Samples of a training set."""
+        path = f"training/{training_set}/seed{seed}.jsonl"
+        return self.rows(path, lambda: self.ed("train") + self.synthetic_part(training_set, seed))
+
+    def responses(self, base: str, training_set: str, seed: str, inputs: str) -> int:
+        """Rows that a model answers."""
+
+        def estimate() -> float:
+            prompt = prompt_of(inputs)
+            return self.samples(prompt) if prompt else self.ed(TEST)
+
+        return self.rows(f"responses/{base}/{training_set}/seed{seed}/{inputs}.jsonl", estimate)
+
+    def texts(self, prompt: str) -> int:
+        """Distinct texts to embed: at most two responses and the dialogue of each sample."""
+        return self.rows(f"scored/{prompt}/texts.jsonl", lambda: 3 * self.samples(prompt))
+
+    def tokens(self, characters: float) -> float:
+        """Tokens of a text."""
+        return characters / self.assumed["characters_per_token"]
+
+    def ed_sample(self) -> tuple[float, float]:
+        """Tokens of an ED sample's history and response."""
+        return self.tokens(self.assumed["ed_history"]), self.tokens(self.assumed["ed_response"])
+
+    def synthetic_sample(self) -> tuple[float, float]:
+        """Tokens of a synthetic sample's history and response."""
+        output = self.tokens_an_output()
+        return output * self.assumed["synthetic_history"], output * self.assumed["synthetic_response"]
+
+    def generation_prompt(self, prompt: str) -> float:
+        """Tokens of the request for one output: the prompt's own text, an ED sample, and the demonstration if there is one."""
+        own = own_characters(ROOT / self.settings["prompts"][prompt])
+        characters = own + self.assumed["ed_history"] + self.assumed["ed_response"]
+        if self.settings["generation"]["demonstration"]:
+            example = load_demonstration(ROOT / self.settings["generation"]["demonstration"])
+            characters += own + sum(len(example[part]) for part in ("context", "response", "answer"))
+        return self.tokens(characters) + self.assumed["chat_template"]
+
+    def model(self, name: str) -> Record:
+        """A model's entry in the catalogue.
+
+        Raises:
+            UserError: it is not there, or without the number of its parameters.
+        """
+        entry = self.settings["models"].get(name, {})
+        if "parameters" not in entry:
+            problem = f"models: {name}: the plan needs `parameters`" if entry else f"there is no model {name!r} in the configuration"
+            raise UserError(problem, f"add `parameters: N` (billions, from its model card) to models: {name} in config.yaml or the overlay")
+        return entry
+
+    def weights(self, name: str, dtype: str | None = None) -> float:
+        """Bytes of a model's weights, in its own type or another."""
+        entry = self.model(name)
+        return entry["parameters"] * 1e9 * BYTES[dtype or entry["dtype"]]
+
+    def dimensions(self, name: str) -> int:
+        """Length of an embedding.
+
+        Raises:
+            UserError: the catalogue does not say.
+        """
+        if "dimensions" not in self.model(name):
+            raise UserError(
+                f"models: {name}: the plan needs `dimensions`", f"add `dimensions: N` (an embedding's length) to models: {name} in the configuration"
+            )
+        return self.model(name)["dimensions"]
+
+
+@cache
+def own_characters(prompt: Path) -> int:
+    """Characters of a prompt's template besides its fields; read once, not for every shard."""
+    return len(load_prompt(prompt)["template"].format(context="", response=""))
+
+
+def counters(root: Path, made_again: set[str]) -> tuple[Count, Total]:
+    """Functions that count records, and add up a field, in JSON Lines files below ``root``, save those of ``made_again``.
+
+    Both raise UserError where a file cannot be read, or a line of it is no record with that field.
+    """
+
+    @cache
+    def count(path: str) -> int | None:
+        if path in made_again or not (root / path).is_file():
+            return None
+        return sum(1 for _ in lines_of(root / path))
+
+    @cache
+    def total(path: str, name: str) -> float | None:
+        if count(path) is None:
+            return None
+        numbered = enumerate(lines_of(root / path), start=1)
+        return sum(amount_in(line, name, f"{root / path}, line {number}") for number, line in numbered)
+
+    return count, total
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The lines of a file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            yield from file
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}", REMAKE) from None
+
+
+def amount_in(line: bytes, name: str, where: str) -> float:
+    """A field of a record, which counts something."""
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{where}: not UTF-8 ({error.reason})", REMAKE) from None
+    amount = check_record(text, {name: float}, where)[name]
+    if not 0 <= amount <= yaml_files.LARGEST:
+        raise UserError(f"{where}: the field {name!r} is {yaml_files.shown(amount)}, which is not a count", REMAKE)
+    return amount

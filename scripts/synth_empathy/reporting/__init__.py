@@ -1,0 +1,1 @@
+"""Cells, the paper's tables and its figures."""

@@ -1,0 +1,52 @@
+"""The novelty report as a figure: how near synthetic samples are to ED's test and train splits, beside real data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..core.escaping import plot_text
+from ..core.records import atomic_path
+from ..evaluation.novelty import Found
+
+
+def draw(found: Found, near_duplicate: float, embedder: str, name: str):
+    """The share of samples that are at least so near to ED's test split, and to its train split, beside that of real data.
+
+    A leak is a matter of few samples, so the shares stand on a logarithmic scale.
+
+    Args:
+        embedder: the embedding model, which the scale of similarities belongs to.
+        name: the selection, for the title.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    question = "Does the synthetic data leak ED's test split, or repeat its train split?"
+    figure.suptitle(f"{question}\n{plot_text(name)}", fontsize=12, parse_math=False)
+    panels = (
+        ("test", found.to_test.similarity, found.train_to_test.similarity, "ED train samples"),
+        ("train", found.to_train.similarity, found.test_to_train.similarity, "ED test samples"),
+    )
+    for axes, (split, selected, control, real) in zip(figure.subplots(1, 2, sharex=True, sharey=True), panels):
+        axes.ecdf(control, complementary=True, color="0.6", linewidth=3, label=f"real: {len(control):,} {real}")
+        axes.ecdf(selected, complementary=True, color="C0", label=f"synthetic: {len(selected):,} selected samples")
+        axes.axvline(near_duplicate, color="C3", linestyle="--", label=f"near-duplicate: {near_duplicate:g} and above")
+        scale = f"(cosine x 100, whole dialogue, {plot_text(embedder)})"
+        axes.set_xlabel(f"similarity to the nearest ED {split} sample\n{scale}", parse_math=False)
+        axes.legend(fontsize=8, loc="lower left")
+        axes.grid(alpha=0.3)
+    axes.set_yscale("log")
+    axes.set_ylim(0.5 / max(len(values) for _, *both, _ in panels for values in both), 1.5)
+    axes.yaxis.set_major_formatter("{x:g}")
+    figure.axes[0].set_ylabel("share of samples that are at least so near")
+    return figure
+
+
+def save(figure, path: Path) -> None:
+    """Write a figure as SVG or PNG by its name's end; the same figure gives the same bytes."""
+    import matplotlib
+
+    kind = path.suffix.lstrip(".")
+    dateless = {"svg": {"Date": None}}.get(kind)
+    with matplotlib.rc_context({"svg.hashsalt": "novelty", "svg.fonttype": "none"}), atomic_path(path) as partial:
+        figure.savefig(partial, format=kind, dpi=150, metadata=dateless)

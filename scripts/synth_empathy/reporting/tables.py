@@ -1,0 +1,323 @@
+"""The paper's tables from their cells: which rows and columns a table has, and its form as CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.csv_files import UNKNOWN, read_csv
+from ..core.errors import UserError
+from ..core.escaping import LATEX_SIGN, csv_text, latex_text, markdown_cell, markdown_row, markdown_text
+from ..core.paths import ROOT
+from ..core.records import METRIC
+from ..evaluation.metrics import registry
+from ..evaluation.metrics.base import EVERY_TABLE
+from ..systems import PUBLISHED, Quality, System, TrainingSet
+from .cells import COUNTS, HEADINGS, METRICS, Cell, missing_cell, read_cell
+
+#: What is known of the paper's numbers, a table a file.
+PAPER = ROOT / "resources" / "paper"
+MISSING = "missing"
+
+TITLES = {
+    "table1": "Table 1: automatic evaluation on the ED test split",
+    "table2": "Table 2: the DK threshold between quality and quantity of the synthetic data",
+    "table3": "Table 3: with and without quality selection",
+    "table4": "Table 4: with and without diversity selection",
+}
+#: Each table's columns: the metrics that name it, and in Table 2 the counts of samples. The paper's columns of Tables 3
+#: and 4 are lost from the text that we have, and taken to be Table 2's.
+COLUMNS: dict[str, tuple[str, ...]] = {table: registry.scores(list(registry.METRICS), table) for table in TITLES}
+COLUMNS["table2"] += tuple(COUNTS)
+#: The columns that each of the paper's own tables has.
+PAPER_COLUMNS = registry.scores([name for name in registry.PAPER if registry.METRICS[name].tables == EVERY_TABLE])
+CSV_COLUMNS = ["system", "title", "metric", "ours", "sd", "paper", "difference", "test_samples", "seeds", "protocol", "remark"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: a base model and what it was trained on, and its row in the paper's table, if it has one there."""
+
+    base: str
+    training_set: str
+    title: str
+    paper_row: str | None
+
+    @property
+    def system(self) -> str:
+        """The row's name in files: {base}/{training_set}."""
+        return f"{self.base}/{self.training_set}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's rows, each with its cells by metric; a cell that is missing, on request, says so of itself."""
+
+    name: str
+    rows: list[Row]
+    cells: dict[str, dict[str, Cell]]
+    note: str | None
+
+
+def rows_of(settings: dict[str, Any], table: str) -> list[Row]:
+    """A table's rows by the configuration, in its order."""
+    chosen = settings["tables"][table]
+    if table == "table1":
+        return [listed(settings["systems"][name]) for name in chosen["systems"]]
+    if table == "table2":
+        passed = [Quality.threshold(dk) for dk in chosen["thresholds"]]
+        return [
+            trained(series["base"], TrainingSet.synthetic(series["prompt"], quality, chosen["selection"])) for series in chosen["series"] for quality in passed
+        ]
+    training_sets = [one for dk in chosen["thresholds"] for one in ablations(table, chosen, dk)]
+    if table == "table3":
+        others = map(Quality.parse, chosen["qualities"])
+        training_sets += [TrainingSet.synthetic(chosen["prompt"], quality) for quality in others]
+    return [trained(base, training_set) for base in chosen["bases"] for training_set in training_sets]
+
+
+def listed(system: dict[str, Any]) -> Row:
+    """The row of a system of the configuration."""
+    mark = " (published outputs)" if system["training_set"] == PUBLISHED else ""
+    return Row(system["base"], system["training_set"], system["title"] + mark, system["paper_row"])
+
+
+def ablations(table: str, chosen: dict[str, Any], dk: float) -> list[TrainingSet]:
+    """Ours at a DK threshold, then what stands beside it: no quality selection, or other diversity selections."""
+    prompt, passed = chosen["prompt"], Quality.threshold(dk)
+    ours = TrainingSet.synthetic(prompt, passed)
+    if table == "table3":
+        return [ours, TrainingSet.synthetic(prompt, Quality.draw(dk))]
+    return [ours, *(TrainingSet.synthetic(prompt, passed, selection) for selection in chosen["selections"])]
+
+
+def row_of(settings: dict[str, Any], table: str, base: str, training_set: str) -> Row:
+    """A row by its place; one that the configuration does not list for the table can still be made, under its path as name."""
+    systems = settings | {"tables": settings["tables"] | {"table1": {"systems": list(settings["systems"])}}}
+    known = rows_of(systems if table == "table1" else settings, table)
+    listed = [row for row in known if (row.base, row.training_set) == (base, training_set)]
+    return listed[0] if listed else Row(base, training_set, f"{base}, {training_set}", f"{base}/{training_set}")
+
+
+def trained(base: str, training_set: TrainingSet) -> Row:
+    """The row of a base model trained on the data set and selected synthetic samples."""
+    system = System(base, training_set)
+    return Row(base, str(training_set), system.in_words(), str(system))
+
+
+def read_paper_table(path: Path) -> dict[str, dict[str, float]]:
+    """The paper's numbers by system and metric; a number that no text we have holds is absent.
+
+    Raises:
+        UserError: the table is not there, or not as it must be.
+    """
+    lines = read_csv(path, columns=PAPER_COLUMNS, unique=("system",))
+    columns = {metric: metric for metric in METRICS} | dict.fromkeys(COUNTS, "samples")
+    bounds = METRIC.least, METRIC.most
+    found: dict[str, dict[str, float]] = {}
+    for line in lines:
+        values = {metric: line.value(column, *bounds) for metric, column in columns.items() if column in line.values}
+        found[line["system"]] = {metric: value for metric, value in values.items() if value is not None}
+    return found
+
+
+def paper_values(path: Path, row: str | None) -> dict[str, float]:
+    """The paper's numbers of a row; none for a row that is ours alone.
+
+    Raises:
+        UserError: the paper's table has no such row; Tables 2 to 4 are searched by {base}/{training_set}, and there a
+            row that is not the paper's is no fault.
+    """
+    table = read_paper_table(path)
+    if row is not None and row not in table and "/" not in row:
+        raise UserError(f"the paper's table has no row {row!r}", f"use one of: {'; '.join(table)}")
+    return table.get(row or "", {})
+
+
+def add_flags(flags: argparse.ArgumentParser) -> None:
+    """The flags of every script that reads a table's cells."""
+    flags.add_argument("--cells", type=Path, required=True, metavar="DIR", help="folder of {base}/{training_set}/{metric}.json")
+    flags.add_argument(
+        "--row", nargs=4, action="append", required=True, metavar=("BASE", "TRAINING_SET", "TITLE", "PAPER_ROW"),
+        help="a row, and the paper's row beside it ('' for none); may be given again",
+    )  # fmt: skip
+    flags.add_argument("--partial", action="store_true", help="show cells that are not there as missing, instead of refusing")
+
+
+def rows_from(words: list[list[str]]) -> list[Row]:
+    """The rows that --row gives."""
+    return [Row(base, training_set, title, paper_row or None) for base, training_set, title, paper_row in words]
+
+
+def read_table(name: str, rows: list[Row], folder: Path, note: str | None, partial: bool, metrics: Sequence[str] = ()) -> Table:
+    """A table from the folder of its cells.
+
+    Args:
+        partial: a cell that is not there is shown as missing beside the paper's value, instead of refused.
+        metrics: only these columns; all when empty.
+
+    Raises:
+        UserError: cells are missing; names them.
+    """
+    metrics = metrics or COLUMNS[name]
+    paths = {row.system: {metric: folder / row.system / f"{metric}.json" for metric in metrics} for row in rows}
+    missing = [str(path) for row in paths.values() for path in row.values() if not path.exists()]
+    if missing and (not partial or len(missing) == len(rows) * len(metrics)):
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        hint = "make one of them" if partial else "make them by these names as targets; tables: partial: true shows them as missing"
+        raise UserError(f"{name} lacks {missing[0]}{more}", hint)
+    cells = {row.system: {metric: cell_of(name, row, metric, path) for metric, path in paths[row.system].items()} for row in rows}
+    return Table(name, rows, cells, note)
+
+
+def cell_of(table: str, row: Row, metric: str, path: Path) -> Cell:
+    """A row's cell, or what stands for it where it was not made."""
+    if path.exists():
+        return read_cell(path)
+    paper = paper_values(PAPER / f"{table}.csv", row.paper_row)
+    return missing_cell(table, row.base, row.training_set, metric, row.title, paper.get(metric))
+
+
+def with_note(text: str, note: str | None) -> str:
+    """A CSV with a note in a last column of every line: a file of numbers travels without its neighbours."""
+    header, *lines = csv.reader(io.StringIO(text))
+    return csv_text([*header, "note"], [[*line, note or ""] for line in lines])
+
+
+def number(value: float | None, metric: str, sign: str = "") -> str:
+    """A value as tables print it: two decimals, counts whole; ``UNKNOWN`` for None."""
+    if value is None:
+        return UNKNOWN
+    return format(value, f"{sign},.0f" if metric in COUNTS else f"{sign}.2f")
+
+
+def lines_of(cell: Cell, metric: str) -> tuple[str, str, str]:
+    """Ours (with the seeds' standard deviation), the paper's, the difference, as texts."""
+    if cell.missing:
+        return MISSING, number(cell.paper, metric), UNKNOWN
+    ours = number(cell.value, metric) + (f" ± {number(cell.sd, metric)}" if cell.sd is not None else "")
+    return ours, number(cell.paper, metric), number(cell.difference, metric, "+")
+
+
+def as_csv(table: Table) -> str:
+    """One line a cell; a cell that BERTScore's stand-in fills has a second line under that model's name."""
+    lines = []
+    for row in table.rows:
+        for metric, cell in table.cells[row.system].items():
+            lines += [[row.system, row.title, *line] for line in csv_lines(metric, cell)]
+    return with_note(csv_text(CSV_COLUMNS, lines), table.note)
+
+
+def csv_lines(metric: str, cell: Cell) -> list[list[Any]]:
+    """A cell's lines without its row's name and the note, unformatted but for two decimals."""
+    if cell.missing:
+        return [[metric, MISSING, "", plain(cell.paper, metric), UNKNOWN, "", "", "", cell.why_null]]
+    sd = "" if cell.sd is None else plain(cell.sd, metric)
+    values = [plain(cell.value, metric), sd, plain(cell.paper, metric), plain(cell.difference, metric, "+")]
+    about = [cell.test_samples or "", len(cell.by_seed), cell.protocol or ""]
+    lines = [[metric, *values, *about, cell.why_null or ""]]
+    if cell.instead:
+        name = f"{metric} by {cell.instead['model']}, layer {cell.instead['layer']}"
+        lines.append([name, plain(cell.instead["value"], metric), "", UNKNOWN, UNKNOWN, *about, "not the paper's BERTScore"])
+    return lines
+
+
+def plain(value: float | None, metric: str, sign: str = "") -> str:
+    """A value for machines: as ``number``, without thousands' commas."""
+    return number(value, metric, sign).replace(",", "")
+
+
+def as_markdown(table: Table) -> str:
+    """Three lines a row: ours, the paper's, the difference; then what was measured, and on how much."""
+    lines = [f"# {TITLES[table.name]}", ""]
+    lines += [f"> {markdown_text(table.note)}", ""] if table.note else []
+    metrics = COLUMNS[table.name]
+    lines += ["| system | | " + " | ".join(HEADINGS[metric] for metric in metrics) + " |", "|---|---|" + "---:|" * len(metrics)]
+    for row in table.rows:
+        shown = [lines_of(cell, metric) for metric, cell in table.cells[row.system].items()]
+        for place, name in enumerate(("ours", "paper", "difference")):
+            title = markdown_cell(row.title) if place == 0 else ""
+            lines.append(markdown_row([title, name, *(cell[place] for cell in shown)]))
+    notes = [f"- {markdown_text(note)}" for note in row_notes(table)]
+    return "\n".join([*lines, "", *explanations(table, f'"{UNKNOWN}"'), *notes]) + "\n"
+
+
+def explanations(table: Table, unknown: str) -> list[str]:
+    """What the numbers are, in our own words."""
+    lines = [f"Metrics are times 100. {unknown}: the number stands in no text of the paper that we have, or was not computed."]
+    if table.name == "table2":
+        lines.append("The paper's one count of samples stands beside both of ours: which of the two it is, is not known.")
+    return lines
+
+
+def row_notes(table: Table) -> list[str]:
+    """By row its test samples, seeds and protocol, and what was not computed or is missing, and why.
+
+    What most rows share stands once, after the rows that differ.
+    """
+    said = [(row.title, "; ".join(remarks(table.cells[row.system]))) for row in table.rows]
+    [(shared, rows)] = Counter(remark for _, remark in said).most_common(1)
+    if rows == 1:
+        return [f"{title}: {remark}" for title, remark in said]
+    whom = "every row" if rows == len(said) else "every other row"
+    return [*(f"{title}: {remark}" for title, remark in said if remark != shared), f"{whom}: {shared}"]
+
+
+def remarks(cells: dict[str, Cell]) -> list[str]:
+    """What a row was measured on, BERTScore by another model, and what was not computed or is missing."""
+    made = [cell for cell in cells.values() if not cell.missing]
+    scored = [cell for cell in made if cell.by_seed and cell.test_samples]
+    measured = [f"{cell.test_samples:,} test samples, {counted(len(cell.by_seed), 'seed')}, {cell.protocol} protocol" for cell in scored]
+    measured += [f"empty predictions: {cell.empty_predictions:,}" for cell in scored if cell.empty_predictions]
+    others = [(HEADINGS[cell.metric], cell.instead) for cell in made if cell.instead]
+    other = [f"{name} by {found['model']}, layer {found['layer']}: {found['value']:.2f}" for name, found in others]
+    lacking = [HEADINGS[metric] for metric, cell in cells.items() if cell.missing]
+    missing = [f"missing: {', '.join(lacking)}"] if lacking else []
+    return [*dict.fromkeys(measured), *other, *dict.fromkeys(cell.why_null for cell in made if cell.why_null), *missing]
+
+
+def counted(number: int, name: str) -> str:
+    """1 seed, 2 seeds."""
+    return f"{number} {name}{'s' * (number != 1)}"
+
+
+def as_latex(table: Table) -> str:
+    """The same as a table for LaTeX with booktabs; a dash stands for what is not available.
+
+    A row's title has a line of its own, and a table that is wider than the page is scaled to it: so thirteen metrics fit.
+    """
+    metrics = COLUMNS[table.name]
+    lines = [
+        "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}.",
+        "\\begin{table*}",
+        "\\centering",
+        f"\\caption{{{caption(table)}}}",
+        "\\resizebox{\\ifdim\\width>\\textwidth\\textwidth\\else\\width\\fi}{!}{%",
+        f"\\begin{{tabular}}{{l{'r' * len(metrics)}}}",
+        "\\toprule",
+        " & ".join(["", *(latex_text(HEADINGS[metric]) for metric in metrics)]) + " \\\\",
+    ]
+    for row in table.rows:
+        lines += ["\\midrule", f"\\multicolumn{{{1 + len(metrics)}}}{{l}}{{{latex_text(row.title)}}} \\\\"]
+        shown = [lines_of(cell, metric) for metric, cell in table.cells[row.system].items()]
+        for place, name in enumerate(("ours", "paper", "difference")):
+            values = ["--" if cell[place] == UNKNOWN else latex_text(cell[place]) for cell in shown]
+            lines.append(" & ".join([name, *values]) + " \\\\")
+    notes = [latex_text(note) for note in (*explanations(table, "A dash"), *row_notes(table))]
+    lines += ["\\bottomrule", "\\end{tabular}}", "", "\\smallskip", "\\parbox{\\linewidth}{\\footnotesize " + " \\\\ ".join(notes) + "}"]
+    lines.append("\\end{table*}")
+    if any("\\unicodesign" in line for line in lines):
+        lines.insert(1, LATEX_SIGN)
+    return "\n".join(lines) + "\n"
+
+
+def caption(table: Table) -> str:
+    """A table's caption in LaTeX: its title without its number, which LaTeX gives, and the note."""
+    title = latex_text(TITLES[table.name].partition(": ")[2])
+    return f"{title}. {latex_text(table.note)}" if table.note else f"{title}."

@@ -1,0 +1,1 @@
+"""What a value may be, and how a fault in one is said."""
