@@ -15,7 +15,7 @@ from synth_empathy.core.errors import UserError
 #: A step that raises an error, or does something to a path, under cli.run.
 STEP = """
 import sys
-from synth_empathy import cli, records
+from synth_empathy.core import cli, records
 def main():
     {body}
 cli.run(main)

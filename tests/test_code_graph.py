@@ -45,17 +45,17 @@ def test_a_script_reaches_what_pythons_own_finder_finds(script):
 @pytest.mark.parametrize("engine", ["transformers", "vllm"])
 def test_a_job_depends_on_the_registered_modules_that_it_uses_and_on_no_others(engine):
     script = code_graph.SCRIPTS / "respond.py"
-    reached = set(code_graph.reached(script, entries=[f"{engine}_engine"]))
-    engines = {f"synth_empathy/{name}.py" for name in ("transformers_engine", "vllm_engine")}
-    assert reached & engines == {f"synth_empathy/{engine}_engine.py"}
+    reached = set(code_graph.reached(script, entries=[f"inference.{engine}_engine"]))
+    engines = {f"synth_empathy/inference/{name}.py" for name in ("transformers_engine", "vllm_engine")}
+    assert reached & engines == {f"synth_empathy/inference/{engine}_engine.py"}
     assert reached | engines == set(code_graph.reached(script))
     without = code_graph.reached(script, entries=[])
     assert not engines & set(without) and "synth_empathy/inference/engines.py" in without
 
 
 def test_an_entry_that_the_script_cannot_use_is_a_defect():
-    with pytest.raises(ValueError, match=r"make_table.py reaches no registry that has an entry vllm_engine"):
-        code_graph.reached(code_graph.SCRIPTS / "make_table.py", entries=["vllm_engine"])
+    with pytest.raises(ValueError, match=r"make_table.py reaches no registry that has an entry inference.vllm_engine"):
+        code_graph.reached(code_graph.SCRIPTS / "make_table.py", entries=["inference.vllm_engine"])
     with pytest.raises(ValueError, match="an entry no_engine"):
         code_graph.reached(code_graph.SCRIPTS / "respond.py", entries=["no_engine"])
 
@@ -73,9 +73,9 @@ FILES = {
     "step.py": STEP,
     "synth_empathy/__init__.py": '"""Only words."""\n',
     "synth_empathy/plain.py": "import numpy\nfrom .package.inner import name\n",
-    "synth_empathy/lazy.py": "def f():\n    from . import cli\n    from .package import deep\n",
+    "synth_empathy/lazy.py": "def f():\n    from .core import cli\n    from .package import deep\n",
     "synth_empathy/unused.py": "",
-    "synth_empathy/core/cli.py": "from . import unused\n",
+    "synth_empathy/core/cli.py": "from .. import unused\n",
     "synth_empathy/package/__init__.py": "from ..other import x\n",
     "synth_empathy/package/inner.py": "from . import deep as d\nname = 1\n",
     "synth_empathy/package/deep.py": "from .. import other\nx = 1\n",
@@ -88,9 +88,10 @@ def test_every_form_of_import_is_followed(tmp_path):
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    code = code_graph.LIBRARY / "code_graph.py"
-    (tmp_path / "synth_empathy/core/code_graph.py").write_bytes(code.read_bytes())
-    asked = "from synth_empathy import code_graph; print(*code_graph.reached('step.py'))"
+    for name in ("code_graph", "paths"):
+        path = f"synth_empathy/core/{name}.py"
+        (tmp_path / path).write_bytes((code_graph.SCRIPTS / path).read_bytes())
+    asked = "from synth_empathy.core import code_graph; print(*code_graph.reached('step.py'))"
     done = subprocess.run([sys.executable, "-c", asked], cwd=tmp_path, capture_output=True, text=True, check=True)
     modules = ("lazy", "other", "package/__init__", "package/deep", "package/inner", "plain")
     assert done.stdout.split() == ["step.py", *(f"synth_empathy/{name}.py" for name in modules)]

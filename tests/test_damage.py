@@ -188,7 +188,7 @@ def test_damaged_weights_are_refused_and_their_rows_are_never_taken(step, tiny_m
 #: Runs a step's script, and ends it as a kill would when it begins to write the file that KILLED_AT names.
 KILLED_AT = """
 import os, runpy, sys
-from synth_empathy import records
+from synth_empathy.core import records
 write = records.write_jsonl
 def write_or_die(path, rows, **more):
     if path.name == os.environ["KILLED_AT"]:

@@ -144,7 +144,7 @@ def test_of_several_processes_of_a_machine_one_hashes(tmp_path, repository):
         with open(folder / "weights.safetensors", "wb") as file:
             file.truncate(200_000_000)  # long enough for the others to come while it is hashed
         model_folder.write_manifest(folder, {"kind": "fetched", "name": "m"})
-    program = "import sys; from pathlib import Path; from synth_empathy import models; models.open_model(Path(sys.argv[1]))"
+    program = "import sys; from pathlib import Path; from synth_empathy.core import model_folder; model_folder.open_model(Path(sys.argv[1]))"
     words = [sys.executable, "-c", program, str(tmp_path / "m")]
     pipes = {"stdout": subprocess.PIPE, "text": True, "env": {"PYTHONPATH": str(repository / "scripts")}}
     said = [process.communicate()[0] for process in [subprocess.Popen(words, **pipes) for _ in range(3)]]
@@ -344,14 +344,14 @@ def test_a_damaged_model_is_made_again(tmp_path):
 MAKER = """
 import os, sys, time
 from pathlib import Path
-from synth_empathy import models
+from synth_empathy.core import model_folder
 def fill(folder):
     with open(sys.argv[2], "a") as file:
         file.write("begun\\n")
     (folder / "a").write_bytes(b"half")
     time.sleep(float(sys.argv[3]))
     (folder / "weights.safetensors").write_bytes(b"12345")
-models.make(Path(sys.argv[1]), {"name": "m"}, fill, resume=True)
+model_folder.make(Path(sys.argv[1]), {"name": "m"}, fill, resume=True)
 """
 
 

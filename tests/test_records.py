@@ -320,7 +320,7 @@ def writer(repository, path, seconds):
 
 def test_writers_of_one_file_do_not_remove_each_others(repository, tmp_path):
     """Each writes the file many times at once; the file is whole at every moment, and none fails."""
-    program = "import sys; from synth_empathy.records import write_text\nfor n in range(150): write_text(sys.argv[1], sys.argv[2] * 2000)"
+    program = "import sys; from synth_empathy.core.records import write_text\nfor n in range(150): write_text(sys.argv[1], sys.argv[2] * 2000)"
     words = [sys.executable, "-c", program, str(tmp_path / "f")]
     writers = [subprocess.Popen([*words, sign], env={"PYTHONPATH": str(repository / "scripts")}) for sign in "abc"]
     while any(process.poll() is None for process in writers):

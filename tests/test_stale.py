@@ -77,7 +77,8 @@ def test_what_todays_code_made_is_not_stale(run, step):
 IN_TURN = """
 import json, sys
 from pathlib import Path
-from synth_empathy import code_graph, stale
+from synth_empathy.core import code_graph
+from synth_empathy.execution import stale
 for name, path in code_graph.modules().items():
     before = path.read_bytes()
     path.write_bytes(before + b"# changed\\n")

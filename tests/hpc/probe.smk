@@ -4,7 +4,7 @@ import sys
 
 sys.path.insert(0, "scripts")
 
-from synth_empathy import images
+from synth_empathy.execution import images
 
 
 rule probe:
