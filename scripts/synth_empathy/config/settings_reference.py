@@ -14,7 +14,8 @@ from .settings_model import Configuration
 HEAD = """# What config.yaml and its overlays may hold
 
 `config.yaml` holds the paper's own values, and says where each comes from. `scripts/describe_settings.py` writes this
-page from the model that checks them (`scripts/synth_empathy/config/settings_model.py` and `scripts/synth_empathy/training/recipes.py`). Every key must be
+page from the model that checks them (`scripts/synth_empathy/config/settings_model.py` and
+`scripts/synth_empathy/training/recipes.py`). Every key must be
 there unless it may be left out. An overlay names only what differs. Any other key is refused.
 
 - **A name** consists of lower-case letters, digits, `.`, `_` and `-`, and begins with a letter or a digit.
