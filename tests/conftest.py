@@ -30,6 +30,7 @@ def pytest_addoption(parser):
 FIRST = ("test_slurm.py", "test_vllm.py", "test_demo.py", "test_apptainer.py", "test_kill.py")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Workers share the tests out by file, so that what a file sets up is set up once; a cluster's tests are one worker's."""
     for item in items:
