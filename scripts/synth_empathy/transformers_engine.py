@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 import torch
+from torch.utils.mkldnn import to_mkldnn
 from transformers import AutoModelForCausalLM, DynamicCache
 
 from .chats import ChatTokenizer
@@ -99,6 +100,9 @@ class TransformersEngine:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.chats = ChatTokenizer(model, header)
         self.model = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype)).to(self.device).eval()
+        if self.device == "cpu" and dtype == "float32":
+            # oneDNN uses AVX-512 on every processor that has it, MKL on Intel's alone: twice as fast elsewhere.
+            self.model = to_mkldnn(self.model)
         self.batch_size = batch_size
 
     def complete(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
