@@ -28,7 +28,7 @@ from synth_empathy.core import escaping
 from synth_empathy.core.errors import UserError
 from synth_empathy.evaluation import human
 from synth_empathy.evaluation.novelty import Found, Neighbours
-from synth_empathy.reporting import figure_data, figures, novelty_plot, tables
+from synth_empathy.reporting import comparison, figure_data, figures, novelty_plot, tables
 from synth_empathy.reporting.cells import METRICS
 
 #: What once did harm, or nearly: each kind of output has some of its own.
@@ -255,11 +255,11 @@ def test_a_comparison_has_its_rows_and_no_more(name, note):
     entry = {"system": {"mean": 2.0}, "baseline": {"mean": 1.0}, "difference": 1.0, "interval": [0.5, 1.5]}
     entry |= {"p": 0.03, "p_two_sided": 0.06}
     about = {"samples": 9, "draws": 10, "seed": 0, "seeds": {"system": 1, "baseline": 2}, "protocol": "paper"}
-    comparison = {"system": name, "baseline": name, "metrics": {"bleu1": entry, f"bert_f1 by {name}": entry}} | about
-    text = comparison.as_markdown(comparison, note)
+    document = {"system": name, "baseline": name, "metrics": {"bleu1": entry, f"bert_f1 by {name}": entry}} | about
+    text = comparison.as_markdown(document, note)
     assert texts(text, "td_open")[::7] == ["B-1", shown(f"BERT-F1 by {name}")] and not kinds_of(text)
     assert texts(text, "heading_open") == [shown(f"{name} against {name}")]
-    [first, last] = csv.DictReader(io.StringIO(comparison.as_csv(comparison)))
+    [first, last] = csv.DictReader(io.StringIO(comparison.as_csv(document)))
     assert last["metric"].startswith("BERT-F1 by ") and not re.match(r"\s*[=+\-@]", first["system"])
 
 
