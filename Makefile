@@ -95,7 +95,7 @@ demo-all: setup
 	@ls results/$(RUN)/tables results/$(RUN)/figures results/$(RUN)/report.html
 
 # Files are shared out between as many processes as there are CORES, in the order that tests/conftest.py gives.
-WORKERS := -n $(CORES) --dist loadgroup --no-loadscope-reorder
+WORKERS := -n $(CORES) --dist loadfile --no-loadscope-reorder
 
 test: setup
 	@$(BIN)/python -m pytest $(WORKERS) -m "not more" $(PYTEST)

@@ -28,15 +28,26 @@ def pytest_addoption(parser):
 
 #: Workers take these files first, since they take longest.
 FIRST = ("test_slurm.py", "test_vllm.py", "test_demo.py", "test_apptainer.py", "test_kill.py")
+#: The files that need the machine's one Slurm cluster.
+CLUSTER = ("test_slurm.py", "test_slurm_unaccounted.py", "test_apptainer.py")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Workers share the tests out by file, so that what a file sets up is set up once; a cluster's tests are one worker's."""
-    for item in items:
-        file = item.path.name
-        item.add_marker(pytest.mark.xdist_group("slurm" if "slurm" in item.fixturenames else file))
+    """The files of ``FIRST`` come first."""
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Workers share the tests out by file, so that what a file sets up is set up once; the cluster's are one worker's."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            name = Path(nodeid.split("::")[0]).name
+            return "cluster" if name in CLUSTER else name
+
+    return ByFile(config, log)
 
 
 @contextmanager
