@@ -38,12 +38,12 @@ def main() -> None:
     names = {side: getattr(args, f"{side}_name") or str(sides[side][0][0]) for side in sides}
     about = {"test": bootstrap.TEST, "protocol": args.protocol, "draws": args.draws, "seed": args.seed}
     counts = {"seeds": {side: len(sides[side][0]) for side in sides}, "samples": len(outputs[0][0].ids)}
-    comparison = names | about | counts | {"metrics": found}
+    document = names | about | counts | {"metrics": found}
     if args.csv:
-        write_text(args.csv, tables.with_note(comparison_table.as_csv(comparison), args.note))
+        write_text(args.csv, tables.with_note(comparison_table.as_csv(document), args.note))
     if args.markdown:
-        write_text(args.markdown, comparison_table.as_markdown(comparison, args.note))
-    write_json(args.output, comparison)
+        write_text(args.markdown, comparison_table.as_markdown(document, args.note))
+    write_json(args.output, document)
     for metric, entry in found.items():
         low, high = entry["interval"]
         means = f"{entry['system']['mean']:.2f} against {entry['baseline']['mean']:.2f}"

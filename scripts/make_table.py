@@ -5,7 +5,7 @@ from pathlib import Path
 
 from synth_empathy.core import cli
 from synth_empathy.core.records import write_text
-from synth_empathy.reporting import tables
+from synth_empathy.reporting import table_latex, table_markdown, tables
 
 
 def main() -> None:
@@ -21,9 +21,10 @@ def main() -> None:
 
     table = tables.read_table(args.table, tables.rows_from(args.row), args.cells, args.note, args.partial)
     write_text(args.csv, tables.as_csv(table))
-    write_text(args.latex, tables.as_latex(table))
-    write_text(args.markdown, tables.as_markdown(table))
-    print(tables.as_markdown(table))
+    write_text(args.latex, table_latex.as_latex(table))
+    markdown = table_markdown.as_markdown(table)
+    write_text(args.markdown, markdown)
+    print(markdown)
 
 
 if __name__ == "__main__":

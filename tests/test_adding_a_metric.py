@@ -77,8 +77,8 @@ def test_a_metric_added_by_the_documentation_stands_in_every_table_that_lists_it
     assert alone["chrf"] == pytest.approx(expected, abs=0.5) and alone["chrf"] > 1  # references are tokens, but for some
     assert "chrf" not in json.loads((results / "metrics/smollm2-135m/ed/seed0/paper.json").read_text())
 
-    header = (results / "tables/table1.md").read_text().split("| system |", 1)[1].splitlines()[0]
-    assert header.endswith("| BERT-F1 | chrF |")
+    headings = [line for line in (results / "tables/table1.md").read_text().splitlines() if line.startswith("| system")]
+    assert headings[-1].replace(" ", "").endswith("|chrF|")
     with open(results / "tables/table1.csv", newline="") as file:
         lines = [line for line in csv.DictReader(file) if line["metric"] == "chrf"]
     assert [line["system"].split("/")[1] for line in lines] == list(TRAINING_SETS)

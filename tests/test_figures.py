@@ -1,5 +1,7 @@
 """How figures look: no text over another, readable without colour, the paper's values apart from ours."""
 
+import dataclasses
+
 import matplotlib
 import pytest
 
@@ -189,6 +191,32 @@ def test_what_is_missing_is_a_gap_and_named_on_the_figure(drawn):
     assert "Ours missing: qwen1.5-7b-chat, prompt1 at 55." in words and "No value of the paper's: llama3-8b-instruct, prompt2." in words
     solid = [line for line in figure.axes[0].get_lines() if line.get_linestyle() == "-" and len(line.get_xdata()) == 5]
     assert sum(value != value for line in solid for value in line.get_ydata()) == 1
+
+
+def test_bars_of_the_lowest_values_are_seen():
+    figure = figures.draw_figure5(stage("before", [1.0] * 4), stage("dk20-kcenter", [1.1] * 4), None, None)
+    marks, full = figure.axes
+    low, high = marks.get_ylim()
+    assert all(bar.get_height() > 0.25 * (high - low) for bar in marks.patches)
+    assert not marks.collections and not full.collections
+    figure = figures.draw_figure5(
+        *(dataclasses.replace(stage(name, [1.0] * 4), shares=[0.01, 0.5, 0.0, 0.9]) for name in ("before", "dk20-kcenter")), None, None
+    )
+    lines = [line for line in figure.axes[1].collections if line.get_linewidth()[0] > 2]
+    assert [round(float(line.get_segments()[0][0][1]), 6) for line in lines] == [1.0, 0.0] * 4
+
+
+def test_small_shares_have_a_decimal():
+    small = [dataclasses.replace(stage(name, [1.0] * 4), shares=[0.012, 0.006, 0.005, 0.0]) for name in ("before", "dk20-kcenter")]
+    words = [text for text, _ in text_boxes(figures.draw_figure5(*small, None, None))]
+    assert "Coherence\n1.2 \N{RIGHTWARDS ARROW} 1.2 %" in words
+
+
+def test_a_series_of_which_nothing_is_known_is_named_below_and_not_in_the_legend():
+    points = [("a", prompt, dk, value) for prompt, value in (("p1", None), ("p2", 2.0)) for dk in (50, 60)]
+    figure = figures.draw_figure8(figure_data.curves(table2(*points)), None)
+    assert list(lines_by_label(figure)) == ["a, p2", "ours"]
+    assert "Ours missing: a, p1." in [text for text, _ in text_boxes(figure)]
 
 
 def lines_by_label(figure):

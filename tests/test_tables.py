@@ -7,8 +7,11 @@ import re
 import pytest
 import yaml
 
+from synth_empathy.core.absent import DASH
 from synth_empathy.core.errors import UserError
 from synth_empathy.reporting import cells, tables
+from synth_empathy.reporting.table_latex import as_latex
+from synth_empathy.reporting.table_markdown import WIDTH, as_markdown, blocks
 
 OURS = "synth-empathy (Qwen1.5-7B; Prompt 2; DK 60; k-center)"
 
@@ -124,9 +127,11 @@ def test_differences_deviations_and_counts(folder):
     ]  # fmt: skip
     counted = parsed(table)["b/ed", "samples_quality"]
     assert [counted[key] for key in ("ours", "paper", "difference", "test_samples")] == ["12345", "12000", "+345", ""]
-    markdown = tables.as_markdown(table)
+    markdown = as_markdown(table)
     assert "23.00 ± 3.61" in markdown and "12,345" in markdown and "+345" in markdown
-    assert "5,255 test samples, 3 seeds, paper protocol" in markdown and "which of the two it is, is not known" in markdown
+    assert "23.00 ± 3.61 (25.07, -2.07)" in markdown and "12,345 (12,000, +345)" in markdown
+    assert "5,255 test samples, 3 seeds, paper protocol" in markdown and "does not say of which stage" in markdown
+    assert "±: standard deviation over the seeds." in markdown and f"{DASH}: no value" not in markdown
 
 
 def test_a_number_in_no_text_is_not_available(folder):
@@ -143,7 +148,7 @@ def test_bertscore_of_another_model_stands_under_its_name(folder):
     lines = parsed(table)
     assert lines["b/ed", "bert_p"]["ours"] == "not available" and "not the paper's" in lines["b/ed", "bert_p"]["remark"]
     assert lines["b/ed", "bert_f1 by all-minilm, layer 5"]["ours"] == "30.00"
-    assert "BERT-F1 by all-minilm, layer 5: 30.00" in tables.as_markdown(table) and "0 seeds" not in tables.as_markdown(table)
+    assert "by all-minilm, layer 5: BERT-P 10.00, BERT-R 20.00, BERT-F1 30.00" in as_markdown(table) and "0 seeds" not in as_markdown(table)
 
 
 def test_missing_cells_are_named_and_on_request_shown_as_missing(folder):
@@ -157,7 +162,10 @@ def test_missing_cells_are_named_and_on_request_shown_as_missing(folder):
     line = parsed(table)[ROWS[1].system, "cider"]
     assert (line["ours"], line["difference"], line["remark"]) == ("missing", "not available", "the cell was not made")
     assert parsed(table)[ROWS[1].system, "bleu1"]["ours"] == "1000.00"
-    assert "missing: B-4, CIDEr" in tables.as_markdown(table) and "missing" in tables.as_latex(table)
+    markdown, latex = as_markdown(table), as_latex(table)
+    assert "not made: B-4, CIDEr" in markdown and "not made: B-4, CIDEr" in latex
+    for text in (markdown, latex):
+        assert DASH in text and "missing" not in text and "not available" not in text
 
 
 def test_a_missing_cell_does_not_hide_the_papers_value(folder, config):
@@ -168,25 +176,26 @@ def test_a_missing_cell_does_not_hide_the_papers_value(folder, config):
     line = parsed(table)[ours.system, "cider"]
     assert (line["ours"], line["paper"]) == ("missing", "26.96")
     assert parsed(table)["b/ed", "bleu1"]["paper"] == "not available"
-    [paper] = [line for line in tables.as_markdown(table).splitlines() if line.startswith("|  | paper | ") and "26.96" in line]
-    assert "not available" not in paper
+    lines = rows_of_markdown(as_markdown(table))
+    shown = {title: [cell for line in lines if line[0] == title for cell in line[1:]] for title in (ours.title, "Ours alone")}
+    assert shown[ours.title][9] == f"{DASH} (26.96)" and shown["Ours alone"] == [*[DASH] * 9, "1.00", *[DASH] * 3]
 
 
 def test_empty_predictions_are_said_under_the_table(folder):
     full(folder, ROWS)
     folder(ROWS[0], "cider", 20.0, 22.0, empty_predictions={"count": 3, "ids": ["a", "b", "c"]})
-    [line] = [line for line in tables.as_markdown(tables.read_table("table2", ROWS, folder.path, None, False)).splitlines() if line.startswith("- System a")]
+    [line] = [line for line in as_markdown(tables.read_table("table2", ROWS, folder.path, None, False)).splitlines() if line.startswith("- System a")]
     assert "empty predictions: 6" in line  # of two seeds
 
 
 def test_what_most_rows_share_is_said_once_after_those_that_differ(folder):
     rows = [*ROWS, tables.Row("c", "ed", "System c", None)]
     full(folder, rows)
-    same = [line for line in tables.as_markdown(tables.read_table("table2", rows, folder.path, None, False)).splitlines() if line.startswith("- ")]
+    same = [line for line in as_markdown(tables.read_table("table2", rows, folder.path, None, False)).splitlines() if line.startswith("- ")]
     assert same == ["- every row: 5,255 test samples, 1 seed, paper protocol"]
     for metric in tables.PAPER_COLUMNS:
         folder(rows[1], metric, 1.0, 2.0)
-    lines = [line for line in tables.as_markdown(tables.read_table("table2", rows, folder.path, None, False)).splitlines() if line.startswith("- ")]
+    lines = [line for line in as_markdown(tables.read_table("table2", rows, folder.path, None, False)).splitlines() if line.startswith("- ")]
     assert lines == ["- System 2: 5,255 test samples, 2 seeds, paper protocol", "- every other row: 5,255 test samples, 1 seed, paper protocol"]
 
 
@@ -201,30 +210,71 @@ def test_a_table_of_nothing_is_refused_even_on_request(tmp_path):
         tables.read_table("table3", ROWS, tmp_path, None, partial=True)
 
 
-def test_markdown_has_three_lines_a_row(folder):
-    full(folder, ROWS, paper=1.0)
-    text = tables.as_markdown(tables.read_table("table2", ROWS, folder.path, "A note.", False))
-    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
-    assert len({len(line) for line in table}) == 1
-    assert table[0] == ["system", "", "B-1", "B-2", "B-3", "B-4", "R-1", "R-2", "R-L", "CIDEr", "after quality", "after diversity"]
-    assert [line[:4] for line in table[2:]] == [
-        ["System a & b", "ours", "0.00", "1.00"], ["", "paper", "1.00", "1.00"], ["", "difference", "-1.00", "+0.00"],
-        ["System 2", "ours", "1000.00", "1001.00"], ["", "paper", "1.00", "1.00"], ["", "difference", "+999.00", "+1000.00"],
-    ]  # fmt: skip
-    assert text.startswith("# Table 2: ") and "\n\n> A note.\n\n|" in text
+def rows_of_markdown(text):
+    """The cells of each line of a text's tables, headings and the rules under them included."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_markdown_has_one_line_a_row(folder):
+    full(folder, ROWS, "table3")
+    text = as_markdown(tables.read_table("table3", ROWS, folder.path, "A note.", False))
+    found = rows_of_markdown(text)
+    assert found[0] == ["system", "B-1", "B-2", "B-3", "B-4", "R-1", "R-2", "R-L", "CIDEr"]
+    assert [line[:3] for line in found[2:]] == [["System a & b", "0.00", "1.00"], ["System 2", "1000.00", "1001.00"]]
+    assert text.startswith("# Table 3: ") and "\n\n> A note.\n\n|" in text
+    assert "No text of the paper that we have holds its values" in text and "In brackets" not in text
+
+
+def test_the_papers_value_and_the_difference_stand_beside_ours_where_they_are_known(folder):
+    full(folder, ROWS)
+    for metric in tables.COLUMNS["table2"]:
+        folder(ROWS[0], metric, 2.0, paper=1.0)
+    text = as_markdown(tables.read_table("table2", ROWS, folder.path, None, False))
+    values = {line[0]: line[1:] for line in reversed(rows_of_markdown(text))}
+    assert values["System a & b"] == ["2.00 (1.00, +1.00)"] * 4 and values["System 2"][:2] == ["1000.00", "1001.00"]
+    assert text.count("In brackets: the paper's value, then ours minus the paper's.") == 1 and DASH not in text
+
+
+def test_a_wide_table_goes_on_in_others_of_the_same_rows(folder):
+    long = [tables.Row("b", "ed", "x" * 57, None)]
+    full(folder, long, "table1", paper=12.0)
+    text = as_markdown(tables.read_table("table1", long, folder.path, None, False))
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert max(map(len, lines)) <= WIDTH and {line.count("\\|") for line in lines} == {0}
+    headings = [line[1:] for line in rows_of_markdown(text) if line[0] == "system"]
+    assert headings == [["B-1", "B-2", "B-3", "B-4"], ["Dist-1", "Dist-2"], ["R-1", "R-2", "R-L", "CIDEr"], ["BERT-P", "BERT-R", "BERT-F1"]]
+    for block in text.split("\n\n"):
+        assert len({len(line) for line in block.splitlines() if line.startswith("|")}) <= 1
+
+
+def test_columns_stand_side_by_side_while_there_is_room():
+    widths = dict.fromkeys(("bleu1", "bleu2", "dist1", "dist2", "cider"), 7)
+    assert blocks(widths, 50) == [list(widths)]
+    assert blocks(widths, 40) == [["bleu1", "bleu2", "dist1", "dist2"], ["cider"]]
+    assert blocks(widths, 30) == [["bleu1", "bleu2"], ["dist1", "dist2", "cider"]]
+    assert blocks(widths, 10) == blocks(widths, 1) == [[metric] for metric in widths]
 
 
 def test_latex_has_as_many_columns_in_each_line_and_escapes_what_latex_reads(folder):
     full(folder, ROWS, paper=1.0)
-    text = tables.as_latex(tables.read_table("table2", ROWS, folder.path, "100 % made_up", False))
+    text = as_latex(tables.read_table("table2", ROWS, folder.path, "100 % made_up", False))
     [columns] = re.findall(r"\\begin\{tabular\}\{(\w+)\}", text)
     titles, body = ([line for line in text.splitlines() if line.endswith("\\\\") and line.startswith("\\multi") == yes] for yes in (True, False))
     assert [line.startswith("\\multicolumn{11}{l}{System ") for line in titles] == [True, True]
     assert len(body) == 7 and all(len(re.findall(r"(?<!\\)&", line)) == len(columns) - 1 == 10 for line in body)
-    assert "5,255 test samples, 1 seed, paper protocol" in text and "A dash: the number stands in no text" in text
+    assert "5,255 test samples, 1 seed, paper protocol" in text and "Under ours: the paper's values" in text
     assert "System a \\& b" in text and "100 \\% made\\_up" in text and text.count("\\midrule") == 2
     for rule in ("\\toprule", "\\bottomrule", "\\end{tabular}}", "\\end{table*}"):
         assert text.count(rule) == 1
+
+
+def test_latex_has_the_papers_lines_only_where_a_value_is_known(folder):
+    full(folder, ROWS)
+    folder(ROWS[0], "cider", 2.0, paper=1.0)
+    text = as_latex(tables.read_table("table2", ROWS, folder.path, None, False))
+    assert [text.count(f"\n{name} & ") for name in ("ours", "paper", "difference")] == [2, 1, 1]
+    assert f"paper & {' & '.join([DASH] * 7)} & 1.00 & {DASH} & {DASH} " in text
 
 
 def test_unknown_paper_rows_are_refused_and_rows_that_are_ours_alone_are_not(repository):

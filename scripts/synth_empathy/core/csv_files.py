@@ -12,9 +12,6 @@ from pathlib import Path
 from .errors import UserError
 from .records import read_bytes
 
-#: What a table shows where nobody has the value.
-UNKNOWN = "not available"
-
 RESTORE = "restore it from the repository (git checkout)"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.csv_files import UNKNOWN
+from ..core.absent import UNKNOWN
 from ..core.errors import UserError, nearest
 from ..core.escaping import csv_text
 from ..core.records import JUDGEMENT, Record, read_jsonl

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
-from ..core.csv_files import UNKNOWN, Line, read_csv
+from ..core.absent import DASH, UNKNOWN
+from ..core.csv_files import Line, read_csv
 from ..core.errors import UserError
 from ..core.escaping import csv_text
 from ..core.records import REMAKE, Record, is_a, read_json
@@ -204,7 +205,7 @@ def one_protocol(table: Table) -> str:
     protocols = sorted({cell.protocol for cell in made(table) if cell.protocol})
     if len(protocols) > 1:
         raise UserError(f"the cells of {table.name} are of several protocols: {', '.join(protocols)}", "make them again by one: evaluation: protocol")
-    return protocols[0] if protocols else UNKNOWN
+    return protocols[0] if protocols else DASH
 
 
 def values_of(table: Table, metrics: list[str]) -> tuple[list[Values], str | None]:
@@ -427,8 +428,8 @@ def spread(values: list[float]) -> float | None:
 
 
 def span(numbers: set[int]) -> str:
-    """A count, or the least and the greatest of several; none is not available."""
+    """A count, or the least and the greatest of several; a dash for none."""
     if not numbers:
-        return UNKNOWN
+        return DASH
     low, high = min(numbers), max(numbers)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"

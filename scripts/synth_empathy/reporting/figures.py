@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..core.absent import DASH
 from ..core.errors import UserError
 from ..core.escaping import plot_text
 from ..core.records import atomic_path
@@ -25,8 +26,7 @@ KINDS = ("pdf", "svg", "png")
 #: Inches: a column of the paper's two.
 WIDTH = 3.4
 MARGIN = 0.06
-UNKNOWN = "n/a"
-UNKNOWN_NOTE = f"{UNKNOWN}: in no text of the paper that we have"
+UNKNOWN_NOTE = f"{DASH}: in no text of the paper that we have"
 #: Text stays text in SVG (searchable, small); the salt makes its ids repeat. A "$" is a sign: titles are no TeX.
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans", "font.size": 6.5, "axes.titlesize": 6.5, "axes.labelsize": 6.5, "xtick.labelsize": 6.5, "ytick.labelsize": 6.5,
@@ -45,6 +45,10 @@ LINES: list[tuple[str, str, Any]] = [
 PAPER_LINE: dict[str, Any] = {"color": "#404040", "linestyle": (0, (2.5, 1.5)), "markerfacecolor": "white", "linewidth": 1.0, "markersize": 4.0}
 #: Fill and hatch of the two stages of Figure 5.
 STAGES = {"before selection": ("#E69F00", "////"), "after selection": ("#0072B2", "")}
+#: A bar below this share of its axis cannot be seen as one.
+LOWEST = 0.03
+#: Percent: where all of our shares of full marks are below it, whole numbers would not tell them apart.
+SMALL_SHARE = 10
 #: Fill and hatch of the verdicts of Figure 7.
 FILLS = {"win": ("#0072B2", ""), "tie": ("#EDEDED", ""), "loss": ("#E69F00", "////")}
 
@@ -223,7 +227,7 @@ def draw_web(axes, data: Radar, angles: list[float]) -> None:
         axes.plot(*zip((0, 0), spot(angle, 1)), color="0.85", linewidth=0.5, zorder=0)
         x, y = spot(angle, 1.09)
         star = "*" if metric in BERTSCORE and data.other_model else ""
-        rim = UNKNOWN if best is None else f"{best:.2f}{', paper' * papers}"
+        rim = DASH if best is None else f"{best:.2f}{', paper' * papers}"
         axes.text(x, y, f"{METRICS[metric]}{star}\n({rim})", ha=aside(x), va=above(y), linespacing=1.0)
     axes.set(xlim=(-1.6, 1.6), ylim=(-1.25, 1.25), aspect="equal")
     axes.set_axis_off()
@@ -261,12 +265,12 @@ def draw_figure5(before: Judged, after: Judged, paper: tuple[PaperStage, PaperSt
         title = "Figure 5: the judge's marks before and after selection"
         figure = sheet(title, 3.7, stage_handles(paper), notes, width)
         marks, full = figure.subplots(2, 1)
+        marks.set(ylabel="mean mark\n(lowest 1, highest 3)", ylim=(0, 3.25), yticks=[0, 1, 2, 3])
         known = paper or (NOTHING, NOTHING)
         spreads = before.spread, after.spread
         draw_stages(marks, (before.means, after.means), spreads, [stage.mean for stage in known])
         words = [told(stage.mean, "{:.2f}") for stage in known] if paper else None
         label_groups(marks, [*before.titles, "Mean"], (before.means, after.means), words, form="{:.2f}")
-        marks.set(ylabel="mean mark\n(1 to 3, bars start at 1)", ylim=(1, 3.15), yticks=[1, 1.5, 2, 2.5, 3])
         draw_full_shares(full, before, after, paper)
         return settled(figure)
 
@@ -276,11 +280,12 @@ def draw_full_shares(axes, before: Judged, after: Judged, paper: tuple[PaperStag
     known = paper or (NOTHING, NOTHING)
     shares, spreads = percent(before.shares, after.shares), percent(before.share_spread, after.share_spread)
     [theirs] = percent([stage.share for stage in known])
+    axes.set(ylabel="share of full marks (%)", ylim=(0, 108), yticks=[0, 25, 50, 75, 100])
     draw_stages(axes, shares, spreads, theirs, above=[stage.above for stage in known])
     signs = [">" if stage.above else "" for stage in known]
     words = [told(value, "{:.0f}", sign) for value, sign in zip(theirs, signs)] if paper else None
-    label_groups(axes, [*before.titles, "All at once"], shares, words, form="{:.0f}", unit=" %")
-    axes.set(ylabel="share of full marks (%)", ylim=(0, 108), yticks=[0, 25, 50, 75, 100])
+    small = max(map(max, shares)) < SMALL_SHARE
+    label_groups(axes, [*before.titles, "All at once"], shares, words, form="{:.1f}" if small else "{:.0f}", unit=" %")
 
 
 def percent(*rows: Sequence[float | None]) -> list[list[float | None]]:
@@ -318,16 +323,29 @@ def mark_of(above: bool) -> dict[str, Any]:
 
 
 def draw_stages(axes, values, spreads, paper: Sequence[float | None], above: Sequence[bool] = (False, False)) -> None:
-    """Two bars a group, before and after; the paper's numbers as markers over the last group's."""
+    """Two bars a group, before and after; the paper's numbers as markers over the last group's.
+
+    The axes have their limits already, by which it is known which bars are too low to be seen.
+    """
     for stage, (fill, hatch) in enumerate(STAGES.values()):
         places = [group + (stage - 0.5) * 0.36 for group in range(len(values[stage]))]
         axes.bar(places, values[stage], width=0.34, facecolor=fill, hatch=hatch, edgecolor="black", linewidth=0.5)
+        draw_low(axes, places, values[stage], fill)
         for x, value, error in zip(places, values[stage], spreads[stage]):
             if error is not None:
-                axes.errorbar(x, value, yerr=error, color="black", linewidth=0.7, capsize=2)
+                axes.errorbar(x, value, yerr=error, color="black", linewidth=0.7, capsize=2, zorder=3.5)
         if paper[stage] is not None:
-            axes.plot(places[-1], paper[stage], **mark_of(above[stage]))
+            axes.plot(places[-1], paper[stage], zorder=4, **mark_of(above[stage]))
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_low(axes, places: Sequence[float], values: Sequence[float], fill: str) -> None:
+    """A thick line in place of each bar that would be too low to be seen."""
+    low, high = axes.get_ylim()
+    seen = [(x, value) for x, value in zip(places, values) if value - low < LOWEST * (high - low)]
+    for colour, width in (("black", 3.2), (fill, 2.2)):
+        for x, value in seen:
+            axes.hlines(value, x - 0.17, x + 0.17, color=colour, linewidth=width, clip_on=False, zorder=3)
 
 
 def label_groups(axes, titles: list[str], values, paper: list[str] | None, form: str, unit: str = "") -> None:
@@ -341,8 +359,8 @@ def label_groups(axes, titles: list[str], values, paper: list[str] | None, form:
 
 
 def told(value: float | None, form: str, sign: str = "") -> str:
-    """The paper's number, or that it is not available."""
-    return UNKNOWN if value is None else sign + form.format(value)
+    """The paper's number, or a dash."""
+    return DASH if value is None else sign + form.format(value)
 
 
 def draw_figure7(results: list[Result], count: str, paper: dict[str, dict[str, float]], made_up: bool, note: str | None):
@@ -388,19 +406,13 @@ def ab_notes(results: list[Result], count: str) -> list[str]:
     sizes = {f"{r.examples:,} examples x 4 criteria x {r.evaluators} evaluator{'s' * (r.evaluators > 1)}": r.baseline for r in results}
     told = next(iter(sizes)) if len(sizes) == 1 else "; ".join(f"{name}: {size}" for size, name in sizes.items())
     unit = "each judgement counts once" if count == COUNTS[0] else "one verdict per example and criterion: what most evaluators said, else a tie"
-    return [f"{told}; {unit}. White, {UNKNOWN_NOTE}."]
+    return [f"{told}; {unit}. White or {UNKNOWN_NOTE}."]
 
 
 def draw_figure8(data: list[Curve], note: str | None):
     """CIDEr against the DK threshold, ours and the paper's (paper, Figure 8)."""
-    from matplotlib.lines import Line2D
-
     with style():
-        known = any(value is not None for curve in data for value in curve.paper)
-        handles = [Line2D([], [], color=line_of(i)[0], marker=line_of(i)[1], linestyle="none", label=curve.title) for i, curve in enumerate(data)]
-        handles.append(Line2D([], [], color="black", label="ours"))
-        handles += [Line2D([], [], color="black", linestyle="--", marker="o", markerfacecolor="white", label="paper (hollow)")] if known else []
-        figure = sheet("Figure 8: CIDEr against the DK threshold", 2.4, handles, [note or "", *curve_notes(data)])
+        figure = sheet("Figure 8: CIDEr against the DK threshold", 2.4, curve_handles(data), [note or "", *curve_notes(data)])
         axes = figure.add_subplot()
         for (colour, marker, _), curve in zip(LINES, data):
             x, ours, paper = curve.thresholds, gaps(curve.ours), gaps(curve.paper)
@@ -415,6 +427,27 @@ def draw_figure8(data: list[Curve], note: str | None):
         axes.margins(x=0.06, y=0.08)
         axes.spines[["top", "right"]].set_visible(False)
         return settled(figure)
+
+
+def curve_handles(data: list[Curve]) -> list[Any]:
+    """Figure 8's legend: the series of which any value is there, ours or the paper's, and the lines that are drawn."""
+    from matplotlib.lines import Line2D
+
+    handles = []
+    for number, curve in enumerate(data):
+        colour, marker, _ = line_of(number)
+        if has_value(curve.ours) or has_value(curve.paper):
+            handles.append(Line2D([], [], color=colour, marker=marker, linestyle="none", label=curve.title))
+    if any(has_value(curve.ours) for curve in data):
+        handles.append(Line2D([], [], color="black", label="ours"))
+    if any(has_value(curve.paper) for curve in data):
+        handles.append(Line2D([], [], color="black", linestyle="--", marker="o", markerfacecolor="white", label="paper (hollow)"))
+    return handles
+
+
+def has_value(values: list[float | None]) -> bool:
+    """Whether any value is there."""
+    return any(value is not None for value in values)
 
 
 def gaps(values: list[float | None]) -> list[float]:

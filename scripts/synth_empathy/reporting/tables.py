@@ -1,29 +1,31 @@
-"""The paper's tables from their cells: which rows and columns a table has, and its form as CSV, Markdown and LaTeX."""
+"""The paper's tables from their cells: which rows and columns a table has, and its form as CSV.
+
+For readers, ``table_markdown`` and ``table_latex`` write them.
+"""
 
 from __future__ import annotations
 
 import argparse
 import csv
 import io
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core.csv_files import UNKNOWN, read_csv
+from ..core.absent import DASH, MISSING, UNKNOWN
+from ..core.csv_files import read_csv
 from ..core.errors import UserError
-from ..core.escaping import LATEX_SIGN, csv_text, latex_text, markdown_cell, markdown_row, markdown_text
+from ..core.escaping import csv_text
 from ..core.paths import ROOT
 from ..core.records import METRIC
 from ..evaluation.metrics import registry
 from ..evaluation.metrics.base import EVERY_TABLE
 from ..systems import PUBLISHED, Quality, System, TrainingSet
-from .cells import COUNTS, HEADINGS, METRICS, Cell, missing_cell, read_cell
+from .cells import COUNTS, METRICS, Cell, missing_cell, read_cell
 
 #: What is known of the paper's numbers, a table a file.
 PAPER = ROOT / "resources" / "paper"
-MISSING = "missing"
 
 TITLES = {
     "table1": "Table 1: automatic evaluation on the ED test split",
@@ -190,19 +192,11 @@ def with_note(text: str, note: str | None) -> str:
     return csv_text([*header, "note"], [[*line, note or ""] for line in lines])
 
 
-def number(value: float | None, metric: str, sign: str = "") -> str:
-    """A value as tables print it: two decimals, counts whole; ``UNKNOWN`` for None."""
+def number(value: float | None, metric: str, sign: str = "", absent: str = DASH) -> str:
+    """A value as tables print it: two decimals, counts whole; ``absent`` for None."""
     if value is None:
-        return UNKNOWN
+        return absent
     return format(value, f"{sign},.0f" if metric in COUNTS else f"{sign}.2f")
-
-
-def lines_of(cell: Cell, metric: str) -> tuple[str, str, str]:
-    """Ours (with the seeds' standard deviation), the paper's, the difference, as texts."""
-    if cell.missing:
-        return MISSING, number(cell.paper, metric), UNKNOWN
-    ours = number(cell.value, metric) + (f" ± {number(cell.sd, metric)}" if cell.sd is not None else "")
-    return ours, number(cell.paper, metric), number(cell.difference, metric, "+")
 
 
 def as_csv(table: Table) -> str:
@@ -229,95 +223,5 @@ def csv_lines(metric: str, cell: Cell) -> list[list[Any]]:
 
 
 def plain(value: float | None, metric: str, sign: str = "") -> str:
-    """A value for machines: as ``number``, without thousands' commas."""
-    return number(value, metric, sign).replace(",", "")
-
-
-def as_markdown(table: Table) -> str:
-    """Three lines a row: ours, the paper's, the difference; then what was measured, and on how much."""
-    lines = [f"# {TITLES[table.name]}", ""]
-    lines += [f"> {markdown_text(table.note)}", ""] if table.note else []
-    metrics = COLUMNS[table.name]
-    lines += ["| system | | " + " | ".join(HEADINGS[metric] for metric in metrics) + " |", "|---|---|" + "---:|" * len(metrics)]
-    for row in table.rows:
-        shown = [lines_of(cell, metric) for metric, cell in table.cells[row.system].items()]
-        for place, name in enumerate(("ours", "paper", "difference")):
-            title = markdown_cell(row.title) if place == 0 else ""
-            lines.append(markdown_row([title, name, *(cell[place] for cell in shown)]))
-    notes = [f"- {markdown_text(note)}" for note in row_notes(table)]
-    return "\n".join([*lines, "", *explanations(table, f'"{UNKNOWN}"'), *notes]) + "\n"
-
-
-def explanations(table: Table, unknown: str) -> list[str]:
-    """What the numbers are, in our own words."""
-    lines = [f"Metrics are times 100. {unknown}: the number stands in no text of the paper that we have, or was not computed."]
-    if table.name == "table2":
-        lines.append("The paper's one count of samples stands beside both of ours: which of the two it is, is not known.")
-    return lines
-
-
-def row_notes(table: Table) -> list[str]:
-    """By row its test samples, seeds and protocol, and what was not computed or is missing, and why.
-
-    What most rows share stands once, after the rows that differ.
-    """
-    said = [(row.title, "; ".join(remarks(table.cells[row.system]))) for row in table.rows]
-    [(shared, rows)] = Counter(remark for _, remark in said).most_common(1)
-    if rows == 1:
-        return [f"{title}: {remark}" for title, remark in said]
-    whom = "every row" if rows == len(said) else "every other row"
-    return [*(f"{title}: {remark}" for title, remark in said if remark != shared), f"{whom}: {shared}"]
-
-
-def remarks(cells: dict[str, Cell]) -> list[str]:
-    """What a row was measured on, BERTScore by another model, and what was not computed or is missing."""
-    made = [cell for cell in cells.values() if not cell.missing]
-    scored = [cell for cell in made if cell.by_seed and cell.test_samples]
-    measured = [f"{cell.test_samples:,} test samples, {counted(len(cell.by_seed), 'seed')}, {cell.protocol} protocol" for cell in scored]
-    measured += [f"empty predictions: {cell.empty_predictions:,}" for cell in scored if cell.empty_predictions]
-    others = [(HEADINGS[cell.metric], cell.instead) for cell in made if cell.instead]
-    other = [f"{name} by {found['model']}, layer {found['layer']}: {found['value']:.2f}" for name, found in others]
-    lacking = [HEADINGS[metric] for metric, cell in cells.items() if cell.missing]
-    missing = [f"missing: {', '.join(lacking)}"] if lacking else []
-    return [*dict.fromkeys(measured), *other, *dict.fromkeys(cell.why_null for cell in made if cell.why_null), *missing]
-
-
-def counted(number: int, name: str) -> str:
-    """1 seed, 2 seeds."""
-    return f"{number} {name}{'s' * (number != 1)}"
-
-
-def as_latex(table: Table) -> str:
-    """The same as a table for LaTeX with booktabs; a dash stands for what is not available.
-
-    A row's title has a line of its own, and a table that is wider than the page is scaled to it: so thirteen metrics fit.
-    """
-    metrics = COLUMNS[table.name]
-    lines = [
-        "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}.",
-        "\\begin{table*}",
-        "\\centering",
-        f"\\caption{{{caption(table)}}}",
-        "\\resizebox{\\ifdim\\width>\\textwidth\\textwidth\\else\\width\\fi}{!}{%",
-        f"\\begin{{tabular}}{{l{'r' * len(metrics)}}}",
-        "\\toprule",
-        " & ".join(["", *(latex_text(HEADINGS[metric]) for metric in metrics)]) + " \\\\",
-    ]
-    for row in table.rows:
-        lines += ["\\midrule", f"\\multicolumn{{{1 + len(metrics)}}}{{l}}{{{latex_text(row.title)}}} \\\\"]
-        shown = [lines_of(cell, metric) for metric, cell in table.cells[row.system].items()]
-        for place, name in enumerate(("ours", "paper", "difference")):
-            values = ["--" if cell[place] == UNKNOWN else latex_text(cell[place]) for cell in shown]
-            lines.append(" & ".join([name, *values]) + " \\\\")
-    notes = [latex_text(note) for note in (*explanations(table, "A dash"), *row_notes(table))]
-    lines += ["\\bottomrule", "\\end{tabular}}", "", "\\smallskip", "\\parbox{\\linewidth}{\\footnotesize " + " \\\\ ".join(notes) + "}"]
-    lines.append("\\end{table*}")
-    if any("\\unicodesign" in line for line in lines):
-        lines.insert(1, LATEX_SIGN)
-    return "\n".join(lines) + "\n"
-
-
-def caption(table: Table) -> str:
-    """A table's caption in LaTeX: its title without its number, which LaTeX gives, and the note."""
-    title = latex_text(TITLES[table.name].partition(": ")[2])
-    return f"{title}. {latex_text(table.note)}" if table.note else f"{title}."
+    """A value for machines: as ``number``, without thousands' commas; ``UNKNOWN`` for None."""
+    return number(value, metric, sign, absent=UNKNOWN).replace(",", "")

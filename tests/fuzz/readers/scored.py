@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from synth_empathy.core import records
 from synth_empathy.evaluation import bootstrap, human, judging
 from synth_empathy.evaluation.metrics import bertscore, scoring
-from synth_empathy.reporting import cells, figure_data, tables
+from synth_empathy.reporting import cells, figure_data, table_latex, table_markdown, tables
 
 from ..checks import is_finite, same
 from ..mutations import Part, json_file, json_lines, one_of, table
@@ -104,7 +104,7 @@ def read_table(folder: Path, how: dict) -> None:
     whole = tables.Table(
         "table1", [ROW], {ROW.system: {metric: found["cider"] for metric in tables.COLUMNS["table1"]}}, how["note"]
     )
-    for text in (tables.as_markdown(whole), tables.as_latex(whole), figure_data.radar_csv(shown)):
+    for text in (table_markdown.as_markdown(whole), table_latex.as_latex(whole), figure_data.radar_csv(shown)):
         records.write_text(folder / "made.txt", text)
     figure_data.radar(shown)
 

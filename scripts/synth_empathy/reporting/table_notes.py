@@ -1,0 +1,84 @@
+"""What stands under a table for its readers: what its signs mean, and what each row was measured on."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ..core.absent import DASH
+from .cells import HEADINGS, Cell
+from .tables import Table
+
+NO_PAPER = "No text of the paper that we have holds its values of this table."
+
+
+def cells_of(table: Table) -> list[Cell]:
+    """All cells of a table."""
+    return [cell for row in table.cells.values() for cell in row.values()]
+
+
+def paper_is_known(cells: list[Cell]) -> bool:
+    """Whether any of the paper's values is known."""
+    return any(cell.paper is not None for cell in cells)
+
+
+def legend(table: Table, beside: str) -> list[str]:
+    """What the signs of a table mean, in sentences; only those that it has.
+
+    Args:
+        beside: how the paper's values are shown, in a sentence; used where any is known.
+    """
+    cells = cells_of(table)
+    lines = ["Metrics are times 100."]
+    if any(cell.sd is not None for cell in cells):
+        lines.append("±: standard deviation over the seeds.")
+    lines.append(beside if paper_is_known(cells) else NO_PAPER)
+    if any(cell.value is None for cell in cells):
+        lines.append(f"{DASH}: no value, for the reason given below.")
+    if table.name == "table2" and paper_is_known(cells):
+        lines.append("The paper gives one count of samples and does not say of which stage; it stands beside both of ours.")
+    return lines
+
+
+def row_notes(table: Table) -> list[str]:
+    """By row its test samples, seeds and protocol, and what was not computed or not made, and why.
+
+    What most rows share stands once, after the rows that differ.
+    """
+    said = [(row.title, "; ".join(remarks(table.cells[row.system]))) for row in table.rows]
+    [(shared, rows)] = Counter(remark for _, remark in said).most_common(1)
+    if rows == 1:
+        return [f"{title}: {remark}" for title, remark in said]
+    whom = "every row" if rows == len(said) else "every other row"
+    return [*(f"{title}: {remark}" for title, remark in said if remark != shared), f"{whom}: {shared}"]
+
+
+def remarks(cells: dict[str, Cell]) -> list[str]:
+    """What a row was measured on, BERTScore by another model, and what was not computed or not made."""
+    made = [cell for cell in cells.values() if not cell.missing]
+    scored = [cell for cell in made if cell.by_seed and cell.test_samples]
+    measured = [measured_on(cell) for cell in scored]
+    measured += [f"empty predictions: {cell.empty_predictions:,}" for cell in scored if cell.empty_predictions]
+    reasons = [cell.why_null for cell in made if cell.why_null]
+    not_made = [HEADINGS[metric] for metric, cell in cells.items() if cell.missing]
+    last = [f"not made: {', '.join(not_made)}"] if not_made else []
+    return [*dict.fromkeys(measured), *other_models(made), *dict.fromkeys(reasons), *last]
+
+
+def measured_on(cell: Cell) -> str:
+    """How many samples and seeds a cell is of, and by which protocol."""
+    return f"{cell.test_samples:,} test samples, {counted(len(cell.by_seed), 'seed')}, {cell.protocol} protocol"
+
+
+def other_models(cells: list[Cell]) -> list[str]:
+    """BERTScore by another model than the paper's, one remark a model."""
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        if cell.instead:
+            model = f"{cell.instead['model']}, layer {cell.instead['layer']}"
+            found.setdefault(model, []).append(f"{HEADINGS[cell.metric]} {cell.instead['value']:.2f}")
+    return [f"by {model}: {', '.join(values)}" for model, values in found.items()]
+
+
+def counted(number: int, name: str) -> str:
+    """1 seed, 2 seeds."""
+    return f"{number} {name}{'s' * (number != 1)}"
