@@ -61,6 +61,9 @@ if config["archive"]:
     include: "rules/take_archived.smk"
 
 
+include: "rules/targets.smk"
+
+
 localrules:
     all,
     reviewer,

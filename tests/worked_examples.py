@@ -13,7 +13,7 @@ BLOCK = re.compile(r"(?:^`(?P<path>[^`\n]+)`:\n\n)?^```(?P<language>\w+)\n(?P<te
 
 
 class Example:
-    """A section of docs/extending.md: files by their paths, and shell commands."""
+    """A section of docs/extending.md: files by their paths, lines of Python for files that are there, and shell commands."""
 
     def __init__(self, heading: str):
         sections = re.split(r"(?m)^## ", (REPOSITORY / "docs/extending.md").read_text(encoding="utf-8"))
@@ -21,6 +21,7 @@ class Example:
         blocks = list(BLOCK.finditer(section))
         assert section.count("```") == 2 * len(blocks)
         self.files = {block["path"]: block["text"] for block in blocks if block["path"]}
+        self.lines = [block["text"] for block in blocks if block["language"] == "python" and not block["path"]]
         self.commands = [block["text"] for block in blocks if block["language"] == "sh"]
 
     def write_files(self, checkout: Checkout) -> None:
