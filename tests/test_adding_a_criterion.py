@@ -4,7 +4,7 @@ import csv
 import json
 
 from synth_empathy.core.records import write_jsonl
-from synth_empathy.reporting.figure_data import PAPER_CRITERIA
+from synth_empathy.reporting.paper_values import PAPER_CRITERIA
 from worked_examples import Example
 
 HELPFULNESS = Example("A criterion of the judge, worked through")

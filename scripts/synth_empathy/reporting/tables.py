@@ -14,18 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ..core.absent import DASH, MISSING, UNKNOWN
-from ..core.csv_files import read_csv
 from ..core.errors import UserError
 from ..core.escaping import csv_text
-from ..core.paths import ROOT
-from ..core.records import METRIC
 from ..evaluation.metrics import registry
-from ..evaluation.metrics.base import EVERY_TABLE
 from ..systems import PUBLISHED, Quality, System, TrainingSet
-from .cells import COUNTS, METRICS, Cell, missing_cell, read_cell
-
-#: What is known of the paper's numbers, a table a file.
-PAPER = ROOT / "resources" / "paper"
+from . import paper_values
+from .cells import COUNTS, Cell, missing_cell, read_cell
 
 TITLES = {
     "table1": "Table 1: automatic evaluation on the ED test split",
@@ -37,8 +31,6 @@ TITLES = {
 #: and 4 are lost from the text that we have, and taken to be Table 2's.
 COLUMNS: dict[str, tuple[str, ...]] = {table: registry.scores(list(registry.METRICS), table) for table in TITLES}
 COLUMNS["table2"] += tuple(COUNTS)
-#: The columns that each of the paper's own tables has.
-PAPER_COLUMNS = registry.scores([name for name in registry.PAPER if registry.METRICS[name].tables == EVERY_TABLE])
 CSV_COLUMNS = ["system", "title", "metric", "ours", "sd", "paper", "difference", "test_samples", "seeds", "protocol", "remark"]
 
 
@@ -113,35 +105,6 @@ def trained(base: str, training_set: TrainingSet) -> Row:
     return Row(base, str(training_set), system.in_words(), str(system))
 
 
-def read_paper_table(path: Path) -> dict[str, dict[str, float]]:
-    """The paper's numbers by system and metric; a number that no text we have holds is absent.
-
-    Raises:
-        UserError: the table is not there, or not as it must be.
-    """
-    lines = read_csv(path, columns=PAPER_COLUMNS, unique=("system",))
-    columns = {metric: metric for metric in METRICS} | dict.fromkeys(COUNTS, "samples")
-    bounds = METRIC.least, METRIC.most
-    found: dict[str, dict[str, float]] = {}
-    for line in lines:
-        values = {metric: line.value(column, *bounds) for metric, column in columns.items() if column in line.values}
-        found[line["system"]] = {metric: value for metric, value in values.items() if value is not None}
-    return found
-
-
-def paper_values(path: Path, row: str | None) -> dict[str, float]:
-    """The paper's numbers of a row; none for a row that is ours alone.
-
-    Raises:
-        UserError: the paper's table has no such row; Tables 2 to 4 are searched by {base}/{training_set}, and there a
-            row that is not the paper's is no fault.
-    """
-    table = read_paper_table(path)
-    if row is not None and row not in table and "/" not in row:
-        raise UserError(f"the paper's table has no row {row!r}", f"use one of: {'; '.join(table)}")
-    return table.get(row or "", {})
-
-
 def add_flags(flags: argparse.ArgumentParser) -> None:
     """The flags of every script that reads a table's cells."""
     flags.add_argument("--cells", type=Path, required=True, metavar="DIR", help="folder of {base}/{training_set}/{metric}.json")
@@ -157,7 +120,14 @@ def rows_from(words: list[list[str]]) -> list[Row]:
     return [Row(base, training_set, title, paper_row or None) for base, training_set, title, paper_row in words]
 
 
-def read_table(name: str, rows: list[Row], folder: Path, note: str | None, partial: bool, metrics: Sequence[str] = ()) -> Table:
+def read_table(
+    name: str,
+    rows: list[Row],
+    folder: Path,
+    note: str | None = None,
+    partial: bool = False,
+    metrics: Sequence[str] = (),
+) -> Table:
     """A table from the folder of its cells.
 
     Args:
@@ -182,8 +152,9 @@ def cell_of(table: str, row: Row, metric: str, path: Path) -> Cell:
     """A row's cell, or what stands for it where it was not made."""
     if path.exists():
         return read_cell(path)
-    paper = paper_values(PAPER / f"{table}.csv", row.paper_row)
-    return missing_cell(table, row.base, row.training_set, metric, row.title, paper.get(metric))
+    paper = paper_values.read_row(paper_values.PAPER / f"{table}.csv", row.paper_row)
+    place = {"table": table, "base": row.base, "training_set": row.training_set}
+    return missing_cell(place | {"metric": metric, "title": row.title}, paper.get(metric))
 
 
 def with_note(text: str, note: str | None) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..core.escaping import plot_text
-from ..core.records import atomic_path
-from ..evaluation.novelty import Found
+from ...core.escaping import plot_text
+from ...core.records import atomic_path
+from ...evaluation.novelty import Found
 
 
 def draw(found: Found, near_duplicate: float, embedder: str, name: str):
