@@ -46,12 +46,14 @@ define new
 endef
 
 # Two steps, since CPU builds of torch are not on every index: pip's own settings first, then PyTorch's CPU index.
+# pip compiles with one process, compileall with one a core; files that are no Python of this version are passed over.
 # $(1), $(2): as above; $(3): its locks besides torch's
 define install
 	$(call new,$(1),$(2))
-	@$(1)/bin/pip install -qq --require-hashes --no-deps -r envs/torch-cpu.lock 2> $(1)/torch.log \
-	  || $(1)/bin/pip install -qq --require-hashes --no-deps -r envs/torch-cpu.lock --index-url $(TORCH_INDEX)
-	@$(1)/bin/pip install -qq --require-hashes --no-deps $(3)
+	@$(1)/bin/pip install -qq --no-compile --require-hashes --no-deps -r envs/torch-cpu.lock 2> $(1)/torch.log \
+	  || $(1)/bin/pip install -qq --no-compile --require-hashes --no-deps -r envs/torch-cpu.lock --index-url $(TORCH_INDEX)
+	@$(1)/bin/pip install -qq --no-compile --require-hashes --no-deps $(3)
+	@$(1)/bin/python -m compileall -qq -j 0 -x '/tests?/' $(1)/lib || true
 	@touch $@
 endef
 

@@ -19,7 +19,25 @@ def check_partition_file():
         cluster.check_partitions(file, PartitionLimits)
 
 
+def check_apptainer():
+    """Refuse a run without the program that its containers need; a dry-run, which starts none, goes on with a warning."""
+    if not CONTAINERS:
+        return
+    try:
+        images.check_apptainer()
+    except UserError as error:
+        if not workflow.output_settings.dryrun:
+            raise
+        logger.warning(cluster.dry_run_warning(error))
+        # Snakemake asks for the program in a dry-run, too, unless it takes the run for one without containers.
+        settings = workflow.deployment_settings
+        settings.deployment_method = frozenset(settings.deployment_method) - {
+            DeploymentMethod.APPTAINER
+        }
+
+
 try:
+    check_apptainer()
     check_partition_file()
 except UserError as error:
     raise WorkflowError(str(error)) from None

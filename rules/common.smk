@@ -38,8 +38,6 @@ try:
     settings.check(config)
     #: The files of the archive that the configuration names, by their paths in <results>; none without one.
     ARCHIVED = archive.read_index(Path(config["archive"])) if config["archive"] else {}
-    if CONTAINERS:
-        images.check_apptainer()
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

@@ -12,6 +12,25 @@ Targets by name: figure1, figure5, figure7, figure8
 """
 
 
+def figure_files(number):
+    """A figure's drawings and its numbers; the report shows the PNG and the CSV."""
+    path = f"<results>/figures/figure{number}"
+    drawing = report(
+        f"{path}.png",
+        caption=f"../resources/captions/figure{number}.rst",
+        category="Figures",
+        labels={"figure": f"{number}", "shown as": "drawing"},
+    )
+    numbers = report(
+        f"{path}.csv",
+        caption="../resources/captions/figure-data.rst",
+        category="Figures",
+        labels={"figure": f"{number}", "shown as": "data"},
+    )
+    drawings = {"pdf": f"{path}.pdf", "svg": f"{path}.svg", "png": drawing}
+    return drawings | {"csv": numbers}
+
+
 def figure1_cells(wildcards):
     """Table 1's cells."""
     return cells_of("table1", tables.COLUMNS["table1"])
@@ -88,20 +107,7 @@ rule make_figure1:
         paper="resources/paper/table1.csv",
         code=code("make_figure1"),
     output:
-        pdf="<results>/figures/figure1.pdf",
-        svg="<results>/figures/figure1.svg",
-        png=report(
-            "<results>/figures/figure1.png",
-            caption="../resources/captions/figure1.rst",
-            category="Figures",
-            labels={"figure": "1", "shown as": "drawing"},
-        ),
-        csv=report(
-            "<results>/figures/figure1.csv",
-            caption="../resources/captions/figure-data.rst",
-            category="Figures",
-            labels={"figure": "1", "shown as": "data"},
-        ),
+        **figure_files(1),
     log:
         "<results>/logs/make_figure1.log",
     container:
@@ -125,20 +131,7 @@ rule make_figure5:
         paper="resources/paper/figure5.csv",
         code=code("make_figure5"),
     output:
-        pdf="<results>/figures/figure5.pdf",
-        svg="<results>/figures/figure5.svg",
-        png=report(
-            "<results>/figures/figure5.png",
-            caption="../resources/captions/figure5.rst",
-            category="Figures",
-            labels={"figure": "5", "shown as": "drawing"},
-        ),
-        csv=report(
-            "<results>/figures/figure5.csv",
-            caption="../resources/captions/figure-data.rst",
-            category="Figures",
-            labels={"figure": "5", "shown as": "data"},
-        ),
+        **figure_files(5),
     log:
         "<results>/logs/make_figure5.log",
     container:
@@ -163,20 +156,7 @@ rule make_figure7:
         paper="resources/paper/figure7.csv",
         code=code("make_figure7"),
     output:
-        pdf="<results>/figures/figure7.pdf",
-        svg="<results>/figures/figure7.svg",
-        png=report(
-            "<results>/figures/figure7.png",
-            caption="../resources/captions/figure7.rst",
-            category="Figures",
-            labels={"figure": "7", "shown as": "drawing"},
-        ),
-        csv=report(
-            "<results>/figures/figure7.csv",
-            caption="../resources/captions/figure-data.rst",
-            category="Figures",
-            labels={"figure": "7", "shown as": "data"},
-        ),
+        **figure_files(7),
     log:
         "<results>/logs/make_figure7.log",
     container:
@@ -204,20 +184,7 @@ rule make_figure8:
         paper="resources/paper/table2.csv",
         code=code("make_figure8"),
     output:
-        pdf="<results>/figures/figure8.pdf",
-        svg="<results>/figures/figure8.svg",
-        png=report(
-            "<results>/figures/figure8.png",
-            caption="../resources/captions/figure8.rst",
-            category="Figures",
-            labels={"figure": "8", "shown as": "drawing"},
-        ),
-        csv=report(
-            "<results>/figures/figure8.csv",
-            caption="../resources/captions/figure-data.rst",
-            category="Figures",
-            labels={"figure": "8", "shown as": "data"},
-        ),
+        **figure_files(8),
     log:
         "<results>/logs/make_figure8.log",
     container:

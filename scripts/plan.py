@@ -29,12 +29,12 @@ def main() -> None:
     args = flags.parse_args()
 
     assumed = sizes.load_assumptions(args.assumptions)
-    overlays = [path.resolve() for path in args.configfile]
-    jobs = planned_jobs(args.target, overlays, args.cores)
+    settings = merged_settings(args.configfile)  # before Snakemake, which ends in a traceback where an overlay is missing
+    jobs = planned_jobs(args.target, [path.resolve() for path in args.configfile], args.cores)
     past, left_out = measured.past_jobs(args.results.resolve(), assumed)
     assumed.used.clear()  # what only the reading of earlier jobs asked for is not part of this plan
     count, total = sizes.counters(ROOT, {path for job in jobs for path in job.output})
-    known = sizes.Sizes(merged_settings(overlays), assumed, count, total)
+    known = sizes.Sizes(settings, assumed, count, total)
     plan = planning.plan(jobs, known, measured.rates(past)) | {"targets": args.target, "earlier_jobs_left_out": dict(left_out)}
     if args.json:
         write_json(args.json, plan)
@@ -79,11 +79,17 @@ def understood(report: Record, said: str) -> list[planning.Job]:
 
 
 def merged_settings(overlays: list[Path]) -> Settings:
-    """config.yaml under the overlays, merged by Snakemake's own function and checked."""
+    """config.yaml under the overlays, merged by Snakemake's own function and checked.
+
+    Raises:
+        UserError: an overlay is not there or cannot be read, or the configuration is not valid.
+    """
     from snakemake.utils import update_config
 
     settings: Settings = {}
     for path in [ROOT / "config.yaml", *overlays]:
+        if not path.exists():
+            raise UserError(f"{path} does not exist", "check the path of the overlay, or leave it out")
         update_config(settings, yaml_files.load_mapping(path, MEND))
     check(settings)
     return settings

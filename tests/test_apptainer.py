@@ -98,13 +98,6 @@ def test_a_missing_image_is_named_before_the_first_job(slurm, given, tmp_path):
     assert "containers/build --image metrics-cpu" in said and "image_folder" in said and "Traceback" not in said
 
 
-def test_without_apptainer_there_is_a_sentence(checkout):
-    path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if not os.path.exists(f"{folder}/apptainer"))
-    done = checkout.snakemake("--profile", "slurm", "-n", "table1", env=os.environ | {"PATH": path})
-    said = done.stdout + done.stderr
-    assert done.returncode == 1 and "there is no apptainer" in said and "slurm/config.yaml" in said and "Traceback" not in said
-
-
 def test_no_published_image_is_a_sentence_too(checkout, tmp_path):
     """With a stand-in for apptainer, which a dry-run asks for its version alone."""
     (tmp_path / "apptainer").write_text("#!/bin/sh\necho apptainer version 1.4.5\n")

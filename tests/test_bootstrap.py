@@ -16,7 +16,7 @@ from synth_empathy.core.errors import UserError
 from synth_empathy.evaluation import bootstrap
 from synth_empathy.evaluation.bootstrap import Output
 from synth_empathy.evaluation.metrics import base, bleu, registry
-from synth_empathy.reporting import comparison
+from synth_empathy.reporting import comparison_table
 
 WORDS = "i you am so sorry happy that is bad what happened to him".split()
 TEXT = st.lists(st.sampled_from(WORDS), max_size=7).map(" ".join)
@@ -205,7 +205,7 @@ def by_hand():
 
 
 def test_the_csv_is_that_worked_out_by_hand():
-    assert comparison.as_csv(by_hand()) == (
+    assert comparison_table.as_csv(by_hand()) == (
         "system,baseline,metric,mean_system,mean_baseline,difference,low,high,p_two_sided,p_sacrebleu,"
         "test_samples,draws,seeds_system,seeds_baseline,protocol,remark\n"
         "m/ed+x,m/ed,B-1,25.0000,15.0000,+10.0000,-8.5000,+28.5000,0.5122,0.2683,1234,40,2,1,paper,\n"
@@ -214,7 +214,7 @@ def test_the_csv_is_that_worked_out_by_hand():
 
 
 def test_the_markdown_says_what_is_compared_on_what_and_how_to_read_it():
-    lines = comparison.as_markdown(by_hand(), "made up").splitlines()
+    lines = comparison_table.as_markdown(by_hand(), "made up").splitlines()
     assert lines[:4] == ["# m/ed+x against m/ed", "", "> made up", ""]
     assert "40 draws (seed 3) of 1,234 test samples, paper protocol" in lines[4] and "2 seeds of the system and 1 seed of the baseline" in lines[4]
     assert lines[6:10] == [
@@ -223,16 +223,16 @@ def test_the_markdown_says_what_is_compared_on_what_and_how_to_read_it():
         "| B-1 | 25.00 | 15.00 | +10.00 | -8.50 to +28.50 | 0.5122 | 0.2683 |",
         "| BERT-F1 by tiny, layer 2 | 12.35 | 1012.30 | -999.96 | -1000.00 to +0.00 | 1.0000 | 1e-05 |",
     ]
-    assert lines[11].startswith("p, two-sided: how often the draw of test samples alone") and lines[12:] == ["", comparison.OTHER_MODEL]
-    assert "> " not in comparison.as_markdown(by_hand())
+    assert lines[11].startswith("p, two-sided: how often the draw of test samples alone") and lines[12:] == ["", comparison_table.OTHER_MODEL]
+    assert "> " not in comparison_table.as_markdown(by_hand())
 
 
 def test_what_is_said_of_bertscore_follows_from_whose_it_is():
     document = by_hand()
     entry = document["metrics"].pop("bert_f1 by tiny, layer 2")
-    assert comparison.as_markdown(document).endswith(f"\n{comparison.NO_BERTSCORE}\n")
+    assert comparison_table.as_markdown(document).endswith(f"\n{comparison_table.NO_BERTSCORE}\n")
     document["metrics"]["bert_f1"] = entry
-    assert comparison.as_markdown(document).endswith(f"\n{comparison.READING}\n")
+    assert comparison_table.as_markdown(document).endswith(f"\n{comparison_table.READING}\n")
 
 
 # Speed
@@ -410,7 +410,7 @@ def test_the_rule_compares_with_real_bertscores(checkout):
     assert "BERT-F1 by all-minilm-l6-v2, layer 5" in (folder / "paper.csv").read_text()
     shown = (folder / "paper.md").read_text()
     assert shown.startswith("# smollm2-135m/ed+prompt2-dk20-kcenter against smollm2-135m/ed\n\n> This is the demo: ")
-    assert shown.endswith(f"\n{comparison.OTHER_MODEL}\n")
+    assert shown.endswith(f"\n{comparison_table.OTHER_MODEL}\n")
     done = checkout.snakemake(*words[:5], "--report", "report.html", "--", "comparisons")
     assert done.returncode == 0, done.stdout + done.stderr
     report = (checkout.folder / "report.html").read_text()

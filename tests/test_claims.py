@@ -270,14 +270,15 @@ def test_a_run_made_by_other_means_tests_no_claim_that_needs_the_papers(papers_r
     papers_run.write(f"synthetic/{prompt}/parse_summary.json", document)
     claim = papers_run.checked()["table2-peaks-at-60"]
     assert claim["verdict"] == "not tested" and claim["parts"] == []
-    assert claim["found"].startswith(f"not the paper's model wrote this run's synthetic dialogues (synthetic/{prompt}/parse_summary.json: ")
+    assert claim["found"].startswith(f"another model than the paper's wrote this run's synthetic dialogues (synthetic/{prompt}/parse_summary.json: ")
     assert fragment in claim["found"]
 
 
 def test_a_run_that_does_not_say_what_made_it_tests_no_claim_that_asks_for_it(papers_run):
     (papers_run.folder / WRITTEN_BY).unlink()
     claim = papers_run.checked()["table2-peaks-at-60"]
-    assert claim["verdict"] == "not tested" and "(not known: there is no synthetic/*/parse_summary.json)" in claim["found"]
+    assert claim["verdict"] == "not tested" and claim["parts"] == []
+    assert claim["found"] == "there is no synthetic/*/parse_summary.json, which would say which model wrote this run's synthetic dialogues"
 
 
 def test_several_seeds_make_a_small_difference_no_order(papers_run):
@@ -352,7 +353,7 @@ def test_generated_samples_are_counted(run):
     assert run.checked()["generated-by-one-prompt"]["verdict"] == "does not hold"
     assert run.checked()["generated-by-both-prompts"]["found"] == "250,000 is not above 250,000"
     run.write(WRITTEN_BY, {"made_by": PAPERS_GENERATOR["made_by"] | {"seed_samples": 1000}})
-    assert "writes after a part of ED's samples only" in run.checked()["generated-by-one-prompt"]["found"]
+    assert "dialogues for a part of ED's samples only" in run.checked()["generated-by-one-prompt"]["found"]
 
 
 def split_of_ed(split, conversations, utterances, emotions):
@@ -454,6 +455,14 @@ def test_by_the_command_line(papers_run, step):
     rows = [re.split(r"(?<!\\)\|", line) for line in text.splitlines() if line.startswith("|")]
     assert {len(row) for row in rows} == {7} and len(rows) == len(report["claims"]) + 2
     assert "does not hold  table2-best-threshold-in-every-metric: " in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_a_long_verdict_is_wrapped_under_its_own_column(capsys):
+    claims.print_verdicts([{"id": "ed-split", "verdict": "not tested", "found": "word " * 40 + "w" * 120}])
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("not tested     ed-split: word") and last.startswith("1 claims: ")
+    assert all(line.startswith(" " * 15 + "w") for line in lines[1:]) and max(map(len, lines)) == 100
 
 
 @pytest.mark.parametrize(
@@ -499,7 +508,8 @@ def test_as_a_target_it_makes_nothing_else_and_runs_again_when_results_changed(c
     assert report["counts"] == {"holds": 0, "does not hold": 0, "not tested": len(report["claims"])}
     made = {path.relative_to(results).parts[0] for path in results.rglob("*") if path.suffix != ".sha256"}
     assert made == {"claims.md", "claims.json", "config.yaml", "logs"}
-    assert "not tested     ed-conversations: " in done.stdout and f"{len(report['claims'])} claims: 0 holds" in done.stdout
+    told = "not tested     ed-conversations: there is no ed/report.json, which would say whether this run's data"
+    assert told in done.stdout and f"{len(report['claims'])} claims: 0 holds" in done.stdout
     again = checkout.snakemake("-n", "check_claims")
     assert "report_claims" not in again.stdout + again.stderr
 

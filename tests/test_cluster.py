@@ -218,17 +218,40 @@ def test_the_way_to_ask_by_gres_in_the_docs_asks_for_what_gpu_asks_for(checkout,
         assert command == by_gpu[output][1]  # with its guard, --gpus N
 
 
-def test_the_profile_on_a_machine_without_slurm_ends_before_the_first_job(checkout, tmp_path):
-    """Every program on PATH but Slurm's."""
-    missing = {"sinfo", "sbatch", "sacct", "sacctmgr", "squeue", "scontrol", "scancel", "srun", "sshare"}
+SLURM = {"sinfo", "sbatch", "sacct", "sacctmgr", "squeue", "scontrol", "scancel", "srun", "sshare"}
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """An environment whose PATH has every program of this machine's but Slurm's and those that run containers."""
     programs = {program.name: program for folder in reversed(os.environ["PATH"].split(os.pathsep)) for program in Path(folder).glob("*")}
     path = tmp_path / "bin"
     path.mkdir()
     for name, program in programs.items():
-        if name not in missing:
+        if name not in SLURM | {"apptainer", "singularity"}:
             (path / name).symlink_to(program)
+    return os.environ | {"PATH": str(path)}
+
+
+def test_a_dry_run_with_the_profile_needs_neither_slurm_nor_apptainer(checkout, bare):
+    done = checkout.snakemake("--profile", "slurm", "-n", "-p", "table1", env=bare)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "warning: there is no apptainer" in said and "nor is there Slurm" in said and "  What to do: load its module" in said
+    assert "/opt/env/bin/python -E -B -s scripts/train_model.py" in done.stdout and ".venv/bin/python" not in done.stdout
+    assert not (checkout.folder / "results/paper").exists()
+
+
+def test_a_run_with_the_profile_on_a_machine_without_apptainer_ends_before_the_first_job(checkout, bare):
+    done = checkout.snakemake("--profile", "slurm", "table1", env=bare)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1 and "there is no apptainer" in said and "slurm/config.yaml" in said and "Traceback" not in said
+    assert not (checkout.folder / "results/paper").exists()
+
+
+def test_the_profile_on_a_machine_without_slurm_ends_before_the_first_job(checkout, bare):
     without_containers(checkout.folder)
-    done = checkout.snakemake("--profile", "slurm", *SMALL, "--", "results/small/ed/report.json", env=os.environ | {"PATH": str(path)})
+    done = checkout.snakemake("--profile", "slurm", *SMALL, "--", "results/small/ed/report.json", env=bare)
     said = done.stdout + done.stderr
     assert done.returncode == 1 and "there is no Slurm here" in said and "What to do: " in said and "Traceback" not in said
 

@@ -28,7 +28,7 @@ from synth_empathy.core import escaping
 from synth_empathy.core.errors import UserError
 from synth_empathy.evaluation import human
 from synth_empathy.evaluation.novelty import Found, Neighbours
-from synth_empathy.reporting import comparison, paper_values, table_latex, table_markdown, tables
+from synth_empathy.reporting import comparison_table, paper_values, table_latex, table_markdown, tables
 from synth_empathy.reporting.cells import METRICS
 from synth_empathy.reporting.figures import figure1, figure5, figure7, figure8, novelty_plot, style
 
@@ -257,10 +257,10 @@ def test_a_comparison_has_its_rows_and_no_more(name, note):
     entry |= {"p": 0.03, "p_two_sided": 0.06}
     about = {"samples": 9, "draws": 10, "seed": 0, "seeds": {"system": 1, "baseline": 2}, "protocol": "paper"}
     document = {"system": name, "baseline": name, "metrics": {"bleu1": entry, f"bert_f1 by {name}": entry}} | about
-    text = comparison.as_markdown(document, note)
+    text = comparison_table.as_markdown(document, note)
     assert texts(text, "td_open")[::7] == ["B-1", shown(f"BERT-F1 by {name}")] and not kinds_of(text)
     assert texts(text, "heading_open") == [shown(f"{name} against {name}")]
-    [first, last] = csv.DictReader(io.StringIO(comparison.as_csv(document)))
+    [first, last] = csv.DictReader(io.StringIO(comparison_table.as_csv(document)))
     assert last["metric"].startswith("BERT-F1 by ") and not re.match(r"\s*[=+\-@]", first["system"])
 
 

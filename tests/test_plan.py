@@ -85,6 +85,13 @@ def test_an_unknown_target_ends_in_snakemakes_words_and_status(plan, checkout):
     assert "MissingRuleException" in done.stderr and "table9" in done.stderr and done.stdout == ""
 
 
+@pytest.mark.parametrize(("overlay", "told"), [("nowhere.yaml", "nowhere.yaml does not exist"), ("docs", "docs cannot be read: Is a directory")])
+def test_an_overlay_that_cannot_be_read_is_said_in_a_sentence(plan, overlay, told):
+    done, found = plan("--configfile", overlay)
+    assert done.returncode == 1 and found is None and done.stdout == ""
+    assert done.stderr.startswith(f"error: {told}\n  What to do: ") and "Traceback" not in done.stderr
+
+
 def test_what_is_made_is_not_planned_again(plan, checkout):
     """Results are stood in for by empty files, which Snakemake takes for its own when told to touch them."""
     demo = ["--configfile", "config/demo.yaml", "--", "table1"]

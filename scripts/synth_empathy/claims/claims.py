@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -221,9 +222,11 @@ def own_verdict(claim: Record, claims: Claims, paper: Paper) -> str:
 
 
 def unmet(claim: Record, claims: Claims, results: Results) -> str | None:
-    """Why the run cannot test a claim whatever it holds: it was made by other means than the paper's; or None."""
+    """Why the run cannot test a claim whatever it holds: it was made by other means than the paper's, or does not say; or None."""
     for name in claim.get("needs", []):
         condition = claims.conditions[name]
+        if results.lacks(condition["files"]):
+            return f"there is no {condition['files']}, which would say {condition['question']}"
         missing = results.unlike(condition["files"], condition["hold"])
         if missing:
             return f"{condition['reason']} ({missing.reason})"
@@ -320,10 +323,16 @@ def is_report(document: Any) -> bool:
     return texts and all(claim["verdict"] in VERDICTS.values() for claim in found)
 
 
+#: Columns of the printed verdicts, and where their text begins.
+WIDTH = 100
+INDENT = 2 + max(map(len, VERDICTS.values()))
+
+
 def print_verdicts(checked: list[Record]) -> None:
-    """One line a claim, then the counts."""
+    """A paragraph a claim, its verdict in a column of its own, then the counts; no line is longer than ``WIDTH``."""
     for claim in checked:
-        print(terminal_text(f"{claim['verdict']:13}  {claim['id']}: {claim['found']}"))
+        said = terminal_text(f"{claim['verdict']:{INDENT}}{claim['id']}: {claim['found']}")
+        print(textwrap.fill(said, WIDTH, subsequent_indent=" " * INDENT, break_on_hyphens=False))
     print(summary(checked))
 
 

@@ -143,19 +143,20 @@ class Results:
             return self._generated(*address, item)
         return self._ed(item)
 
+    def lacks(self, files: str) -> bool:
+        """Whether the run has no file of a pattern below its folder."""
+        return not files_like(self.folder, files)
+
     def unlike(self, files: str, hold: dict[str, object]) -> Missing | None:
         """What keeps files of the run from saying what they have to: the first that says something else; None where all say so.
 
         Asked are the files, and not the configuration: they say what made them, it what was asked for last.
 
         Args:
-            files: a pattern below the run's folder; where nothing matches, nobody knows.
+            files: a pattern below the run's folder.
             hold: values by place, a place as ``made_by: models``.
         """
-        paths = files_like(self.folder, files)
-        if not paths:
-            return Missing(f"not known: there is no {files}")
-        for path in paths:
+        for path in files_like(self.folder, files):
             document = read_json(path)
             for place, value in hold.items():
                 found = field_at(document, place)

@@ -273,6 +273,14 @@ def sentence(kind: str, problem: str, hint: str) -> str:
     return f"{kind}: {problem}\n  What to do: {hint}"
 
 
+def dry_run_warning(lacking: UserError) -> str:
+    """What a dry-run says on a machine where a real run in containers would end before its first job."""
+    problem = f"{lacking.problem}; the dry-run goes on without, and a real run needs it"
+    if shutil.which("sinfo") is None:
+        problem += "; nor is there Slurm (no sinfo), which --profile slurm needs"
+    return sentence("warning", problem, lacking.hint)
+
+
 def check_leftovers(queue: str, folder: Path, comments: set[str]) -> None:
     """Refuse to submit what a job of an earlier run, whose Snakemake was killed, still makes: both would write the same rows.
 

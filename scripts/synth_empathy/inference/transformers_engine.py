@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 import torch
+from torch.utils.mkldnn import to_mkldnn
 from transformers import AutoModelForCausalLM, DynamicCache
 
 from . import determinism
@@ -112,7 +113,11 @@ class TransformersEngine(Engine):
     def __init__(self, model: Path, settings: EngineSettings):
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.chats = ChatTokenizer(model, settings.header)
-        self.model = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, settings.dtype)).to(self.device).eval()
+        dtype = getattr(torch, settings.dtype)
+        self.model = AutoModelForCausalLM.from_pretrained(model, dtype=dtype).to(self.device).eval()
+        if self.device == "cpu" and settings.dtype == "float32":
+            # oneDNN uses AVX-512 on every processor that has it, MKL on Intel's alone: twice as fast elsewhere.
+            self.model = to_mkldnn(self.model)
         self.batch_size = settings.batch_size
 
     def complete(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
