@@ -21,7 +21,7 @@ def main() -> None:
 
     table = tables.read_table("table1", tables.rows_from(args.row), args.cells, partial=args.partial)
     radar = figure1.radar(table)
-    write_text(args.csv, tables.with_note(figure1.radar_csv(table), args.note))
+    write_text(args.csv, figure1.radar_csv(table, args.note))
     style.save(figure1.draw_figure1(radar, args.note), args.figures)
     print(f"{len(radar.systems)} systems, {len(radar.metrics)} metrics; numbers in {args.csv}")
     for line in data.why_missing(table):

@@ -6,7 +6,7 @@ from pathlib import Path
 from synth_empathy.core import cli
 from synth_empathy.core.escaping import terminal_text
 from synth_empathy.core.records import write_text
-from synth_empathy.reporting import paper_values, tables
+from synth_empathy.reporting import paper_values
 from synth_empathy.reporting.figures import figure5, style
 
 
@@ -29,7 +29,7 @@ def main() -> None:
     other = figure5.criteria_note(before)
     paper = None if other else paper_values.read_figure5(args.paper)
     note = " ".join(filter(None, [other, args.note])) or None
-    write_text(args.csv, tables.with_note(figure5.judged_csv(before, after, paper), note))
+    write_text(args.csv, figure5.judged_csv(before, after, paper, note))
     style.save(figure5.draw_figure5(before, after, paper, args.note), args.figures)
     means = f"mean mark {before.means[-1]:.2f} before, {after.means[-1]:.2f} after"
     print(f"{means}; full marks {before.shares[-1]:.1%} and {after.shares[-1]:.1%}")

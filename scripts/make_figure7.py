@@ -6,7 +6,7 @@ from pathlib import Path
 from synth_empathy.core import cli
 from synth_empathy.core.records import read_test_ids, write_text
 from synth_empathy.evaluation import human
-from synth_empathy.reporting import paper_values, tables
+from synth_empathy.reporting import paper_values
 from synth_empathy.reporting.figures import figure7, style
 
 
@@ -27,7 +27,8 @@ def main() -> None:
     records = human.read_judgements(args.judgements, args.baselines, test_ids)
     results = human.results(records, args.baselines, args.count)
     paper = paper_values.read_figure7(args.paper)
-    write_text(args.csv, tables.with_note(human.as_csv(results, args.count, paper), args.note), sealed=True)  # the claims are tested on it
+    # Sealed, since the claims are tested on it.
+    write_text(args.csv, human.as_csv(results, args.count, paper, args.note), sealed=True)
     made_up = human.made_up(records)
     figure = figure7.draw_figure7(results, args.count, paper, made_up=made_up, note=args.note)
     style.save(figure, args.figures)

@@ -22,7 +22,7 @@ def main() -> None:
     rows = tables.rows_from(args.row)
     table = tables.read_table("table2", rows, args.cells, partial=args.partial, metrics=["cider"])
     curves = figure8.curves(table)
-    write_text(args.csv, tables.with_note(figure8.curves_csv(curves), args.note))
+    write_text(args.csv, figure8.curves_csv(curves, args.note))
     style.save(figure8.draw_figure8(curves, args.note), args.figures)
     print(f"{len(curves)} lines; numbers in {args.csv}")
     for line in data.why_missing(table):

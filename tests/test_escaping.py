@@ -161,7 +161,7 @@ def test_markdown_shows_code_as_it_is(text):
 @given(st.lists(st.lists(TEXTS, min_size=2, max_size=2), max_size=4))
 @example([[text, text] for text in HOSTILE])
 def test_a_csv_is_read_back_row_by_row_and_no_cell_is_a_formula(lines):
-    text = tables.with_note(escaping.csv_text(["a", "b"], lines), "=1")
+    text = escaping.csv_with_note(["a", "b"], lines, "=1")
     header, *found = csv.reader(io.StringIO(text))
     assert header == ["a", "b", "note"] and [line[2] for line in found] == ["'=1"] * len(lines)
     assert text.count("\n") == 1 + len(lines)

@@ -145,7 +145,7 @@ def test_the_tables_last_column_says_of_which_baselines_judgements_are_made_up()
     records = [*whole(), *whole("CASE", examples=1), *whole("ESCM", examples=1)]
     records[-1]["made_up"], records[0]["made_up"] = True, False
     text = human.as_csv(human.results(records, ["SEEK", "CASE", "ESCM"], "majority"), "majority", {})
-    assert text.splitlines()[0].endswith(",examples,evaluators,made_up")
+    assert text.splitlines()[0].endswith(",examples,evaluators,made_up,note")
     assert [(line["baseline"], line["made_up"]) for line in csv.DictReader(io.StringIO(text))] == [
         (name, said) for name, said in (("SEEK", "no"), ("CASE", "no"), ("ESCM", "yes")) for _ in range(5)
     ]  # fmt: skip

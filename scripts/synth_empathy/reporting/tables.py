@@ -6,16 +6,15 @@ For readers, ``table_markdown`` and ``table_latex`` write them.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
 from ..core.absent import DASH, MISSING, UNKNOWN
 from ..core.errors import UserError
-from ..core.escaping import csv_text
+from ..core.escaping import csv_with_note
 from ..evaluation.metrics import registry
 from ..systems import PUBLISHED, Quality, System, TrainingSet
 from . import paper_values
@@ -65,15 +64,21 @@ def rows_of(settings: dict[str, Any], table: str) -> list[Row]:
     if table == "table1":
         return [listed(settings["systems"][name]) for name in chosen["systems"]]
     if table == "table2":
-        passed = [Quality.threshold(dk) for dk in chosen["thresholds"]]
-        return [
-            trained(series["base"], TrainingSet.synthetic(series["prompt"], quality, chosen["selection"])) for series in chosen["series"] for quality in passed
-        ]
-    training_sets = [one for dk in chosen["thresholds"] for one in ablations(table, chosen, dk)]
+        return thresholds(chosen)
+    training_sets = list(chain.from_iterable(ablations(table, chosen, dk) for dk in chosen["thresholds"]))
     if table == "table3":
         others = map(Quality.parse, chosen["qualities"])
         training_sets += [TrainingSet.synthetic(chosen["prompt"], quality) for quality in others]
-    return [trained(base, training_set) for base in chosen["bases"] for training_set in training_sets]
+    return [trained(base, training_set) for base, training_set in product(chosen["bases"], training_sets)]
+
+
+def thresholds(chosen: dict[str, Any]) -> list[Row]:
+    """Table 2's rows: each series at each DK threshold."""
+    rows = []
+    for series, dk in product(chosen["series"], chosen["thresholds"]):
+        training_set = TrainingSet.synthetic(series["prompt"], Quality.threshold(dk), chosen["selection"])
+        rows.append(trained(series["base"], training_set))
+    return rows
 
 
 def listed(system: dict[str, Any]) -> Row:
@@ -137,15 +142,21 @@ def read_table(
     Raises:
         UserError: cells are missing; names them.
     """
-    metrics = metrics or COLUMNS[name]
-    paths = {row.system: {metric: folder / row.system / f"{metric}.json" for metric in metrics} for row in rows}
-    missing = [str(path) for row in paths.values() for path in row.values() if not path.exists()]
-    if missing and (not partial or len(missing) == len(rows) * len(metrics)):
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        hint = "make one of them" if partial else "make them by these names as targets; tables: partial: true shows them as missing"
-        raise UserError(f"{name} lacks {missing[0]}{more}", hint)
-    cells = {row.system: {metric: cell_of(name, row, metric, path) for metric, path in paths[row.system].items()} for row in rows}
+    places = [(row, metric, folder / row.system / f"{metric}.json") for row, metric in product(rows, metrics or COLUMNS[name])]
+    missing = [path for _, _, path in places if not path.exists()]
+    if missing and (not partial or len(missing) == len(places)):
+        raise lacking(name, missing, partial)
+    cells: dict[str, dict[str, Cell]] = {row.system: {} for row in rows}
+    for row, metric, path in places:
+        cells[row.system][metric] = cell_of(name, row, metric, path)
     return Table(name, rows, cells, note)
+
+
+def lacking(name: str, missing: list[Path], partial: bool) -> UserError:
+    """The error for cells that are not there."""
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    hint = "make them by these names as targets; tables: partial: true shows them as missing"
+    return UserError(f"{name} lacks {missing[0]}{more}", "make one of them" if partial else hint)
 
 
 def cell_of(table: str, row: Row, metric: str, path: Path) -> Cell:
@@ -155,12 +166,6 @@ def cell_of(table: str, row: Row, metric: str, path: Path) -> Cell:
     paper = paper_values.read_row(paper_values.PAPER / f"{table}.csv", row.paper_row)
     place = {"table": table, "base": row.base, "training_set": row.training_set}
     return missing_cell(place | {"metric": metric, "title": row.title}, paper.get(metric))
-
-
-def with_note(text: str, note: str | None) -> str:
-    """A CSV with a note in a last column of every line: a file of numbers travels without its neighbours."""
-    header, *lines = csv.reader(io.StringIO(text))
-    return csv_text([*header, "note"], [[*line, note or ""] for line in lines])
 
 
 def number(value: float | None, metric: str, sign: str = "", absent: str = DASH) -> str:
@@ -176,7 +181,7 @@ def as_csv(table: Table) -> str:
     for row in table.rows:
         for metric, cell in table.cells[row.system].items():
             lines += [[row.system, row.title, *line] for line in csv_lines(metric, cell)]
-    return with_note(csv_text(CSV_COLUMNS, lines), table.note)
+    return csv_with_note(CSV_COLUMNS, lines, table.note)
 
 
 def csv_lines(metric: str, cell: Cell) -> list[list[Any]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.absent import DASH
-from ...core.escaping import csv_text
+from ...core.escaping import csv_with_note
 from ..cells import BERTSCORE, METRICS, Cell
 from ..tables import Table
 from .data import BESIDE, Values, cells_of, comparison_columns, has_value, made, one_protocol
@@ -157,7 +157,7 @@ def shares_of(values: Values, best: Values) -> Values:
     return [share(value, top) for value, top in zip(values, best)]
 
 
-def radar_csv(table: Table) -> str:
+def radar_csv(table: Table, note: str | None = None) -> str:
     """Figure 1's numbers: a line a system and metric; another model's BERTScore stands under its name."""
     metrics = metrics_of(table)
     values, other_model = values_of(table, metrics)
@@ -168,7 +168,12 @@ def radar_csv(table: Table) -> str:
             name = f"{metric} by {other_model}" if stands_in else metric
             sd = None if stands_in else cell.sd
             lines.append([row.system, row.title, name, *comparison_columns(value, sd, paper_value(cell, metric, other_model))])
-    return csv_text(["system", "title", "metric", *BESIDE], lines)
+    return csv_with_note(["system", "title", "metric", *BESIDE], lines, note)
+
+
+def values_in(row: dict[str, Cell], metrics: list[str]) -> Values:
+    """A row's values."""
+    return [row[metric].value for metric in metrics]
 
 
 def values_of(table: Table, metrics: list[str]) -> tuple[list[Values], str | None]:
@@ -177,7 +182,7 @@ def values_of(table: Table, metrics: list[str]) -> tuple[list[Values], str | Non
     Another model's values are taken where no row has the paper's BERTScore, and one model gave all there is.
     """
     grid = [table.cells[row.system] for row in table.rows]
-    values = [[row[metric].value for metric in metrics] for row in grid]
+    values = [values_in(row, metrics) for row in grid]
     berts = [cell for cell in cells_of(table) if cell.metric in BERTSCORE]
     models = {f"{cell.instead['model']}, layer {cell.instead['layer']}" for cell in berts if cell.instead}
     if len(models) != 1 or any(cell.value is not None for cell in berts):

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.absent import UNKNOWN
 from ...core.errors import UserError
-from ...core.escaping import csv_text, plot_text
+from ...core.escaping import csv_with_note, plot_text
 from ...core.records import REMAKE, Record, is_a, read_json
 from ...systems import BEFORE
 from ...systems import STAGES as STAGE_FORM
@@ -85,7 +85,9 @@ def made_how(summary: Record) -> tuple[str, ...]:
 
 def over_seeds(summaries: list[Record], key: str) -> list[list[float]]:
     """A quantity of each criterion, then of all of them, each a value a seed."""
-    rows = [[one["criteria"][name][key] for one in summaries] for name in summaries[0]["criteria"]]
+    rows = []
+    for name in summaries[0]["criteria"]:
+        rows.append([one["criteria"][name][key] for one in summaries])
     return [*rows, [one["all"][key] for one in summaries]]
 
 
@@ -97,7 +99,12 @@ def criteria_note(stage: Judged) -> str | None:
     return f"The numbers over all criteria are {why}: the paper's are not comparable and are not shown."
 
 
-def judged_csv(before: Judged, after: Judged, paper: tuple[PaperStage, PaperStage] | None) -> str:
+def judged_csv(
+    before: Judged,
+    after: Judged,
+    paper: tuple[PaperStage, PaperStage] | None,
+    note: str | None = None,
+) -> str:
     """Figure 5's numbers: a line a stage, criterion (or all of them) and quantity; the paper's beside those of all.
 
     Args:
@@ -116,7 +123,7 @@ def judged_csv(before: Judged, after: Judged, paper: tuple[PaperStage, PaperStag
             share = share_columns(stage.shares[place], stage.share_spread[place], theirs)
             lines.append([*about, "mean mark", *mark])
             lines.append([*about, "share of full marks", *share])
-    return csv_text(["stage", "judged", "criterion", "quantity", *BESIDE], lines)
+    return csv_with_note(["stage", "judged", "criterion", "quantity", *BESIDE], lines, note)
 
 
 def share_columns(ours: float, sd: float | None, paper: PaperStage) -> list[str]:

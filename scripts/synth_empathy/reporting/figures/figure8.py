@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.errors import UserError
-from ...core.escaping import csv_text
+from ...core.escaping import csv_with_note
 from ...systems import DATASET, STAGES, Quality, TrainingSet
 from ..tables import Row, Table
 from .data import BESIDE, Values, comparison_columns, has_value, one_protocol
@@ -60,14 +60,14 @@ def curve(table: Table, key: tuple[str, ...], line: dict[float, Row]) -> Curve:
     )
 
 
-def curves_csv(data: list[Curve]) -> str:
+def curves_csv(data: list[Curve], note: str | None = None) -> str:
     """Figure 8's numbers: a line a system, by curve and rising threshold."""
     lines = []
     for one in data:
         for place, system in enumerate(one.systems):
             about = [system, one.title, f"{one.thresholds[place]:g}"]
             lines.append([*about, *comparison_columns(one.ours[place], one.sd[place], one.paper[place])])
-    return csv_text(["system", "line", "dk", *BESIDE], lines)
+    return csv_with_note(["system", "line", "dk", *BESIDE], lines, note)
 
 
 def draw_figure8(data: list[Curve], note: str | None):
