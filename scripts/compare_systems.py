@@ -8,7 +8,7 @@ from synth_empathy.core.errors import UserError
 from synth_empathy.core.records import write_json, write_text
 from synth_empathy.evaluation import bootstrap
 from synth_empathy.evaluation.metrics.base import PROTOCOLS
-from synth_empathy.reporting import comparison_table, tables
+from synth_empathy.reporting import comparison_table
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
     counts = {"seeds": {side: len(sides[side][0]) for side in sides}, "samples": len(outputs[0][0].ids)}
     document = names | about | counts | {"metrics": found}
     if args.csv:
-        write_text(args.csv, tables.with_note(comparison_table.as_csv(document), args.note))
+        write_text(args.csv, comparison_table.as_csv(document, args.note))
     if args.markdown:
         write_text(args.markdown, comparison_table.as_markdown(document, args.note))
     write_json(args.output, document)

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from synth_empathy.core import cli
-from synth_empathy.reporting import cells, tables
+from synth_empathy.reporting import cells, paper_values, tables
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     if bool(args.seed) == bool(args.left_out):
         flags.error("give either --seed, or --left-out with the reason")
 
-    paper = tables.paper_values(args.paper, args.paper_row)
+    paper = paper_values.read_row(args.paper, args.paper_row)
     documents = {seed: cells.read_document(Path(path)) for seed, path in args.seed}
     for metric in args.metrics:
         place = {"table": args.table, "base": args.base, "training_set": args.training_set, "metric": metric, "title": args.title}

@@ -6,7 +6,8 @@ from pathlib import Path
 from synth_empathy.core import cli
 from synth_empathy.core.escaping import terminal_text
 from synth_empathy.core.records import write_text
-from synth_empathy.reporting import figure_data, figures, tables
+from synth_empathy.reporting import tables
+from synth_empathy.reporting.figures import data, figure1, style
 
 
 def main() -> None:
@@ -14,16 +15,16 @@ def main() -> None:
     flags = cli.parser(__doc__)
     tables.add_flags(flags)
     flags.add_argument("--csv", type=Path, required=True, help="a line a system and metric: ours, the paper's, the difference")
-    figures.add_flags(flags)
+    style.add_flags(flags)
     args = flags.parse_args()
-    figures.check_names(flags, args.figures)
+    style.check_names(flags, args.figures)
 
-    table = tables.read_table("table1", tables.rows_from(args.row), args.cells, None, args.partial)
-    data = figure_data.radar(table)
-    write_text(args.csv, tables.with_note(figure_data.radar_csv(table), args.note))
-    figures.save(figures.draw_figure1(data, args.note), args.figures)
-    print(f"{len(data.systems)} systems, {len(data.metrics)} metrics; numbers in {args.csv}")
-    for line in figure_data.why_missing(table):
+    table = tables.read_table("table1", tables.rows_from(args.row), args.cells, partial=args.partial)
+    radar = figure1.radar(table)
+    write_text(args.csv, figure1.radar_csv(table, args.note))
+    style.save(figure1.draw_figure1(radar, args.note), args.figures)
+    print(f"{len(radar.systems)} systems, {len(radar.metrics)} metrics; numbers in {args.csv}")
+    for line in data.why_missing(table):
         print(terminal_text(line))
 
 

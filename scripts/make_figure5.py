@@ -6,7 +6,8 @@ from pathlib import Path
 from synth_empathy.core import cli
 from synth_empathy.core.escaping import terminal_text
 from synth_empathy.core.records import write_text
-from synth_empathy.reporting import figure_data, figures, tables
+from synth_empathy.reporting import paper_values
+from synth_empathy.reporting.figures import figure5, style
 
 
 def main() -> None:
@@ -19,17 +20,17 @@ def main() -> None:
         help="the paper's numbers (resources/paper/figure5.csv); shown where the criteria are the paper's three",
     )  # fmt: skip
     flags.add_argument("--csv", type=Path, required=True, help="a line a stage, criterion and quantity: ours, the paper's, the difference")
-    figures.add_flags(flags)
+    style.add_flags(flags)
     args = flags.parse_args()
-    figures.check_names(flags, args.figures)
+    style.check_names(flags, args.figures)
 
-    before, after = figure_data.judged(args.before), figure_data.judged(args.after)
-    figure_data.check_stages(before, after)
-    other = figure_data.criteria_note(before)
-    paper = None if other else figure_data.read_paper_figure5(args.paper)
+    before, after = figure5.judged(args.before), figure5.judged(args.after)
+    figure5.check_stages(before, after)
+    other = figure5.criteria_note(before)
+    paper = None if other else paper_values.read_figure5(args.paper)
     note = " ".join(filter(None, [other, args.note])) or None
-    write_text(args.csv, tables.with_note(figure_data.judged_csv(before, after, paper), note))
-    figures.save(figures.draw_figure5(before, after, paper, args.note), args.figures)
+    write_text(args.csv, figure5.judged_csv(before, after, paper, note))
+    style.save(figure5.draw_figure5(before, after, paper, args.note), args.figures)
     means = f"mean mark {before.means[-1]:.2f} before, {after.means[-1]:.2f} after"
     print(f"{means}; full marks {before.shares[-1]:.1%} and {after.shares[-1]:.1%}")
     if other:

@@ -6,7 +6,8 @@ from pathlib import Path
 from synth_empathy.core import cli
 from synth_empathy.core.records import read_test_ids, write_text
 from synth_empathy.evaluation import human
-from synth_empathy.reporting import figure_data, figures, tables
+from synth_empathy.reporting import paper_values
+from synth_empathy.reporting.figures import figure7, style
 
 
 def main() -> None:
@@ -18,17 +19,20 @@ def main() -> None:
     flags.add_argument("--count", choices=human.COUNTS, default=human.COUNTS[0], help="count every judgement, or an example's and criterion's majority")
     flags.add_argument("--paper", type=Path, required=True, metavar="CSV", help="the paper's percentages (resources/paper/figure7.csv)")
     flags.add_argument("--csv", type=Path, required=True, help="counts and percentages by baseline and criterion")
-    figures.add_flags(flags)
+    style.add_flags(flags)
     args = flags.parse_args()
-    figures.check_names(flags, args.figures)
+    style.check_names(flags, args.figures)
 
     test_ids = set(read_test_ids(args.test_ids)) if args.test_ids else None
     records = human.read_judgements(args.judgements, args.baselines, test_ids)
     results = human.results(records, args.baselines, args.count)
-    paper = figure_data.read_paper_figure7(args.paper)
-    write_text(args.csv, tables.with_note(human.as_csv(results, args.count, paper), args.note), sealed=True)  # the claims are tested on it
-    figures.save(figures.draw_figure7(results, args.count, paper, human.made_up(records), args.note), args.figures)
-    print(f"{len(records):,} judgements against {len(results)} baselines{' (made up)' * human.made_up(records)}; counts in {args.csv}")
+    paper = paper_values.read_figure7(args.paper)
+    # Sealed, since the claims are tested on it.
+    write_text(args.csv, human.as_csv(results, args.count, paper, args.note), sealed=True)
+    made_up = human.made_up(records)
+    figure = figure7.draw_figure7(results, args.count, paper, made_up=made_up, note=args.note)
+    style.save(figure, args.figures)
+    print(f"{len(records):,} judgements against {len(results)} baselines{' (made up)' * made_up}; counts in {args.csv}")
 
 
 if __name__ == "__main__":

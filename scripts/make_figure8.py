@@ -6,7 +6,8 @@ from pathlib import Path
 from synth_empathy.core import cli
 from synth_empathy.core.escaping import terminal_text
 from synth_empathy.core.records import write_text
-from synth_empathy.reporting import figure_data, figures, tables
+from synth_empathy.reporting import tables
+from synth_empathy.reporting.figures import data, figure8, style
 
 
 def main() -> None:
@@ -14,16 +15,17 @@ def main() -> None:
     flags = cli.parser(__doc__)
     tables.add_flags(flags)
     flags.add_argument("--csv", type=Path, required=True, help="a line a system: ours, the paper's, the difference")
-    figures.add_flags(flags)
+    style.add_flags(flags)
     args = flags.parse_args()
-    figures.check_names(flags, args.figures)
+    style.check_names(flags, args.figures)
 
-    table = tables.read_table("table2", tables.rows_from(args.row), args.cells, None, args.partial, ["cider"])
-    data = figure_data.curves(table)
-    write_text(args.csv, tables.with_note(figure_data.curves_csv(data), args.note))
-    figures.save(figures.draw_figure8(data, args.note), args.figures)
-    print(f"{len(data)} lines; numbers in {args.csv}")
-    for line in figure_data.why_missing(table):
+    rows = tables.rows_from(args.row)
+    table = tables.read_table("table2", rows, args.cells, partial=args.partial, metrics=["cider"])
+    curves = figure8.curves(table)
+    write_text(args.csv, figure8.curves_csv(curves, args.note))
+    style.save(figure8.draw_figure8(curves, args.note), args.figures)
+    print(f"{len(curves)} lines; numbers in {args.csv}")
+    for line in data.why_missing(table):
         print(terminal_text(line))
 
 

@@ -19,7 +19,8 @@ def main() -> None:
     flags.add_argument("--latex", type=Path, required=True, help="the same for LaTeX, with booktabs")
     args = flags.parse_args()
 
-    table = tables.read_table(args.table, tables.rows_from(args.row), args.cells, args.note, args.partial)
+    rows = tables.rows_from(args.row)
+    table = tables.read_table(args.table, rows, args.cells, note=args.note, partial=args.partial)
     write_text(args.csv, tables.as_csv(table))
     write_text(args.latex, table_latex.as_latex(table))
     markdown = table_markdown.as_markdown(table)

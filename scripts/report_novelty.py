@@ -6,7 +6,7 @@ from pathlib import Path
 from synth_empathy.core import cli
 from synth_empathy.core.records import ED_SAMPLE, SAMPLE, read_jsonl, write_json, write_jsonl
 from synth_empathy.evaluation import novelty
-from synth_empathy.reporting import novelty_plot
+from synth_empathy.reporting.figures import novelty_plot
 
 
 def main() -> None:

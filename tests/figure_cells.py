@@ -25,7 +25,8 @@ def write(path, content):
 def made_or_missing(content, metric, paper=None):
     """A cell as it is, one of a value, or for None one that was not made."""
     if content is None:
-        return missing_cell("table1", "b", "ed", metric, "A system", paper)
+        place = {"table": "table1", "base": "b", "training_set": "ed", "metric": metric, "title": "A system"}
+        return missing_cell(place, paper)
     return content if isinstance(content, Cell) else cell(content, metric)
 
 

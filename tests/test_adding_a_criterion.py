@@ -2,9 +2,10 @@
 
 import csv
 import json
+import re
 
 from synth_empathy.core.records import write_jsonl
-from synth_empathy.reporting.figure_data import PAPER_CRITERIA
+from synth_empathy.reporting.paper_values import PAPER_CRITERIA
 from worked_examples import Example
 
 HELPFULNESS = Example("A criterion of the judge, worked through")
@@ -33,5 +34,6 @@ def test_a_fourth_criterion_is_drawn_and_its_mean_is_held_against_nothing(checko
     assert len(lines) == 2 * 5 * 2 and {line["criterion"] for line in lines} >= {"Helpfulness", "all"}
     assert {(line["paper"], line["difference"]) for line in lines} == {("not available", "not available")}
     assert all(said in line["note"] and "This is the demo" in line["note"] for line in lines)
-    drawn = " ".join((results / "figures/figure5.svg").read_text().split())
-    assert "Helpfulness" in drawn and "2.65" not in drawn and "not comparable" in drawn
+    texts = re.findall(r"<text[^>]*>([^<]*)", (results / "figures/figure5.svg").read_text())
+    drawn = " ".join(" ".join(texts).split())
+    assert "Helpfulness" in drawn and "2.65" not in drawn and "paper:" not in drawn and "not comparable" in drawn

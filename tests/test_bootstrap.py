@@ -207,9 +207,9 @@ def by_hand():
 def test_the_csv_is_that_worked_out_by_hand():
     assert comparison_table.as_csv(by_hand()) == (
         "system,baseline,metric,mean_system,mean_baseline,difference,low,high,p_two_sided,p_sacrebleu,"
-        "test_samples,draws,seeds_system,seeds_baseline,protocol,remark\n"
-        "m/ed+x,m/ed,B-1,25.0000,15.0000,+10.0000,-8.5000,+28.5000,0.5122,0.2683,1234,40,2,1,paper,\n"
-        'm/ed+x,m/ed,"BERT-F1 by tiny, layer 2",12.3450,1012.3000,-999.9550,-1000.0000,+0.0000,1.0000,1e-05,1234,40,2,1,paper,not the paper\'s BERTScore\n'
+        "test_samples,draws,seeds_system,seeds_baseline,protocol,remark,note\n"
+        "m/ed+x,m/ed,B-1,25.0000,15.0000,+10.0000,-8.5000,+28.5000,0.5122,0.2683,1234,40,2,1,paper,,\n"
+        'm/ed+x,m/ed,"BERT-F1 by tiny, layer 2",12.3450,1012.3000,-999.9550,-1000.0000,+0.0000,1.0000,1e-05,1234,40,2,1,paper,not the paper\'s BERTScore,\n'
     )
 
 
@@ -414,7 +414,7 @@ def test_the_rule_compares_with_real_bertscores(checkout):
     done = checkout.snakemake(*words[:5], "--report", "report.html", "--", "comparisons")
     assert done.returncode == 0, done.stdout + done.stderr
     report = (checkout.folder / "report.html").read_text()
-    trained = "smollm2-135m trained on ed+prompt2-dk20-kcenter against the same base model trained on ed,"
+    trained = "smollm2-135m trained on ed+prompt2-dk20-kcenter is compared with the same base model trained on ed,"
     for fragment in ("Comparisons", "paper.csv", trained, "This is the demo: "):
         assert fragment in report
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from synth_empathy.claims import claims, evidence, kinds
 from synth_empathy.claims.evidence import Missing, Results, Value
 from synth_empathy.core.errors import UserError
-from synth_empathy.reporting import cells, tables
-from synth_empathy.reporting.figure_data import PAPER_CRITERIA
+from synth_empathy.reporting import cells, paper_values
+from synth_empathy.reporting.paper_values import PAPER_CRITERIA
 
 
 @cache
@@ -77,7 +77,7 @@ def test_numbers_of_the_papers_figures_are_those_given(repository, shared):
 
 
 def test_figures_in_notes_and_reasons_follow_from_the_papers_tables(repository, known):
-    table2 = tables.read_paper_table(repository / "resources" / "paper" / "table2.csv")
+    table2 = paper_values.read_table(repository / "resources" / "paper" / "table2.csv")
     metrics = ("bleu1", "bleu2", "bleu3", "bleu4", "rouge1", "rouge2", "rougeL", "cider")
     rows = list(table2.values())  # in fives of one series, by rising threshold
     pairs = [(a, b) for start in range(0, len(rows), 5) for a, b in itertools.pairwise(rows[start : start + 5])]
@@ -195,7 +195,7 @@ def run(tmp_path):
 @pytest.fixture
 def papers_run(run, repository):
     """A run whose cells are the paper's own Table 2."""
-    for system, values in tables.read_paper_table(repository / "resources" / "paper" / "table2.csv").items():
+    for system, values in paper_values.read_table(repository / "resources" / "paper" / "table2.csv").items():
         for metric, value in values.items():
             run.cell(system, metric, value)
     return run

@@ -28,8 +28,9 @@ from synth_empathy.core import escaping
 from synth_empathy.core.errors import UserError
 from synth_empathy.evaluation import human
 from synth_empathy.evaluation.novelty import Found, Neighbours
-from synth_empathy.reporting import comparison_table, figure_data, figures, novelty_plot, table_latex, table_markdown, tables
+from synth_empathy.reporting import comparison_table, paper_values, table_latex, table_markdown, tables
 from synth_empathy.reporting.cells import METRICS
+from synth_empathy.reporting.figures import figure1, figure5, figure7, figure8, novelty_plot, style
 
 #: What once did harm, or nearly: each kind of output has some of its own.
 HOSTILE = [
@@ -160,7 +161,7 @@ def test_markdown_shows_code_as_it_is(text):
 @given(st.lists(st.lists(TEXTS, min_size=2, max_size=2), max_size=4))
 @example([[text, text] for text in HOSTILE])
 def test_a_csv_is_read_back_row_by_row_and_no_cell_is_a_formula(lines):
-    text = tables.with_note(escaping.csv_text(["a", "b"], lines), "=1")
+    text = escaping.csv_with_note(["a", "b"], lines, "=1")
     header, *found = csv.reader(io.StringIO(text))
     assert header == ["a", "b", "note"] and [line[2] for line in found] == ["'=1"] * len(lines)
     assert text.count("\n") == 1 + len(lines)
@@ -290,8 +291,8 @@ def test_the_claims_report_has_a_line_a_claim_and_no_more(found, note):
 def test_figures_as_csv_hold_no_formula(title):
     counts = {name: human.Counter(win=1, tie=1, loss=2) for name in (*human.CRITERIA, human.ALL)}
     made = [human.as_csv([human.Result(title, counts, 1, 1, False)], "judgements", {})]
-    made.append(figure_data.radar_csv(hostile_table(title, None)))
-    made.append(figure_data.curves_csv([figure_data.Curve(title, ["b/x"], [50.0], [1.0], [None], [None])]))
+    made.append(figure1.radar_csv(hostile_table(title, None)))
+    made.append(figure8.curves_csv([figure8.Curve(title, ["b/x"], [50.0], [1.0], [None], [None])]))
     for text in made:
         for line in csv.reader(io.StringIO(text)):
             assert not any(re.match(r"\s*[=@]|[-+](?![\d.]+$)", value) for value in line), line
@@ -357,7 +358,7 @@ def test_pdflatex_knows_every_sign_that_is_left_as_it_is(pdflatex):
 
 def drawn(figure, folder):
     """A figure written as PDF and SVG; its texts as the SVG has them."""
-    figures.save(figure, [folder / "f.pdf", folder / "f.svg"])
+    style.save(figure, [folder / "f.pdf", folder / "f.svg"])
     root = ElementTree.parse(folder / "f.svg").getroot()
     return ["".join(element.itertext()) for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
@@ -370,23 +371,23 @@ TITLES = ["_x $\\frac$ \x1b<b>&amp;", "\u202e\ud800\ufffe\n$x$ \\$5"]
 @pytest.mark.parametrize("title", TITLES)
 def test_every_figure_is_drawn_with_a_hostile_title(tmp_path, title):
     words = shown(title)
-    radar = figure_data.radar(table1((title, range(13)), ("b", range(13))))
-    said = drawn(figures.draw_figure1(radar, title), tmp_path)
+    radar = figure1.radar(table1((title, range(13)), ("b", range(13))))
+    said = drawn(figure1.draw_figure1(radar, title), tmp_path)
     assert said.count(words) == 2  # in the legend, and as a note
-    curves = [figure_data.Curve(title, ["b/x", "b/y"], [50.0, 60.0], [1.0, None], [None, None], [None, None])]
-    said = drawn(figures.draw_figure8(curves, title), tmp_path)
+    curves = [figure8.Curve(title, ["b/x", "b/y"], [50.0, 60.0], [1.0, None], [None, None], [None, None])]
+    said = drawn(figure8.draw_figure8(curves, title), tmp_path)
     assert said.count(words) == 2 and any(line.startswith("Ours missing:") for line in said)
     counts = {name: human.Counter(win=1, tie=1, loss=2) for name in (*human.CRITERIA, human.ALL)}
     results = [human.Result(title, counts, 1, 1, False)]
-    said = drawn(figures.draw_figure7(results, "judgements", {}, False, title), tmp_path)
+    said = drawn(figure7.draw_figure7(results, "judgements", {}, made_up=False, note=title), tmp_path)
     assert said.count(words) == 2
     title = title.replace("\ud800", "")  # no file of ours holds it (records.parse_json)
     words = shown(title)
     criteria = {"one": {"title": title, "mean": 2.0, "full_share": 0.5}}
     about = {"criteria": criteria, "judge": title, "note": title}
     paths = [write(tmp_path / f"{stage}.json", summary(stage, **about)) for stage in ("before", "dk60-kcenter")]
-    before, after = (figure_data.judged([path]) for path in paths)
-    said = drawn(figures.draw_figure5(before, after, None, None), tmp_path)
+    before, after = (figure5.judged([path]) for path in paths)
+    said = drawn(figure5.draw_figure5(before, after, None, None), tmp_path)
     assert any(words in line for line in said)
 
 
@@ -410,7 +411,7 @@ def test_matplotlib_sets_a_text_of_a_figure_as_it_stands(text):
 
     words = escaping.plot_text(text)
     assert " ".join(words.split()) == shown(text) and not any(unseen(sign) for sign in words)
-    with figures.style():
+    with style.style():
         figure = Figure()
         one = figure.text(0, 0, words)
         assert one._preprocess_math(words) == (words, False)
@@ -422,10 +423,10 @@ def test_matplotlib_sets_a_text_of_a_figure_as_it_stands(text):
 
 
 PAPERS = {
-    "table1.csv": tables.read_paper_table,
-    "table2.csv": tables.read_paper_table,
-    "figure5.csv": figure_data.read_paper_figure5,
-    "figure7.csv": figure_data.read_paper_figure7,
+    "table1.csv": paper_values.read_table,
+    "table2.csv": paper_values.read_table,
+    "figure5.csv": paper_values.read_figure5,
+    "figure7.csv": paper_values.read_figure7,
 }
 
 
@@ -490,7 +491,7 @@ def test_any_damage_to_a_file_of_numbers_ends_in_numbers_or_a_sentence(repositor
 def test_a_spreadsheets_mark_at_the_beginning_of_a_file_is_no_fault(repository, tmp_path):
     text = (repository / "resources/paper/figure7.csv").read_bytes()
     (tmp_path / "figure7.csv").write_bytes(b"\xef\xbb\xbf" + text)
-    assert list(figure_data.read_paper_figure7(tmp_path / "figure7.csv")) == BASELINES
+    assert list(paper_values.read_figure7(tmp_path / "figure7.csv")) == BASELINES
 
 
 FIGURE7 = "baseline,criterion,counted,total,win,tie,loss,made_up\nSEEK,all,judgements,4,2,1,1,no\n"

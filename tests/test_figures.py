@@ -8,9 +8,10 @@ import pytest
 from figure_cells import BASELINES, cell, table1, table2
 from synth_empathy.core.errors import UserError
 from synth_empathy.evaluation import human
-from synth_empathy.reporting import figure_data, figures
+from synth_empathy.reporting import paper_values
 from synth_empathy.reporting.cells import BERTSCORE, METRICS
-from synth_empathy.reporting.figure_data import Judged
+from synth_empathy.reporting.figures import figure1, figure5, figure7, figure8, style
+from synth_empathy.reporting.figures.figure5 import Judged
 from synth_empathy.reporting.tables import Row, Table
 
 NOTE = "These are numbers of a test: they show the machinery and not the paper's result. " * 2
@@ -19,7 +20,7 @@ NOTE = "These are numbers of a test: they show the machinery and not the paper's
 @pytest.fixture(scope="module")
 def paper(repository):
     folder = repository / "resources/paper"
-    return figure_data.read_paper_figure5(folder / "figure5.csv"), figure_data.read_paper_figure7(folder / "figure7.csv")
+    return paper_values.read_figure5(folder / "figure5.csv"), paper_values.read_figure7(folder / "figure7.csv")
 
 
 def stage(stage, values, seeds=1, titles=("Coherence", "Naturalness", "Empathy")):
@@ -91,17 +92,17 @@ def four_series():
 FIVE = ["Coherence", "Naturalness", "Empathy", "Helpfulness", "Specificity"]
 #: Each figure at the paper's size, with gaps, errors and long names, and at the demo's, with its note.
 FIGURES = {
-    "figure1": lambda paper: figures.draw_figure1(figure_data.radar(paper_size()), None),
-    "figure1 far below the paper": lambda paper: figures.draw_figure1(figure_data.radar(below_the_paper()), None),
-    "figure1 of the demo": lambda paper: figures.draw_figure1(figure_data.radar(demo_size()), NOTE),
-    "figure5": lambda paper: figures.draw_figure5(stage("before", [2.6, 2.7, 2.65, 2.65], 3), stage("dk60-kcenter", [2.9, 2.85, 2.8, 2.85], 3), paper[0], None),
-    "figure5 of five criteria": lambda paper: figures.draw_figure5(
+    "figure1": lambda paper: figure1.draw_figure1(figure1.radar(paper_size()), None),
+    "figure1 far below the paper": lambda paper: figure1.draw_figure1(figure1.radar(below_the_paper()), None),
+    "figure1 of the demo": lambda paper: figure1.draw_figure1(figure1.radar(demo_size()), NOTE),
+    "figure5": lambda paper: figure5.draw_figure5(stage("before", [2.6, 2.7, 2.65, 2.65], 3), stage("dk60-kcenter", [2.9, 2.85, 2.8, 2.85], 3), paper[0], None),
+    "figure5 of five criteria": lambda paper: figure5.draw_figure5(
         stage("before", [1.0] * 6, titles=FIVE), stage("dk60-kcenter", [3.0] * 6, titles=FIVE), None, NOTE
     ),
-    "figure7": lambda paper: figures.draw_figure7(ab_results(BASELINES), "judgements", paper[1], False, None),
-    "figure7 of made-up judgements": lambda paper: figures.draw_figure7(ab_results(BASELINES[-2:]), "majority", {}, True, NOTE),
-    "figure8": lambda paper: figures.draw_figure8(figure_data.curves(four_series()), None),
-    "figure8 of the demo": lambda paper: figures.draw_figure8(figure_data.curves(table2(*(("smollm2-135m", "prompt2", dk, 2.0) for dk in (20, 30)))), NOTE),
+    "figure7": lambda paper: figure7.draw_figure7(ab_results(BASELINES), "judgements", paper[1], made_up=False, note=None),
+    "figure7 of made-up judgements": lambda paper: figure7.draw_figure7(ab_results(BASELINES[-2:]), "majority", {}, made_up=True, note=NOTE),
+    "figure8": lambda paper: figure8.draw_figure8(figure8.curves(four_series()), None),
+    "figure8 of the demo": lambda paper: figure8.draw_figure8(figure8.curves(table2(*(("smollm2-135m", "prompt2", dk, 2.0) for dk in (20, 30)))), NOTE),
 }
 
 
@@ -158,7 +159,7 @@ def test_text_is_large_enough_for_a_column(name, drawn):
     from matplotlib.text import Text
 
     figure = drawn[name]
-    assert figure.get_figwidth() == pytest.approx(figures.WIDTH, rel=0.02) or "five" in name
+    assert figure.get_figwidth() == pytest.approx(style.WIDTH, rel=0.02) or "five" in name
     assert min(text.get_size() for text in figure.findobj(Text) if text.get_text().strip()) >= 5.5
 
 
@@ -169,17 +170,17 @@ def grey(colour):
 
 
 def test_nothing_is_told_apart_by_colour_alone():
-    assert len({marker for _, marker, _ in figures.LINES}) == len({colour for colour, _, _ in figures.LINES}) == len(figures.LINES) >= 12
-    assert all(grey(colour) < 0.75 for colour, _, _ in figures.LINES)  # dark enough on white
-    for looks in (figures.FILLS, figures.STAGES):
+    assert len({marker for _, marker, _ in style.LINES}) == len({colour for colour, _, _ in style.LINES}) == len(style.LINES) >= 12
+    assert all(grey(colour) < 0.75 for colour, _, _ in style.LINES)  # dark enough on white
+    for looks in (figure7.FILLS, figure5.STAGES):
         pairs = [(one, other) for one in looks.values() for other in looks.values() if one != other]
         assert pairs and all(abs(grey(a) - grey(b)) > 0.15 and (hatch != line or abs(grey(a) - grey(b)) > 0.4) for (a, hatch), (b, line) in pairs)
 
 
 def test_more_systems_than_can_be_told_apart_are_refused():
-    table = table1(*((f"S{i}", [1, 2, 3]) for i in range(len(figures.LINES) + 1)))
+    table = table1(*((f"S{i}", [1, 2, 3]) for i in range(len(style.LINES) + 1)))
     with pytest.raises(UserError, match="a figure tells 12 systems apart"):
-        figures.draw_figure1(figure_data.radar(table), None)
+        figure1.draw_figure1(figure1.radar(table), None)
 
 
 def test_what_is_missing_is_a_gap_and_named_on_the_figure(drawn):
@@ -194,12 +195,12 @@ def test_what_is_missing_is_a_gap_and_named_on_the_figure(drawn):
 
 
 def test_bars_of_the_lowest_values_are_seen():
-    figure = figures.draw_figure5(stage("before", [1.0] * 4), stage("dk20-kcenter", [1.1] * 4), None, None)
+    figure = figure5.draw_figure5(stage("before", [1.0] * 4), stage("dk20-kcenter", [1.1] * 4), None, None)
     marks, full = figure.axes
     low, high = marks.get_ylim()
     assert all(bar.get_height() > 0.25 * (high - low) for bar in marks.patches)
     assert not marks.collections and not full.collections
-    figure = figures.draw_figure5(
+    figure = figure5.draw_figure5(
         *(dataclasses.replace(stage(name, [1.0] * 4), shares=[0.01, 0.5, 0.0, 0.9]) for name in ("before", "dk20-kcenter")), None, None
     )
     lines = [line for line in figure.axes[1].collections if line.get_linewidth()[0] > 2]
@@ -208,13 +209,13 @@ def test_bars_of_the_lowest_values_are_seen():
 
 def test_small_shares_have_a_decimal():
     small = [dataclasses.replace(stage(name, [1.0] * 4), shares=[0.012, 0.006, 0.005, 0.0]) for name in ("before", "dk20-kcenter")]
-    words = [text for text, _ in text_boxes(figures.draw_figure5(*small, None, None))]
+    words = [text for text, _ in text_boxes(figure5.draw_figure5(*small, None, None))]
     assert "Coherence\n1.2 \N{RIGHTWARDS ARROW} 1.2 %" in words
 
 
 def test_a_series_of_which_nothing_is_known_is_named_below_and_not_in_the_legend():
     points = [("a", prompt, dk, value) for prompt, value in (("p1", None), ("p2", 2.0)) for dk in (50, 60)]
-    figure = figures.draw_figure8(figure_data.curves(table2(*points)), None)
+    figure = figure8.draw_figure8(figure8.curves(table2(*points)), None)
     assert list(lines_by_label(figure)) == ["a, p2", "ours"]
     assert "Ours missing: a, p1." in [text for text, _ in text_boxes(figure)]
 
@@ -248,5 +249,5 @@ def test_a_rim_says_whose_value_it_is(drawn):
     assert "Dist-1\n(4.00)" in words  # ours is the higher: the paper's is 3.23
     notes = " ".join(words).replace("\n", " ")
     assert "the highest value, ours or the paper's, in brackets" in notes and "cannot be compared with these and are not drawn" in notes
-    alone = " ".join(text for text, _ in text_boxes(figures.draw_figure1(figure_data.radar(table1(("a", [1, 2, 3]))), None))).replace("\n", " ")
+    alone = " ".join(text for text, _ in text_boxes(figure1.draw_figure1(figure1.radar(table1(("a", [1, 2, 3]))), None))).replace("\n", " ")
     assert "the best system's value, in brackets" in alone and "paper's" not in alone

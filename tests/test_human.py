@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from synth_empathy.core import records
 from synth_empathy.core.errors import UserError
 from synth_empathy.evaluation import human
-from synth_empathy.reporting import figure_data
+from synth_empathy.reporting import paper_values
 
 VERDICT = st.sampled_from(human.VERDICTS)
 
@@ -145,7 +145,7 @@ def test_the_tables_last_column_says_of_which_baselines_judgements_are_made_up()
     records = [*whole(), *whole("CASE", examples=1), *whole("ESCM", examples=1)]
     records[-1]["made_up"], records[0]["made_up"] = True, False
     text = human.as_csv(human.results(records, ["SEEK", "CASE", "ESCM"], "majority"), "majority", {})
-    assert text.splitlines()[0].endswith(",examples,evaluators,made_up")
+    assert text.splitlines()[0].endswith(",examples,evaluators,made_up,note")
     assert [(line["baseline"], line["made_up"]) for line in csv.DictReader(io.StringIO(text))] == [
         (name, said) for name, said in (("SEEK", "no"), ("CASE", "no"), ("ESCM", "yes")) for _ in range(5)
     ]  # fmt: skip
@@ -174,7 +174,7 @@ def fits(shares, total):
 
 def test_only_single_judgements_can_give_all_of_the_papers_percentages(repository):
     """3 evaluators x 4 criteria x 200 examples: what docs/human-evaluation.md gives as the reason for the default."""
-    paper = figure_data.read_paper_figure7(repository / "resources/paper/figure7.csv")
+    paper = paper_values.read_figure7(repository / "resources/paper/figure7.csv")
     unfit = {total: [name for name, shares in paper.items() if not fits(shares, total)] for total in (200, 600, 800, 2400)}
     assert unfit == {
         200: ["CASE", "ESCM", "Qwen1.5-7B-F.T.", "LLaMA3-8B-F.T."], 600: ["ESCM", "LLaMA3-8B-F.T."], 800: ["Qwen1.5-7B-F.T."], 2400: [],

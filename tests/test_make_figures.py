@@ -13,11 +13,11 @@ from conftest import DEMO, Checkout
 from figure_cells import BASELINES, cell, summary, write
 from synth_empathy.core.provenance import sha256_file
 from synth_empathy.evaluation import human
-from synth_empathy.reporting import figures
 from synth_empathy.reporting.cells import METRICS
+from synth_empathy.reporting.figures import style
 
 MADE_UP = "resources/sample/made-up-judgements.jsonl"
-KINDS = figures.KINDS
+KINDS = style.KINDS
 
 
 OVERLAY = """
@@ -101,7 +101,8 @@ def test_the_same_numbers_give_the_same_bytes_whatever_the_users_settings_of_mat
         (1, ["Figure 1", "SmolLM2-135M", "fine-tuned on ED", *METRICS.values(), "(20.00)", "5,255 test samples, paper protocol"]),
         (5, ["Figure 5", "Coherence", "Naturalness", "Empathy", "2.25 \N{RIGHTWARDS ARROW} 2.50", "2.65 \N{RIGHTWARDS ARROW} 2.88",
              "\N{EN DASH} \N{RIGHTWARDS ARROW} &gt;95 %", "before selection", "share of full marks (%)", "A small judge."]),
-        (7, ["Figure 7", *BASELINES, "66.0 | \N{EN DASH} | \N{EN DASH}", "31.0 | 49.2 | 19.8", "share of judgements (%)", "MADE-UP JUDGEMENTS", "4 criteria x 3 evaluators"]),
+        (7, ["Figure 7", *BASELINES, "66.0 | \N{EN DASH} | \N{EN DASH}", "31.0 | 49.2 | 19.8", "share of judgements (%)",
+             "MADE-UP JUDGEMENTS", "4 criteria x 3 evaluators"]),
         (8, ["Figure 8", "smollm2-135m, prompt2", "CIDEr (x 100)", "DK threshold (cosine similarity x 100)", ">20<", ">30<", "ours"]),
     ],
 )  # fmt: skip

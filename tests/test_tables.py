@@ -9,7 +9,7 @@ import yaml
 
 from synth_empathy.core.absent import DASH
 from synth_empathy.core.errors import UserError
-from synth_empathy.reporting import cells, tables
+from synth_empathy.reporting import cells, paper_values, tables
 from synth_empathy.reporting.table_latex import as_latex
 from synth_empathy.reporting.table_markdown import WIDTH, as_markdown, blocks
 
@@ -53,34 +53,34 @@ def test_shipped_numbers_are_the_papers(repository, shared):
     kept, given = repository / "resources/paper", shared / "paper/tables"
     assert (kept / "table1.csv").read_text() == (given / "table1.csv").read_text()
     bases = {"Qwen1.5-7B": "qwen1.5-7b-chat", "LLaMA3-8B-Instruct": "llama3-8b-instruct"}
-    ours = tables.read_paper_table(kept / "table2.csv")
+    ours = paper_values.read_table(kept / "table2.csv")
     lines = list(csv.DictReader((given / "table2.csv").read_text().splitlines()))
     assert len(ours) == len(lines) == 15
     for line in lines:
         row = ours[f"{bases[line['model']]}/ed+prompt{line['prompt']}-dk{line['dk_threshold']}-kcenter"]
-        assert row == {metric: float(line[metric]) for metric in tables.PAPER_COLUMNS} | dict.fromkeys(cells.COUNTS, float(line["samples"]))
-    assert all(not values for name in ("table3", "table4") for values in tables.read_paper_table(kept / f"{name}.csv").values())
+        assert row == {metric: float(line[metric]) for metric in paper_values.PAPER_COLUMNS} | dict.fromkeys(cells.COUNTS, float(line["samples"]))
+    assert all(not values for name in ("table3", "table4") for values in paper_values.read_table(kept / f"{name}.csv").values())
 
 
 def test_table_1s_and_2s_numbers_are_those_of_the_text(repository, shared):
     text = (shared / "paper/synth-empathy.md").read_text(encoding="utf-8")
-    first = tables.read_paper_table(repository / "resources/paper/table1.csv")
+    first = paper_values.read_table(repository / "resources/paper/table1.csv")
     assert len(first[OURS]) == 13 and all(f"{value:g}" in text for value in first[OURS].values())
     assert [values for system, values in first.items() if system != OURS] == [{}] * 8
-    second = tables.read_paper_table(repository / "resources/paper/table2.csv")
+    second = paper_values.read_table(repository / "resources/paper/table2.csv")
     for row in second.values():
-        printed = [f"{row[metric]:.2f}" for metric in tables.PAPER_COLUMNS] + [f"{row['samples_quality']:,.0f}"]
+        printed = [f"{row[metric]:.2f}" for metric in paper_values.PAPER_COLUMNS] + [f"{row['samples_quality']:,.0f}"]
         assert "\t".join(printed) in text.replace("4.880", "4.88"), printed
     assert second["qwen1.5-7b-chat/ed+prompt2-dk60-kcenter"]["cider"] == first[OURS]["cider"]
 
 
 def test_the_papers_run_has_the_papers_rows(config, repository):
     assert len(tables.rows_of(config, "table1")) == 9
-    known = tables.read_paper_table(repository / "resources/paper/table1.csv")
+    known = paper_values.read_table(repository / "resources/paper/table1.csv")
     assert {row.paper_row for row in tables.rows_of(config, "table1")} == set(known)
     for name in ("table2", "table3", "table4"):
         rows = tables.rows_of(config, name)
-        assert [row.paper_row for row in rows] == list(tables.read_paper_table(repository / f"resources/paper/{name}.csv"))
+        assert [row.paper_row for row in rows] == list(paper_values.read_table(repository / f"resources/paper/{name}.csv"))
     third = [row.training_set for row in tables.rows_of(config, "table3")][:4]
     assert third == ["ed+prompt2-dk55-kcenter", "ed+prompt2-draw55-kcenter", "ed+prompt2-dk60-kcenter", "ed+prompt2-draw60-kcenter"]
     fourth = [row.training_set for row in tables.rows_of(config, "table4")][:2]
@@ -193,7 +193,7 @@ def test_what_most_rows_share_is_said_once_after_those_that_differ(folder):
     full(folder, rows)
     same = [line for line in as_markdown(tables.read_table("table2", rows, folder.path, None, False)).splitlines() if line.startswith("- ")]
     assert same == ["- every row: 5,255 test samples, 1 seed, paper protocol"]
-    for metric in tables.PAPER_COLUMNS:
+    for metric in paper_values.PAPER_COLUMNS:
         folder(rows[1], metric, 1.0, 2.0)
     lines = [line for line in as_markdown(tables.read_table("table2", rows, folder.path, None, False)).splitlines() if line.startswith("- ")]
     assert lines == ["- System 2: 5,255 test samples, 2 seeds, paper protocol", "- every other row: 5,255 test samples, 1 seed, paper protocol"]
@@ -280,11 +280,11 @@ def test_latex_has_the_papers_lines_only_where_a_value_is_known(folder):
 def test_unknown_paper_rows_are_refused_and_rows_that_are_ours_alone_are_not(repository):
     path = repository / "resources/paper/table1.csv"
     with pytest.raises(UserError, match="the paper's table has no row 'SEEKER'") as caught:
-        tables.paper_values(path, "SEEKER")
+        paper_values.read_row(path, "SEEKER")
     assert "SEEK; CASE; ESCM" in caught.value.hint
-    assert tables.paper_values(path, None) == tables.paper_values(path, "b/ed+prompt2-dk1-none") == {}
+    assert paper_values.read_row(path, None) == paper_values.read_row(path, "b/ed+prompt2-dk1-none") == {}
     with pytest.raises(UserError, match="gone.csv does not exist"):
-        tables.paper_values(repository / "gone.csv", None)
+        paper_values.read_row(repository / "gone.csv", None)
 
 
 def test_by_the_command_line(folder, tmp_path, step):

@@ -29,8 +29,8 @@ from ..core.csv_files import RESTORE, Line, read_csv
 from ..core.errors import UserError
 from ..core.records import ED_SAMPLE, Record, check_seal, field_at, read_json, read_jsonl
 from ..core.yaml_files import shortened
-from ..reporting import cells, tables
-from ..reporting.figure_data import PAPER_MEAN, PAPER_SHARE, other_criteria
+from ..reporting import cells, paper_values
+from ..reporting.paper_values import PAPER_MEAN, PAPER_SHARE, other_criteria
 from ..systems import BEFORE
 
 SPLITS = ("train", "valid", "test")
@@ -375,10 +375,10 @@ class Paper:
     @cached_property
     def _cells(self) -> dict[tuple[str, str, str], float]:
         """All tables by base, training set and metric; Tables 2 to 4 name their rows so."""
-        first = tables.read_paper_table(self.folder / "table1.csv")
+        first = paper_values.read_table(self.folder / "table1.csv")
         rows = [(f"{system['base']}/{system['training_set']}", self._row(first, system["row"])) for system in self.systems.values()]
         for name in ("table2", "table3", "table4"):
-            rows += tables.read_paper_table(self.folder / f"{name}.csv").items()
+            rows += paper_values.read_table(self.folder / f"{name}.csv").items()
         found: dict[tuple[str, str, str], float] = {}
         for system, values in rows:
             base, slash, training_set = system.partition("/")

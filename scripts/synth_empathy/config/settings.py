@@ -13,7 +13,8 @@ from ..core.errors import UserError, nearest
 from ..core.paths import ROOT
 from ..core.records import is_file, read_json
 from ..data.prompts import load_prompt, load_rubric
-from ..reporting.tables import COLUMNS, read_paper_table, rows_of
+from ..reporting import paper_values
+from ..reporting.tables import COLUMNS, rows_of
 from ..schema.setting_faults import Fault, faults_of
 from ..selection import diversity
 from ..selection.scorers import manifest_of
@@ -252,7 +253,7 @@ def file_faults(settings: Settings) -> Iterator[str]:
     for name, path in criteria.items():
         if is_file(ROOT / path) and load_rubric(ROOT / path)["name"] != name:
             yield f"judge: criteria: {name}: {path} calls itself {load_rubric(ROOT / path)['name']!r}; a criterion needs one name"
-    known = read_paper_table(ROOT / "resources" / "paper" / "table1.csv")
+    known = paper_values.read_table(paper_values.PAPER / "table1.csv")
     for name, system in settings["systems"].items():
         if system["paper_row"] is not None and system["paper_row"] not in known:
             yield f"systems: {name}: paper_row: the paper's Table 1 has no row {system['paper_row']!r}{nearest(system['paper_row'], known)}"

@@ -159,6 +159,11 @@ def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
     return text.getvalue()
 
 
+def csv_with_note(header: Sequence[str], lines: Iterable[Sequence[object]], note: str | None) -> str:
+    """A CSV with a note in a last column of every line: a file of numbers travels without its neighbours."""
+    return csv_text([*header, "note"], [[*line, note or ""] for line in lines])
+
+
 # LaTeX
 
 #: What LaTeX would read as commands, signs that its standard encoding (OT1) shows as others, and "[", which begins an

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from ..core.absent import UNKNOWN
 from ..core.errors import UserError, nearest
-from ..core.escaping import csv_text
+from ..core.escaping import csv_with_note
 from ..core.records import JUDGEMENT, Record, read_jsonl
 
 #: The paper's four criteria, in its order.
@@ -73,10 +74,12 @@ def read_judgements(path: Path, baselines: list[str], test_ids: Collection[str] 
             raise UserError(f"{where}: the field 'made_up' is neither true nor false", HINT)
         if test_ids is not None and record["example"] not in test_ids and not record.get("made_up", False):
             raise UserError(f"{where}: the example {record['example']!r} is none of this run's {len(test_ids):,} test samples", EXAMPLE_HINT)
-        first = seen.setdefault(tuple(record[key] for key in ("example", "baseline", "criterion", "evaluator")), number)
+        judged = record["example"], record["baseline"], record["criterion"], record["evaluator"]
+        first = seen.setdefault(judged, number)
         if first != number:
             raise UserError(f"{where}: this evaluator judged this example on this criterion on line {first} already", HINT)
-    lacking = [name for name in baselines if not any(record["baseline"] == name for record in records)]
+    given = {record["baseline"] for record in records}
+    lacking = [name for name in baselines if name not in given]
     if lacking:
         raise UserError(f"{path} has no judgement against {', '.join(lacking)}", f"add them, or leave the baseline out of human: baselines; or {HINT}")
     return records
@@ -93,7 +96,10 @@ def results(records: list[Record], baselines: list[str], count: str) -> list[Res
     Raises:
         UserError: an example was judged on some criteria only, or by more evaluators than another: they would not weigh alike.
     """
-    return [result([record for record in records if record["baseline"] == name], name, count) for name in baselines]
+    by_baseline: dict[str, list[Record]] = {name: [] for name in baselines}
+    for record in records:
+        by_baseline[record["baseline"]].append(record)
+    return [result(judged, name, count) for name, judged in by_baseline.items()]
 
 
 def result(records: list[Record], baseline: str, count: str) -> Result:
@@ -103,9 +109,10 @@ def result(records: list[Record], baseline: str, count: str) -> Result:
         panels.setdefault((record["example"], record["criterion"]), []).append(record["verdict"])
     examples = list(dict.fromkeys(example for example, _ in panels))
     evaluators = max(map(len, panels.values()))
-    short = [(e, c, len(panels.get((e, c), []))) for e in examples for c in CRITERIA if len(panels.get((e, c), [])) != evaluators]
+    short = [place for place in product(examples, CRITERIA) if len(panels.get(place, [])) != evaluators]
     if short:
-        example, criterion, number = short[0]
+        example, criterion = short[0]
+        number = len(panels.get(short[0], []))
         raise UserError(
             f"against {baseline}, {example} has {number} of {evaluators} judgements of {criterion} ({len(short)} such cases)",
             "every example needs the same number of evaluators on all four criteria: add what is missing, or leave the example out",
@@ -115,7 +122,7 @@ def result(records: list[Record], baseline: str, count: str) -> Result:
         counted = verdicts if count == "judgements" else [majority(verdicts)]
         counts[criterion].update(counted)
         counts[ALL].update(counted)
-    return Result(baseline, counts, len(examples), evaluators, made_up(records))
+    return Result(baseline, counts, examples=len(examples), evaluators=evaluators, made_up=made_up(records))
 
 
 def majority(verdicts: list[str]) -> str:
@@ -124,17 +131,21 @@ def majority(verdicts: list[str]) -> str:
     return "tie" if others and others[0][1] == most else first
 
 
-def as_csv(found: list[Result], count: str, paper: dict[str, dict[str, float]]) -> str:
-    """One line a baseline and criterion, with the paper's percentages, and ours less them, beside those of all criteria."""
+def as_csv(found: list[Result], count: str, paper: dict[str, dict[str, float]], note: str | None = None) -> str:
+    """One line a baseline and criterion; beside those of all criteria the paper's percentages, and ours less them."""
     lines = []
     for row in found:
         for criterion, counts in row.counts.items():
-            shares = row.shares(criterion)
             known = paper.get(row.baseline, {}) if criterion == ALL else {}
-            lines.append(
-                [row.baseline, criterion, count, counts.total(), *(counts[v] for v in VERDICTS), *(f"{shares[v]:.2f}" for v in VERDICTS)]
-                + [f"{known[v]:.1f}" if v in known else UNKNOWN for v in VERDICTS]
-                + [f"{shares[v] - known[v]:+.2f}" if v in known else UNKNOWN for v in VERDICTS]
-                + [row.examples, row.evaluators, "yes" if row.made_up else "no"]
-            )
-    return csv_text(COLUMNS, lines)
+            line = [row.baseline, criterion, count, counts.total(), *(counts[verdict] for verdict in VERDICTS)]
+            line += percentages(row.shares(criterion), known)
+            lines.append([*line, row.examples, row.evaluators, "yes" if row.made_up else "no"])
+    return csv_with_note(COLUMNS, lines, note)
+
+
+def percentages(shares: dict[str, float], known: dict[str, float]) -> list[str]:
+    """Our percentages by verdict, the paper's, and the differences."""
+    ours = [f"{shares[verdict]:.2f}" for verdict in VERDICTS]
+    papers = [f"{known[verdict]:.1f}" if verdict in known else UNKNOWN for verdict in VERDICTS]
+    changes = [f"{shares[verdict] - known[verdict]:+.2f}" if verdict in known else UNKNOWN for verdict in VERDICTS]
+    return [*ours, *papers, *changes]

@@ -75,9 +75,14 @@ class Cell:
         return self.why_null == NOT_MADE
 
 
-def missing_cell(table: str, base: str, training_set: str, metric: str, title: str, paper: float | None) -> Cell:
-    """What a table shows where a cell is not there: the paper's value all the same."""
-    return Cell(table, base, training_set, metric, title, None, NOT_MADE, {}, None, paper, None, None, None, 0, None)
+def missing_cell(place: dict[str, str], paper: float | None) -> Cell:
+    """What a table shows where a cell is not there: the paper's value all the same.
+
+    Args:
+        place: table, base, training_set, metric, title.
+    """
+    absent = dict.fromkeys(("value", "sd", "difference", "protocol", "test_samples", "instead"))
+    return Cell(**place, **absent, why_null=NOT_MADE, by_seed={}, paper=paper, empty_predictions=0)
 
 
 def read_document(path: Path) -> Record:

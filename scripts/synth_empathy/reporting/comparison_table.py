@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.escaping import csv_text, markdown_cell, markdown_row, markdown_text
+from ..core.escaping import csv_with_note, markdown_cell, markdown_row, markdown_text
 from ..core.records import Record
 from .cells import METRICS
 
@@ -22,7 +22,7 @@ OTHER_MODEL = "BERTScore by another model than roberta-large is not the paper's 
 NO_BERTSCORE = "BERTScore was left out."
 
 
-def as_csv(comparison: Record) -> str:
+def as_csv(comparison: Record, note: str | None = None) -> str:
     """One line a metric, values with four decimals.
 
     Args:
@@ -37,7 +37,7 @@ def as_csv(comparison: Record) -> str:
         remark = "not the paper's BERTScore" if BY in metric else ""
         names = [comparison["system"], comparison["baseline"], heading(metric)]
         lines.append([*names, *means, *changes, *ps, *about, remark])
-    return csv_text(CSV_COLUMNS, lines)
+    return csv_with_note(CSV_COLUMNS, lines, note)
 
 
 def as_markdown(comparison: Record, note: str | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 
 from ..core.absent import DASH
 from .cells import HEADINGS, Cell
@@ -13,7 +14,7 @@ NO_PAPER = "No text of the paper that we have holds its values of this table."
 
 def cells_of(table: Table) -> list[Cell]:
     """All cells of a table."""
-    return [cell for row in table.cells.values() for cell in row.values()]
+    return list(chain.from_iterable(row.values() for row in table.cells.values()))
 
 
 def paper_is_known(cells: list[Cell]) -> bool:

@@ -6,26 +6,19 @@ For readers, ``table_markdown`` and ``table_latex`` write them.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
 from ..core.absent import DASH, MISSING, UNKNOWN
-from ..core.csv_files import read_csv
 from ..core.errors import UserError
-from ..core.escaping import csv_text
-from ..core.paths import ROOT
-from ..core.records import METRIC
+from ..core.escaping import csv_with_note
 from ..evaluation.metrics import registry
-from ..evaluation.metrics.base import EVERY_TABLE
 from ..systems import PUBLISHED, Quality, System, TrainingSet
-from .cells import COUNTS, METRICS, Cell, missing_cell, read_cell
-
-#: What is known of the paper's numbers, a table a file.
-PAPER = ROOT / "resources" / "paper"
+from . import paper_values
+from .cells import COUNTS, Cell, missing_cell, read_cell
 
 TITLES = {
     "table1": "Table 1: automatic evaluation on the ED test split",
@@ -37,8 +30,6 @@ TITLES = {
 #: and 4 are lost from the text that we have, and taken to be Table 2's.
 COLUMNS: dict[str, tuple[str, ...]] = {table: registry.scores(list(registry.METRICS), table) for table in TITLES}
 COLUMNS["table2"] += tuple(COUNTS)
-#: The columns that each of the paper's own tables has.
-PAPER_COLUMNS = registry.scores([name for name in registry.PAPER if registry.METRICS[name].tables == EVERY_TABLE])
 CSV_COLUMNS = ["system", "title", "metric", "ours", "sd", "paper", "difference", "test_samples", "seeds", "protocol", "remark"]
 
 
@@ -73,15 +64,21 @@ def rows_of(settings: dict[str, Any], table: str) -> list[Row]:
     if table == "table1":
         return [listed(settings["systems"][name]) for name in chosen["systems"]]
     if table == "table2":
-        passed = [Quality.threshold(dk) for dk in chosen["thresholds"]]
-        return [
-            trained(series["base"], TrainingSet.synthetic(series["prompt"], quality, chosen["selection"])) for series in chosen["series"] for quality in passed
-        ]
-    training_sets = [one for dk in chosen["thresholds"] for one in ablations(table, chosen, dk)]
+        return thresholds(chosen)
+    training_sets = list(chain.from_iterable(ablations(table, chosen, dk) for dk in chosen["thresholds"]))
     if table == "table3":
         others = map(Quality.parse, chosen["qualities"])
         training_sets += [TrainingSet.synthetic(chosen["prompt"], quality) for quality in others]
-    return [trained(base, training_set) for base in chosen["bases"] for training_set in training_sets]
+    return [trained(base, training_set) for base, training_set in product(chosen["bases"], training_sets)]
+
+
+def thresholds(chosen: dict[str, Any]) -> list[Row]:
+    """Table 2's rows: each series at each DK threshold."""
+    rows = []
+    for series, dk in product(chosen["series"], chosen["thresholds"]):
+        training_set = TrainingSet.synthetic(series["prompt"], Quality.threshold(dk), chosen["selection"])
+        rows.append(trained(series["base"], training_set))
+    return rows
 
 
 def listed(system: dict[str, Any]) -> Row:
@@ -113,35 +110,6 @@ def trained(base: str, training_set: TrainingSet) -> Row:
     return Row(base, str(training_set), system.in_words(), str(system))
 
 
-def read_paper_table(path: Path) -> dict[str, dict[str, float]]:
-    """The paper's numbers by system and metric; a number that no text we have holds is absent.
-
-    Raises:
-        UserError: the table is not there, or not as it must be.
-    """
-    lines = read_csv(path, columns=PAPER_COLUMNS, unique=("system",))
-    columns = {metric: metric for metric in METRICS} | dict.fromkeys(COUNTS, "samples")
-    bounds = METRIC.least, METRIC.most
-    found: dict[str, dict[str, float]] = {}
-    for line in lines:
-        values = {metric: line.value(column, *bounds) for metric, column in columns.items() if column in line.values}
-        found[line["system"]] = {metric: value for metric, value in values.items() if value is not None}
-    return found
-
-
-def paper_values(path: Path, row: str | None) -> dict[str, float]:
-    """The paper's numbers of a row; none for a row that is ours alone.
-
-    Raises:
-        UserError: the paper's table has no such row; Tables 2 to 4 are searched by {base}/{training_set}, and there a
-            row that is not the paper's is no fault.
-    """
-    table = read_paper_table(path)
-    if row is not None and row not in table and "/" not in row:
-        raise UserError(f"the paper's table has no row {row!r}", f"use one of: {'; '.join(table)}")
-    return table.get(row or "", {})
-
-
 def add_flags(flags: argparse.ArgumentParser) -> None:
     """The flags of every script that reads a table's cells."""
     flags.add_argument("--cells", type=Path, required=True, metavar="DIR", help="folder of {base}/{training_set}/{metric}.json")
@@ -157,7 +125,14 @@ def rows_from(words: list[list[str]]) -> list[Row]:
     return [Row(base, training_set, title, paper_row or None) for base, training_set, title, paper_row in words]
 
 
-def read_table(name: str, rows: list[Row], folder: Path, note: str | None, partial: bool, metrics: Sequence[str] = ()) -> Table:
+def read_table(
+    name: str,
+    rows: list[Row],
+    folder: Path,
+    note: str | None = None,
+    partial: bool = False,
+    metrics: Sequence[str] = (),
+) -> Table:
     """A table from the folder of its cells.
 
     Args:
@@ -167,29 +142,30 @@ def read_table(name: str, rows: list[Row], folder: Path, note: str | None, parti
     Raises:
         UserError: cells are missing; names them.
     """
-    metrics = metrics or COLUMNS[name]
-    paths = {row.system: {metric: folder / row.system / f"{metric}.json" for metric in metrics} for row in rows}
-    missing = [str(path) for row in paths.values() for path in row.values() if not path.exists()]
-    if missing and (not partial or len(missing) == len(rows) * len(metrics)):
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        hint = "make one of them" if partial else "make them by these names as targets; tables: partial: true shows them as missing"
-        raise UserError(f"{name} lacks {missing[0]}{more}", hint)
-    cells = {row.system: {metric: cell_of(name, row, metric, path) for metric, path in paths[row.system].items()} for row in rows}
+    places = [(row, metric, folder / row.system / f"{metric}.json") for row, metric in product(rows, metrics or COLUMNS[name])]
+    missing = [path for _, _, path in places if not path.exists()]
+    if missing and (not partial or len(missing) == len(places)):
+        raise lacking(name, missing, partial)
+    cells: dict[str, dict[str, Cell]] = {row.system: {} for row in rows}
+    for row, metric, path in places:
+        cells[row.system][metric] = cell_of(name, row, metric, path)
     return Table(name, rows, cells, note)
+
+
+def lacking(name: str, missing: list[Path], partial: bool) -> UserError:
+    """The error for cells that are not there."""
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    hint = "make them by these names as targets; tables: partial: true shows them as missing"
+    return UserError(f"{name} lacks {missing[0]}{more}", "make one of them" if partial else hint)
 
 
 def cell_of(table: str, row: Row, metric: str, path: Path) -> Cell:
     """A row's cell, or what stands for it where it was not made."""
     if path.exists():
         return read_cell(path)
-    paper = paper_values(PAPER / f"{table}.csv", row.paper_row)
-    return missing_cell(table, row.base, row.training_set, metric, row.title, paper.get(metric))
-
-
-def with_note(text: str, note: str | None) -> str:
-    """A CSV with a note in a last column of every line: a file of numbers travels without its neighbours."""
-    header, *lines = csv.reader(io.StringIO(text))
-    return csv_text([*header, "note"], [[*line, note or ""] for line in lines])
+    paper = paper_values.read_row(paper_values.PAPER / f"{table}.csv", row.paper_row)
+    place = {"table": table, "base": row.base, "training_set": row.training_set}
+    return missing_cell(place | {"metric": metric, "title": row.title}, paper.get(metric))
 
 
 def number(value: float | None, metric: str, sign: str = "", absent: str = DASH) -> str:
@@ -205,7 +181,7 @@ def as_csv(table: Table) -> str:
     for row in table.rows:
         for metric, cell in table.cells[row.system].items():
             lines += [[row.system, row.title, *line] for line in csv_lines(metric, cell)]
-    return with_note(csv_text(CSV_COLUMNS, lines), table.note)
+    return csv_with_note(CSV_COLUMNS, lines, table.note)
 
 
 def csv_lines(metric: str, cell: Cell) -> list[list[Any]]:

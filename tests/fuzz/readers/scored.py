@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from synth_empathy.core import records
 from synth_empathy.evaluation import bootstrap, human, judging
 from synth_empathy.evaluation.metrics import bertscore, scoring
-from synth_empathy.reporting import cells, figure_data, table_latex, table_markdown, tables
+from synth_empathy.reporting import cells, paper_values, table_latex, table_markdown, tables
+from synth_empathy.reporting.figures import figure1, figure5
 
 from ..checks import is_finite, same
 from ..mutations import Part, json_file, json_lines, one_of, table
@@ -104,9 +105,9 @@ def read_table(folder: Path, how: dict) -> None:
     whole = tables.Table(
         "table1", [ROW], {ROW.system: {metric: found["cider"] for metric in tables.COLUMNS["table1"]}}, how["note"]
     )
-    for text in (table_markdown.as_markdown(whole), table_latex.as_latex(whole), figure_data.radar_csv(shown)):
+    for text in (table_markdown.as_markdown(whole), table_latex.as_latex(whole), figure1.radar_csv(shown)):
         records.write_text(folder / "made.txt", text)
-    figure_data.radar(shown)
+    figure1.radar(shown)
 
 
 CELLS = {f"{ROW.system}/{cell['metric']}.json": json_file(cell) for cell in (CELL, OTHER)}
@@ -153,7 +154,7 @@ def make_cells(folder: Path, how: dict) -> None:
 
 def read_paper_table(folder: Path, how: dict) -> None:
     """Finite numbers by system, and no system is lost."""
-    found = tables.read_paper_table(folder / "table.csv")
+    found = paper_values.read_table(folder / "table.csv")
     same(
         "numbers that are none",
         [],
@@ -170,14 +171,14 @@ def lines_in(path: Path) -> int:
 
 def read_figure5(folder: Path, how: dict) -> None:
     """Two stages, of finite numbers where there are any."""
-    stages = figure_data.read_paper_figure5(folder / "figure5.csv")
+    stages = paper_values.read_figure5(folder / "figure5.csv")
     numbers = [number for stage in stages for number in (stage.mean, stage.share) if number is not None]
     same("numbers that are none", [], [number for number in numbers if not is_finite(number)])
 
 
 def read_figure7(folder: Path, how: dict) -> None:
     """Finite numbers by baseline, and no baseline is lost."""
-    found = figure_data.read_paper_figure7(folder / "figure7.csv")
+    found = paper_values.read_figure7(folder / "figure7.csv")
     same(
         "numbers that are none",
         [],
@@ -256,10 +257,10 @@ def parsed_mark(folder: Path, how: dict) -> None:
 
 def read_summary(folder: Path, how: dict) -> None:
     """One stage's summaries, as many seeds as files, and the CSV of them."""
-    before = figure_data.judged([folder / "seed0.json", folder / "seed1.json"])
+    before = figure5.judged([folder / "seed0.json", folder / "seed1.json"])
     same("seeds", 2, before.seeds)
-    paper = (figure_data.PaperStage(None, None, False), figure_data.PaperStage(2.8, 0.95, True))
-    text = figure_data.judged_csv(before, before, paper)
+    paper = (paper_values.PaperStage(None, None, False), paper_values.PaperStage(2.8, 0.95, True))
+    text = figure5.judged_csv(before, before, paper)
     same("lines", 1 + 4 * (len(before.titles) + 1), len(list(csv.reader(io.StringIO(text)))))
 
 
@@ -301,9 +302,9 @@ READERS = [
         {"0.json": json_file(METRICS), "1.json": json_file(METRICS), "paper.csv": PAPER},
         {"row": one_of("ours", "SEEK", "x", "a/b", "")},
     ),
-    Reader("tables.read_paper_table", read_paper_table, {"table.csv": PAPER}, scripted=False),
-    Reader("figure_data.read_paper_figure5", read_figure5, {"figure5.csv": FIGURE5}),
-    Reader("figure_data.read_paper_figure7", read_figure7, {"figure7.csv": FIGURE7}),
+    Reader("paper_values.read_table", read_paper_table, {"table.csv": PAPER}, scripted=False),
+    Reader("paper_values.read_figure5", read_figure5, {"figure5.csv": FIGURE5}),
+    Reader("paper_values.read_figure7", read_figure7, {"figure7.csv": FIGURE7}),
     Reader("judging.summarise", summarise, how={"texts": Part(["2", "3"], TEXTS), "row": Part(ANSWER, ANSWERS)}),
     Reader("judging.read_mark", read_mark, how={"row": Part(ANSWER, ANSWERS), "temperature": one_of(0.8, 1e-9, 1e9)}),
     Reader(
@@ -312,7 +313,7 @@ READERS = [
         how={"text": Part("2", st.one_of(st.sampled_from(MARKS), SCORES)), "finish": one_of("stop", "length")},
     ),
     Reader(
-        "figure_data.read_summary",
+        "figures.figure5.read_summary",
         read_summary,
         {"seed0.json": json_file(SUMMARY), "seed1.json": json_file(SUMMARY | {"seed": 1})},
     ),

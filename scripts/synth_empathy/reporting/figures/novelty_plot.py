@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..core.escaping import plot_text
-from ..core.records import atomic_path
-from ..evaluation.novelty import Found
+from ...core.escaping import plot_text
+from ...core.records import atomic_path
+from ...evaluation.novelty import Found
 
 
 def draw(found: Found, near_duplicate: float, embedder: str, name: str):
@@ -36,7 +36,8 @@ def draw(found: Found, near_duplicate: float, embedder: str, name: str):
         axes.legend(fontsize=8, loc="lower left")
         axes.grid(alpha=0.3)
     axes.set_yscale("log")
-    axes.set_ylim(0.5 / max(len(values) for _, *both, _ in panels for values in both), 1.5)
+    most = max(max(len(selected), len(control)) for _, selected, control, _ in panels)
+    axes.set_ylim(0.5 / most, 1.5)
     axes.yaxis.set_major_formatter("{x:g}")
     figure.axes[0].set_ylabel("share of samples that are at least so near")
     return figure

@@ -1,0 +1,69 @@
+"""Figure 7: the human A/B test's wins, ties and losses by baseline, beside the paper's.
+
+``evaluation.human`` counts them.
+"""
+
+from __future__ import annotations
+
+from ...core.escaping import plot_text
+from ...evaluation.human import COUNTS, VERDICTS, Result
+from .style import UNKNOWN_NOTE, format_value, freeze_layout, sheet, style
+
+MADE_UP = "MADE-UP JUDGEMENTS: nobody compared any responses; the bars show the machinery alone."
+#: Fill and hatch of the verdicts of Figure 7.
+FILLS = {"win": ("#0072B2", ""), "tie": ("#EDEDED", ""), "loss": ("#E69F00", "////")}
+
+
+def draw_figure7(results: list[Result], count: str, paper: dict[str, dict[str, float]], *, made_up: bool, note: str | None):
+    """Win, tie and loss of our system against each baseline, all criteria together (paper, Figure 7).
+
+    Args:
+        count: what one percentage counts, of ``COUNTS``.
+        paper: the paper's percentages, by baseline and verdict.
+        made_up: whether the judgements say of themselves that nobody gave them.
+    """
+    from matplotlib.patches import Patch
+
+    with style():
+        edge = {"edgecolor": "black", "linewidth": 0.5}
+        handles = [Patch(facecolor=fill, hatch=hatch, label=name, **edge) for name, (fill, hatch) in FILLS.items()]
+        notes = [MADE_UP] if made_up else []
+        notes += [note or "", *ab_notes(results, count)]
+        figure = sheet("Figure 7: human A/B test against each baseline", 0.55 + 0.42 * len(results), handles, notes)
+        axes = figure.add_subplot()
+        labels, places = [], []
+        for number, found in enumerate(results):
+            draw_shares(axes, found.shares(), number, high=0.42)
+            draw_shares(axes, paper.get(found.baseline, {}), number + 0.42, high=0.26)
+            labels += [plot_text(found.baseline), "paper"]
+            places += [number, number + 0.42]
+        axes.set_yticks(places, labels)
+        for text in axes.get_yticklabels()[1::2]:
+            text.set(size=5.5, color="0.3")
+        axes.text(102, -0.48, "win | tie | loss", va="center", size=5.5)
+        counted = "judgements" if count == COUNTS[0] else "majority verdicts"
+        axes.set(xlim=(0, 100), ylim=(len(results) - 0.3, -0.7), xlabel=f"share of {counted} (%)")
+        axes.tick_params(axis="y", length=0)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        return freeze_layout(figure)
+
+
+def draw_shares(axes, shares: dict[str, float], place: float, high: float) -> None:
+    """One stacked bar with its percentages beside it; what is not known stays white."""
+    left = 0.0
+    for verdict in VERDICTS:
+        fill, hatch = FILLS[verdict]
+        if verdict in shares:
+            axes.barh(place, shares[verdict], high, left, facecolor=fill, hatch=hatch, edgecolor="black", linewidth=0.4)
+            left += shares[verdict]
+    if len(shares) < len(VERDICTS):
+        axes.barh(place, 100 - left, high, left, facecolor="white", edgecolor="0.5", linewidth=0.4, linestyle=":")
+    axes.text(102, place, " | ".join(format_value(shares.get(verdict), "{:.1f}") for verdict in VERDICTS), va="center", size=5.5)
+
+
+def ab_notes(results: list[Result], count: str) -> list[str]:
+    """How many judgements a bar stands for, and what one percentage counts."""
+    sizes = {f"{r.examples:,} examples x 4 criteria x {r.evaluators} evaluator{'s' * (r.evaluators > 1)}": r.baseline for r in results}
+    size_words = next(iter(sizes)) if len(sizes) == 1 else "; ".join(f"{name}: {size}" for size, name in sizes.items())
+    unit = "each judgement counts once" if count == COUNTS[0] else "one verdict per example and criterion: what most evaluators said, else a tie"
+    return [f"{size_words}; {unit}. White or {UNKNOWN_NOTE}."]

@@ -1,0 +1,104 @@
+"""The paper's numbers (resources/paper/, a table or figure a file): the one reader of each file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.csv_files import Line, read_csv
+from ..core.errors import UserError
+from ..core.paths import ROOT
+from ..core.records import METRIC
+from ..evaluation.metrics import registry
+from ..evaluation.metrics.base import EVERY_TABLE
+from .cells import COUNTS, METRICS
+
+#: What is known of the paper's numbers, a table a file.
+PAPER = ROOT / "resources" / "paper"
+#: The columns that each of the paper's own tables has.
+PAPER_COLUMNS = registry.scores([name for name in registry.PAPER if registry.METRICS[name].tables == EVERY_TABLE])
+#: The judge's criteria in the paper: its numbers in Figure 5 are over these three.
+PAPER_CRITERIA = ("coherence", "naturalness", "empathy")
+#: The columns of the paper's numbers of Figure 5 (resources/paper/figure5.csv).
+PAPER_MEAN, PAPER_SHARE = f"mean_score_of_{'_'.join(PAPER_CRITERIA)}", "share_with_full_marks"
+#: The columns of the paper's numbers of Figure 7, by verdict.
+VERDICT_COLUMNS = {"win": "win_pct", "tie": "tie_pct", "loss": "loss_pct"}
+
+
+@dataclass(frozen=True)
+class PaperStage:
+    """What the paper says of one stage in Figure 5; ``above`` where it gives a lower bound of the share only."""
+
+    mean: float | None
+    share: float | None
+    above: bool
+
+
+#: Where nothing of the paper's stands beside ours.
+NOTHING = PaperStage(None, None, False)
+
+
+def read_table(path: Path) -> dict[str, dict[str, float]]:
+    """The paper's numbers by system and metric; a number that no text we have holds is absent.
+
+    Raises:
+        UserError: the table is not there, or not as it must be.
+    """
+    lines = read_csv(path, columns=PAPER_COLUMNS, unique=("system",))
+    columns = {metric: metric for metric in METRICS} | dict.fromkeys(COUNTS, "samples")
+    bounds = METRIC.least, METRIC.most
+    found: dict[str, dict[str, float]] = {}
+    for line in lines:
+        values = {metric: line.value(column, *bounds) for metric, column in columns.items() if column in line.values}
+        found[line["system"]] = {metric: value for metric, value in values.items() if value is not None}
+    return found
+
+
+def read_row(path: Path, row: str | None) -> dict[str, float]:
+    """The paper's numbers of a row; none for a row that is ours alone.
+
+    Raises:
+        UserError: the paper's table has no such row; Tables 2 to 4 are searched by {base}/{training_set}, and there a
+            row that is not the paper's is no fault.
+    """
+    table = read_table(path)
+    if row is not None and row not in table and "/" not in row:
+        raise UserError(f"the paper's table has no row {row!r}", f"use one of: {'; '.join(table)}")
+    return table.get(row or "", {})
+
+
+def read_figure5(path: Path) -> tuple[PaperStage, PaperStage]:
+    """The paper's numbers before and after selection; a share such as ">0.95" is a lower bound."""
+    lines = {line["stage"]: line for line in read_csv(path, columns=(PAPER_MEAN, PAPER_SHARE), unique=("stage",))}
+    return paper_stage(lines.get("before selection")), paper_stage(lines.get("after selection"))
+
+
+def paper_stage(line: Line | None) -> PaperStage:
+    """One stage's numbers; none where the paper's file has no such line."""
+    if line is None:
+        return NOTHING
+    full = line[PAPER_SHARE]
+    share = line.number_of(full.removeprefix(">"), PAPER_SHARE, least=0, most=1) if full else None
+    return PaperStage(line.value(PAPER_MEAN, least=1, most=3), share, full.startswith(">"))
+
+
+def read_figure7(path: Path) -> dict[str, dict[str, float]]:
+    """The paper's percentages by baseline and verdict (win, tie, loss); one that no text we have holds is absent."""
+    found: dict[str, dict[str, float]] = {}
+    for line in read_csv(path, columns=VERDICT_COLUMNS.values(), unique=("baseline",)):
+        values = {verdict: line.value(column, least=0, most=100) for verdict, column in VERDICT_COLUMNS.items()}
+        found[line["baseline"]] = {verdict: value for verdict, value in values.items() if value is not None}
+    return found
+
+
+def other_criteria(names: Iterable[str]) -> str | None:
+    """Why a mean over these criteria is not compared with the paper's mean; None where they are the paper's.
+
+    Args:
+        names: the criteria's names, in any order.
+    """
+    names = list(names)
+    if sorted(names) == sorted(PAPER_CRITERIA):
+        return None
+    return f"over the criteria {', '.join(names)}, and the paper's over {', '.join(PAPER_CRITERIA)}"
