@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""List the code that makes a target from the raw data: the rules' files, scripts and modules of its jobs, in their order.
+"""List the code that makes a target from the raw data: its jobs' rules files, scripts and modules, in their order.
 
 Rules come from a dry-run, modules from imports. Only the engine and the metrics that a job uses are counted.
 """
@@ -21,8 +21,10 @@ ROW = "results/demo/cells/table1/smollm2-135m/ed+prompt2-dk20-kcenter/bleu1.json
 def main() -> None:
     """Parse flags, ask Snakemake for the jobs, print each one's files that no earlier job had, and their number."""
     flags = cli.parser(__doc__)
-    flags.add_argument("target", nargs="*", default=[ROW], help="files under results/, or targets by name; a cell of the demo's Table 1 when not given")
-    flags.add_argument("--configfile", type=Path, nargs="+", default=[ROOT / "config/demo.yaml"], metavar="YAML", help="overlays; the demo's when not given")
+    targets = "files under results/, or targets by name; a cell of the demo's Table 1 when not given"
+    flags.add_argument("target", nargs="*", default=[ROW], help=targets)
+    overlay = {"default": [ROOT / "config/demo.yaml"], "help": "overlays; the demo's when not given"}
+    flags.add_argument("--configfile", type=Path, nargs="+", metavar="YAML", **overlay)
     args = flags.parse_args()
 
     overlays = [path.resolve() for path in args.configfile]

@@ -25,7 +25,7 @@ def main() -> None:
     args = flags.parse_args()
 
     assumed = sizes.load_assumptions(args.assumptions)
-    settings = merged_settings(args.configfile)  # before Snakemake, which ends in a traceback where an overlay is missing
+    settings = merged_settings(args.configfile)  # first: Snakemake ends in a traceback where an overlay is missing
     jobs = planned_jobs(args.target, [path.resolve() for path in args.configfile], args.cores)
     past, left_out = measured.past_jobs(args.results.resolve(), assumed)
     assumed.used.clear()  # what only the reading of earlier jobs asked for is not part of this plan

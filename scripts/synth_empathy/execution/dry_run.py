@@ -25,7 +25,8 @@ def report(targets: Iterable[str], overlays: Iterable[Path], flags: Iterable[str
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "jobs.json"
-        command = [sys.executable, "-m", "snakemake", "--dry-run", "--logger", "jobs", "--logger-jobs-path", str(path), *flags]
+        logger = ["--logger", "jobs", "--logger-jobs-path", str(path)]
+        command = [sys.executable, "-m", "snakemake", "--dry-run", *logger, *flags]
         configured = list(map(str, overlays))
         command += ["--configfile", *configured] if configured else []
         plugins = os.pathsep.join(filter(None, [str(ROOT / "scripts" / "plugins"), os.environ.get("PYTHONPATH")]))
