@@ -20,7 +20,7 @@ def check_partition_file():
 
 
 def check_apptainer():
-    """Refuse a run without the program that its containers need; a dry-run, which starts none, goes on with a warning."""
+    """Refuse a run without the program that its containers need; a dry-run goes on with a warning."""
     if not CONTAINERS:
         return
     try:

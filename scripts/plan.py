@@ -1,10 +1,6 @@
 #!/usr/bin/env python3
 """Before anything runs: a target's jobs, requests, tokens, hours, GPU-hours and disk (docs/plan.md)."""
 
-import os
-import subprocess
-import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -13,8 +9,8 @@ from synth_empathy.core import cli, yaml_files
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.escaping import terminal_text
 from synth_empathy.core.paths import ROOT
-from synth_empathy.core.records import Record, read_json, write_json
-from synth_empathy.execution import measured, planning, sizes
+from synth_empathy.core.records import Record, write_json
+from synth_empathy.execution import dry_run, measured, planning, sizes
 
 
 def main() -> None:
@@ -29,7 +25,7 @@ def main() -> None:
     args = flags.parse_args()
 
     assumed = sizes.load_assumptions(args.assumptions)
-    settings = merged_settings(args.configfile)  # before Snakemake, which ends in a traceback where an overlay is missing
+    settings = merged_settings(args.configfile)  # first: Snakemake ends in a traceback where an overlay is missing
     jobs = planned_jobs(args.target, [path.resolve() for path in args.configfile], args.cores)
     past, left_out = measured.past_jobs(args.results.resolve(), assumed)
     assumed.used.clear()  # what only the reading of earlier jobs asked for is not part of this plan
@@ -49,16 +45,7 @@ def planned_jobs(targets: list[str], overlays: list[Path], cores: int) -> list[p
     Raises:
         UserError: what Snakemake reports is not what this script understands.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "jobs.json"
-        command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", str(cores), "--logger", "jobs", "--logger-jobs-path", str(report)]
-        command += ["--configfile", *map(str, overlays)] if overlays else []
-        plugins = os.pathsep.join(filter(None, [str(ROOT / "scripts" / "plugins"), os.environ.get("PYTHONPATH")]))
-        done = subprocess.run([*command, "--", *targets], cwd=ROOT, env=os.environ | {"PYTHONPATH": plugins}, capture_output=True, text=True)
-        if done.returncode:
-            sys.stderr.write(done.stdout + done.stderr)
-            sys.exit(done.returncode)
-        return understood(read_json(report), done.stdout + done.stderr)
+    return understood(*dry_run.report(targets, overlays, ["--cores", str(cores)]))
 
 
 def understood(report: Record, said: str) -> list[planning.Job]:

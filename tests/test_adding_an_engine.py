@@ -68,8 +68,9 @@ def test_the_example_is_all_that_an_engine_has_to_be():
     engine = space["EchoEngine"](Path("nowhere"), EngineSettings())
     assert isinstance(engine, Engine)
     requests = [Request("a", [{"role": "user", "content": "one two three"}], seed=1)]
-    for most, expected in ((3, Completion("a", "one two three", 3, "stop")), (2, Completion("a", "one two", 2, "length"))):
-        assert list(engine.complete(requests, Sampling(0.0, 1.0, most))) == [expected]
+    whole, cut = Completion("a", "one two three", 3, "stop"), Completion("a", "one two", 2, "length")
+    assert list(engine.complete(requests, Sampling(0.0, 1.0, 3))) == [whole]
+    assert list(engine.complete(requests, Sampling(0.0, 1.0, 2))) == [cut]
     [answer] = engine.answer(requests, ["1", "2", "3"])
     assert sum(map(math.exp, answer.logprobs)) == pytest.approx(1)
 

@@ -270,7 +270,8 @@ def test_a_run_made_by_other_means_tests_no_claim_that_needs_the_papers(papers_r
     papers_run.write(f"synthetic/{prompt}/parse_summary.json", document)
     claim = papers_run.checked()["table2-peaks-at-60"]
     assert claim["verdict"] == "not tested" and claim["parts"] == []
-    assert claim["found"].startswith(f"another model than the paper's wrote this run's synthetic dialogues (synthetic/{prompt}/parse_summary.json: ")
+    told = f"another model than the paper's wrote this run's synthetic dialogues (synthetic/{prompt}/parse_summary.json: "
+    assert claim["found"].startswith(told)
     assert fragment in claim["found"]
 
 
@@ -278,7 +279,8 @@ def test_a_run_that_does_not_say_what_made_it_tests_no_claim_that_asks_for_it(pa
     (papers_run.folder / WRITTEN_BY).unlink()
     claim = papers_run.checked()["table2-peaks-at-60"]
     assert claim["verdict"] == "not tested" and claim["parts"] == []
-    assert claim["found"] == "there is no synthetic/*/parse_summary.json, which would say which model wrote this run's synthetic dialogues"
+    told = "there is no synthetic/*/parse_summary.json, which would say which model wrote this run's synthetic dialogues"
+    assert claim["found"] == told
 
 
 def test_several_seeds_make_a_small_difference_no_order(papers_run):

@@ -150,3 +150,13 @@ def test_unfinished_work_goes_on_where_code_changed_that_changes_no_row(script):
         changed = facts | {"code": facts["code"] | {name: "0" * 64}}
         carries = name.removeprefix("synth_empathy/").removesuffix(".py") in code_graph.CARRIERS
         assert (provenance.deciding(changed) == provenance.deciding(facts)) == carries, name
+
+
+def test_the_page_on_the_layout_has_the_layers_that_the_linter_holds(repository):
+    declared = re.search(r"(?m)^layers =\n((?:    .+\n)+)", (repository / ".importlinter").read_text())[1]
+    layers = [set(line.split(" | ")) for line in declared.replace("    ", "").splitlines()]
+    rows = re.findall(r"(?m)^\| [1-9] \| (.+?) \|", (repository / "docs/layout.md").read_text())
+    assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == layers
+    head = (repository / "scripts/synth_empathy/__init__.py").read_text()
+    found = re.findall(r"(?m)^    ([a-z]+(?:, [a-z]+)*)  ", head)
+    assert [set(row.split(", ")) for row in found] == layers

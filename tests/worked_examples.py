@@ -13,7 +13,7 @@ BLOCK = re.compile(r"(?:^`(?P<path>[^`\n]+)`:\n\n)?^```(?P<language>\w+)\n(?P<te
 
 
 class Example:
-    """A section of docs/extending.md: files by their paths, lines of Python for files that are there, and shell commands."""
+    """A section of docs/extending.md: files by their paths, lines for Python files that are there, and commands."""
 
     def __init__(self, heading: str):
         sections = re.split(r"(?m)^## ", (REPOSITORY / "docs/extending.md").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""A Snakemake logger that writes the jobs of a run or a dry-run to a JSON file: what plan.py reads.
+"""A Snakemake logger that writes the jobs of a run or a dry-run to a JSON file: what plan.py and list_code.py read.
 
 Snakemake finds it by its name where scripts/plugins/ is on PYTHONPATH. It uses Snakemake's interface for logger
 plugins, whose events carry each job's rule, wildcards and resources; nothing is parsed out of printed text.
@@ -45,7 +45,9 @@ class LogHandler(LogHandlerBase):
                 {
                     "rule": record.rule_name,
                     "wildcards": dict(record.wildcards),
+                    "input": [str(path) for path in record.input],
                     "output": [str(path) for path in record.output],
+                    "command": record.shellcmd,
                     "threads": record.threads,
                     "resources": resources,
                 }

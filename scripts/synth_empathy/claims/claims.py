@@ -222,7 +222,7 @@ def own_verdict(claim: Record, claims: Claims, paper: Paper) -> str:
 
 
 def unmet(claim: Record, claims: Claims, results: Results) -> str | None:
-    """Why the run cannot test a claim whatever it holds: it was made by other means than the paper's, or does not say; or None."""
+    """Why the run cannot test a claim: it was made by other means than the paper's, or does not say; else None."""
     for name in claim.get("needs", []):
         condition = claims.conditions[name]
         if results.lacks(condition["files"]):
