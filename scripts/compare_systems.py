@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compare a system with a baseline on the same test samples: differences, 95 % intervals and p by paired bootstrap resampling."""
+"""Compare a system with a baseline on the same test samples: differences, 95 % intervals and p by paired bootstrap."""
 
 from pathlib import Path
 

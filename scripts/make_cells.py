@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make cells of a row of the paper's tables: our value over the seeds, the paper's, the difference (paper, section 4)."""
+"""Make cells of a row of the paper's tables: our value over the seeds, the paper's, the difference (section 4)."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make Figure 7: the human A/B test's wins, ties and losses by baseline, beside the paper's (docs/human-evaluation.md)."""
+"""Make Figure 7: wins, ties and losses of the human A/B test by baseline (docs/human-evaluation.md)."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Judgements of the human A/B test (paper, section 4.1.3): our system's response against a baseline's, by criterion."""
+"""Judgements of the human A/B test (paper, section 4.1.3): our response against a baseline's, by criterion."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from ..core.records import JUDGEMENT, Record, read_jsonl
 CRITERIA = ("coherence", "empathy", "informativeness", "continuity")
 #: From our system's side.
 VERDICTS = ("win", "tie", "loss")
-#: What one percentage counts: each evaluator's judgement for itself, or what most evaluators of an example and criterion said.
+#: What one percentage counts: each evaluator's judgement for itself, or what most evaluators of an example and
+#: criterion said.
 COUNTS = ("judgements", "majority")
 #: The criterion under which all four are counted together: what the paper's figure shows.
 ALL = "all"
@@ -94,7 +95,8 @@ def results(records: list[Record], baselines: list[str], count: str) -> list[Res
     """The counts against each baseline.
 
     Raises:
-        UserError: an example was judged on some criteria only, or by more evaluators than another: they would not weigh alike.
+        UserError: an example was judged on some criteria only, or by more evaluators than another: they would not
+            weigh alike.
     """
     by_baseline: dict[str, list[Record]] = {name: [] for name in baselines}
     for record in records:

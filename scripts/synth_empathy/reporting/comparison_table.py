@@ -7,10 +7,12 @@ from ..core.records import Record
 from .cells import METRICS
 
 CSV_COLUMNS = [
-    "system", "baseline", "metric", "mean_system", "mean_baseline", "difference", "low", "high", "p_two_sided", "p_sacrebleu",
+    "system", "baseline", "metric", "mean_system", "mean_baseline", "difference", "low", "high",
+    "p_two_sided", "p_sacrebleu",
     "test_samples", "draws", "seeds_system", "seeds_baseline", "protocol", "remark",
 ]  # fmt: skip
-#: What parts a metric's name from that of the model which computed BERTScore in the paper's place (bootstrap.read_bertscore).
+#: What parts a metric's name from that of the model which computed BERTScore in place of the paper's
+#: (bootstrap.read_bertscore).
 BY = " by "
 
 READING = (

@@ -8,7 +8,12 @@ from .cells import HEADINGS, Cell
 from .table_notes import legend, paper_is_known, row_notes
 from .tables import COLUMNS, TITLES, Row, Table, number
 
-BESIDE = f"Under ours: the paper's values, and ours minus the paper's. {DASH} there, or no such lines: no text of the paper that we have holds the value."
+BESIDE = " ".join(
+    [
+        "Under ours: the paper's values, and ours minus the paper's.",
+        f"{DASH} there, or no such lines: no text of the paper that we have holds the value.",
+    ]
+)
 
 
 def as_latex(table: Table) -> str:

@@ -18,7 +18,12 @@ from .tables import COLUMNS, TITLES, Table, number
 WIDTH = 160
 #: What a cell of Markdown adds to its text: "| " and " ".
 AROUND = 3
-BESIDE = "In brackets: the paper's value, then ours minus the paper's. Where there are no brackets, no text of the paper that we have holds its value."
+BESIDE = " ".join(
+    [
+        "In brackets: the paper's value, then ours minus the paper's.",
+        "Where there are no brackets, no text of the paper that we have holds its value.",
+    ]
+)
 
 
 def as_markdown(table: Table) -> str:
@@ -92,7 +97,7 @@ def needs(widths: dict[str, int], metrics: Sequence[str]) -> int:
 
 
 def text_table(columns: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table in Markdown whose columns are aligned in plain text: the first to the left, others to the right.
+    """Lines of a table in Markdown that is aligned in plain text, too.
 
     Args:
         columns: each its heading and its cells, which are Markdown already.

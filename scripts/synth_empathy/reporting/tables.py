@@ -26,8 +26,8 @@ TITLES = {
     "table3": "Table 3: with and without quality selection",
     "table4": "Table 4: with and without diversity selection",
 }
-#: Each table's columns: the metrics that name it, and in Table 2 the counts of samples. The paper's columns of Tables 3
-#: and 4 are lost from the text that we have, and taken to be Table 2's.
+#: Each table's columns: the metrics that name it, and in Table 2 the counts of samples. The paper's columns of
+#: Tables 3 and 4 are lost from the text that we have, and taken to be Table 2's.
 COLUMNS: dict[str, tuple[str, ...]] = {table: registry.scores(list(registry.METRICS), table) for table in TITLES}
 COLUMNS["table2"] += tuple(COUNTS)
 CSV_COLUMNS = ["system", "title", "metric", "ours", "sd", "paper", "difference", "test_samples", "seeds", "protocol", "remark"]
@@ -35,7 +35,7 @@ CSV_COLUMNS = ["system", "title", "metric", "ours", "sd", "paper", "difference",
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: a base model and what it was trained on, and its row in the paper's table, if it has one there."""
+    """A row of a table: a base model, what it was trained on, and its row in the paper's table, if there is one."""
 
     base: str
     training_set: str
@@ -97,7 +97,7 @@ def ablations(table: str, chosen: dict[str, Any], dk: float) -> list[TrainingSet
 
 
 def row_of(settings: dict[str, Any], table: str, base: str, training_set: str) -> Row:
-    """A row by its place; one that the configuration does not list for the table can still be made, under its path as name."""
+    """A row by its place; one that the configuration does not list for the table is named by its path."""
     systems = settings | {"tables": settings["tables"] | {"table1": {"systems": list(settings["systems"])}}}
     known = rows_of(systems if table == "table1" else settings, table)
     listed = [row for row in known if (row.base, row.training_set) == (base, training_set)]

@@ -110,8 +110,8 @@ def judged_csv(
     Args:
         paper: None where the criteria are not the paper's, so that its numbers are not comparable.
 
-    Mean marks are from 1 to 3. Shares of full marks are from 0 to 1, as the paper's file has them; a lower bound of the
-    paper's stays one, and nothing is subtracted from it.
+    Mean marks are from 1 to 3. Shares of full marks are from 0 to 1, as the paper's file has them; a lower bound of
+    the paper's stays one, and nothing is subtracted from it.
     """
     lines = []
     stages = ("before selection", before), ("after selection", after)

@@ -10,7 +10,7 @@ from ...evaluation.novelty import Found
 
 
 def draw(found: Found, near_duplicate: float, embedder: str, name: str):
-    """The share of samples that are at least so near to ED's test split, and to its train split, beside that of real data.
+    """The share of samples that are at least so near to ED's test and train splits, beside that of real data.
 
     A leak is a matter of few samples, so the shares stand on a logarithmic scale.
 

@@ -26,17 +26,20 @@ MARGIN = 0.06
 UNKNOWN_NOTE = f"{DASH}: in no text of the paper that we have"
 #: Text stays text in SVG (searchable, small); the salt makes its ids repeat. A "$" is a sign: titles are no TeX.
 STYLE: dict[str, Any] = {
-    "font.family": "DejaVu Sans", "font.size": 6.5, "axes.titlesize": 6.5, "axes.labelsize": 6.5, "xtick.labelsize": 6.5, "ytick.labelsize": 6.5,
-    "legend.fontsize": 6, "axes.linewidth": 0.6, "hatch.linewidth": 0.6, "lines.linewidth": 1.0, "lines.markersize": 4.0,
+    "font.family": "DejaVu Sans", "font.size": 6.5, "axes.titlesize": 6.5, "axes.labelsize": 6.5,
+    "xtick.labelsize": 6.5, "ytick.labelsize": 6.5, "legend.fontsize": 6,
+    "axes.linewidth": 0.6, "hatch.linewidth": 0.6, "lines.linewidth": 1.0, "lines.markersize": 4.0,
     "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.major.size": 2.5, "ytick.major.size": 2.5,
     "figure.dpi": 100, "savefig.dpi": 300, "svg.fonttype": "none", "svg.hashsalt": "synth-empathy", "pdf.fonttype": 42,
     "text.parse_math": False,
 }  # fmt: skip
+#: Matplotlib's line styles; but for the first, an offset and the lengths of dashes and gaps in line widths.
+SOLID, DASHED, DOTTED, DASH_DOT = "-", (0, (4, 1)), (0, (1, 1)), (0, (4, 1, 1, 1))
 #: Colour, marker, dashes: colours are those of Okabe and Ito that show on white, then greys and browns.
 LINES: list[tuple[str, str, Any]] = [
-    ("#0072B2", "o", "-"), ("#D55E00", "s", (0, (4, 1))), ("#000000", "^", (0, (1, 1))), ("#009E73", "D", (0, (4, 1, 1, 1))),
-    ("#CC79A7", "v", "-"), ("#E69F00", "P", (0, (4, 1))), ("#56B4E9", "X", (0, (1, 1))), ("#7F7F7F", "*", (0, (4, 1, 1, 1))),
-    ("#8C510A", "<", "-"), ("#5E3C99", ">", (0, (4, 1))), ("#4D4D4D", "h", (0, (1, 1))), ("#01665E", "d", (0, (4, 1, 1, 1))),
+    ("#0072B2", "o", SOLID), ("#D55E00", "s", DASHED), ("#000000", "^", DOTTED), ("#009E73", "D", DASH_DOT),
+    ("#CC79A7", "v", SOLID), ("#E69F00", "P", DASHED), ("#56B4E9", "X", DOTTED), ("#7F7F7F", "*", DASH_DOT),
+    ("#8C510A", "<", SOLID), ("#5E3C99", ">", DASHED), ("#4D4D4D", "h", DOTTED), ("#01665E", "d", DASH_DOT),
 ]  # fmt: skip
 
 
@@ -73,7 +76,7 @@ def save(figure, paths: Sequence[Path]) -> None:
 
 
 def sheet(title: str, height: float, handles: Sequence[Any], notes: Sequence[str], width: float = WIDTH):
-    """A figure with its title, room for axes, its legend and notes below one another; each part is as high as what it holds.
+    """A figure with its title, room for axes, its legend and notes below one another, each as high as what it holds.
 
     Args:
         height: of the axes with their labels, in inches.
@@ -108,8 +111,8 @@ def sheet(title: str, height: float, handles: Sequence[Any], notes: Sequence[str
 def freeze_layout(figure):
     """The figure with its axes where the layout puts them, to 0.0001 of its size.
 
-    The layout's solver sums in an order that changes from process to process; the last bits of what it finds would change
-    the ids in an SVG.
+    The layout's solver sums in an order that changes from process to process; the last bits of what it finds would
+    change the ids in an SVG.
     """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
