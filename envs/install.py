@@ -38,9 +38,7 @@ def main() -> None:
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     flags.add_argument("folder", type=Path, help="the virtual environment")
     flags.add_argument("locks", nargs="+", help="locks of envs/, without .lock")
-    flags.add_argument(
-        "--torch-index", help="where the lock torch-cpu is looked for if pip's own settings know no such build"
-    )
+    flags.add_argument("--torch-index", help="where torch-cpu is looked for if pip's settings know no such build")
     args = flags.parse_args()
 
     python = args.folder.absolute() / "bin/python"

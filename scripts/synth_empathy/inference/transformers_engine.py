@@ -200,5 +200,5 @@ class TransformersEngine(Engine):
             mask: 1 for a token and 0 for padding, of shape (rows, old and new).
         """
         places = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
-        output = self.model(tokens, attention_mask=mask, position_ids=places, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return output.logits[:, -1]
+        seen = {"attention_mask": mask, "position_ids": places, "past_key_values": cache, "use_cache": True}
+        return self.model(tokens, **seen, logits_to_keep=1).logits[:, -1]
