@@ -16,6 +16,8 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
+#: Threads that wait would spin and take the cores from other workers' tests; how they wait changes no number.
+os.environ.update({"OMP_WAIT_POLICY": "passive"})
 os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
 
 
