@@ -231,7 +231,7 @@ def test_the_manifest_says_what_made_the_shard_and_what_is_guaranteed(tmp_path, 
     }  # fmt: skip
     assert manifest["device"]["kind"] == "cpu" and manifest["versions"].keys() == {"python", "torch", "transformers"}
     assert "give the same bytes" in manifest["guarantee"]
-    assert manifest["code"] == provenance.code(repository / "scripts/generate.py", entries=["transformers_engine"])
+    assert manifest["code"] == provenance.code(repository / "scripts/generate.py", entries=["inference.transformers_engine"])
     finish = Counter(row["finish"] for row in rows)
     tokens = sum(row["tokens"] for row in rows)
     assert manifest["output"] == {"sha256": hashlib.sha256(output.read_bytes()).hexdigest(), "rows": 20, "tokens": tokens, "finish": dict(finish)}

@@ -274,7 +274,8 @@ def test_after_a_kill_the_marks_are_those_of_a_calm_run(tmp_path, tiny_model, fl
         manifest["step"] == "judge" and manifest["answers"] == ["1", "2", "3"] and "sampling" not in manifest and "to the last digit" in manifest["guarantee"]
     )
     assert manifest["judging"]["samples"] == {"available": 40, "drawn": 30, "scored": 30} and manifest["output"]["rows"] == 90
-    assert {"judge.py", "judging.py", "chats.py", "transformers_engine.py"} <= manifest["code"].keys()
+    deciding = ("evaluation/judging", "inference/chat_template", "inference/transformers_engine")
+    assert {"judge.py", *(f"synth_empathy/{name}.py" for name in deciding)} <= manifest["code"].keys()
 
 
 def test_draws_have_the_mean_and_the_share_of_full_marks_that_the_probabilities_say(tmp_path, marking_model, flags, judge):
