@@ -302,7 +302,7 @@ def test_a_failure_keeps_the_old_file_and_its_seal(tmp_path):
 
 WRITER = """
 import sys, time
-from synth_empathy.records import atomic_path
+from synth_empathy.core.records import atomic_path
 with atomic_path(sys.argv[1]) as partial:
     partial.write_text("half")
     print("writing", flush=True)
