@@ -29,7 +29,10 @@ def pytest_addoption(parser):
 
 
 #: Workers take these files first, since they take longest.
-FIRST = ("test_slurm.py", "test_vllm.py", "test_demo.py", "test_apptainer.py", "test_kill.py")
+FIRST = (
+    "test_slurm.py", "test_vllm.py", "test_demo.py", "test_workflow.py", "test_apptainer.py", "test_kill.py",
+    "test_plan.py", "test_readers.py", "test_bootstrap.py", "test_adding_a_metric.py", "test_extending.py",
+)  # fmt: skip
 #: The files that need the machine's one Slurm cluster.
 CLUSTER = ("test_slurm.py", "test_slurm_unaccounted.py", "test_apptainer.py")
 
