@@ -68,6 +68,11 @@ def once(tmp_path_factory, name: str):
         filled.touch()
 
 
+#: A program that answers at once for Slurm's; before all others on PATH until a cluster runs.
+WITHOUT_CLUSTER = f"{REPOSITORY / 'tests/hpc/without_cluster'}{os.pathsep}"
+os.environ["PATH"] = WITHOUT_CLUSTER + os.environ["PATH"]
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The repository's root."""
@@ -192,6 +197,7 @@ def slurm(tmp_path_factory):
     """A running cluster with accounting; `hidden` is a folder that its node lost1 does not see."""
     from hpc.slurm import Cluster, lacking
 
+    os.environ["PATH"] = os.environ["PATH"].replace(WITHOUT_CLUSTER, "")
     if lacking():
         message = f"for a Slurm cluster this machine lacks {', '.join(lacking())} (tests/hpc/install.sh installs it)"
         pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
