@@ -12,10 +12,13 @@ TARGET = "results/small/training/ed/seed0.jsonl"
 
 
 @pytest.fixture
-def unaccounted(slurm, tmp_path):
-    """The session's cluster makes way for one without accounting, and comes back."""
+def unaccounted(slurm, tmp_path_factory):
+    """The session's cluster makes way for one without accounting, and comes back.
+
+    Its folder's path is short: the names of Slurm's sockets have at most 108 characters.
+    """
     slurm.stop()
-    cluster = Cluster(tmp_path / "cluster", accounting=False, hidden=slurm.hidden)
+    cluster = Cluster(tmp_path_factory.mktemp("slurm") / "cluster", accounting=False, hidden=slurm.hidden)
     try:
         yield cluster.start()
     finally:
