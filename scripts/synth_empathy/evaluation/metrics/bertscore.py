@@ -25,7 +25,7 @@ from ...core import cli
 from ...core.csv_files import Line, read_csv
 from ...core.errors import UserError
 from ...core.records import Record, read_json
-from .base import Corpus, SampleMetric, Scorer, mean
+from .base import Corpus, SampleMetric, mean
 
 #: The paper's form: repository (as the fetched model's manifest.json names it) and layer.
 REPOSITORY = "FacebookAI/roberta-large"
@@ -218,10 +218,6 @@ class BERTScore(SampleMetric):
             return {f"bert_{part}": value for part, value in means.items()}
         about = {"model": self.model.name, "layer": self.model.layer, "rescaled": self.model.baseline is not None}
         return {"bertscore_other": about | means}
-
-    def scorer(self, corpus: Corpus) -> Scorer:
-        """Not offered: the bootstrap reads every sample's scores from a file, since computing them takes a model."""
-        raise NotImplementedError
 
     def signature(self, protocol: str) -> str:
         """bert-score's own hash, with the model's name rather than its path on this machine, its source, and the form
