@@ -189,12 +189,12 @@ def test_benchmarks_stay_under_the_memory_limit_of_the_demo(small):
         assert row["max_rss"] in ("NA", "-") or float(row["max_rss"]) * 2**20 < 6e9, path
 
 
-#: What shows that a run is in the middle of a step: generating, training, responding, between steps.
+#: What shows how far a run is: generating, training, responding, about to train on selected samples, responding again.
 MOMENTS = [
     ".state/generate-*/*.jsonl",
     ".state/train-*/checkpoint-1/written-whole",
     "responses/*/*/*/synthetic-prompt2.jsonl",
-    ".state/train-*/checkpoint-2/written-whole",
+    "training/ed+*/seed0.jsonl",
     "responses/*/*/*/test.jsonl",
 ]
 
