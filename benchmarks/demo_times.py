@@ -21,11 +21,15 @@ def main() -> None:
     rules = read_benchmarks(args.results / "benchmarks")
     print(f"{'rule':<20} {'jobs':>4} {'seconds':>8} {'largest MB':>10}")
     for rule, jobs in sorted(rules.items(), key=lambda item: -sum(seconds for seconds, _ in item[1])):
-        print(f"{rule:<20} {len(jobs):>4} {sum(seconds for seconds, _ in jobs):>8.1f} {max(memory for _, memory in jobs):>10,.0f}")
+        print(
+            f"{rule:<20} {len(jobs):>4} {sum(seconds for seconds, _ in jobs):>8.1f} {max(memory for _, memory in jobs):>10,.0f}"
+        )
     seconds = sum(seconds for jobs in rules.values() for seconds, _ in jobs)
     memory = max(memory for jobs in rules.values() for _, memory in jobs)
     print(f"{'all':<20} {sum(map(len, rules.values())):>4} {seconds:>8.1f} {memory:>10,.0f}")
-    print(f"sum of the jobs: {seconds / 480:.0%} of the 8 minutes aimed at; largest process: {memory / 6000:.0%} of the 6 GB aimed at")
+    print(
+        f"sum of the jobs: {seconds / 480:.0%} of the 8 minutes aimed at; largest process: {memory / 6000:.0%} of the 6 GB aimed at"
+    )
 
 
 def read_benchmarks(folder: Path) -> dict[str, list[tuple[float, float]]]:

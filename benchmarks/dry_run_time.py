@@ -17,7 +17,11 @@ SHARDS = 10_000
 
 RUNS = [
     ("dry-run of the paper's table1", 3.0, ["-n", "table1"]),
-    (f"quiet dry-run of the paper's table1 in {SHARDS:,} shards, a job each", 12.0, ["-n", "-q", "--configfile", "{overlay}", "--", "table1"]),
+    (
+        f"quiet dry-run of the paper's table1 in {SHARDS:,} shards, a job each",
+        12.0,
+        ["-n", "-q", "--configfile", "{overlay}", "--", "table1"],
+    ),
     ("a demo that is made already, looked through", 5.0, ["-n", "--configfile", "config/demo.yaml", "--", "table1"]),
 ]
 
@@ -26,7 +30,9 @@ def main() -> None:
     """Parse flags, time each run, print it with its share of the time aimed at."""
     flags = cli.parser(__doc__)
     flags.add_argument("--snakemake", default="snakemake", help="the snakemake to time")
-    flags.add_argument("--repeat", type=cli.count, default=1, metavar="N", help="times to run each; the shortest counts")
+    flags.add_argument(
+        "--repeat", type=cli.count, default=1, metavar="N", help="times to run each; the shortest counts"
+    )
     args = flags.parse_args()
 
     with tempfile.TemporaryDirectory() as folder:
@@ -47,14 +53,20 @@ def timed(command: list[str]) -> tuple[float, float, str]:
     done = subprocess.run(command, capture_output=True, text=True)
     seconds, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     todo = "nothing to be done" if "Nothing to be done" in done.stdout + done.stderr else "there is something to do"
-    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, f"exit status {done.returncode}, {todo}"
+    return (
+        seconds,
+        after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        f"exit status {done.returncode}, {todo}",
+    )
 
 
 def tell(name: str, target: float, runs: list[tuple[float, float, str]]) -> None:
     """One line: the shortest run beside the time aimed at, its CPU time, and all runs where there are several."""
     seconds, cpu, end = min(runs)
     others = f"; all runs: {', '.join(f'{run[0]:.1f}' for run in runs)} s" if len(runs) > 1 else ""
-    print(f"{name}: {seconds:.1f} s ({cpu:.1f} s of CPU time), {seconds / target:.0%} of the {target:g} s aimed at; {end}{others}")
+    print(
+        f"{name}: {seconds:.1f} s ({cpu:.1f} s of CPU time), {seconds / target:.0%} of the {target:g} s aimed at; {end}{others}"
+    )
 
 
 if __name__ == "__main__":

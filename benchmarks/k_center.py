@@ -27,13 +27,21 @@ SLICE, SLICES = 1024, 20
 def main() -> None:
     """Parse flags, time every size, print ratios."""
     flags = cli.parser(__doc__)
-    flags.add_argument("--sizes", nargs="+", default=SIZES, metavar="NxD", help="random unit vectors in clusters, of these shapes")
-    flags.add_argument("--embeddings", type=Path, nargs="*", default=[], metavar="NPY", help="real embeddings, besides")
+    flags.add_argument(
+        "--sizes", nargs="+", default=SIZES, metavar="NxD", help="random unit vectors in clusters, of these shapes"
+    )
+    flags.add_argument(
+        "--embeddings", type=Path, nargs="*", default=[], metavar="NPY", help="real embeddings, besides"
+    )
     flags.add_argument("--ratio", type=float, default=0.9, help="the share to choose")
     flags.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where to choose")
     flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads")
-    flags.add_argument("--repeat", type=cli.count, default=3, metavar="N", help="times to run what is fast; the shortest counts")
-    flags.add_argument("--check", action="store_true", help="compare the whole order with the plain float64 reference (minutes)")
+    flags.add_argument(
+        "--repeat", type=cli.count, default=3, metavar="N", help="times to run what is fast; the shortest counts"
+    )
+    flags.add_argument(
+        "--check", action="store_true", help="compare the whole order with the plain float64 reference (minutes)"
+    )
     args = flags.parse_args()
 
     import torch
@@ -44,7 +52,9 @@ def main() -> None:
     clouds += [(str(path), np.array(load_embeddings(path), dtype=np.float32)) for path in args.embeddings]
     for name, points in clouds:
         size = diversity.size_of(args.ratio, len(points))
-        print(f"\n{name}: {size:,} of {len(points):,} rows of {points.shape[1]} dimensions, {points.nbytes / 1e6:.0f} MB")
+        print(
+            f"\n{name}: {size:,} of {len(points):,} rows of {points.shape[1]} dimensions, {points.nbytes / 1e6:.0f} MB"
+        )
         compare(points, size, args)
 
 
@@ -52,7 +62,9 @@ def clustered(rows: int, dimensions: int) -> np.ndarray:
     """Seeded unit vectors around a few hundred directions, as texts on like subjects lie."""
     generator = np.random.default_rng(0)
     centres = generator.standard_normal((200, dimensions), dtype=np.float32)
-    points = centres[generator.integers(200, size=rows)] + generator.standard_normal((rows, dimensions), dtype=np.float32)
+    points = centres[generator.integers(200, size=rows)] + generator.standard_normal(
+        (rows, dimensions), dtype=np.float32
+    )
     return points / np.linalg.norm(points, axis=1, keepdims=True)
 
 
@@ -63,15 +75,21 @@ def compare(points: np.ndarray, size: int, args) -> None:
         limit.append(one_product(points, size, args.device))
         ours.append(seconds(lambda: order.append(diversity.k_center_greedy(points, size, 0, device=args.device))))
     print(f"k-center:                          {min(ours):9.2f} s")
-    print(f"one n x k x d matrix product:      {min(limit):9.2f} s; k-center takes {min(ours) / min(limit):.2f} times as long (aim: at most 1.3)")
+    print(
+        f"one n x k x d matrix product:      {min(limit):9.2f} s; k-center takes {min(ours) / min(limit):.2f} times as long (aim: at most 1.3)"
+    )
     for name, way in (("one matrix-vector pass per point", matrix_vector), ("pairwise distances per point", pairwise)):
         way(points, 1)  # imports, first of all
         slow = seconds(lambda way=way, name=name: way(points, STEPS[name])) * size / STEPS[name]
-        print(f"{name + ':':<34} {slow:9.2f} s ({STEPS[name]} steps timed); k-center is {slow / min(ours):.1f} times as fast")
+        print(
+            f"{name + ':':<34} {slow:9.2f} s ({STEPS[name]} steps timed); k-center is {slow / min(ours):.1f} times as fast"
+        )
     if args.device == "cpu":
         extra, few = extra_memory(points, size, args.threads), extra_memory(points[:1000], 900, args.threads)
         share = f"{extra / points.nbytes:.0%} of theirs (aim: at most 20 %)"
-        print(f"memory beyond the embeddings:      {extra / 1e6:9.1f} MB, {share}; for the first 1,000 rows alone {few / 1e6:.1f} MB")
+        print(
+            f"memory beyond the embeddings:      {extra / 1e6:9.1f} MB, {share}; for the first 1,000 rows alone {few / 1e6:.1f} MB"
+        )
     if args.check:
         print(f"the order is the float64 reference's: {order[0] == reference(points, size)}")
 
@@ -97,7 +115,11 @@ def one_product(points: np.ndarray, size: int, device: str) -> float:
     start = time.perf_counter()
     for first in range(0, timed, SLICE):
         part = matrix[first : min(first + SLICE, timed)]
-        torch.mm(matrix, part.T, out=out[:, : len(part)] if len(part) == SLICE else torch.empty(len(points), len(part), device=device))
+        torch.mm(
+            matrix,
+            part.T,
+            out=out[:, : len(part)] if len(part) == SLICE else torch.empty(len(points), len(part), device=device),
+        )
     if device == "cuda":
         torch.cuda.synchronize()
     return (time.perf_counter() - start) * size / timed

@@ -14,11 +14,17 @@ def main() -> None:
     """Parse flags, test every claim, print and write the verdicts."""
     flags = cli.parser(__doc__)
     flags.add_argument("--results", type=Path, required=True, metavar="DIR", help="results/{run}")
-    flags.add_argument("--claims", type=Path, default=claims.CLAIMS, metavar="YAML", help="the claims (docs/claims.md)")
+    flags.add_argument(
+        "--claims", type=Path, default=claims.CLAIMS, metavar="YAML", help="the claims (docs/claims.md)"
+    )
     flags.add_argument("--note", help="a sentence under the heading")
     claims.add_flags(flags)
-    flags.add_argument("--markdown", type=Path, metavar="FILE", help="the report to read; claims.md in the results when not given")
-    flags.add_argument("--json", type=Path, metavar="FILE", help="the same as JSON; claims.json in the results when not given")
+    flags.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="the report to read; claims.md in the results when not given"
+    )
+    flags.add_argument(
+        "--json", type=Path, metavar="FILE", help="the same as JSON; claims.json in the results when not given"
+    )
     args = flags.parse_args()
     if not args.results.is_dir():
         raise UserError(f"{args.results} is not a folder", "give a run's results, such as results/paper")
@@ -27,7 +33,10 @@ def main() -> None:
     checked = claims.check_all(known, Results(args.results, known.systems))
     run = args.results.resolve().name
     write_text(args.markdown or args.results / "claims.md", claims.as_markdown(run, args.note, checked))
-    write_json(args.json or args.results / "claims.json", {"run": run, "note": args.note, "counts": claims.counts_of(checked), "claims": checked})
+    write_json(
+        args.json or args.results / "claims.json",
+        {"run": run, "note": args.note, "counts": claims.counts_of(checked), "claims": checked},
+    )
     claims.print_verdicts(checked)
     claims.refuse(checked, args.fail_on)
 

@@ -19,7 +19,10 @@ def main() -> None:
         return
     holders = live_snakemakes(Path.cwd())
     if holders:
-        raise UserError(f"Snakemake is running in this folder (process {', '.join(map(str, holders))})", "wait for it, or stop it, and try again")
+        raise UserError(
+            f"Snakemake is running in this folder (process {', '.join(map(str, holders))})",
+            "wait for it, or stop it, and try again",
+        )
     print("clearing the lock of a run that was killed")
     done = subprocess.run([args.snakemake, "--unlock"], capture_output=True, text=True)
     if done.returncode:

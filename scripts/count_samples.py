@@ -10,14 +10,21 @@ from synth_empathy.core.records import SAMPLE, read_jsonl, write_json
 def main() -> None:
     """Parse flags, count, write both counts."""
     flags = cli.parser(__doc__)
-    flags.add_argument("--passed", type=Path, required=True, metavar="JSONL", help="what the diversity selection chose among")
+    flags.add_argument(
+        "--passed", type=Path, required=True, metavar="JSONL", help="what the diversity selection chose among"
+    )
     flags.add_argument("--selected", type=Path, required=True, metavar="JSONL", help="what it kept")
     flags.add_argument("--output", type=Path, required=True, metavar="JSON", help="samples_quality, samples_selected")
     args = flags.parse_args()
 
-    counts = {"samples_quality": len(read_jsonl(args.passed, SAMPLE)), "samples_selected": len(read_jsonl(args.selected, SAMPLE))}
+    counts = {
+        "samples_quality": len(read_jsonl(args.passed, SAMPLE)),
+        "samples_selected": len(read_jsonl(args.selected, SAMPLE)),
+    }
     write_json(args.output, counts)
-    print(f"{counts['samples_quality']:,} samples after the quality selection, {counts['samples_selected']:,} after the diversity selection")
+    print(
+        f"{counts['samples_quality']:,} samples after the quality selection, {counts['samples_selected']:,} after the diversity selection"
+    )
 
 
 if __name__ == "__main__":

@@ -11,8 +11,12 @@ from synth_empathy.selection import quality
 def main() -> None:
     """Parse flags, draw, write the samples in their order."""
     flags = cli.parser(__doc__ + " The paper does not say how many samples it drew: docs/deviations.md.")
-    flags.add_argument("--samples", type=Path, required=True, metavar="JSONL", help="all synthetic samples: id, history, response")
-    flags.add_argument("--as-many-as", type=Path, required=True, metavar="JSONL", help="the samples that the quality selection keeps")
+    flags.add_argument(
+        "--samples", type=Path, required=True, metavar="JSONL", help="all synthetic samples: id, history, response"
+    )
+    flags.add_argument(
+        "--as-many-as", type=Path, required=True, metavar="JSONL", help="the samples that the quality selection keeps"
+    )
     flags.add_argument("--seed", type=cli.seed, default=0, help="of the draw")
     flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="the samples drawn")
     args = flags.parse_args()

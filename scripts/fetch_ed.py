@@ -22,7 +22,17 @@ WANTED = tuple(f"{split}.csv" for split in empathetic_dialogues.SPLITS)
 #: What an archive's files may come to, unpacked: far more than ED's 20 MB, and little enough for a machine's memory.
 LARGEST = 1 << 30
 #: What tarfile and the decompressors raise for files that are damaged or none of theirs.
-DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError, OverflowError, MemoryError, RecursionError)
+DAMAGED = (
+    tarfile.TarError,
+    EOFError,
+    OSError,
+    zlib.error,
+    lzma.LZMAError,
+    ValueError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+)
 
 ELSEWHERE = "run this step where there is a network, or give a copy in the configuration (ed: archive, or ed: folder)"
 OWN_ARCHIVE = "give ED's own archive (ed: archive)"
@@ -34,7 +44,9 @@ def main() -> None:
     flags.add_argument("--archive", type=Path, metavar="TAR.GZ", help="an archive that is here already")
     flags.add_argument("--url", help="where to download it, when --archive is not given")
     flags.add_argument("--sha256", required=True, help="the archive's checksum; any other archive is refused")
-    flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for train.csv, valid.csv and test.csv")
+    flags.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="folder for train.csv, valid.csv and test.csv"
+    )
     args = flags.parse_args()
     if not args.archive and not args.url:
         flags.error("give --archive or --url")
@@ -64,7 +76,10 @@ def download(url: str, path: Path) -> None:
             came += len(block)
     promised = answer.headers.get("Content-Length", "")
     if promised.isdecimal() and came < int(promised):
-        raise UserError(f"{addresses.masked(url)}: {came:,} of {int(promised):,} bytes came", f"start the same command again; or {ELSEWHERE}")
+        raise UserError(
+            f"{addresses.masked(url)}: {came:,} of {int(promised):,} bytes came",
+            f"start the same command again; or {ELSEWHERE}",
+        )
 
 
 def check_address(url: str) -> None:
@@ -140,7 +155,9 @@ def read_archive(archive: Path) -> dict[str, bytes]:
                     texts[name] = tar.extractfile(member).read()
     except DAMAGED as error:
         problem = f"{archive} is no tar archive that can be read to its end: {str(error) or type(error).__name__}"
-        raise UserError(problem, f"{OWN_ARCHIVE}; its sha256 in the configuration (ed: sha256) is that of this file") from None
+        raise UserError(
+            problem, f"{OWN_ARCHIVE}; its sha256 in the configuration (ed: sha256) is that of this file"
+        ) from None
     return texts
 
 
@@ -157,7 +174,9 @@ def check_member(member: tarfile.TarInfo, archive: Path, seen: bool, total: int)
     wanted = PurePosixPath(member.name).name in WANTED
     where = f"the archive {archive}: {terminal_text(member.name)}"
     if member.size < 0 or total > LARGEST:
-        raise UserError(f"{where}: with it, the files come to {total:,} bytes, and at most {LARGEST:,} are unpacked", OWN_ARCHIVE)
+        raise UserError(
+            f"{where}: with it, the files come to {total:,} bytes, and at most {LARGEST:,} are unpacked", OWN_ARCHIVE
+        )
     if wanted and not member.isfile():
         raise UserError(f"{where} is no plain file but a link, a folder or a device", OWN_ARCHIVE)
     if wanted and seen:

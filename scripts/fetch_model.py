@@ -15,7 +15,9 @@ def main() -> None:
     flags = cli.parser(__doc__)
     flags.add_argument("--name", required=True, help="the model's name in the configuration's catalogue")
     flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="the model folder to make")
-    flags.add_argument("--repository", required=True, help="where the weights come from originally, as owner/name on the hub")
+    flags.add_argument(
+        "--repository", required=True, help="where the weights come from originally, as owner/name on the hub"
+    )
     flags.add_argument("--revision", help="commit of the repository, to fetch it from the hub")
     flags.add_argument("--package", help="installed package that ships the model, instead of the hub")
     flags.add_argument("--version", help="the package's version")
@@ -28,7 +30,9 @@ def main() -> None:
         raise UserError("neither --package nor --revision is given", "give one of them (see --help)")
     source = {key: value for key, value in vars(args).items() if key != "output" and value is not None}
     model_folder.make(args.output, source, partial(fill, args), resume=args.package is None)
-    print(f"{args.name}: {sum(f['bytes'] for f in model_folder.open_model(args.output)['files'].values()) / 1e6:,.0f} MB in {args.output}")
+    print(
+        f"{args.name}: {sum(f['bytes'] for f in model_folder.open_model(args.output)['files'].values()) / 1e6:,.0f} MB in {args.output}"
+    )
 
 
 def fill(args: argparse.Namespace, folder: Path) -> None:

@@ -14,8 +14,14 @@ def main() -> None:
     """Parse flags, fetch, write the manifest."""
     flags = cli.parser(__doc__)
     flags.add_argument("--repository", required=True, help="what git clone takes: an address, or a local path")
-    flags.add_argument("--commit", required=True, help="the commit's hash, or its beginning; by the whole hash its history is left out")
-    flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder to make: code/ and manifest.json")
+    flags.add_argument(
+        "--commit",
+        required=True,
+        help="the commit's hash, or its beginning; by the whole hash its history is left out",
+    )
+    flags.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="the folder to make: code/ and manifest.json"
+    )
     args = flags.parse_args()
 
     shown = addresses.masked(args.repository)

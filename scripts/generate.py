@@ -13,15 +13,28 @@ from synth_empathy.inference.types import Request
 def main() -> None:
     """Parse flags, generate what is not finished yet, write the shard."""
     flags = cli.parser(__doc__)
-    flags.add_argument("--seeds", type=Path, required=True, metavar="JSONL", help="ED samples to write new dialogues after")
-    flags.add_argument("--keep", type=cli.count, metavar="N", help="use N of them, chosen by a hash of their ids; all when not given")
-    flags.add_argument("--prompt", type=Path, required=True, metavar="YAML", help="the generation prompt (resources/prompts/)")
-    flags.add_argument("--demonstration", type=Path, metavar="YAML", help="a worked example shown before the prompt; none when not given")
+    flags.add_argument(
+        "--seeds", type=Path, required=True, metavar="JSONL", help="ED samples to write new dialogues after"
+    )
+    flags.add_argument(
+        "--keep", type=cli.count, metavar="N", help="use N of them, chosen by a hash of their ids; all when not given"
+    )
+    flags.add_argument(
+        "--prompt", type=Path, required=True, metavar="YAML", help="the generation prompt (resources/prompts/)"
+    )
+    flags.add_argument(
+        "--demonstration",
+        type=Path,
+        metavar="YAML",
+        help="a worked example shown before the prompt; none when not given",
+    )
     flags.add_argument("--passes", type=cli.count, default=1, help="outputs per sample")
     flags.add_argument("--shard", type=cli.count_or_none, default=0, help="which part of the rows to make, from 0")
     flags.add_argument("--shards", type=cli.count, default=1, help="how many parts there are")
     runner.add_flags(flags)
-    flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="id, seed_id, pass, text, tokens, finish")
+    flags.add_argument(
+        "--output", type=Path, required=True, metavar="JSONL", help="id, seed_id, pass, text, tokens, finish"
+    )
     args = flags.parse_args()
     if args.shard >= args.shards:
         flags.error(f"--shard {args.shard} is none of {args.shards} shards, which count from 0")
@@ -40,13 +53,23 @@ def main() -> None:
     code = provenance.code(__file__, entries=[engines.module_of(args.engine)])
     completed = runner.complete(requests, args, "generate", code)
     remove_outputs(args.output, runner.manifest_path(args))
-    write_jsonl(args.output, (output(completed.rows[request.id], sample, number) for request, (sample, number) in zip(requests, rows)))
+    write_jsonl(
+        args.output,
+        (output(completed.rows[request.id], sample, number) for request, (sample, number) in zip(requests, rows)),
+    )
     runner.write_manifest(args, "generate", completed)
 
 
 def output(row: Record, sample: Record, number: int) -> Record:
     """``records.OUTPUT``: what the model wrote, and after which sample in which pass."""
-    return {"id": row["id"], "seed_id": sample["id"], "pass": number, "text": row["text"], "tokens": row["tokens"], "finish": row["finish"]}
+    return {
+        "id": row["id"],
+        "seed_id": sample["id"],
+        "pass": number,
+        "text": row["text"],
+        "tokens": row["tokens"],
+        "finish": row["finish"],
+    }
 
 
 if __name__ == "__main__":

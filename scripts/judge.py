@@ -14,16 +14,35 @@ from synth_empathy.inference import engines, runner
 def main() -> None:
     """Parse flags, draw samples, judge those that are not judged yet, write marks, summary and manifest."""
     flags = cli.parser(__doc__)
-    flags.add_argument("--samples", type=Path, required=True, metavar="JSONL", help="what to draw from: id, history, response")
-    flags.add_argument("--keep", type=cli.count, metavar="N", help="judge N of them, a draw by --seed; all when not given")
-    flags.add_argument("--rubrics", type=Path, nargs="+", required=True, metavar="YAML", help="one file a criterion (resources/judge/)")
+    flags.add_argument(
+        "--samples", type=Path, required=True, metavar="JSONL", help="what to draw from: id, history, response"
+    )
+    flags.add_argument(
+        "--keep", type=cli.count, metavar="N", help="judge N of them, a draw by --seed; all when not given"
+    )
+    flags.add_argument(
+        "--rubrics",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="YAML",
+        help="one file a criterion (resources/judge/)",
+    )
     modes = "probabilities: of 1, 2 and 3 as the answer; sampling: a mark that is drawn and parsed"
     flags.add_argument("--mode", choices=judging.MODES, default="probabilities", help=modes)
     flags.add_argument("--prompt", default="", help="the samples' generation prompt, for the summary")
-    flags.add_argument("--stage", default="", help="before, or what selected the samples (dk60-kcenter), for the summary")
+    flags.add_argument(
+        "--stage", default="", help="before, or what selected the samples (dk60-kcenter), for the summary"
+    )
     flags.add_argument("--note", help="a sentence that the summary carries and its figure prints")
     runner.add_flags(flags)
-    flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="id, and by criterion score, mark, probabilities, mass, output")
+    flags.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="JSONL",
+        help="id, and by criterion score, mark, probabilities, mass, output",
+    )
     flags.add_argument("--summary", type=Path, required=True, metavar="JSON", help="means and shares of full marks")
     flags.set_defaults(temperature=0.8, max_tokens=8)
     args = flags.parse_args()
@@ -49,10 +68,14 @@ def main() -> None:
     asked = {rubric["name"]: provenance.sha256_file(path) for rubric, path in zip(rubrics, args.rubrics)}
     inputs = {"samples_sha256": provenance.sha256_file(args.samples), "rubrics_sha256": asked}
     runner.write_manifest(args, "judge", completed, {"judging": how | {"samples": counts} | inputs})
-    print(f"judge: mean {found['all']['mean']:.2f} of 1 to 3, full marks by every criterion: {100 * found['all']['full_share']:.1f} %")
+    print(
+        f"judge: mean {found['all']['mean']:.2f} of 1 to 3, full marks by every criterion: {100 * found['all']['full_share']:.1f} %"
+    )
 
 
-def judge(drawn: list[Record], rubrics: list[Record], args: argparse.Namespace) -> tuple[runner.Completed, list[Record]]:
+def judge(
+    drawn: list[Record], rubrics: list[Record], args: argparse.Namespace
+) -> tuple[runner.Completed, list[Record]]:
     """What the model answered, and ``records.JUDGED`` of every sample."""
     requests = judging.requests(drawn, rubrics, args.seed)
     code = provenance.code(__file__, entries=[engines.module_of(args.engine)])
@@ -64,7 +87,10 @@ def judge(drawn: list[Record], rubrics: list[Record], args: argparse.Namespace) 
         entries = {name: judging.drawn_mark(row) for name, row in completed.rows.items()}
 
     def judged(sample: Record) -> Record:
-        return {"id": sample["id"], "criteria": {rubric["name"]: entries[judging.request_id(sample, rubric)] for rubric in rubrics}}
+        return {
+            "id": sample["id"],
+            "criteria": {rubric["name"]: entries[judging.request_id(sample, rubric)] for rubric in rubrics},
+        }
 
     return completed, list(map(judged, drawn))
 

@@ -14,7 +14,9 @@ def main() -> None:
     """Parse flags, read the cells, draw."""
     flags = cli.parser(__doc__)
     tables.add_flags(flags)
-    flags.add_argument("--csv", type=Path, required=True, help="a line a system and metric: ours, the paper's, the difference")
+    flags.add_argument(
+        "--csv", type=Path, required=True, help="a line a system and metric: ours, the paper's, the difference"
+    )
     style.add_flags(flags)
     args = flags.parse_args()
     style.check_names(flags, args.figures)

@@ -14,12 +14,24 @@ def main() -> None:
     """Parse flags, read the judge's summaries, draw."""
     flags = cli.parser(__doc__)
     for stage in ("before", "after"):
-        flags.add_argument(f"--{stage}", type=Path, nargs="+", required=True, metavar="JSON", help=f"the judge's summaries {stage} selection, one a seed")
+        flags.add_argument(
+            f"--{stage}",
+            type=Path,
+            nargs="+",
+            required=True,
+            metavar="JSON",
+            help=f"the judge's summaries {stage} selection, one a seed",
+        )
     flags.add_argument(
         "--paper", type=Path, required=True, metavar="CSV",
         help="the paper's numbers (resources/paper/figure5.csv); shown where the criteria are the paper's three",
     )  # fmt: skip
-    flags.add_argument("--csv", type=Path, required=True, help="a line a stage, criterion and quantity: ours, the paper's, the difference")
+    flags.add_argument(
+        "--csv",
+        type=Path,
+        required=True,
+        help="a line a stage, criterion and quantity: ours, the paper's, the difference",
+    )
     style.add_flags(flags)
     args = flags.parse_args()
     style.check_names(flags, args.figures)

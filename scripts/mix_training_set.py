@@ -13,7 +13,9 @@ def main() -> None:
     """Parse flags, write all samples with their source; the trainer shuffles, by its own seed."""
     flags = cli.parser(__doc__)
     flags.add_argument("--ed", type=Path, required=True, metavar="JSONL", help="prepared ED samples")
-    flags.add_argument("--synthetic", type=Path, metavar="JSONL", help="selected synthetic samples; ED alone when not given")
+    flags.add_argument(
+        "--synthetic", type=Path, metavar="JSONL", help="selected synthetic samples; ED alone when not given"
+    )
     flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="id, history, response, source")
     args = flags.parse_args()
 

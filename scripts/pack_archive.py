@@ -11,7 +11,12 @@ def main() -> None:
     flags = cli.parser(__doc__)
     flags.add_argument("--run", type=Path, required=True, metavar="DIR", help="results/{run}")
     flags.add_argument("--files", type=Path, nargs="+", required=True, metavar="FILE", help="files below it")
-    flags.add_argument("--judgements", type=Path, metavar="JSONL", help="human judgements, wherever they are; kept as human/judgements.jsonl")
+    flags.add_argument(
+        "--judgements",
+        type=Path,
+        metavar="JSONL",
+        help="human judgements, wherever they are; kept as human/judgements.jsonl",
+    )
     flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="the archive's folder")
     args = flags.parse_args()
 

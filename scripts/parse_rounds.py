@@ -7,17 +7,44 @@ from pathlib import Path
 
 from synth_empathy.core import cli, provenance
 from synth_empathy.core.errors import UserError
-from synth_empathy.core.records import OUTPUT, Record, field_at, missing, read_json, read_jsonl, remove_outputs, write_json, write_jsonl
+from synth_empathy.core.records import (
+    OUTPUT,
+    Record,
+    field_at,
+    missing,
+    read_json,
+    read_jsonl,
+    remove_outputs,
+    write_json,
+    write_jsonl,
+)
 from synth_empathy.data import rounds
 
 
 def main() -> None:
     """Parse flags, parse outputs, write dialogues, rejected outputs and the counts."""
     flags = cli.parser(__doc__)
-    flags.add_argument("--outputs", type=Path, nargs="+", required=True, metavar="JSONL", help="the generator's outputs, all shards, manifests beside them")
-    flags.add_argument("--max-words", type=cli.count, default=120, help="a turn with more words runs on and is not used")
-    flags.add_argument("--dialogues", type=Path, required=True, metavar="JSONL", help="id, rounds of {context, response}")
-    flags.add_argument("--rejected", type=Path, required=True, metavar="JSONL", help="outputs without a usable round, each with its reason")
+    flags.add_argument(
+        "--outputs",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="JSONL",
+        help="the generator's outputs, all shards, manifests beside them",
+    )
+    flags.add_argument(
+        "--max-words", type=cli.count, default=120, help="a turn with more words runs on and is not used"
+    )
+    flags.add_argument(
+        "--dialogues", type=Path, required=True, metavar="JSONL", help="id, rounds of {context, response}"
+    )
+    flags.add_argument(
+        "--rejected",
+        type=Path,
+        required=True,
+        metavar="JSONL",
+        help="outputs without a usable round, each with its reason",
+    )
     flags.add_argument("--summary", type=Path, required=True, metavar="JSON", help="counts")
     without = "take outputs that have no manifest beside them, made elsewhere; a manifest that is there is checked all the same"
     flags.add_argument("--without-manifests", action="store_true", help=without)
@@ -80,7 +107,9 @@ def check_count(outputs: int, dialogues: int, rejected: int) -> None:
         UserError: they are not.
     """
     if outputs != dialogues + rejected:
-        problem = f"{outputs:,} outputs came in, {dialogues:,} dialogues and {rejected:,} rejected outputs were written"
+        problem = (
+            f"{outputs:,} outputs came in, {dialogues:,} dialogues and {rejected:,} rejected outputs were written"
+        )
         raise UserError(problem, "this is a defect of the package: report it, with the outputs")
 
 
@@ -129,7 +158,11 @@ def model_of(path: Path, manifest: Path) -> str:
 
 def made_by(models: list[str], outputs: list[Record]) -> Record:
     """What wrote the outputs, and after how many of ED's samples: what the paper's claims ask of a run (docs/claims.md)."""
-    return {"models": models, "seed_samples": len({output["seed_id"] for output in outputs}), "passes": len({output["pass"] for output in outputs})}
+    return {
+        "models": models,
+        "seed_samples": len({output["seed_id"] for output in outputs}),
+        "passes": len({output["pass"] for output in outputs}),
+    }
 
 
 def summary(outputs: list, dialogues: list, reasons: Counter, cut: Counter) -> dict:

@@ -16,11 +16,34 @@ from synth_empathy.execution import dry_run, measured, planning, sizes
 def main() -> None:
     """Parse flags, ask Snakemake for the jobs, estimate them, print the plan."""
     flags = cli.parser(__doc__)
-    flags.add_argument("target", nargs="*", default=["table1"], help="what to plan: targets by name, or files under results/")
-    flags.add_argument("--configfile", type=Path, nargs="+", default=[], metavar="YAML", help="overlays over config.yaml, as Snakemake takes them")
-    flags.add_argument("--cores", type=cli.count, default=2, metavar="N", help="cores of the machine, for jobs without a GPU")
-    flags.add_argument("--assumptions", type=Path, default=sizes.ASSUMPTIONS, metavar="YAML", help="throughputs, sizes and shares that are assumed")
-    flags.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="earlier runs, whose benchmark files replace assumptions")
+    flags.add_argument(
+        "target", nargs="*", default=["table1"], help="what to plan: targets by name, or files under results/"
+    )
+    flags.add_argument(
+        "--configfile",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="YAML",
+        help="overlays over config.yaml, as Snakemake takes them",
+    )
+    flags.add_argument(
+        "--cores", type=cli.count, default=2, metavar="N", help="cores of the machine, for jobs without a GPU"
+    )
+    flags.add_argument(
+        "--assumptions",
+        type=Path,
+        default=sizes.ASSUMPTIONS,
+        metavar="YAML",
+        help="throughputs, sizes and shares that are assumed",
+    )
+    flags.add_argument(
+        "--results",
+        type=Path,
+        default=ROOT / "results",
+        metavar="DIR",
+        help="earlier runs, whose benchmark files replace assumptions",
+    )
     flags.add_argument("--json", type=Path, metavar="FILE", help="write the plan here, too")
     args = flags.parse_args()
 
@@ -31,7 +54,10 @@ def main() -> None:
     assumed.used.clear()  # what only the reading of earlier jobs asked for is not part of this plan
     count, total = sizes.counters(ROOT, {path for job in jobs for path in job.output})
     known = sizes.Sizes(settings, assumed, count, total)
-    plan = planning.plan(jobs, known, measured.rates(past)) | {"targets": args.target, "earlier_jobs_left_out": dict(left_out)}
+    plan = planning.plan(jobs, known, measured.rates(past)) | {
+        "targets": args.target,
+        "earlier_jobs_left_out": dict(left_out),
+    }
     if args.json:
         write_json(args.json, plan)
     print(terminal_text(shown(plan), lines=True))
@@ -58,7 +84,9 @@ def understood(report: Record, said: str) -> list[planning.Job]:
     counted = {rule: number for rule, number in (report["counts"] or {}).items() if rule != "total"}
     if found != counted or (not found and "Nothing to be done" not in said):
         problem = f"Snakemake counts the jobs {counted or 'none'}, its events tell of {dict(found) or 'none'}"
-        raise UserError(problem, "use the Snakemake of envs/cpu.lock (make setup); another one may report its jobs in another form")
+        raise UserError(
+            problem, "use the Snakemake of envs/cpu.lock (make setup); another one may report its jobs in another form"
+        )
     return [
         planning.Job(job["rule"], job["wildcards"], tuple(job["output"]), job["threads"], job["resources"].get("gpu", 0))
         for job in report["jobs"]
@@ -90,7 +118,20 @@ def shown(plan: Record) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-HEADER = ["rule", "model", "jobs", "requests", "tokens in", "tokens out", "GPUs", "hours a job", "longest", "GPU-hours", "disk GB", "time from"]
+HEADER = [
+    "rule",
+    "model",
+    "jobs",
+    "requests",
+    "tokens in",
+    "tokens out",
+    "GPUs",
+    "hours a job",
+    "longest",
+    "GPU-hours",
+    "disk GB",
+    "time from",
+]
 
 
 def table(plan: Record) -> str:
@@ -99,7 +140,11 @@ def table(plan: Record) -> str:
     for line in plan["lines"]:
         source = f"measured {line['measured_jobs']}/{line['jobs']}" if line["measured_jobs"] else "assumed"
         known = line["hours_a_job"] is not None
-        hours = [decimal(line["hours_a_job"], 2), decimal(line["longest_hours"], 2), decimal(line["gpu_hours"])] if known else ["?", "?", "?"]
+        hours = (
+            [decimal(line["hours_a_job"], 2), decimal(line["longest_hours"], 2), decimal(line["gpu_hours"])]
+            if known
+            else ["?", "?", "?"]
+        )
         rows.append(
             [line["rule"], line["model"] or "", f"{line['jobs']}", number(line["requests"]), number(line["tokens_in"]), number(line["tokens_out"]),
              number(line["gpus"]), *hours, decimal(line["disk_gb"]), source if known else "not known"]
@@ -112,7 +157,11 @@ def table(plan: Record) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     texts = (0, 1, len(HEADER) - 1)
     return "\n".join(
-        "  ".join(cell.ljust(width) if column in texts else cell.rjust(width) for column, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows
+        "  ".join(
+            cell.ljust(width) if column in texts else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in rows
     )
 
 
@@ -146,7 +195,9 @@ def unknown(jobs: dict[str, int]) -> list[str]:
     named = ", ".join(f"{rule} ({number})" for rule, number in jobs.items())
     said = [f"NOT in these hours and GPU-hours: {many} {'job' if many == 1 else 'jobs'} of unknown duration: {named}"]
     if not planning.OTHERS_CODE.isdisjoint(jobs):
-        said.append("  nor is the size of baselines known: the download of their repositories, their code and their checkpoints are in no figure")
+        said.append(
+            "  nor is the size of baselines known: the download of their repositories, their code and their checkpoints are in no figure"
+        )
     return said
 
 
@@ -171,7 +222,10 @@ def sources(plan: Record) -> str:
     for reason, many in sorted(plan["earlier_jobs_left_out"].items()):
         said.append(f"  {many} earlier jobs left out: {reason}")
     said.append("assumed or counted (resources/throughput.yaml):")
-    said += [f"  {name}: {entry['value']} {entry['unit']} ({entry['source']})" for name, entry in plan["assumptions"].items()]
+    said += [
+        f"  {name}: {entry['value']} {entry['unit']} ({entry['source']})"
+        for name, entry in plan["assumptions"].items()
+    ]
     return "\n".join(said)
 
 

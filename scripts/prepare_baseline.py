@@ -14,9 +14,19 @@ def main() -> None:
     flags.add_argument("--name", required=True, help="the baseline's name in the configuration")
     flags.add_argument("--repository", type=Path, required=True, metavar="DIR", help="what fetch_repository.py made")
     flags.add_argument("--commit", required=True, help="the commit that it must stand at, or its beginning")
-    flags.add_argument("--data", type=Path, metavar="DIR", help="files that the code needs beside it, laid out as in the repository's root")
     flags.add_argument(
-        "--need", action="append", nargs=2, default=[], metavar=("PATH", "WHAT"), help="a file that the data must hold; * stands for any letters"
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="files that the code needs beside it, laid out as in the repository's root",
+    )
+    flags.add_argument(
+        "--need",
+        action="append",
+        nargs=2,
+        default=[],
+        metavar=("PATH", "WHAT"),
+        help="a file that the data must hold; * stands for any letters",
     )
     flags.add_argument("--code", type=Path, required=True, metavar="DIR", help="the copy to make; what is there goes")
     flags.add_argument("--output", type=Path, required=True, metavar="JSON", help="what was laid out")
@@ -25,7 +35,11 @@ def main() -> None:
     head = authors_code.check_head(args.repository / authors_code.CODE, args.commit)
     authors_code.check_data(args.name, {"data": args.data, "needs": dict(args.need)})
     authors_code.lay_out(args.repository / authors_code.CODE, args.data, args.code)
-    given = sorted(str(path.relative_to(args.data)) for path in args.data.rglob("*") if path.is_file()) if args.data else []
+    given = (
+        sorted(str(path.relative_to(args.data)) for path in args.data.rglob("*") if path.is_file())
+        if args.data
+        else []
+    )
     write_json(args.output, {"baseline": args.name, "commit": head, "data": given}, code=provenance.code(__file__))
     print(f"{args.name} at {head} with {len(given)} files of data in {args.code}")
 

@@ -11,22 +11,38 @@ from synth_empathy.data import empathetic_dialogues
 def main() -> None:
     """Parse flags, prepare the three splits, write ``{split}.jsonl`` and ``report.json``."""
     flags = cli.parser(__doc__)
-    flags.add_argument("--raw", type=Path, required=True, metavar="DIR", help="folder with ED's train.csv, valid.csv and test.csv")
-    flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for {train,valid,test}.jsonl and report.json")
+    flags.add_argument(
+        "--raw", type=Path, required=True, metavar="DIR", help="folder with ED's train.csv, valid.csv and test.csv"
+    )
+    flags.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="folder for {train,valid,test}.jsonl and report.json"
+    )
     for split in empathetic_dialogues.SPLITS:
-        flags.add_argument(f"--keep-{split}", type=cli.count, metavar="N", help=f"keep N samples of {split}, chosen by a hash of their ids; all when not given")
+        flags.add_argument(
+            f"--keep-{split}",
+            type=cli.count,
+            metavar="N",
+            help=f"keep N samples of {split}, chosen by a hash of their ids; all when not given",
+        )
     args = flags.parse_args()
 
     # All three are read before the first is written: a bad file leaves nothing behind.
-    prepared = {split: empathetic_dialogues.prepare_split(args.raw / f"{split}.csv", split) for split in empathetic_dialogues.SPLITS}
+    prepared = {
+        split: empathetic_dialogues.prepare_split(args.raw / f"{split}.csv", split)
+        for split in empathetic_dialogues.SPLITS
+    }
     report = {}
     code = provenance.code(__file__)
-    remove_outputs(*(args.output / f"{split}.jsonl" for split in empathetic_dialogues.SPLITS), args.output / "report.json")
+    remove_outputs(
+        *(args.output / f"{split}.jsonl" for split in empathetic_dialogues.SPLITS), args.output / "report.json"
+    )
     for split, preparation in prepared.items():
         kept = seeds.keep_by_hash(preparation.samples, getattr(args, f"keep_{split}"), lambda sample: sample["id"])
         write_jsonl(args.output / f"{split}.jsonl", kept, code=code)
         report[split] = preparation.report | {"kept": len(kept)}
-        print(f"{split}: {len(kept):,} of {len(preparation.samples):,} samples from {preparation.report['conversations']:,} conversations")
+        print(
+            f"{split}: {len(kept):,} of {len(preparation.samples):,} samples from {preparation.report['conversations']:,} conversations"
+        )
     write_json(args.output / "report.json", report, code=code)
 
 

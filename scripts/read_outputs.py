@@ -12,12 +12,32 @@ from synth_empathy.core.records import SAMPLE, read_jsonl, write_json, write_jso
 def main() -> None:
     """Parse flags, align, say what does not belong together, write the responses unless it is too much."""
     flags = cli.parser(__doc__)
-    flags.add_argument("--outputs", type=Path, required=True, metavar="FILE", help="results.txt, or .jsonl with prediction and reference, perhaps context")
-    flags.add_argument("--samples", type=Path, required=True, metavar="JSONL", help="our test samples: id, history, response")
-    flags.add_argument("--unaligned", type=cli.share, default=0.0, metavar="SHARE", help="mismatches that are taken, as a share of the test samples")
-    flags.add_argument("--part", action="store_true", help="the samples are a part of the test split: outputs for the rest are no mismatch")
+    flags.add_argument(
+        "--outputs",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="results.txt, or .jsonl with prediction and reference, perhaps context",
+    )
+    flags.add_argument(
+        "--samples", type=Path, required=True, metavar="JSONL", help="our test samples: id, history, response"
+    )
+    flags.add_argument(
+        "--unaligned",
+        type=cli.share,
+        default=0.0,
+        metavar="SHARE",
+        help="mismatches that are taken, as a share of the test samples",
+    )
+    flags.add_argument(
+        "--part",
+        action="store_true",
+        help="the samples are a part of the test split: outputs for the rest are no mismatch",
+    )
     flags.add_argument("--responses", type=Path, required=True, metavar="JSONL", help="id, prediction, reference")
-    flags.add_argument("--alignment", type=Path, required=True, metavar="JSON", help="what belongs together, and every mismatch")
+    flags.add_argument(
+        "--alignment", type=Path, required=True, metavar="JSON", help="what belongs together, and every mismatch"
+    )
     args = flags.parse_args()
 
     samples = read_jsonl(args.samples, SAMPLE)

@@ -19,11 +19,15 @@ import sys
 def parse():
     """The command line."""
     flags = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    flags.add_argument("--code", required=True, metavar="DIR", help="the laid-out copy of the repository (prepare_baseline.py)")
+    flags.add_argument(
+        "--code", required=True, metavar="DIR", help="the laid-out copy of the repository (prepare_baseline.py)"
+    )
     command = "the code's script and flags; {checkpoint} is the trained one's path; empty: training itself made what is copied"
     made = "what the command makes, relative to the copy; of several, the last iteration's"
     flags.add_argument("--command", required=True, help=command)
-    flags.add_argument("--checkpoint", metavar="FILE", help="what training wrote with --name-to; fills in {checkpoint}")
+    flags.add_argument(
+        "--checkpoint", metavar="FILE", help="what training wrote with --name-to; fills in {checkpoint}"
+    )
     flags.add_argument("--made", required=True, metavar="PATTERN", help=made)
     flags.add_argument("--name-to", metavar="FILE", help="write the path of what was made, and its hash, there")
     flags.add_argument("--copy-to", metavar="FILE", help="copy what was made there")
@@ -102,7 +106,10 @@ def words_of(command, checkpoint):
     try:
         words = shlex.split(command)
     except ValueError as error:
-        fail(f"the command {command!r} cannot be split into words: {error}", "correct its quotes (baselines: train, generate)")
+        fail(
+            f"the command {command!r} cannot be split into words: {error}",
+            "correct its quotes (baselines: train, generate)",
+        )
     return [word.replace("{checkpoint}", checkpoint) for word in words]
 
 
@@ -131,7 +138,10 @@ def main():
     """Run the command, or take what training made, and hand it over."""
     args = parse()
     if not os.path.isdir(args.code):
-        fail(f"there is no copy of the code in {args.code}", "delete prepared.json beside it and start the same command again")
+        fail(
+            f"there is no copy of the code in {args.code}",
+            "delete prepared.json beside it and start the same command again",
+        )
     checkpoint = trained(args.code, args.checkpoint) if args.checkpoint else ""
     if args.command:
         made = made_by(words_of(args.command, checkpoint), args.code, args.made)

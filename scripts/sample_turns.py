@@ -15,9 +15,18 @@ def main() -> None:
     flags.add_argument("--dialogues", type=Path, required=True, metavar="JSONL", help="parse_rounds.py made it")
     modes = "matched: the target answers the context shown last; released: the target is the last round's, as in the authors' code"
     flags.add_argument("--mode", choices=rounds.MODES, default="matched", help=modes)
-    flags.add_argument("--min-history", type=cli.count_or_none, default=1, help="fewest rounds of history, where the dialogue has so many")
+    flags.add_argument(
+        "--min-history",
+        type=cli.count_or_none,
+        default=1,
+        help="fewest rounds of history, where the dialogue has so many",
+    )
     flags.add_argument("--max-history", type=cli.count_or_none, default=3, help="most rounds of history")
-    flags.add_argument("--normalise", action="store_true", help="bring the text into ED's prepared form; as released it stays as written")
+    flags.add_argument(
+        "--normalise",
+        action="store_true",
+        help="bring the text into ED's prepared form; as released it stays as written",
+    )
     flags.add_argument("--seed", type=cli.seed, default=0, help="the run's global seed")
     flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="id, history, response")
     args = flags.parse_args()

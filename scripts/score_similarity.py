@@ -14,7 +14,13 @@ from synth_empathy.selection import embedding, quality
 def main() -> None:
     """Parse flags, look both texts' vectors up, write the similarities."""
     flags = cli.parser(__doc__)
-    flags.add_argument("--responses", type=Path, required=True, metavar="JSONL", help="the discriminator's answers: id, prediction, reference")
+    flags.add_argument(
+        "--responses",
+        type=Path,
+        required=True,
+        metavar="JSONL",
+        help="the discriminator's answers: id, prediction, reference",
+    )
     flags.add_argument("--texts", type=Path, required=True, metavar="JSONL", help="row, text")
     flags.add_argument("--embeddings", type=Path, required=True, metavar="NPY", help="the texts' embeddings")
     flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="id, similarity")

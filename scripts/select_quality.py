@@ -12,19 +12,26 @@ from synth_empathy.selection import quality
 def main() -> None:
     """Parse flags, join samples and similarities, write those above the threshold."""
     flags = cli.parser(__doc__)
-    flags.add_argument("--samples", type=Path, required=True, metavar="JSONL", help="synthetic samples: id, history, response")
+    flags.add_argument(
+        "--samples", type=Path, required=True, metavar="JSONL", help="synthetic samples: id, history, response"
+    )
     flags.add_argument("--similarity", type=Path, required=True, metavar="JSONL", help="id, similarity")
     flags.add_argument("--threshold", type=cli.percent, required=True, help="the DK threshold T, 0 to 100")
     rules = "greater: S > T, as the paper; released: int(S) >= T, as the authors' code"
     flags.add_argument("--rule", choices=quality.QUALITY_RULES, default="greater", help=rules)
-    flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="the samples kept, each with its similarity")
+    flags.add_argument(
+        "--output", type=Path, required=True, metavar="JSONL", help="the samples kept, each with its similarity"
+    )
     args = flags.parse_args()
 
     samples = read_jsonl(args.samples, SAMPLE)
     similarity = {record["id"]: record["similarity"] for record in read_jsonl(args.similarity, SIMILARITY)}
     lacking = [sample["id"] for sample in samples if sample["id"] not in similarity]
     if lacking:
-        raise UserError(f"{len(lacking)} samples have no similarity; the first is {lacking[0]}", "run score_similarity.py on answers to these samples")
+        raise UserError(
+            f"{len(lacking)} samples have no similarity; the first is {lacking[0]}",
+            "run score_similarity.py on answers to these samples",
+        )
     scored = [sample | {"similarity": similarity[sample["id"]]} for sample in samples]
     kept = quality.select_quality(scored, args.threshold, args.rule)
     write_jsonl(args.output, kept, code=provenance.code(__file__))

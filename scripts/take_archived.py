@@ -9,7 +9,9 @@ from synth_empathy.core import archive, cli
 def main() -> None:
     """Parse flags, check, copy."""
     flags = cli.parser(__doc__)
-    flags.add_argument("--archive", type=Path, required=True, metavar="DIR", help="the archive's folder, with archive.json")
+    flags.add_argument(
+        "--archive", type=Path, required=True, metavar="DIR", help="the archive's folder, with archive.json"
+    )
     flags.add_argument("--file", required=True, metavar="PATH", help="the file, as archive.json names it")
     flags.add_argument("--output", type=Path, required=True, help="where to")
     args = flags.parse_args()

@@ -18,15 +18,32 @@ def main() -> None:
     """Parse flags, train or go on training, write the model folder with its manifest."""
     flags = cli.parser(__doc__)
     flags.add_argument("--base", type=Path, required=True, metavar="DIR", help="the base model's folder")
-    flags.add_argument("--data", type=Path, required=True, metavar="JSONL", help="the training set: id, history, response, source")
+    flags.add_argument(
+        "--data", type=Path, required=True, metavar="JSONL", help="the training set: id, history, response, source"
+    )
     flags.add_argument("--format", choices=prompts.STYLES, default="flat", help="how a dialogue is put to the model")
     flags.add_argument("--system", default="", help="system prompt; none when empty")
-    flags.add_argument("--dtype", choices=model_folder.DTYPES, default="float32", help="the saved weights' type; full fine-tuning computes on float32 weights")
+    flags.add_argument(
+        "--dtype",
+        choices=model_folder.DTYPES,
+        default="float32",
+        help="the saved weights' type; full fine-tuning computes on float32 weights",
+    )
     flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads; part of what repeats a run exactly")
-    flags.add_argument("--processes", type=cli.count, help="spread over so many processes on CPUs, to try what GPUs do: without a GPU it is only slower")
+    flags.add_argument(
+        "--processes",
+        type=cli.count,
+        help="spread over so many processes on CPUs, to try what GPUs do: without a GPU it is only slower",
+    )
     flags.add_argument("--seed", type=cli.seed, default=0, help="order of samples, dropout and adapters' start")
     recipes.add_flags(flags)
-    flags.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder for checkpoints of unfinished runs (results/RUN/.state)")
+    flags.add_argument(
+        "--state",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for checkpoints of unfinished runs (results/RUN/.state)",
+    )
     flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="the model folder to make")
     args = flags.parse_args()
     processes = launcher.processes_of(args.processes, args.gpus)
@@ -96,7 +113,12 @@ def train(args, processes: int) -> None:
 def describe_data(path: Path, samples: list[Record], overlong: list[str]) -> Record:
     """The training set in a manifest: its hash, its counts by source, and what was set aside."""
     sources = Counter(sample.get("source", "given") for sample in samples)
-    return {"sha256": provenance.sha256_file(path), "samples": len(samples), "by_source": dict(sorted(sources.items())), "overlong": overlong}
+    return {
+        "sha256": provenance.sha256_file(path),
+        "samples": len(samples),
+        "by_source": dict(sorted(sources.items())),
+        "overlong": overlong,
+    }
 
 
 if __name__ == "__main__":

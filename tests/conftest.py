@@ -18,14 +18,21 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 #: Threads that wait would spin and take the cores from other workers' tests; how they wait changes no number.
 os.environ.update({"OMP_WAIT_POLICY": "passive"})
-os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
+os.environ.update(
+    {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+)
 
 
 def pytest_addoption(parser):
     """How often each step of test_kill.py is killed, and what the fuzzers try."""
     parser.addoption("--kills", type=int, default=2, help="kill -9 each step so often (tests/test_kill.py)")
     parser.addoption("--fuzz-examples", type=int, default=200, help="examples of every reader (tests/fuzz)")
-    parser.addoption("--fuzz-seed", type=int, default=None, help="other examples than the fixed ones, and a table of them (tests/fuzz)")
+    parser.addoption(
+        "--fuzz-seed",
+        type=int,
+        default=None,
+        help="other examples than the fixed ones, and a table of them (tests/fuzz)",
+    )
 
 
 #: Workers take these files first, since they take longest.
@@ -122,7 +129,9 @@ class Checkout:
     def __init__(self, folder: Path):
         self.folder = folder
         listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        for name in subprocess.run(listed, cwd=REPOSITORY, capture_output=True, check=True).stdout.decode().split("\0"):
+        for name in (
+            subprocess.run(listed, cwd=REPOSITORY, capture_output=True, check=True).stdout.decode().split("\0")
+        ):
             if name and (REPOSITORY / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(REPOSITORY / name, folder / name)
@@ -141,7 +150,9 @@ class Checkout:
 
     def run(self, *words: object, **kwargs) -> subprocess.CompletedProcess:
         """Run any command here to its end."""
-        return subprocess.run(list(map(str, words)), cwd=self.folder, capture_output=True, text=True, timeout=1800, **kwargs)
+        return subprocess.run(
+            list(map(str, words)), cwd=self.folder, capture_output=True, text=True, timeout=1800, **kwargs
+        )
 
     def made(self, run: str) -> dict[str, bytes]:
         """Every file of a run that another run must repeat byte for byte.
@@ -155,7 +166,11 @@ class Checkout:
     def files(self) -> set[str]:
         """Every file but Snakemake's own notes and Python's caches."""
         found = (path.relative_to(self.folder) for path in self.folder.rglob("*") if not path.is_dir())
-        return {str(path) for path in found if path.parts[0] not in (".snakemake", ".venv") and "__pycache__" not in path.parts}
+        return {
+            str(path)
+            for path in found
+            if path.parts[0] not in (".snakemake", ".venv") and "__pycache__" not in path.parts
+        }
 
 
 def jobs_of(checkout: Checkout, *words: object) -> Iterator[list[list[str]]]:

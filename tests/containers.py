@@ -11,7 +11,12 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 #: What the Dockerfile asks of a base, beside what Debian calls required.
 PACKAGES = "ca-certificates,python3,python3-venv"
 #: As in the images that stand-ins replace: licences, but no manuals and translations.
-SLIM = ["path-exclude=/usr/share/doc/*", "path-include=/usr/share/doc/*/copyright", "path-exclude=/usr/share/man/*", "path-exclude=/usr/share/locale/*"]
+SLIM = [
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/locale/*",
+]
 
 
 def debian_base(folder: Path, packages: str = PACKAGES) -> Path:
@@ -21,7 +26,15 @@ def debian_base(folder: Path, packages: str = PACKAGES) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         partial = tar.with_name("base.partial.tar")
         options = [f"--dpkgopt={option}" for option in (*SLIM, "force-unsafe-io")]
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", *options, "bookworm", str(partial)]
+        command = [
+            "mmdebstrap",
+            "--quiet",
+            "--variant=minbase",
+            f"--include={packages}",
+            *options,
+            "bookworm",
+            str(partial),
+        ]
         subprocess.run(command, check=True, env=os.environ | {"SOURCE_DATE_EPOCH": "0"})
         partial.rename(tar)
     return tar

@@ -11,7 +11,13 @@ BASELINES = ["SEEK", "CASE", "ESCM", "Qwen1.5-7B-F.T.", "LLaMA3-8B-F.T."]
 
 def cell(value, metric="cider", base="b", training_set="ed", title="A system", table="table1", **rest):
     """A cell; one without a value says why."""
-    known = {"why_null": None if value is not None else "its run failed", "by_seed": {}, "sd": None, "paper": None, "difference": None}
+    known = {
+        "why_null": None if value is not None else "its run failed",
+        "by_seed": {},
+        "sd": None,
+        "paper": None,
+        "difference": None,
+    }
     known |= {"protocol": "paper", "test_samples": 5255, "empty_predictions": 0, "instead": None} | rest
     return Cell(table=table, base=base, training_set=training_set, metric=metric, title=title, value=value, **known)
 
@@ -40,14 +46,36 @@ def table1(*systems):
 
 def table2(*points):
     """Table 2 of (base, prompt, DK, CIDEr cell or value), each with the title that the tables give it."""
-    rows = [Row(base, f"ed+{prompt}-dk{dk}-kcenter", f"{base}, {prompt}, DK {dk}", None) for base, prompt, dk, _ in points]
+    rows = [
+        Row(base, f"ed+{prompt}-dk{dk}-kcenter", f"{base}, {prompt}, DK {dk}", None) for base, prompt, dk, _ in points
+    ]
     values = [point[-1] for point in points]
-    return Table("table2", rows, {row.system: {"cider": made_or_missing(v, "cider")} for row, v in zip(rows, values)}, None)
+    return Table(
+        "table2", rows, {row.system: {"cider": made_or_missing(v, "cider")} for row, v in zip(rows, values)}, None
+    )
 
 
 def summary(stage="before", seed=0, mean=2.0, full=0.5, **rest):
     """A judge's summary whose criteria lie 0.1 above, at and 0.1 below the mean."""
     titles = {"coherence": 0.1, "naturalness": 0.0, "empathy": -0.1}
-    criteria = {name: {"title": name.title(), "mean": mean + shift, "full_share": full} for name, shift in titles.items()}
-    whole = {"prompt": "prompt2", "stage": stage, "seed": seed, "judge": "a-judge", "mode": "probabilities", "temperature": 0.8}
-    return whole | {"samples": {"scored": 12}, "criteria": criteria, "all": {"mean": mean, "full_share": full / 2}, "note": None} | rest
+    criteria = {
+        name: {"title": name.title(), "mean": mean + shift, "full_share": full} for name, shift in titles.items()
+    }
+    whole = {
+        "prompt": "prompt2",
+        "stage": stage,
+        "seed": seed,
+        "judge": "a-judge",
+        "mode": "probabilities",
+        "temperature": 0.8,
+    }
+    return (
+        whole
+        | {
+            "samples": {"scored": 12},
+            "criteria": criteria,
+            "all": {"mean": mean, "full_share": full / 2},
+            "note": None,
+        }
+        | rest
+    )

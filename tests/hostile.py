@@ -21,7 +21,9 @@ def places(document: Any, place: tuple = ()) -> Iterator[tuple]:
     """Where values stand in a document, as keys and indices; inner ones, too."""
     if place:
         yield place
-    items = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    items = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
     for key, value in items:
         yield from places(value, (*place, key))
 

@@ -26,10 +26,17 @@ def serve(folder: Path, repository: str, revision: str, damage: str | None = Non
         def do_GET(self, body=True):
             path = unquote(urlsplit(self.path).path)
             if path in (f"/api/models/{repository}/revision/{revision}", f"/api/models/{repository}"):
-                self.answer(json.dumps(describe(files, repository, revision)).encode(), {"Content-Type": "application/json"}, body)
+                self.answer(
+                    json.dumps(describe(files, repository, revision)).encode(),
+                    {"Content-Type": "application/json"},
+                    body,
+                )
             elif path.startswith(f"/api/models/{repository}/tree/{revision}"):
                 self.answer(json.dumps(tree(files)).encode(), {"Content-Type": "application/json"}, body)
-            elif path.startswith(f"/{repository}/resolve/{revision}/") and (name := path.split(f"/{revision}/", 1)[1]) in files:
+            elif (
+                path.startswith(f"/{repository}/resolve/{revision}/")
+                and (name := path.split(f"/{revision}/", 1)[1]) in files
+            ):
                 content = files[name].read_bytes()
                 if name == damage:
                     content = content[:-1] + bytes([content[-1] ^ 1])
@@ -72,11 +79,23 @@ def pointer(path: Path) -> dict:
 
 def describe(files, repository, revision):
     siblings = [
-        {"rfilename": name, "size": path.stat().st_size, "blobId": git_hash(path) if not large(path) else hashlib.sha1(b"pointer").hexdigest()}
+        {
+            "rfilename": name,
+            "size": path.stat().st_size,
+            "blobId": git_hash(path) if not large(path) else hashlib.sha1(b"pointer").hexdigest(),
+        }
         | ({"lfs": pointer(path)} if large(path) else {})
         for name, path in files.items()
     ]
-    return {"_id": "1", "id": repository, "modelId": repository, "sha": revision, "private": False, "tags": [], "siblings": siblings}
+    return {
+        "_id": "1",
+        "id": repository,
+        "modelId": repository,
+        "sha": revision,
+        "private": False,
+        "tags": [],
+        "siblings": siblings,
+    }
 
 
 def tree(files):

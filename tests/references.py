@@ -44,10 +44,15 @@ def plain_cider(predictions, references, idf_of=None):
     The IDF is that of the references, or of ``idf_of`` where it is fixed.
     """
     idf_of = references if idf_of is None else idf_of
-    seen = Counter(gram for words in idf_of for gram in {gram for order in (1, 2, 3, 4) for gram in ngrams(words, order)})
+    seen = Counter(
+        gram for words in idf_of for gram in {gram for order in (1, 2, 3, 4) for gram in ngrams(words, order)}
+    )
 
     def vector(words, order):
-        return {gram: count * (math.log(len(idf_of)) - math.log(max(1, seen[gram]))) for gram, count in Counter(ngrams(words, order)).items()}
+        return {
+            gram: count * (math.log(len(idf_of)) - math.log(max(1, seen[gram])))
+            for gram, count in Counter(ngrams(words, order)).items()
+        }
 
     total = 0.0
     for prediction, reference in zip(predictions, references):
@@ -57,5 +62,10 @@ def plain_cider(predictions, references, idf_of=None):
             ours, theirs = vector(prediction, order), vector(reference, order)
             norm = math.sqrt(sum(v * v for v in ours.values())) * math.sqrt(sum(v * v for v in theirs.values()))
             if norm:
-                total += penalty * sum(min(ours[gram], theirs[gram]) * theirs[gram] for gram in ours.keys() & theirs.keys()) / norm / 4
+                total += (
+                    penalty
+                    * sum(min(ours[gram], theirs[gram]) * theirs[gram] for gram in ours.keys() & theirs.keys())
+                    / norm
+                    / 4
+                )
     return 100 * 10 * total / len(references)

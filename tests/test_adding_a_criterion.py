@@ -17,8 +17,14 @@ def test_a_fourth_criterion_is_drawn_and_its_mean_is_held_against_nothing(checko
 
     make_tiny_model(checkout.folder / "models/smollm2-135m", "smollm2-135m", reach=4096)
     results = checkout.folder / RUN
-    rows = [{"id": f"s{n}", "history": [f"i lost my job {n} days ago ."], "response": "i am sorry to hear that ."} for n in range(6)]
-    for name, some in {"synthetic/prompt2/samples.jsonl": rows, "selected/prompt2/dk20/kcenter/seed0.jsonl": rows[::2]}.items():
+    rows = [
+        {"id": f"s{n}", "history": [f"i lost my job {n} days ago ."], "response": "i am sorry to hear that ."}
+        for n in range(6)
+    ]
+    for name, some in {
+        "synthetic/prompt2/samples.jsonl": rows,
+        "selected/prompt2/dk20/kcenter/seed0.jsonl": rows[::2],
+    }.items():
         (results / name).parent.mkdir(parents=True)
         write_jsonl(results / name, some)
     HELPFULNESS.write_files(checkout)

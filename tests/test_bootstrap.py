@@ -66,7 +66,9 @@ def test_every_draws_scores_are_those_of_the_drawn_texts(rows, seed, protocol):
         texts = [predictions[row] for row in chosen], [references[row] for row in chosen]
         anew = protocol_scores(protocol, *texts)
         anew["bert_f1"] = bert[chosen].mean()
-        anew["cider"] = plain_cider([text.split() for text in texts[0]], [text.split() for text in texts[1]], idf_of=words)
+        anew["cider"] = plain_cider(
+            [text.split() for text in texts[0]], [text.split() for text in texts[1]], idf_of=words
+        )
         assert {metric: values[draw] for metric, values in found.items()} == pytest.approx(anew, abs=1e-9)
 
 
@@ -91,9 +93,15 @@ def test_several_seeds_are_scored_on_the_same_draws_and_their_mean_is_compared()
     scores = [drawn_values(bootstrap.scorers("paper", one), counts) for one in (*systems, *baselines)]
     for metric, entry in found.items():
         differences = (scores[0][metric] + scores[1][metric]) / 2 - scores[2][metric]
-        assert entry["system"]["mean"] == pytest.approx(np.mean(entry["system"]["by_seed"])) and len(entry["system"]["by_seed"]) == 2
+        assert (
+            entry["system"]["mean"] == pytest.approx(np.mean(entry["system"]["by_seed"]))
+            and len(entry["system"]["by_seed"]) == 2
+        )
         assert entry["p"] == bootstrap.p_value(differences, entry["difference"])
-        assert entry["p_two_sided"] == (np.sum(np.abs(differences - differences.mean()) >= abs(entry["difference"])) + 1) / 151
+        assert (
+            entry["p_two_sided"]
+            == (np.sum(np.abs(differences - differences.mean()) >= abs(entry["difference"])) + 1) / 151
+        )
         ranked = np.sort(differences) - differences.mean() + entry["difference"]
         assert entry["interval"] == pytest.approx([ranked[3], ranked[146]])  # 150 draws: 3 beyond each end
 
@@ -121,7 +129,9 @@ def test_bleus_p_and_interval_are_sacrebleus(monkeypatch, protocol, rows, draws)
         assert entry["p"] == system.p_value
         for side, theirs in (("system", system), ("baseline", baseline)):
             low, high = entry[side]["interval"]
-            assert (entry[side]["mean"], entry[side]["mean_of_draws"], (high - low) / 2) == pytest.approx((theirs.score, theirs.mean, theirs.ci), abs=2e-5)
+            assert (entry[side]["mean"], entry[side]["mean_of_draws"], (high - low) / 2) == pytest.approx(
+                (theirs.score, theirs.mean, theirs.ci), abs=2e-5
+            )
         ps.add(entry["p"])
     assert len(ps) > 1 and min(ps) < 1
 
@@ -132,8 +142,12 @@ def test_systems_that_no_draw_tells_apart_have_p_1_where_sacrebleu_has_its_least
 
     texts, _, references = map(list, zip(*made_up(20, 5)))
     found = bootstrap.compare([output(texts, references)], [output(texts, references)], "paper", 100, 0)
-    assert {(entry["p"], entry["p_two_sided"], entry["difference"], *entry["interval"]) for entry in found.values()} == {(1.0, 1.0, 0.0, 0.0, 0.0)}
-    _, scores = PairedTest([("a", texts), ("b", texts)], {"BLEU": BLEU(force=True)}, [references], test_type="bs", n_samples=100)()
+    assert {
+        (entry["p"], entry["p_two_sided"], entry["difference"], *entry["interval"]) for entry in found.values()
+    } == {(1.0, 1.0, 0.0, 0.0, 0.0)}
+    _, scores = PairedTest(
+        [("a", texts), ("b", texts)], {"BLEU": BLEU(force=True)}, [references], test_type="bs", n_samples=100
+    )()
     assert scores["BLEU"][1].p_value == pytest.approx(1 / 101)
 
 
@@ -149,7 +163,9 @@ def test_the_two_sided_p_holds_its_level_sacrebleus_does_not_and_both_see_a_diff
             difference = random.normal(shift, 1, size=80)
             draws = np.concatenate(list(bootstrap.drawn(80, 200, trial))) @ difference / 80
             low, high = bootstrap.interval(draws, difference.mean())
-            counted += [test(draws, difference.mean()) < 0.05 for test in (bootstrap.p_two_sided, bootstrap.p_value)] + [not low < 0 < high]
+            counted += [
+                test(draws, difference.mean()) < 0.05 for test in (bootstrap.p_two_sided, bootstrap.p_value)
+            ] + [not low < 0 < high]
     assert 12 <= rejected[0.0][0] <= 52 < rejected[0.0][1]
     assert 12 <= rejected[0.0][2] <= 60  # the interval leaves 0 out as often
     assert min(rejected[0.5]) > 580
@@ -169,7 +185,10 @@ def test_the_interval_lies_around_the_value_for_distinct_too():
 
 def test_the_same_seed_gives_the_same_and_another_one_other_draws():
     better, worse, references = zip(*made_up(20, 9))
-    first, again, other = (bootstrap.compare([output(better, references)], [output(worse, references)], "paper", 130, seed) for seed in (1, 1, 2))
+    first, again, other = (
+        bootstrap.compare([output(better, references)], [output(worse, references)], "paper", 130, seed)
+        for seed in (1, 1, 2)
+    )
     assert first == again != other
     assert all(first[metric]["difference"] == other[metric]["difference"] for metric in OVERLAP)
 
@@ -198,10 +217,23 @@ def by_hand():
     counts the latter alone: (10 + 1) / 41.
     """
     draws = np.arange(1.0, 41.0)
-    entry = bootstrap.comparison(np.array([[30.0], [20.0]]), np.array([[15.0]]), np.stack([draws, draws]), np.zeros((1, 40)))
-    bert = {"system": {"mean": 12.345}, "baseline": {"mean": 1012.3}, "difference": -999.955, "interval": [-1000.0, -1e-9], "p": 1 / 100001, "p_two_sided": 1.0}
+    entry = bootstrap.comparison(
+        np.array([[30.0], [20.0]]), np.array([[15.0]]), np.stack([draws, draws]), np.zeros((1, 40))
+    )
+    bert = {
+        "system": {"mean": 12.345},
+        "baseline": {"mean": 1012.3},
+        "difference": -999.955,
+        "interval": [-1000.0, -1e-9],
+        "p": 1 / 100001,
+        "p_two_sided": 1.0,
+    }
     about = {"protocol": "paper", "draws": 40, "seed": 3, "seeds": {"system": 2, "baseline": 1}, "samples": 1234}
-    return {"system": "m/ed+x", "baseline": "m/ed"} | about | {"metrics": {"bleu1": entry, "bert_f1 by tiny, layer 2": bert}}
+    return (
+        {"system": "m/ed+x", "baseline": "m/ed"}
+        | about
+        | {"metrics": {"bleu1": entry, "bert_f1 by tiny, layer 2": bert}}
+    )
 
 
 def test_the_csv_is_that_worked_out_by_hand():
@@ -216,14 +248,20 @@ def test_the_csv_is_that_worked_out_by_hand():
 def test_the_markdown_says_what_is_compared_on_what_and_how_to_read_it():
     lines = comparison_table.as_markdown(by_hand(), "made up").splitlines()
     assert lines[:4] == ["# m/ed+x against m/ed", "", "> made up", ""]
-    assert "40 draws (seed 3) of 1,234 test samples, paper protocol" in lines[4] and "2 seeds of the system and 1 seed of the baseline" in lines[4]
+    assert (
+        "40 draws (seed 3) of 1,234 test samples, paper protocol" in lines[4]
+        and "2 seeds of the system and 1 seed of the baseline" in lines[4]
+    )
     assert lines[6:10] == [
         "| metric | system | baseline | difference | 95 % interval | p, two-sided | p, sacreBLEU's |",
         "|---|---:|---:|---:|---:|---:|---:|",
         "| B-1 | 25.00 | 15.00 | +10.00 | -8.50 to +28.50 | 0.5122 | 0.2683 |",
         "| BERT-F1 by tiny, layer 2 | 12.35 | 1012.30 | -999.96 | -1000.00 to +0.00 | 1.0000 | 1e-05 |",
     ]
-    assert lines[11].startswith("p, two-sided: how often the draw of test samples alone") and lines[12:] == ["", comparison_table.OTHER_MODEL]
+    assert lines[11].startswith("p, two-sided: how often the draw of test samples alone") and lines[12:] == [
+        "",
+        comparison_table.OTHER_MODEL,
+    ]
     assert "> " not in comparison_table.as_markdown(by_hand())
 
 
@@ -268,9 +306,17 @@ def responses(path, column, rows=ROWS, **change):
 
 def bertscore(path, responses, shift=0.0, **change):
     """Write a BERTScore sample by sample, made up."""
-    values = {"ids": [row[0] for row in ROWS]} | {part: [shift + number for number in range(len(ROWS))] for part in ("p", "r", "f1")}
+    values = {"ids": [row[0] for row in ROWS]} | {
+        part: [shift + number for number in range(len(ROWS))] for part in ("p", "r", "f1")
+    }
     digest = hashlib.sha256(responses.read_bytes()).hexdigest()
-    record = {"protocol": "paper", "samples": 12, "responses_sha256": digest, "bert_f1": 1.0, "by_sample": values} | change
+    record = {
+        "protocol": "paper",
+        "samples": 12,
+        "responses_sha256": digest,
+        "bert_f1": 1.0,
+        "by_sample": values,
+    } | change
     path.write_text(json.dumps(record))
     return path
 
@@ -281,7 +327,19 @@ def two(tmp_path):
 
 
 def flags(two, tmp_path, *more):
-    return ["--system", two[0], "--baseline", two[1], "--protocol", "paper", "--draws", 100, "--output", tmp_path / "out.json", *more]
+    return [
+        "--system",
+        two[0],
+        "--baseline",
+        two[1],
+        "--protocol",
+        "paper",
+        "--draws",
+        100,
+        "--output",
+        tmp_path / "out.json",
+        *more,
+    ]
 
 
 def test_by_the_command_line(two, tmp_path, step):
@@ -291,25 +349,53 @@ def test_by_the_command_line(two, tmp_path, step):
     done = step("compare_systems.py", *flags(two, tmp_path, *more))
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "out.json").read_text())
-    assert (found["system"], found["baseline"], found["seeds"], found["samples"]) == ("ours", str(two[1]), {"system": 1, "baseline": 1}, 12)
+    assert (found["system"], found["baseline"], found["seeds"], found["samples"]) == (
+        "ours",
+        str(two[1]),
+        {"system": 1, "baseline": 1},
+        12,
+    )
     assert (found["draws"], found["seed"], found["protocol"]) == (100, 3, "paper") and "Koehn" in found["test"]
     assert set(found["metrics"]) == {*OVERLAP, "bert_p", "bert_r", "bert_f1"}
     entry = found["metrics"]["bert_f1"]
-    assert (entry["difference"], entry["interval"]) == (1.0, pytest.approx([1.0, 1.0])) and entry["p"] == pytest.approx(1 / 101)
+    assert (entry["difference"], entry["interval"]) == (1.0, pytest.approx([1.0, 1.0])) and entry[
+        "p"
+    ] == pytest.approx(1 / 101)
     assert f"bert_f1: 6.50 against 5.50, +1.00 to +1.00, p = {1 / 101:.4f}, two-sided {1 / 101:.4f}" in done.stdout
     with open(tmp_path / "out.csv", newline="") as file:
         lines = {line["metric"]: line for line in csv.DictReader(file)}
-    assert list(lines) == ["B-1", "B-2", "B-3", "B-4", "Dist-1", "Dist-2", "R-1", "R-2", "R-L", "CIDEr", "BERT-P", "BERT-R", "BERT-F1"]
+    assert list(lines) == [
+        "B-1",
+        "B-2",
+        "B-3",
+        "B-4",
+        "Dist-1",
+        "Dist-2",
+        "R-1",
+        "R-2",
+        "R-L",
+        "CIDEr",
+        "BERT-P",
+        "BERT-R",
+        "BERT-F1",
+    ]
     assert lines["BERT-F1"] == {
         "system": "ours", "baseline": str(two[1]), "metric": "BERT-F1", "mean_system": "6.5000", "mean_baseline": "5.5000", "difference": "+1.0000",
         "low": "+1.0000", "high": "+1.0000", "p_two_sided": "0.0099", "p_sacrebleu": "0.0099", "test_samples": "12", "draws": "100", "seeds_system": "1",
         "seeds_baseline": "1", "protocol": "paper", "remark": "", "note": "a note",
     }  # fmt: skip
     for line, entry in zip(lines.values(), found["metrics"].values()):
-        assert [float(line[key]) for key in ("difference", "low", "high")] == pytest.approx([entry["difference"], *entry["interval"]], abs=5e-5)
-        assert [float(line[key]) for key in ("p_two_sided", "p_sacrebleu")] == pytest.approx([entry["p_two_sided"], entry["p"]], abs=5e-5)
+        assert [float(line[key]) for key in ("difference", "low", "high")] == pytest.approx(
+            [entry["difference"], *entry["interval"]], abs=5e-5
+        )
+        assert [float(line[key]) for key in ("p_two_sided", "p_sacrebleu")] == pytest.approx(
+            [entry["p_two_sided"], entry["p"]], abs=5e-5
+        )
     shown = (tmp_path / "out.md").read_text()
-    assert shown.startswith(f"# ours against {two[1]}\n\n> a note\n") and "| BERT-F1 | 6.50 | 5.50 | +1.00 | +1.00 to +1.00 | 0.0099 | 0.0099 |" in shown
+    assert (
+        shown.startswith(f"# ours against {two[1]}\n\n> a note\n")
+        and "| BERT-F1 | 6.50 | 5.50 | +1.00 | +1.00 to +1.00 | 0.0099 | 0.0099 |" in shown
+    )
 
 
 @pytest.mark.parametrize(
@@ -333,7 +419,9 @@ def test_outputs_that_are_not_paired_are_refused(two, tmp_path, step, change, re
 def refusal(two, baselines=None):
     """Why the outputs are refused."""
     with pytest.raises(UserError) as caught:
-        bootstrap.check_paired([bootstrap.read_output(path, score, "paper") for path, score in zip(two, baselines or [None, None])])
+        bootstrap.check_paired(
+            [bootstrap.read_output(path, score, "paper") for path, score in zip(two, baselines or [None, None])]
+        )
     assert caught.value.hint
     return caught.value.problem
 
@@ -363,9 +451,13 @@ def test_bertscore_without_a_number_for_every_sample_is_refused(two, tmp_path, c
     assert reason in refusal(two[:1], [bertscore(score, two[0], by_sample=values | change)])
 
 
-@pytest.mark.parametrize("other", [None, {}, [], "m", {"model": "m"}, {"model": "m", "layer": "5"}, {"model": 3, "layer": 5}])
+@pytest.mark.parametrize(
+    "other", [None, {}, [], "m", {"model": "m"}, {"model": "m", "layer": "5"}, {"model": 3, "layer": 5}]
+)
 def test_bertscore_by_a_model_that_it_does_not_name_is_not_taken_for_the_papers(two, tmp_path, other):
-    assert "by which model and layer" in refusal(two[:1], [bertscore(tmp_path / "score.json", two[0], bertscore_other=other)])
+    assert "by which model and layer" in refusal(
+        two[:1], [bertscore(tmp_path / "score.json", two[0], bertscore_other=other)]
+    )
 
 
 def test_one_sample_is_refused(two):
@@ -398,7 +490,9 @@ def test_the_rule_compares_with_real_bertscores(checkout):
         responses(path, column, rows)
     done = checkout.snakemake(*words, "comparisons")
     assert done.returncode == 0 and "train_model" not in done.stdout + done.stderr, done.stdout + done.stderr
-    found = json.loads((results / "comparisons/smollm2-135m/ed+prompt2-dk20-kcenter/against-ed/paper.json").read_text())
+    found = json.loads(
+        (results / "comparisons/smollm2-135m/ed+prompt2-dk20-kcenter/against-ed/paper.json").read_text()
+    )
     assert (found["system"], found["baseline"]) == ("smollm2-135m/ed+prompt2-dk20-kcenter", "smollm2-135m/ed")
     assert (found["seeds"], found["samples"], found["draws"]) == ({"system": 1, "baseline": 1}, 6, 100)
     name = "bert_f1 by all-minilm-l6-v2, layer 5"
@@ -424,6 +518,10 @@ def test_the_rule_takes_every_seed_and_no_bertscore_where_that_is_left_out(check
     done = checkout.snakemake("-n", "-p", "--configfile", "config/demo.yaml", "seeds.yaml", "--", "comparisons")
     assert done.returncode == 0, done.stdout + done.stderr
     for side, training_set in (("system", "ed+prompt2-dk20-kcenter"), ("baseline", "ed")):
-        files = " ".join(f"results/demo/responses/smollm2-135m/{training_set}/seed{seed}/test.jsonl" for seed in (0, 4))
-        assert f" --{side} {files} --{side}-bertscore --{side}-name smollm2-135m/{training_set} " in " ".join(done.stdout.split())
+        files = " ".join(
+            f"results/demo/responses/smollm2-135m/{training_set}/seed{seed}/test.jsonl" for seed in (0, 4)
+        )
+        assert f" --{side} {files} --{side}-bertscore --{side}-name smollm2-135m/{training_set} " in " ".join(
+            done.stdout.split()
+        )
     assert "evaluate_bertscore" not in done.stdout

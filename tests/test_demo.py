@@ -52,7 +52,11 @@ def test_table1_holds_every_system_and_metric(small):
     ours = values[OURS, "cider"]
     assert ours["paper"] == "26.96"
     assert float(ours["difference"]) == pytest.approx(float(ours["ours"]) - 26.96, abs=0.011)
-    assert values["smollm2-135m/ed", "cider"]["paper"] == values["smollm2-135m/ed", "cider"]["difference"] == "not available"
+    assert (
+        values["smollm2-135m/ed", "cider"]["paper"]
+        == values["smollm2-135m/ed", "cider"]["difference"]
+        == "not available"
+    )
     markdown = (small.folder / KEY / "tables/table1.md").read_text()
     assert "SmolLM2-135M (zero-shot)" in markdown and "4 test samples" in markdown
 
@@ -60,12 +64,20 @@ def test_table1_holds_every_system_and_metric(small):
 def test_table2_counts_what_the_thresholds_leave_and_the_ablations_train_on_as_many(small):
     values = read_table(small, 2)
     counts = {
-        dk: [float(values[f"smollm2-135m/ed+prompt2-dk{dk}-kcenter", name]["ours"]) for name in ("samples_quality", "samples_selected")] for dk in (0, 20)
+        dk: [
+            float(values[f"smollm2-135m/ed+prompt2-dk{dk}-kcenter", name]["ours"])
+            for name in ("samples_quality", "samples_selected")
+        ]
+        for dk in (0, 20)
     }
-    assert counts[0][0] > counts[20][0] > 0 and all(selected == int(0.9 * passed) for passed, selected in counts.values())
+    assert counts[0][0] > counts[20][0] > 0 and all(
+        selected == int(0.9 * passed) for passed, selected in counts.values()
+    )
     selected = small.folder / KEY / "selected/prompt2"
     drawn, passed = (read_jsonl(selected / name) for name in ("draw20/seed0.jsonl", "dk20/quality.jsonl"))
-    assert len(drawn) == len(passed) and {row["id"] for row in drawn} <= {row["id"] for row in read_jsonl(selected / "dk0/quality.jsonl")}
+    assert len(drawn) == len(passed) and {row["id"] for row in drawn} <= {
+        row["id"] for row in read_jsonl(selected / "dk0/quality.jsonl")
+    }
     assert len(read_jsonl(selected / "dk20/none/seed0.jsonl")) == len(passed)
 
 
@@ -79,7 +91,9 @@ def test_a_row_can_be_walked_back_from_the_table_to_ed(small):
     trained_on = read_jsonl(results / "training/ed+prompt2-dk20-kcenter/seed0.jsonl")
     synthetic = [row for row in trained_on if row["source"] == "synthetic"]
     quality = {row["id"]: row for row in read_jsonl(results / "selected/prompt2/dk20/quality.jsonl")}
-    outputs = {row["id"]: row for shard in (0, 1) for row in read_jsonl(results / f"synthetic/prompt2/outputs/{shard}.jsonl")}
+    outputs = {
+        row["id"]: row for shard in (0, 1) for row in read_jsonl(results / f"synthetic/prompt2/outputs/{shard}.jsonl")
+    }
     dialogues = {row["id"]: row for row in read_jsonl(results / "synthetic/prompt2/dialogues.jsonl")}
     rejected = {row["id"]: row for row in read_jsonl(results / "synthetic/prompt2/rejected.jsonl")}
     ed = {row["id"]: row for row in read_jsonl(results / "ed/train.jsonl")}
@@ -114,18 +128,31 @@ def test_from_a_part_of_an_archive_what_can_be_made_is_made_and_the_rest_is_name
     shutil.copytree(small.folder / KEY / "archive", tmp_path / "archive")
     index = json.loads((tmp_path / "archive/archive.json").read_text())
     assert "human/judgements.jsonl" in index["files"] and "synthetic/prompt2/parse_summary.json" in index["files"]
-    index["files"] = {name: digest for name, digest in index["files"].items() if "/none/" not in name and "judged" not in name}
+    index["files"] = {
+        name: digest for name, digest in index["files"].items() if "/none/" not in name and "judged" not in name
+    }
     (tmp_path / "archive/archive.json").write_text(json.dumps(index))
     (reviewer.folder / "partial.yaml").write_text("tables: {partial: true}\nhuman: {judgements: null}\n")
     words = ["--cores", "2", *SMALL, "partial.yaml", "--config", f"archive={tmp_path / 'archive'}", "--"]
-    done = reviewer.snakemake(*words, f"{KEY}/tables/table1.md", "figure7", f"{KEY}/synthetic/prompt2/parse_summary.json")
+    done = reviewer.snakemake(
+        *words, f"{KEY}/tables/table1.md", "figure7", f"{KEY}/synthetic/prompt2/parse_summary.json"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     lines = read_table(reviewer, 1)
-    assert lines["smollm2-135m/none", "cider"]["ours"] == "missing" and lines[OURS, "cider"]["ours"] == read_table(small, 1)[OURS, "cider"]["ours"]
+    assert (
+        lines["smollm2-135m/none", "cider"]["ours"] == "missing"
+        and lines[OURS, "cider"]["ours"] == read_table(small, 1)[OURS, "cider"]["ours"]
+    )
     assert reviewer.made("small")["figures/figure7.csv"] == small.made("small")["figures/figure7.csv"]
     planned = reviewer.snakemake("-n", *words, "reviewer")
-    assert "make_figure1 " in planned.stdout and "compare_systems " in planned.stdout and "make_figure5" not in planned.stdout
-    [said] = re.findall(r"left out, since the archive has nothing of what they are made of: (.*)", planned.stdout + planned.stderr)
+    assert (
+        "make_figure1 " in planned.stdout
+        and "compare_systems " in planned.stdout
+        and "make_figure5" not in planned.stdout
+    )
+    [said] = re.findall(
+        r"left out, since the archive has nothing of what they are made of: (.*)", planned.stdout + planned.stderr
+    )
     assert said.split(", ") == [f"{KEY}/figures/figure5.{kind}" for kind in ("pdf", "svg", "png", "csv")]
 
 
@@ -134,9 +161,15 @@ def test_a_report_holds_every_table_and_figure_with_its_caption(small):
     assert done.returncode == 0, done.stdout + done.stderr
     added = set(re.findall(r"Adding (\S+) ", done.stdout + done.stderr))
     figures = {f"figure{number}.{kind}" for number in (1, 5, 7, 8) for kind in ("png", "csv")}
-    assert added == {f"table{number}.csv" for number in (1, 2, 3, 4)} | figures | {"paper.csv"}  # the last: the comparison
+    assert added == {f"table{number}.csv" for number in (1, 2, 3, 4)} | figures | {
+        "paper.csv"
+    }  # the last: the comparison
     page = (small.folder / "report.html").read_text()
-    for words in ("Table 3 of the paper (section 4.5)", "Figure 8 of the paper (section 4.4)", "Neither the values nor their differences"):
+    for words in (
+        "Table 3 of the paper (section 4.5)",
+        "Figure 8 of the paper (section 4.4)",
+        "Neither the values nor their differences",
+    ):
         assert words in page
     assert not re.search(r"""(src|href)=["']https?://[^"']*[.](js|css)""", page)  # it opens without a network
 
@@ -158,7 +191,9 @@ def test_the_demos_own_model_talks(talked):
     synthetic = read_jsonl(results / "synthetic/prompt2/samples.jsonl")
     answers = read_jsonl(results / f"responses/{OURS}/seed0/test.jsonl")
     assert len({row["response"] for row in synthetic}) == summary["dialogues"] == len(synthetic)
-    assert len({row["prediction"] for row in answers}) == 4 and all(len(row["prediction"].split()) > 2 for row in answers)
+    assert len({row["prediction"] for row in answers}) == 4 and all(
+        len(row["prediction"].split()) > 2 for row in answers
+    )
     values = read_table(talked, 1)
     assert all(float(values[OURS, metric]["ours"]) > 1 for metric in ("bleu1", "dist1", "rouge1"))
 

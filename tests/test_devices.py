@@ -20,21 +20,61 @@ def flags_of(script, samples, model, tmp_path, repository):
     return {
         "generate.py": [*common, "--seeds", samples, "--prompt", repository / "resources/prompts/prompt2.yaml"],
         "respond.py": [*common, "--inputs", samples],
-        "judge.py": [*common, "--samples", samples, "--rubrics", repository / "resources/judge/empathy.yaml", "--summary", tmp_path / "s.json"],
-        "embed_texts.py": ["--samples", samples, "--model", model, "--texts", tmp_path / "t.jsonl", "--embeddings", tmp_path / "e.npy"],
+        "judge.py": [
+            *common,
+            "--samples",
+            samples,
+            "--rubrics",
+            repository / "resources/judge/empathy.yaml",
+            "--summary",
+            tmp_path / "s.json",
+        ],
+        "embed_texts.py": [
+            "--samples",
+            samples,
+            "--model",
+            model,
+            "--texts",
+            tmp_path / "t.jsonl",
+            "--embeddings",
+            tmp_path / "e.npy",
+        ],
         "train_model.py": ["--base", model, "--data", samples, "--output", tmp_path / "output"],
     }[script]
 
 
 @pytest.mark.parametrize("script", ["generate.py", "respond.py", "judge.py", "embed_texts.py", "train_model.py"])
-def test_a_step_with_fewer_gpus_than_it_counts_on_refuses_to_begin(script, samples, tiny_model, tmp_path, repository, step):
-    done = step(script, *flags_of(script, samples, tiny_model, tmp_path, repository), "--gpus", MORE, "--state", tmp_path / "state")
+def test_a_step_with_fewer_gpus_than_it_counts_on_refuses_to_begin(
+    script, samples, tiny_model, tmp_path, repository, step
+):
+    done = step(
+        script,
+        *flags_of(script, samples, tiny_model, tmp_path, repository),
+        "--gpus",
+        MORE,
+        "--state",
+        tmp_path / "state",
+    )
     assert done.returncode == 1 and f"run on {MORE} GPUs, and torch sees" in done.stderr and "--nv" in done.stderr
     assert not (tmp_path / "output").exists() and not (tmp_path / "e.npy").exists()
 
 
 def test_bertscore_with_fewer_gpus_than_it_counts_on_refuses_to_begin(tiny_model, tmp_path, step):
     (tmp_path / "responses.jsonl").write_text('{"prediction": "oh no", "reference": "oh dear"}\n')
-    flags = ["--responses", tmp_path / "responses.jsonl", "--protocol", "paper", "--bertscore-only", "--bertscore-model", tiny_model, "--bertscore-layer", 1]
+    flags = [
+        "--responses",
+        tmp_path / "responses.jsonl",
+        "--protocol",
+        "paper",
+        "--bertscore-only",
+        "--bertscore-model",
+        tiny_model,
+        "--bertscore-layer",
+        1,
+    ]
     done = step("evaluate.py", *flags, "--gpus", MORE, "--output", tmp_path / "output.json")
-    assert done.returncode == 1 and f"run on {MORE} GPUs, and torch sees" in done.stderr and not (tmp_path / "output.json").exists()
+    assert (
+        done.returncode == 1
+        and f"run on {MORE} GPUs, and torch sees" in done.stderr
+        and not (tmp_path / "output.json").exists()
+    )

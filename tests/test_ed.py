@@ -29,7 +29,9 @@ def read(path):
 def prepare(step_or_run, raw, output, *flags):
     done = step_or_run("prepare_ed.py", "--raw", raw, "--output", output, *flags)
     assert done.returncode == 0, done.stderr
-    return {split: read(output / f"{split}.jsonl") for split in SPLITS}, json.loads((output / "report.json").read_text())
+    return {split: read(output / f"{split}.jsonl") for split in SPLITS}, json.loads(
+        (output / "report.json").read_text()
+    )
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +39,12 @@ def real(shared, repository, tmp_path_factory):
     """All of ED, prepared once by the command line: samples by split, and the report."""
 
     def run(script, *flags):
-        return subprocess.run([sys.executable, str(repository / "scripts" / script), *map(str, flags)], capture_output=True, text=True, timeout=600)
+        return subprocess.run(
+            [sys.executable, str(repository / "scripts" / script), *map(str, flags)],
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
 
     return prepare(run, shared / "ed" / "empatheticdialogues", tmp_path_factory.mktemp("ed") / "prepared")
 
@@ -48,18 +55,25 @@ def real(shared, repository, tmp_path_factory):
 def test_counts_are_the_familys(real):
     samples, report = real
     assert {split: len(rows) for split, rows in samples.items()} == {"train": 40_250, "valid": 5_734, "test": 5_255}
-    assert {split: (report[split]["samples"], report[split]["kept"]) for split in SPLITS} == {split: (len(rows),) * 2 for split, rows in samples.items()}
+    assert {split: (report[split]["samples"], report[split]["kept"]) for split in SPLITS} == {
+        split: (len(rows),) * 2 for split, rows in samples.items()
+    }
 
 
 def test_it_is_known_as_ed_by_its_content_however_its_files_are_written(real, shared, tmp_path):
     """The hashes that the paper's claims ask for; a ninth field changes nothing, a word does."""
     hold = claims.load().conditions["real-ed"]["hold"]
     assert {f"{split}: content_sha256": real[1][split]["content_sha256"] for split in SPLITS} == hold
-    header, first, *rest = (shared / "ed" / "empatheticdialogues" / "valid.csv").read_text(encoding="utf-8").split("\n")
+    header, first, *rest = (
+        (shared / "ed" / "empatheticdialogues" / "valid.csv").read_text(encoding="utf-8").split("\n")
+    )
     assert len(first.split(",")) == 8
     for line, same in ((first + ",candidates", True), (first.replace(" ", " not ", 1), False)):
         (tmp_path / "valid.csv").write_text("\n".join([header, line, *rest]), encoding="utf-8")
-        assert (empathetic_dialogues.prepare_split(tmp_path / "valid.csv", "valid").report["content_sha256"] == hold["valid: content_sha256"]) == same
+        assert (
+            empathetic_dialogues.prepare_split(tmp_path / "valid.csv", "valid").report["content_sha256"]
+            == hold["valid: content_sha256"]
+        ) == same
 
 
 def test_valid_split_is_the_familys(real, shared):
@@ -85,9 +99,15 @@ def account(samples, report):
     kept = {row["conv_id"] for row in samples}
     merged, dropped = set(report["merged_into_neighbour"]), set(report["dialogues_dropped"])
     assert not kept & merged and not kept & dropped and not merged & dropped
-    assert report["conversations"] == len(kept) + len(merged) + len(dropped) + report["dialogues_without_a_listener_turn"]
+    assert (
+        report["conversations"] == len(kept) + len(merged) + len(dropped) + report["dialogues_without_a_listener_turn"]
+    )
     assert set(report["merged_into_neighbour"].values()) <= kept | dropped
-    turns = report["unanswered_turns_dropped"] + 2 * len(samples) + 2 * sum(one["samples"] for one in report["dialogues_dropped"].values())
+    turns = (
+        report["unanswered_turns_dropped"]
+        + 2 * len(samples)
+        + 2 * sum(one["samples"] for one in report["dialogues_dropped"].values())
+    )
     assert report["utterances"] == turns
     assert report["samples"] == len(samples)
 
@@ -119,7 +139,9 @@ def test_form_of_the_samples(real, split):
 
 
 def test_all_emotions_are_there(real):
-    assert {split: len({row["emotion"] for row in rows}) for split, rows in real[0].items()} == dict.fromkeys(SPLITS, 32)
+    assert {split: len({row["emotion"] for row in rows}) for split, rows in real[0].items()} == dict.fromkeys(
+        SPLITS, 32
+    )
 
 
 # The shipped sample
@@ -157,7 +179,12 @@ def test_shipped_sample_is_prepared(sample_folder, tmp_path, step):
 def test_smaller_numbers_keep_a_part_in_order(sample_folder, tmp_path, step):
     whole, _ = prepare(step, sample_folder, tmp_path / "whole")
     keep = {"train": 20, "valid": 3, "test": 10_000}
-    part, report = prepare(step, sample_folder, tmp_path / "part", *(word for split in SPLITS for word in (f"--keep-{split}", keep[split])))
+    part, report = prepare(
+        step,
+        sample_folder,
+        tmp_path / "part",
+        *(word for split in SPLITS for word in (f"--keep-{split}", keep[split])),
+    )
     less, _ = prepare(step, sample_folder, tmp_path / "less", "--keep-train", 10)
     for split in SPLITS:
         assert part[split] == [row for row in whole[split] if row in part[split]]
@@ -194,9 +221,18 @@ def test_one_sample_a_listener_turn(tmp_path):
     done = prepared(tmp_path, ("c1", "s1", ["a", "b", "c", "d"]), LAST)
     assert done.samples == [
         {"id": "valid/c1/0", "conv_id": "c1", "turn": 0, "emotion": "sad", "history": ["a"], "response": "b"},
-        {"id": "valid/c1/1", "conv_id": "c1", "turn": 1, "emotion": "sad", "history": ["a", "b", "c"], "response": "d"},
+        {
+            "id": "valid/c1/1",
+            "conv_id": "c1",
+            "turn": 1,
+            "emotion": "sad",
+            "history": ["a", "b", "c"],
+            "response": "d",
+        },
     ]
-    assert done.report["dialogues_dropped"] == {"last": {"samples": 1, "reason": "the last dialogue of a split is dropped, as in the family's files"}}
+    assert done.report["dialogues_dropped"] == {
+        "last": {"samples": 1, "reason": "the last dialogue of a split is dropped, as in the family's files"}
+    }
 
 
 def test_a_last_turn_that_nobody_answers_is_dropped(tmp_path):
@@ -206,7 +242,14 @@ def test_a_last_turn_that_nobody_answers_is_dropped(tmp_path):
 
 
 def test_neighbours_with_one_situation_merge(tmp_path):
-    done = prepared(tmp_path, ("c1", "same", ["a", "b", "cut"]), ("c2", "same", ["c", "d"]), ("c3", "same", ["e", "f"]), ("c4", "other", ["p", "q"]), LAST)
+    done = prepared(
+        tmp_path,
+        ("c1", "same", ["a", "b", "cut"]),
+        ("c2", "same", ["c", "d"]),
+        ("c3", "same", ["e", "f"]),
+        ("c4", "other", ["p", "q"]),
+        LAST,
+    )
     assert [(row["id"], row["history"], row["response"]) for row in done.samples] == [
         ("valid/c1/0", ["a"], "b"),
         ("valid/c1/1", ["a", "b", "c"], "d"),
@@ -217,7 +260,9 @@ def test_neighbours_with_one_situation_merge(tmp_path):
 
 
 def test_one_situation_apart_does_not_merge(tmp_path):
-    done = prepared(tmp_path, ("c1", "same", ["a", "b"]), ("c2", "other", ["c", "d"]), ("c3", "same", ["e", "f"]), LAST)
+    done = prepared(
+        tmp_path, ("c1", "same", ["a", "b"]), ("c2", "other", ["c", "d"]), ("c3", "same", ["e", "f"]), LAST
+    )
     assert [row["history"] for row in done.samples] == [["a"], ["c"], ["e"]]
     assert done.report["merged_into_neighbour"] == {}
 
@@ -253,14 +298,22 @@ def test_stray_quotes_and_candidates_merge_no_rows(tmp_path):
         (tmp_path / "test.csv").write_bytes(end.join(lines).encode())
         (row,) = empathetic_dialogues.prepare_split(tmp_path / "test.csv", "test").samples
         assert (row["history"], row["response"]) == (["he said , hi"], "oh really")
-    assert [len(row) for row in csv.reader(lines)] == [8, 6, 7, 8, 8]  # what a CSV reader with quoting would make of it
+    assert [len(row) for row in csv.reader(lines)] == [
+        8,
+        6,
+        7,
+        8,
+        8,
+    ]  # what a CSV reader with quoting would make of it
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("AAB"), st.integers(1, 6)), min_size=1, max_size=9))
 def test_the_account_closes_whatever_the_conversations(tmp_path_factory, shapes):
     path = tmp_path_factory.getbasetemp() / "valid.csv"
-    conversations = [(f"c{i}", situation, [f"t{i}x{j}" for j in range(length)]) for i, (situation, length) in enumerate(shapes)]
+    conversations = [
+        (f"c{i}", situation, [f"t{i}x{j}" for j in range(length)]) for i, (situation, length) in enumerate(shapes)
+    ]
     path.write_text(raw(*conversations))
     try:
         done = empathetic_dialogues.prepare_split(path, "valid")
@@ -299,13 +352,17 @@ def test_normalised_text(utterance, expected):
 def test_contractions_are_the_familys_in_its_order(shared):
     facts = (shared / "paper" / "facts.md").read_text(encoding="utf-8")
     listed = re.search(r"not words\): (.*?);\n", facts, re.DOTALL).group(1)
-    assert list(empathetic_dialogues.CONTRACTIONS.items()) == [tuple(pair.strip().split("/")) for pair in listed.split(",")]
+    assert list(empathetic_dialogues.CONTRACTIONS.items()) == [
+        tuple(pair.strip().split("/")) for pair in listed.split(",")
+    ]
     for short, long in empathetic_dialogues.CONTRACTIONS.items():
         assert empathetic_dialogues.normalise(f"x {short.upper()} y") == f"x {long} y".replace("cannot", "can not")
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.text(st.sampled_from(string.ascii_letters + "'\".,!? ") | st.characters(exclude_categories=["Cs"]), max_size=30))
+@given(
+    st.text(st.sampled_from(string.ascii_letters + "'\".,!? ") | st.characters(exclude_categories=["Cs"]), max_size=30)
+)
 def test_normalised_text_has_its_form(utterance):
     text = empathetic_dialogues.normalise(utterance)
     assert '"' not in text
@@ -323,10 +380,17 @@ def test_metric_words_are_nltks():
     """Sentence by sentence, by NLTK's own function; the sentences are split here by hand."""
     from nltk.tokenize import word_tokenize
 
-    sentences = ["i don't know.", "mr. smith said 'hello' to dr. who!", "it costs 3.50, i think...", "she's gone (why?)."]
+    sentences = [
+        "i don't know.",
+        "mr. smith said 'hello' to dr. who!",
+        "it costs 3.50, i think...",
+        "she's gone (why?).",
+    ]
     for sentence in sentences:
         assert tokenization.metric_words(sentence.upper()) == word_tokenize(sentence, preserve_line=True)
-    assert tokenization.metric_words(" ".join(sentences)) == [word for sentence in sentences for word in word_tokenize(sentence, preserve_line=True)]
+    assert tokenization.metric_words(" ".join(sentences)) == [
+        word for sentence in sentences for word in word_tokenize(sentence, preserve_line=True)
+    ]
 
 
 @pytest.mark.parametrize("split", [tokenization.family_words, tokenization.metric_words])
@@ -347,18 +411,33 @@ def replaced(number, line):
 
 
 BAD = {
-    "missing column": (GOOD.replace(b"utterance,selfeval", b"text,selfeval"), "train.csv: the header lacks the column utterance"),
-    "two missing columns": (GOOD.replace(b"conv_id,utterance_idx", b"a,b"), "the header lacks the column conv_id, utterance_idx"),
+    "missing column": (
+        GOOD.replace(b"utterance,selfeval", b"text,selfeval"),
+        "train.csv: the header lacks the column utterance",
+    ),
+    "two missing columns": (
+        GOOD.replace(b"conv_id,utterance_idx", b"a,b"),
+        "the header lacks the column conv_id, utterance_idx",
+    ),
     "empty file": (b"", "train.csv: the header lacks the column conv_id"),
     "too few fields": (replaced(3, b"c1,2,sad,s1,1,b"), "train.csv, line 3: 6 fields, the header has 8"),
     "too many fields": (replaced(4, b"c2,1,sad,s2,0,c,,,x,y"), "train.csv, line 4: 10 fields, the header has 8"),
     "bytes that are not UTF-8": (replaced(3, b"c1,2,sad,s1,1,caf\xe9,,"), "train.csv, line 3: byte 0xe9 is not UTF-8"),
     "header only": (HEADER.encode() + b"\n", "train.csv has a header and no rows"),
     "missing file": (None, "train.csv does not exist"),
-    "utterance numbers out of order": (replaced(3, b"c1,3,sad,s1,1,b,,"), "train.csv, line 3: utterance 3 of c1 follows 1 others"),
-    "conversation that begins with its second utterance": (replaced(4, b"c2,2,sad,s2,0,c,,"), "train.csv, line 4: utterance 2 of c2 follows 0 others"),
+    "utterance numbers out of order": (
+        replaced(3, b"c1,3,sad,s1,1,b,,"),
+        "train.csv, line 3: utterance 3 of c1 follows 1 others",
+    ),
+    "conversation that begins with its second utterance": (
+        replaced(4, b"c2,2,sad,s2,0,c,,"),
+        "train.csv, line 4: utterance 2 of c2 follows 0 others",
+    ),
     "utterance number in words": (replaced(2, b"c1,one,sad,s1,0,a,,"), "train.csv, line 2: utterance_idx 'one'"),
-    "conversation in two places": (GOOD + b"c1,1,sad,s1,0,e,,\nc1,2,sad,s1,1,f,,\n", "train.csv: the rows of conversation c1 do not stand together"),
+    "conversation in two places": (
+        GOOD + b"c1,1,sad,s1,0,e,,\nc1,2,sad,s1,1,f,,\n",
+        "train.csv: the rows of conversation c1 do not stand together",
+    ),
 }
 
 

@@ -14,7 +14,12 @@ from synth_empathy.core.resumable import FinishedChunks
 from synth_empathy.selection import embedding
 
 END = "<|endoftext|>"
-TEXTS = ["i am so sorry to hear that .", "that", "what happened to your dog ? it is a pity that he is gone", "so sorry"]
+TEXTS = [
+    "i am so sorry to hear that .",
+    "that",
+    "what happened to your dog ? it is a pity that he is gone",
+    "so sorry",
+]
 QUERY = "Instruct: say it\nQuery: "
 
 
@@ -32,23 +37,51 @@ def make_toy(folder, add_eos_token=True, **config):
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(TEXTS * 3, trainers.BpeTrainer(vocab_size=330, special_tokens=[END], initial_alphabet=alphabet, show_progress=False))
+    tokenizer.train_from_iterator(
+        TEXTS * 3,
+        trainers.BpeTrainer(vocab_size=330, special_tokens=[END], initial_alphabet=alphabet, show_progress=False),
+    )
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=END, eos_token=END)
     torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
-    tokens = {"pad_token_id": 0, "eos_token_id": 0, "bos_token_id": 0, "vocab_size": len(fast), "max_position_embeddings": 128}
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+    }
+    tokens = {
+        "pad_token_id": 0,
+        "eos_token_id": 0,
+        "bos_token_id": 0,
+        "vocab_size": len(fast),
+        "max_position_embeddings": 128,
+    }
     Qwen2Model(Qwen2Config(**sizes, **tokens, initializer_range=0.2, **config)).save_pretrained(folder)
     fast.save_pretrained(folder)
     settings = json.loads((folder / "tokenizer_config.json").read_text())
-    write_json(folder / "tokenizer_config.json", settings | {"tokenizer_class": "Qwen2Tokenizer", "add_eos_token": add_eos_token})
+    write_json(
+        folder / "tokenizer_config.json",
+        settings | {"tokenizer_class": "Qwen2Tokenizer", "add_eos_token": add_eos_token},
+    )
     modules = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize")]
     write_json(
         folder / "modules.json",
-        [{"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{name}"} for i, (name, path) in enumerate(modules)],
+        [
+            {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{name}"}
+            for i, (name, path) in enumerate(modules)
+        ],
     )
-    write_json(folder / "config_sentence_transformers.json", {"prompts": {"query": QUERY}, "default_prompt_name": None})
+    write_json(
+        folder / "config_sentence_transformers.json", {"prompts": {"query": QUERY}, "default_prompt_name": None}
+    )
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": 64, "do_lower_case": False})
-    pooling = {"word_embedding_dimension": 32, "pooling_mode_mean_tokens": False, "pooling_mode_lasttoken": True, "include_prompt": True}
+    pooling = {
+        "word_embedding_dimension": 32,
+        "pooling_mode_mean_tokens": False,
+        "pooling_mode_lasttoken": True,
+        "include_prompt": True,
+    }
     write_json(folder / "1_Pooling" / "config.json", pooling)
     (folder / "2_Normalize").mkdir(exist_ok=True)
     write_manifest(folder, {"kind": "fetched", "name": "toy"})
@@ -89,7 +122,10 @@ def plain_qwen2(folder, ids, causal):
 
     for layer in ("layers.0", "layers.1"):
         x = norm(states, f"{layer}.input_layernorm.weight")
-        q, k, v = (x @ weights[f"{layer}.self_attn.{p}_proj.weight"].T + weights[f"{layer}.self_attn.{p}_proj.bias"] for p in "qkv")
+        q, k, v = (
+            x @ weights[f"{layer}.self_attn.{p}_proj.weight"].T + weights[f"{layer}.self_attn.{p}_proj.bias"]
+            for p in "qkv"
+        )
         mixed = []
         for head in range(heads):
             group = head // (heads // groups)
@@ -181,7 +217,9 @@ def test_a_configuration_that_says_so_itself_is_no_fault(toy_folder, tmp_path):
     write_json(folder / "config.json", json.loads((folder / "config.json").read_text()) | {"is_causal": False})
     write_manifest(folder, {"kind": "fetched"})
     found = embedding.embed(embedding.load_embedder(folder, "float32"), TEXTS, None, 2)
-    assert found == pytest.approx(embedding.embed(embedding.load_embedder(toy_folder, "float32"), TEXTS, None, 2), abs=1e-6)
+    assert found == pytest.approx(
+        embedding.embed(embedding.load_embedder(toy_folder, "float32"), TEXTS, None, 2), abs=1e-6
+    )
 
 
 # The end token
@@ -193,7 +231,9 @@ def test_the_end_token_is_the_pooled_one(toy):
     assert ids == ids_of(toy, "i am so sorry")
     states = token_states(toy, "i am so sorry")
     assert len(states) == len(ids)
-    assert embedding.embed(toy, ["i am so sorry"], None, 1)[0] == pytest.approx(states[-1] / np.linalg.norm(states[-1]), abs=1e-6)
+    assert embedding.embed(toy, ["i am so sorry"], None, 1)[0] == pytest.approx(
+        states[-1] / np.linalg.norm(states[-1]), abs=1e-6
+    )
 
 
 def test_a_cut_text_keeps_its_end_token(toy):
@@ -268,32 +308,67 @@ def test_minilm_is_the_mean_of_its_tokens(minilm):
 
 
 def test_minilm_finds_what_is_alike(minilm):
-    texts = ["I'm sorry that your dog died.", "My condolences for the loss of your puppy.", "Congratulations on the promotion!"]
+    texts = [
+        "I'm sorry that your dog died.",
+        "My condolences for the loss of your puppy.",
+        "Congratulations on the promotion!",
+    ]
     vectors = embedding.embed(embedding.load_embedder(minilm, "float32"), texts, None, 3)
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.2
 
 
 def test_by_the_command_line(minilm, tmp_path, step):
-    samples = [{"id": "a", "history": ["my dog died"], "response": "oh no"}, {"id": "b", "history": ["hi"], "response": "hello"}]
-    responses = [{"id": "a", "prediction": "so sorry", "reference": "oh no"}, {"id": "b", "prediction": "hello", "reference": "hello"}]
+    samples = [
+        {"id": "a", "history": ["my dog died"], "response": "oh no"},
+        {"id": "b", "history": ["hi"], "response": "hello"},
+    ]
+    responses = [
+        {"id": "a", "prediction": "so sorry", "reference": "oh no"},
+        {"id": "b", "prediction": "hello", "reference": "hello"},
+    ]
     for name, rows in (("samples", samples), ("responses", responses)):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    flags = ["--samples", tmp_path / "samples.jsonl", "--responses", tmp_path / "responses.jsonl", "--model", minilm, "--state", tmp_path / "state"]
+    flags = [
+        "--samples",
+        tmp_path / "samples.jsonl",
+        "--responses",
+        tmp_path / "responses.jsonl",
+        "--model",
+        minilm,
+        "--state",
+        tmp_path / "state",
+    ]
     done = step("embed_texts.py", *flags, "--texts", tmp_path / "texts.jsonl", "--embeddings", tmp_path / "e.npy")
     assert done.returncode == 0, done.stderr
     texts = [json.loads(line) for line in (tmp_path / "texts.jsonl").read_text().splitlines()]
     wanted = {"oh no", "hello", "so sorry", "Speaker: my dog died\nListener: oh no", "Speaker: hi\nListener: hello"}
     assert texts == [{"row": row, "text": text} for row, text in enumerate(sorted(wanted))]
     alone = embedding.load_embedder(minilm, "float32")
-    assert np.load(tmp_path / "e.npy") == pytest.approx(np.concatenate([embedding.embed(alone, [text["text"]], None, 1) for text in texts]), abs=1e-5)
+    assert np.load(tmp_path / "e.npy") == pytest.approx(
+        np.concatenate([embedding.embed(alone, [text["text"]], None, 1) for text in texts]), abs=1e-5
+    )
 
 
 def test_samples_alone_are_enough(minilm, tmp_path, step):
-    (tmp_path / "samples.jsonl").write_text(json.dumps({"id": "a", "history": ["my dog died"], "response": "oh no"}) + "\n")
-    flags = ["--samples", tmp_path / "samples.jsonl", "--model", minilm, "--state", tmp_path / "state", "--storage", "float16"]
+    (tmp_path / "samples.jsonl").write_text(
+        json.dumps({"id": "a", "history": ["my dog died"], "response": "oh no"}) + "\n"
+    )
+    flags = [
+        "--samples",
+        tmp_path / "samples.jsonl",
+        "--model",
+        minilm,
+        "--state",
+        tmp_path / "state",
+        "--storage",
+        "float16",
+    ]
     done = step("embed_texts.py", *flags, "--texts", tmp_path / "texts.jsonl", "--embeddings", tmp_path / "e.npy")
     assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "texts.jsonl").read_text()) == {"row": 0, "text": "Speaker: my dog died\nListener: oh no"}
+    assert json.loads((tmp_path / "texts.jsonl").read_text()) == {
+        "row": 0,
+        "text": "Speaker: my dog died\nListener: oh no",
+    }
     assert np.load(tmp_path / "e.npy").dtype == np.float16
 
 
@@ -342,7 +417,9 @@ def test_an_interruption_costs_one_chunk_and_changes_no_byte(toy, tmp_path, monk
 
     whole = to_file("whole.npy", "calm")
     found = np.load(tmp_path / "whole.npy")
-    assert found == pytest.approx(embedding.embed(toy, TEXTS_IN_CHUNKS, None, 64), abs=2e-7 if storage == "float32" else 5e-4)
+    assert found == pytest.approx(
+        embedding.embed(toy, TEXTS_IN_CHUNKS, None, 64), abs=2e-7 if storage == "float32" else 5e-4
+    )
     assert not any((tmp_path / "calm").iterdir())
 
     real, asked, stops = embedding.embed_batch, [], (5, 8)

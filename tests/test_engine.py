@@ -27,7 +27,10 @@ SAMPLING = Sampling(temperature=0.8, top_p=0.9, max_tokens=12)
 
 
 def requests(count):
-    return [Request(f"row{i}", [{"role": "user", "content": "i am so happy today . " * (1 + i % 4)}], seed=1000 + i) for i in range(count)]
+    return [
+        Request(f"row{i}", [{"role": "user", "content": "i am so happy today . " * (1 + i % 4)}], seed=1000 + i)
+        for i in range(count)
+    ]
 
 
 def complete(model, rows, batch_size, sampling=SAMPLING):
@@ -109,7 +112,9 @@ def test_the_models_own_decoding_defaults_do_not_leak_in(tiny_model, tmp_path):
     """A model may ship a repetition penalty: greedy has to stay greedy."""
     copy = tmp_path / "model"
     shutil.copytree(tiny_model, copy)
-    (copy / "generation_config.json").write_text(json.dumps({"eos_token_id": 1, "repetition_penalty": 5.0, "do_sample": True, "top_k": 2}))
+    (copy / "generation_config.json").write_text(
+        json.dumps({"eos_token_id": 1, "repetition_penalty": 5.0, "do_sample": True, "top_k": 2})
+    )
     write_manifest(copy, {"kind": "fetched", "name": "tiny"})
     greedy = Sampling(temperature=0.0, top_p=1.0, max_tokens=12)
     assert complete(copy, requests(3), 3, greedy) == complete(tiny_model, requests(3), 3, greedy)
@@ -150,7 +155,10 @@ def test_a_prompt_longer_than_the_model_reaches_is_refused(tiny_model):
 
 @pytest.mark.parametrize(
     ("engine", "message", "hint"),
-    [("vllm", "the vllm engine is not installed for .*python", "make setup-vllm"), ("vlm", "no engine 'vlm'", "transformers, vllm")],
+    [
+        ("vllm", "the vllm engine is not installed for .*python", "make setup-vllm"),
+        ("vlm", "no engine 'vlm'", "transformers, vllm"),
+    ],
 )
 def test_engines_that_are_not_there_say_what_to_do(tiny_model, engine, message, hint):
     with pytest.raises(UserError, match=message) as caught:
@@ -161,21 +169,58 @@ def test_engines_that_are_not_there_say_what_to_do(tiny_model, engine, message, 
 def generate_flags(tmp_path, repository, model, output, *more):
     seeds = tmp_path / "seeds.jsonl"
     if not seeds.exists():
-        rows = [{"id": f"train/c{i}/0", "history": [f"i am happy today , {i} times ."], "response": "that is wonderful ."} for i in range(10)]
+        rows = [
+            {"id": f"train/c{i}/0", "history": [f"i am happy today , {i} times ."], "response": "that is wonderful ."}
+            for i in range(10)
+        ]
         seeds.write_text("".join(json.dumps(row) + "\n" for row in rows))
     prompt = repository / "resources/prompts/prompt2.yaml"
-    command = ["--seeds", seeds, "--prompt", prompt, "--model", model, "--passes", 2, "--temperature", 0.8, "--top-p", 0.9]
-    return [*command, "--max-tokens", 10, "--threads", 1, "--state", tmp_path / "state", "--output", output, "--manifest", f"{output}.manifest.json", *more]
+    command = [
+        "--seeds",
+        seeds,
+        "--prompt",
+        prompt,
+        "--model",
+        model,
+        "--passes",
+        2,
+        "--temperature",
+        0.8,
+        "--top-p",
+        0.9,
+    ]
+    return [
+        *command,
+        "--max-tokens",
+        10,
+        "--threads",
+        1,
+        "--state",
+        tmp_path / "state",
+        "--output",
+        output,
+        "--manifest",
+        f"{output}.manifest.json",
+        *more,
+    ]
 
 
 def test_shards_and_batches_change_no_output(tmp_path, repository, tiny_model, step):
     whole = tmp_path / "whole.jsonl"
-    assert step("generate.py", *generate_flags(tmp_path, repository, tiny_model, whole, "--batch-size", 7)).returncode == 0
+    assert (
+        step("generate.py", *generate_flags(tmp_path, repository, tiny_model, whole, "--batch-size", 7)).returncode
+        == 0
+    )
     shutil.rmtree(tmp_path / "state")  # nothing is to be taken over
     parts = []
     for shard in range(3):
         part = tmp_path / f"part{shard}.jsonl"
-        assert step("generate.py", *generate_flags(tmp_path, repository, tiny_model, part, "--shard", shard, "--shards", 3)).returncode == 0
+        assert (
+            step(
+                "generate.py", *generate_flags(tmp_path, repository, tiny_model, part, "--shard", shard, "--shards", 3)
+            ).returncode
+            == 0
+        )
         parts += part.read_text().splitlines()
     assert len(parts) == 20
     assert sorted(parts) == sorted(whole.read_text().splitlines())
@@ -183,10 +228,17 @@ def test_shards_and_batches_change_no_output(tmp_path, repository, tiny_model, s
 
 def test_a_killed_shard_goes_on_from_its_finished_rows(tmp_path, repository, tiny_model, step):
     whole = tmp_path / "whole.jsonl"
-    assert step("generate.py", *generate_flags(tmp_path, repository, tiny_model, whole, "--batch-size", 2)).returncode == 0
+    assert (
+        step("generate.py", *generate_flags(tmp_path, repository, tiny_model, whole, "--batch-size", 2)).returncode
+        == 0
+    )
     shutil.rmtree(tmp_path / "state")  # the killed one is to start from nothing
     resumed = tmp_path / "resumed.jsonl"
-    command = [sys.executable, repository / "scripts/generate.py", *generate_flags(tmp_path, repository, tiny_model, resumed, "--batch-size", 2)]
+    command = [
+        sys.executable,
+        repository / "scripts/generate.py",
+        *generate_flags(tmp_path, repository, tiny_model, resumed, "--batch-size", 2),
+    ]
     kill_when(lambda: rows_kept(tmp_path) >= 2, command)
     kept = rows_kept(tmp_path)
     assert kept >= 2 and not resumed.exists(), "the shard was to be killed half way"
@@ -195,7 +247,9 @@ def test_a_killed_shard_goes_on_from_its_finished_rows(tmp_path, repository, tin
     again = step("generate.py", *generate_flags(tmp_path, repository, tiny_model, resumed, "--batch-size", 2))
     assert f"{kept} finished before" in again.stdout
     assert resumed.read_bytes() == whole.read_bytes()
-    assert (tmp_path / "resumed.jsonl.manifest.json").read_bytes() == (tmp_path / "whole.jsonl.manifest.json").read_bytes()
+    assert (tmp_path / "resumed.jsonl.manifest.json").read_bytes() == (
+        tmp_path / "whole.jsonl.manifest.json"
+    ).read_bytes()
 
 
 def test_another_number_of_shards_makes_no_row_again(tmp_path, repository, tiny_model, step):
@@ -203,7 +257,10 @@ def test_another_number_of_shards_makes_no_row_again(tmp_path, repository, tiny_
         lines, made = [], 0
         for shard in range(count):
             output = tmp_path / f"outputs/{shard}.jsonl"
-            done = step("generate.py", *generate_flags(tmp_path, repository, tiny_model, output, "--shard", shard, "--shards", count))
+            done = step(
+                "generate.py",
+                *generate_flags(tmp_path, repository, tiny_model, output, "--shard", shard, "--shards", count),
+            )
             assert done.returncode == 0, done.stderr
             rows, before = map(int, re.search(r"generate: (\d+) rows, (\d+) finished before", done.stdout).groups())
             assert ("model ready" in done.stdout) == (rows > before)  # no model is loaded for nothing
@@ -224,17 +281,27 @@ def test_the_manifest_says_what_made_the_shard_and_what_is_guaranteed(tmp_path, 
     assert step("generate.py", *generate_flags(tmp_path, repository, tiny_model, output)).returncode == 0
     manifest = json.loads((tmp_path / "whole.jsonl.manifest.json").read_text())
     rows = [json.loads(line) for line in output.read_text().splitlines()]
-    assert manifest["model"] == {"name": "tiny", "manifest_sha256": hashlib.sha256((tiny_model / "manifest.json").read_bytes()).hexdigest()}
+    assert manifest["model"] == {
+        "name": "tiny",
+        "manifest_sha256": hashlib.sha256((tiny_model / "manifest.json").read_bytes()).hexdigest(),
+    }
     assert manifest["sampling"] == {"temperature": 0.8, "top_p": 0.9, "max_tokens": 10}
     assert manifest["engine"] == {
         "name": "transformers", "dtype": "float32", "header": True, "threads": 1, "gpus": None, "batch_invariant": None, "batch_size": None,
     }  # fmt: skip
     assert manifest["device"]["kind"] == "cpu" and manifest["versions"].keys() == {"python", "torch", "transformers"}
     assert "give the same bytes" in manifest["guarantee"]
-    assert manifest["code"] == provenance.code(repository / "scripts/generate.py", entries=["inference.transformers_engine"])
+    assert manifest["code"] == provenance.code(
+        repository / "scripts/generate.py", entries=["inference.transformers_engine"]
+    )
     finish = Counter(row["finish"] for row in rows)
     tokens = sum(row["tokens"] for row in rows)
-    assert manifest["output"] == {"sha256": hashlib.sha256(output.read_bytes()).hexdigest(), "rows": 20, "tokens": tokens, "finish": dict(finish)}
+    assert manifest["output"] == {
+        "sha256": hashlib.sha256(output.read_bytes()).hexdigest(),
+        "rows": 20,
+        "tokens": tokens,
+        "finish": dict(finish),
+    }
 
 
 def test_jobs_of_one_step_keep_their_finished_rows_apart(tmp_path, repository, tiny_model, step, monkeypatch):
@@ -248,7 +315,9 @@ def test_jobs_of_one_step_keep_their_finished_rows_apart(tmp_path, repository, t
     parts = set()
     for output in ("prompt1/0.jsonl", "prompt2/0.jsonl"):
         manifest = ["--manifest", str(tmp_path / "manifest.json")]
-        args = flags.parse_args(["--model", str(tiny_model), "--state", str(tmp_path / "state"), "--max-tokens", "2", *manifest])
+        args = flags.parse_args(
+            ["--model", str(tiny_model), "--state", str(tmp_path / "state"), "--max-tokens", "2", *manifest]
+        )
         args.output = tmp_path / output
         runner.complete(requests(1), args, "generate", {})
         parts |= set((tmp_path / "state").glob("*/*.jsonl"))
@@ -281,9 +350,13 @@ def test_a_template_without_a_system_role_takes_the_system_prompt_in_the_users_t
 
     chats = ChatTokenizer(tiny_model, header=True)
     plain = chats.tokenizer.chat_template
-    chats.tokenizer.chat_template = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('roles must alternate') }}{% endif %}" + plain
+    chats.tokenizer.chat_template = (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('roles must alternate') }}{% endif %}" + plain
+    )
     turns = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "hello"}]
-    assert chats.text(Request("a", turns, 0)) == chats.text(Request("a", [{"role": "user", "content": "Be kind.\n\nhello"}], 0))
+    assert chats.text(Request("a", turns, 0)) == chats.text(
+        Request("a", [{"role": "user", "content": "Be kind.\n\nhello"}], 0)
+    )
     chats.tokenizer.chat_template = "{{ raise_exception('never') }}"
     with pytest.raises(TemplateError):
         chats.text(Request("a", turns[1:], 0))

@@ -15,7 +15,11 @@ SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "evaluate.py"
 OVERLAP = {"bleu1", "bleu2", "bleu3", "bleu4", "dist1", "dist2", "rouge1", "rouge2", "rougeL", "cider"}
 ABOUT = {"protocol", "samples", "responses_sha256", "empty_predictions", "signatures"}
 ROWS = [
-    {"id": 0, "prediction": "I'm so sorry to hear that. Are you okay?", "reference": "i am sorry to hear that . what happened ?"},
+    {
+        "id": 0,
+        "prediction": "I'm so sorry to hear that. Are you okay?",
+        "reference": "i am sorry to hear that . what happened ?",
+    },
     {"id": "one", "prediction": "", "reference": "that is great news !"},
     {"prediction": "wow , good for you !", "reference": "good for you !"},
 ]
@@ -63,17 +67,37 @@ def test_metrics_that_are_asked_for_by_name_stand_alone(responses, tmp_path):
         done = evaluate(*flags, "--metrics", name, "--output", output)
         assert done.returncode == 0, done.stderr
         scores[name] = json.loads(output.read_text())
-    assert set(scores["rouge"]) == {"rouge1", "rouge2", "rougeL"} | ABOUT and set(scores["rouge"]["signatures"]) == {"rouge"}
+    assert set(scores["rouge"]) == {"rouge1", "rouge2", "rougeL"} | ABOUT and set(scores["rouge"]["signatures"]) == {
+        "rouge"
+    }
     assert set(scores["cider"]) == {"cider"} | ABOUT
-    assert scores["cider"]["signatures"]["tokens"].endswith("13a, lower case (CIDEr)")  # ROUGE takes the texts as they stand
+    assert scores["cider"]["signatures"]["tokens"].endswith(
+        "13a, lower case (CIDEr)"
+    )  # ROUGE takes the texts as they stand
     together = json.loads(whole.read_text())
     assert together["signatures"]["tokens"].endswith("13a, lower case (Distinct and CIDEr)")
-    assert together | {key: scores["rouge"][key] for key in ("rouge1", "rouge2", "rougeL")} | {"cider": scores["cider"]["cider"]} == together
+    assert (
+        together
+        | {key: scores["rouge"][key] for key in ("rouge1", "rouge2", "rougeL")}
+        | {"cider": scores["cider"]["cider"]}
+        == together
+    )
 
 
 def test_another_model_under_its_own_name(responses, tmp_path):
     output = tmp_path / "scores.json"
-    flags = ["--responses", responses, "--protocol", "paper", "--output", output, "--bertscore-model", minilm(), "--bertscore-layer", 5]
+    flags = [
+        "--responses",
+        responses,
+        "--protocol",
+        "paper",
+        "--output",
+        output,
+        "--bertscore-model",
+        minilm(),
+        "--bertscore-layer",
+        5,
+    ]
     done = evaluate(*flags)
     assert done.returncode == 0, done.stderr
     first = output.read_bytes()
@@ -112,17 +136,31 @@ def test_bertscore_alone_has_every_samples_scores_and_their_means(responses, tmp
         (["--no-bertscore", "--bertscore-only"], "not both"),
         ([], "BERTScore has no model"),
         (["--no-bertscore", "--bertscore-model", "x"], "not both"),
-        (["--metrics", "bleu", "rouge", "--bertscore-model", "x"], "--metrics bleu rouge leaves out what the --bertscore flags ask for"),
+        (
+            ["--metrics", "bleu", "rouge", "--bertscore-model", "x"],
+            "--metrics bleu rouge leaves out what the --bertscore flags ask for",
+        ),
         (["--metrics", "bleu", "--bertscore-only"], "add bertscore to --metrics"),
         (["--no-bertscore", "--bertscore-layer", "5"], "not both"),
         (["--bertscore-model", "no/such/folder", "--bertscore-layer", "5"], "does not exist"),
         (["--bertscore-model", "MINILM"], "--bertscore-layer"),
-        (["--bertscore-model", "MINILM", "--bertscore-layer", "5", "--bertscore-baseline", "no/such/file"], "no/such/file"),
+        (
+            ["--bertscore-model", "MINILM", "--bertscore-layer", "5", "--bertscore-baseline", "no/such/file"],
+            "no/such/file",
+        ),
     ],
 )
 def test_bertscore_flags_that_do_not_fit(responses, tmp_path, flags, reason):
     output = tmp_path / "scores.json"
-    done = evaluate("--responses", responses, "--protocol", "paper", "--output", output, *[minilm() if flag == "MINILM" else flag for flag in flags])
+    done = evaluate(
+        "--responses",
+        responses,
+        "--protocol",
+        "paper",
+        "--output",
+        output,
+        *[minilm() if flag == "MINILM" else flag for flag in flags],
+    )
     assert done.returncode == 1
     assert reason in done.stderr
     assert "What to do:" in done.stderr and "Traceback" not in done.stderr
@@ -171,17 +209,36 @@ def test_a_protocol_is_asked_for(responses, tmp_path):
 def test_responses_that_are_not_to_the_test_samples_are_refused(tmp_path, step, given, told):
     (tmp_path / "ids.json").write_text(json.dumps(["a", "b", "c"]))
     path = tmp_path / "responses.jsonl"
-    path.write_text("".join(json.dumps({"id": name, "prediction": "oh no", "reference": "oh dear"}) + "\n" for name in given))
-    flags = ["--responses", path, "--protocol", "paper", "--no-bertscore", "--test-ids", tmp_path / "ids.json", "--output", tmp_path / "out.json"]
+    path.write_text(
+        "".join(json.dumps({"id": name, "prediction": "oh no", "reference": "oh dear"}) + "\n" for name in given)
+    )
+    flags = [
+        "--responses",
+        path,
+        "--protocol",
+        "paper",
+        "--no-bertscore",
+        "--test-ids",
+        tmp_path / "ids.json",
+        "--output",
+        tmp_path / "out.json",
+    ]
     done = step("evaluate.py", *flags)
-    assert done.returncode == 1 and told in done.stderr and "What to do: " in done.stderr and not (tmp_path / "out.json").exists()
+    assert (
+        done.returncode == 1
+        and told in done.stderr
+        and "What to do: " in done.stderr
+        and not (tmp_path / "out.json").exists()
+    )
 
 
 def test_matched_outputs_may_lack_samples_but_not_stand_in_another_order(tmp_path):
     path = tmp_path / "responses.jsonl"
 
     def check(given, subset):
-        path.write_text("".join(json.dumps({"id": name, "prediction": "oh no", "reference": "oh dear"}) + "\n" for name in given))
+        path.write_text(
+            "".join(json.dumps({"id": name, "prediction": "oh no", "reference": "oh dear"}) + "\n" for name in given)
+        )
         scoring.check_test_set(path, ["a", "b", "c"], subset)
 
     check("abc", False)

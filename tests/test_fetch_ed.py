@@ -77,17 +77,38 @@ ARCHIVES = {
     "no archive at all": (lambda path: b"<html>Not Found</html>" * 99, "is no tar archive"),
     "an empty file": (lambda path: b"", "is no tar archive"),
     "a gzip file of something else": (lambda path: gzip.compress(b"text" * 999), "is no tar archive"),
-    "a gzip file cut short": (lambda path: tar_of(path, mode="w:gz")[:100], "is no tar archive that can be read to its end"),
+    "a gzip file cut short": (
+        lambda path: tar_of(path, mode="w:gz")[:100],
+        "is no tar archive that can be read to its end",
+    ),
     "a tar cut short": (lambda path: tar_of(path)[:600], "unexpected end of data"),
     "gzip with a changed byte": (lambda path: spoilt(tar_of(path, mode="w:gz")), "is no tar archive"),
     "xz with a changed byte": (lambda path: spoilt(tar_of(path, mode="w:xz")), "is no tar archive"),
-    "a device": (lambda path: tar_of(path, (entry("test.csv", type=tarfile.CHRTYPE), b"")), "test.csv is no plain file but a link"),
-    "a link": (lambda path: tar_of(path, (entry("test.csv", type=tarfile.SYMTYPE, linkname="/etc/passwd"), b"")), "test.csv is no plain file"),
-    "a hard link": (lambda path: tar_of(path, (entry("test.csv", type=tarfile.LNKTYPE, linkname="train.csv"), b"")), "test.csv is no plain file"),
-    "a folder": (lambda path: tar_of(path, (entry("x/test.csv", type=tarfile.DIRTYPE), b"")), "test.csv is no plain file"),
+    "a device": (
+        lambda path: tar_of(path, (entry("test.csv", type=tarfile.CHRTYPE), b"")),
+        "test.csv is no plain file but a link",
+    ),
+    "a link": (
+        lambda path: tar_of(path, (entry("test.csv", type=tarfile.SYMTYPE, linkname="/etc/passwd"), b"")),
+        "test.csv is no plain file",
+    ),
+    "a hard link": (
+        lambda path: tar_of(path, (entry("test.csv", type=tarfile.LNKTYPE, linkname="train.csv"), b"")),
+        "test.csv is no plain file",
+    ),
+    "a folder": (
+        lambda path: tar_of(path, (entry("x/test.csv", type=tarfile.DIRTYPE), b"")),
+        "test.csv is no plain file",
+    ),
     "a file twice": (lambda path: tar_of(path, (entry("other/test.csv", 1), b"x")), "other/test.csv is there twice"),
-    "a huge file": (lambda path: claimed(entry("test.csv", 1 << 40)), "test.csv: with it, the files come to 1,099,511,627,776 bytes"),
-    "a huge file that is not wanted": (lambda path: claimed(entry("README", 1 << 40)), "README: with it, the files come to"),
+    "a huge file": (
+        lambda path: claimed(entry("test.csv", 1 << 40)),
+        "test.csv: with it, the files come to 1,099,511,627,776 bytes",
+    ),
+    "a huge file that is not wanted": (
+        lambda path: claimed(entry("README", 1 << 40)),
+        "README: with it, the files come to",
+    ),
     "a terminal's escapes in a name": (lambda path: claimed(entry("\x1b[2J", 1 << 40)), "\\x1b[2J: with it"),
 }
 
@@ -177,7 +198,9 @@ def test_a_password_in_an_address_is_not_sent_and_not_printed(user, server, tmp_
     assert "secret" not in str(refused.value) + capsys.readouterr().out
 
 
-def test_by_the_command_line_a_token_is_sent_and_printed_nowhere_and_what_fails_is_said(archive, server, tmp_path, step):
+def test_by_the_command_line_a_token_is_sent_and_printed_nowhere_and_what_fails_is_said(
+    archive, server, tmp_path, step
+):
     flags = ["--url", f"http://127.0.0.1:{server.server_port}/ed.tar.gz?key=secret", "--output", tmp_path / "out"]
     server.answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % archive.stat().st_size + archive.read_bytes()
     other = step("fetch_ed.py", *flags, "--sha256", "0" * 64)

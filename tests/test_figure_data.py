@@ -37,16 +37,29 @@ def test_each_axis_runs_from_0_to_the_highest_value_ours_or_the_papers(grid):
             for value, shares in zip(pairs[j], (shown.shares[i], rows.get(i, [None] * 3))):
                 # what is missing is a gap, and not a 0
                 assert shares[j] == (None if value is None or top is None else max(0, value / top))
-    assert len(shown.below_zero) == sum(value is not None and value < 0 for pairs in grid for pair in pairs for value in pair)
+    assert len(shown.below_zero) == sum(
+        value is not None and value < 0 for pairs in grid for pair in pairs for value in pair
+    )
 
 
 def test_what_is_missing_is_named_as_systems_metrics_and_single_values():
     failed = {metric: cell(None, metric) for metric in list(METRICS)[:4]}
-    radar = figure1.radar(table1(("System 0", [1, None, 0, None]), ("System 1", failed), ("System 2", [None, None, 0, 2])))
-    assert radar.missing == ["B-2 (all systems)", "System 0 (B-4)", "System 1 (all metrics)", "System 2 (B-1)", "B-3 (none above 0)"]
+    radar = figure1.radar(
+        table1(("System 0", [1, None, 0, None]), ("System 1", failed), ("System 2", [None, None, 0, 2]))
+    )
+    assert radar.missing == [
+        "B-2 (all systems)",
+        "System 0 (B-4)",
+        "System 1 (all metrics)",
+        "System 2 (B-1)",
+        "B-3 (none above 0)",
+    ]
     assert figure1.radar(table1(("System 0", [None, None]))).missing == ["System 0 (all metrics)"]
     table = table1(("System 0", {"bleu1": cell(1.0, "bleu1"), "bleu2": cell(None, "bleu2"), "cider": None}))
-    assert data.why_missing(table) == ["missing: System 0, B-2: its run failed", "missing: System 0, CIDEr: the cell was not made"]
+    assert data.why_missing(table) == [
+        "missing: System 0, B-2: its run failed",
+        "missing: System 0, CIDEr: the cell was not made",
+    ]
 
 
 def test_bertscore_of_another_model_is_drawn_under_its_name_where_nobody_has_the_papers():
@@ -54,7 +67,12 @@ def test_bertscore_of_another_model_is_drawn_under_its_name_where_nobody_has_the
         return {"bert_f1": cell(paper, "bert_f1", instead={"model": model, "layer": 5, "value": value})}
 
     shown = figure1.radar(table1(("a", instead(10.0)), ("b", instead(5.0)), ("c", {"bert_f1": None})))
-    assert (shown.shares, shown.best, shown.other_model, shown.missing) == ([[1], [0.5], [None]], [10.0], "small, layer 5", ["c (all metrics)"])
+    assert (shown.shares, shown.best, shown.other_model, shown.missing) == (
+        [[1], [0.5], [None]],
+        [10.0],
+        "small, layer 5",
+        ["c (all metrics)"],
+    )
     for other in (instead(5.0, model="other"), instead(5.0, paper=3.0)):
         shown = figure1.radar(table1(("a", instead(10.0)), ("b", other)))
         assert shown.other_model is None and shown.shares[0] == [None]
@@ -63,23 +81,39 @@ def test_bertscore_of_another_model_is_drawn_under_its_name_where_nobody_has_the
 def test_the_papers_rows_are_named_by_the_paper_stand_once_and_leave_gaps():
     whole = {metric: cell(1.0, metric, paper=2.0) for metric in METRICS}
     part = {metric: made_or_missing(None, metric, 4.0 if metric == "cider" else None) for metric in METRICS}
-    table = table1(("Ours", whole), ("Ours again", whole), ("SEEK", part), ("Unknown", {metric: cell(3.0, metric) for metric in METRICS}))
+    table = table1(
+        ("Ours", whole),
+        ("Ours again", whole),
+        ("SEEK", part),
+        ("Unknown", {metric: cell(3.0, metric) for metric in METRICS}),
+    )
     names = ["ours (Qwen)", "ours (Qwen)", None, "CASE"]
     rows = [Row(row.base, row.training_set, row.title, name) for row, name in zip(table.rows, names)]
     shown = figure1.radar(Table("table1", rows, table.cells, None))
     assert [(row.name, row.system) for row in shown.paper] == [("ours (Qwen) (paper)", 0), ("SEEK (paper)", 2)]
-    assert shown.best == [4.0 if metric == "cider" else 3.0 for metric in METRICS] and shown.best_is_papers == [metric == "cider" for metric in METRICS]
+    assert shown.best == [4.0 if metric == "cider" else 3.0 for metric in METRICS] and shown.best_is_papers == [
+        metric == "cider" for metric in METRICS
+    ]
     assert shown.paper[0].shares == pytest.approx([0.5 if metric == "cider" else 2 / 3 for metric in METRICS])
     assert shown.paper[1].shares == [1.0 if metric == "cider" else None for metric in METRICS]
-    assert shown.paper_missing == ["SEEK (paper): B-1, B-2, B-3, B-4, Dist-1, Dist-2, R-1, R-2, R-L, BERT-P, BERT-R, BERT-F1"]
+    assert shown.paper_missing == [
+        "SEEK (paper): B-1, B-2, B-3, B-4, Dist-1, Dist-2, R-1, R-2, R-L, BERT-P, BERT-R, BERT-F1"
+    ]
 
 
 def test_the_papers_bertscore_is_not_drawn_beside_another_models():
     other = {"model": "small", "layer": 5, "value": 30.0}
     row = {"cider": cell(2.0, "cider", paper=4.0), "bert_f1": cell(None, "bert_f1", instead=other, paper=19.4)}
     shown = figure1.radar(table1(("a", row)))
-    assert (shown.best, shown.best_is_papers, shown.paper[0].shares, shown.paper_missing) == ([4.0, 30.0], [True, False], [1.0, None], [])
-    shown = figure1.radar(table1(("a", row | {"bert_f1": cell(None, "bert_f1", paper=19.4)})))  # nobody's BERTScore: the paper's alone
+    assert (shown.best, shown.best_is_papers, shown.paper[0].shares, shown.paper_missing) == (
+        [4.0, 30.0],
+        [True, False],
+        [1.0, None],
+        [],
+    )
+    shown = figure1.radar(
+        table1(("a", row | {"bert_f1": cell(None, "bert_f1", paper=19.4)}))
+    )  # nobody's BERTScore: the paper's alone
     assert (shown.best, shown.paper[0].shares, shown.shares) == ([4.0, 19.4], [1.0, 1.0], [[0.5, None]])
 
 
@@ -92,7 +126,11 @@ def table_of(text):
 
 def test_figure1s_data_has_a_line_a_system_and_metric():
     other = {"model": "small", "layer": 5, "value": 30.123}
-    first = {"cider": cell(23.456, "cider", sd=1.5, paper=26.96), "dist1": cell(1234.5, "dist1"), "bert_f1": cell(None, "bert_f1", instead=other, paper=19.4)}
+    first = {
+        "cider": cell(23.456, "cider", sd=1.5, paper=26.96),
+        "dist1": cell(1234.5, "dist1"),
+        "bert_f1": cell(None, "bert_f1", instead=other, paper=19.4),
+    }
     second = {"cider": made_or_missing(None, "cider", 2.0), "dist1": None, "bert_f1": None}
     header, lines = table_of(figure1.radar_csv(table1(("One, comma", first), ("Two", second))))
     assert header == ["system", "title", "metric", "ours", "sd", "paper", "difference"]
@@ -119,20 +157,35 @@ def test_cells_of_two_protocols_are_refused_and_those_that_name_none_are_not():
 
 
 def test_a_curve_a_base_and_prompt_by_rising_threshold():
-    points = [("qwen", "p1", 60, cell(3.0, paper=9.0)), ("qwen", "p1", 50, cell(1.0, sd=0.5)), ("qwen", "p1", "57.5", None)]
+    points = [
+        ("qwen", "p1", 60, cell(3.0, paper=9.0)),
+        ("qwen", "p1", 50, cell(1.0, sd=0.5)),
+        ("qwen", "p1", "57.5", None),
+    ]
     shown = figure8.curves(table2(*points, ("llama", "p1", 50, cell(None, paper=2.0)), ("qwen", "p2", 50, 7.0)))
     assert [curve.title for curve in shown] == ["qwen, p1", "llama, p1", "qwen, p2"]
     assert shown[0].thresholds == [50, 57.5, 60]
     assert (shown[0].ours, shown[0].sd, shown[0].paper) == ([1.0, None, 3.0], [0.5, None, None], [None, None, 9.0])
     assert (shown[1].ours, shown[1].paper) == ([None], [2.0])
     named = table2(("qwen", "p1", 50, 1.0), ("qwen", "p1", 60, 1.0))
-    odd = Table("table2", [Row(row.base, row.training_set, title, None) for row, title in zip(named.rows, "ab")], named.cells, None)
+    odd = Table(
+        "table2",
+        [Row(row.base, row.training_set, title, None) for row, title in zip(named.rows, "ab")],
+        named.cells,
+        None,
+    )
     assert figure8.curves(odd)[0].title == "qwen, p1, kcenter"
 
 
 def test_figure8s_data_has_a_line_a_system():
-    points = [("qwen", "p1", 60, cell(3.0, paper=2.5)), ("qwen", "p1", "57.5", None), ("qwen", "p1", 50, cell(1.0, sd=0.25))]
-    header, lines = table_of(figure8.curves_csv(figure8.curves(table2(*points, ("llama", "p2", 50, cell(None, paper=2.0))))))
+    points = [
+        ("qwen", "p1", 60, cell(3.0, paper=2.5)),
+        ("qwen", "p1", "57.5", None),
+        ("qwen", "p1", 50, cell(1.0, sd=0.25)),
+    ]
+    header, lines = table_of(
+        figure8.curves_csv(figure8.curves(table2(*points, ("llama", "p2", 50, cell(None, paper=2.0)))))
+    )
     assert header == ["system", "line", "dk", "ours", "sd", "paper", "difference"]
     assert lines == [
         ["qwen/ed+p1-dk50-kcenter", "qwen, p1", "50", "1.00", "0.25", UNKNOWN, UNKNOWN],
@@ -157,7 +210,10 @@ def test_rows_that_are_no_point_of_a_curve_are_refused(training_set):
 
 
 def test_a_stage_is_the_mean_over_its_seeds(tmp_path):
-    paths = [write(tmp_path / f"{seed}.json", summary(seed=seed, mean=mean, note="Small.")) for seed, mean in enumerate([1.5, 2.5])]
+    paths = [
+        write(tmp_path / f"{seed}.json", summary(seed=seed, mean=mean, note="Small."))
+        for seed, mean in enumerate([1.5, 2.5])
+    ]
     shown = figure5.judged(paths)
     assert shown.titles == ["Coherence", "Naturalness", "Empathy"]
     assert shown.means == pytest.approx([2.1, 2.0, 1.9, 2.0])
@@ -191,7 +247,8 @@ def test_summaries_that_make_no_stage_are_refused(tmp_path, contents, message):
 
 def test_stages_that_were_not_judged_alike_are_refused(tmp_path):
     before, after, other = (
-        figure5.judged([write(tmp_path / "s.json", content)]) for content in (summary(), summary("dk60-kcenter"), summary("dk60-kcenter", judge="another"))
+        figure5.judged([write(tmp_path / "s.json", content)])
+        for content in (summary(), summary("dk60-kcenter"), summary("dk60-kcenter", judge="another"))
     )
     assert figure5.check_stages(before, after) is None
     with pytest.raises(UserError, match="not judged alike: prompt2 / a-judge / .*; prompt2 / another /"):
@@ -202,7 +259,10 @@ def test_stages_that_were_not_judged_alike_are_refused(tmp_path):
 
 def test_figure5s_data_has_a_line_a_stage_criterion_and_quantity(tmp_path):
     before = figure5.judged([write(tmp_path / "b.json", summary(mean=2.0, full=0.5))])
-    paths = [write(tmp_path / f"{seed}.json", summary("dk60-kcenter", seed, mean, full=0.98)) for seed, mean in enumerate([2.5, 2.7])]
+    paths = [
+        write(tmp_path / f"{seed}.json", summary("dk60-kcenter", seed, mean, full=0.98))
+        for seed, mean in enumerate([2.5, 2.7])
+    ]
     known = PaperStage(2.65, None, False), PaperStage(2.88, 0.95, True)
     header, lines = table_of(figure5.judged_csv(before, figure5.judged(paths), known))
     assert header == ["stage", "judged", "criterion", "quantity", "ours", "sd", "paper", "difference"]
@@ -226,7 +286,12 @@ def test_figure5s_data_has_a_line_a_stage_criterion_and_quantity(tmp_path):
 
 def test_the_papers_numbers_stand_beside_a_mean_over_the_papers_criteria_alone(tmp_path):
     part = {"title": "Any", "mean": 2.0, "full_share": 0.5}
-    for names, comparable in ((PAPER_CRITERIA, True), (PAPER_CRITERIA[::-1], True), (PAPER_CRITERIA[:2], False), ((*PAPER_CRITERIA, "x"), False)):
+    for names, comparable in (
+        (PAPER_CRITERIA, True),
+        (PAPER_CRITERIA[::-1], True),
+        (PAPER_CRITERIA[:2], False),
+        ((*PAPER_CRITERIA, "x"), False),
+    ):
         stage = figure5.judged([write(tmp_path / "s.json", summary(criteria=dict.fromkeys(names, part)))])
         note = figure5.criteria_note(stage)
         assert (note is None) == comparable

@@ -36,7 +36,13 @@ def panel(baseline, examples, evaluators, wins):
     verdicts = ["win"] * round(wins * 100) + ["tie", "loss"] * round(50 * (1 - wins))
     keys = [(e, c, v) for e in range(examples) for c in human.CRITERIA for v in range(evaluators)]
     return [
-        {"example": f"e{e}", "baseline": baseline, "criterion": c, "evaluator": f"v{v}", "verdict": verdicts[7 * i % len(verdicts)]}
+        {
+            "example": f"e{e}",
+            "baseline": baseline,
+            "criterion": c,
+            "evaluator": f"v{v}",
+            "verdict": verdicts[7 * i % len(verdicts)],
+        }
         for i, (e, c, v) in enumerate(keys)
     ]
 
@@ -45,7 +51,11 @@ NAMES = ["Synth-Empathy (Qwen1.5-7B, Prompt 2, DK 60)", "SEEK", "CASE", "ESCM", 
          "Mixtral-8x7B-Instruct (zero-shot)", "Qwen1.5-72B-Chat (zero-shot)"]  # fmt: skip
 
 
-DEMO_NAMES = ["SmolLM2-135M + ED + synthetic (Prompt 2, DK 20, k-center)", "SmolLM2-135M, fine-tuned on ED", "SmolLM2-135M (zero-shot)"]
+DEMO_NAMES = [
+    "SmolLM2-135M + ED + synthetic (Prompt 2, DK 20, k-center)",
+    "SmolLM2-135M, fine-tuned on ED",
+    "SmolLM2-135M (zero-shot)",
+]
 
 
 #: The paper's row of its own system, and its values in Table 1's order.
@@ -66,7 +76,12 @@ def paper_size():
 def below_the_paper():
     """Table 1 at the paper's size, with the paper's value at every rim."""
     known = [PAPERS_ROW if i == 0 else {} for i in range(len(NAMES))]
-    return table1(*((title, {m: cell(0.5 + i / 10, m, paper=row.get(m)) for m in METRICS}) for i, (title, row) in enumerate(zip(NAMES, known))))
+    return table1(
+        *(
+            (title, {m: cell(0.5 + i / 10, m, paper=row.get(m)) for m in METRICS})
+            for i, (title, row) in enumerate(zip(NAMES, known))
+        )
+    )
 
 
 def demo_size():
@@ -75,17 +90,34 @@ def demo_size():
     rows = []
     for i, _ in enumerate(DEMO_NAMES):
         known = PAPERS_ROW if i == 0 else {}
-        rows.append({m: cell(None, m, instead=other, paper=known.get(m)) if m in BERTSCORE else cell(3.0 + i / 2, m, paper=known.get(m)) for m in METRICS})
+        rows.append(
+            {
+                m: cell(None, m, instead=other, paper=known.get(m))
+                if m in BERTSCORE
+                else cell(3.0 + i / 2, m, paper=known.get(m))
+                for m in METRICS
+            }
+        )
     table = table1(*zip(DEMO_NAMES, rows))
     names = [PAPERS_OWN, None, None]
-    return Table("table1", [Row(row.base, row.training_set, row.title, name) for row, name in zip(table.rows, names)], table.cells, None)
+    return Table(
+        "table1",
+        [Row(row.base, row.training_set, row.title, name) for row, name in zip(table.rows, names)],
+        table.cells,
+        None,
+    )
 
 
 def four_series():
     """Table 2's CIDEr of four series: a gap, and a series that the paper leaves out."""
     series = [(base, f"prompt{p}") for base in ("qwen1.5-7b-chat", "llama3-8b-instruct") for p in (1, 2)]
     points = [(i, base, prompt, dk) for i, (base, prompt) in enumerate(series) for dk in (50, 55, 60, 65, 70)]
-    values = [cell(None if (i, dk) == (0, 55) else 20 + (i * 7 + dk) % 5, paper=None if i == 3 else 22 + (i + dk) % 4, sd=0.4) for i, _, _, dk in points]
+    values = [
+        cell(
+            None if (i, dk) == (0, 55) else 20 + (i * 7 + dk) % 5, paper=None if i == 3 else 22 + (i + dk) % 4, sd=0.4
+        )
+        for i, _, _, dk in points
+    ]
     return table2(*((base, prompt, dk, value) for (_, base, prompt, dk), value in zip(points, values)))
 
 
@@ -95,19 +127,29 @@ FIGURES = {
     "figure1": lambda paper: figure1.draw_figure1(figure1.radar(paper_size()), None),
     "figure1 far below the paper": lambda paper: figure1.draw_figure1(figure1.radar(below_the_paper()), None),
     "figure1 of the demo": lambda paper: figure1.draw_figure1(figure1.radar(demo_size()), NOTE),
-    "figure5": lambda paper: figure5.draw_figure5(stage("before", [2.6, 2.7, 2.65, 2.65], 3), stage("dk60-kcenter", [2.9, 2.85, 2.8, 2.85], 3), paper[0], None),
+    "figure5": lambda paper: figure5.draw_figure5(
+        stage("before", [2.6, 2.7, 2.65, 2.65], 3), stage("dk60-kcenter", [2.9, 2.85, 2.8, 2.85], 3), paper[0], None
+    ),
     "figure5 of five criteria": lambda paper: figure5.draw_figure5(
         stage("before", [1.0] * 6, titles=FIVE), stage("dk60-kcenter", [3.0] * 6, titles=FIVE), None, NOTE
     ),
-    "figure7": lambda paper: figure7.draw_figure7(ab_results(BASELINES), "judgements", paper[1], made_up=False, note=None),
-    "figure7 of made-up judgements": lambda paper: figure7.draw_figure7(ab_results(BASELINES[-2:]), "majority", {}, made_up=True, note=NOTE),
+    "figure7": lambda paper: figure7.draw_figure7(
+        ab_results(BASELINES), "judgements", paper[1], made_up=False, note=None
+    ),
+    "figure7 of made-up judgements": lambda paper: figure7.draw_figure7(
+        ab_results(BASELINES[-2:]), "majority", {}, made_up=True, note=NOTE
+    ),
     "figure8": lambda paper: figure8.draw_figure8(figure8.curves(four_series()), None),
-    "figure8 of the demo": lambda paper: figure8.draw_figure8(figure8.curves(table2(*(("smollm2-135m", "prompt2", dk, 2.0) for dk in (20, 30)))), NOTE),
+    "figure8 of the demo": lambda paper: figure8.draw_figure8(
+        figure8.curves(table2(*(("smollm2-135m", "prompt2", dk, 2.0) for dk in (20, 30)))), NOTE
+    ),
 }
 
 
 def ab_results(baselines):
-    records = [one for baseline, wins in zip(baselines, (1.0, 0.6, 0.5, 0.3, 0.0)) for one in panel(baseline, 20, 3, wins)]
+    records = [
+        one for baseline, wins in zip(baselines, (1.0, 0.6, 0.5, 0.3, 0.0)) for one in panel(baseline, 20, 3, wins)
+    ]
     return human.results(records, baselines, "judgements")
 
 
@@ -128,10 +170,17 @@ def text_boxes(figure):
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
-            outside |= {label for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high for label in (tick.label1, tick.label2)}
+            outside |= {
+                label
+                for tick in axis.get_major_ticks()
+                if not low <= tick.get_loc() <= high
+                for label in (tick.label1, tick.label2)
+            }
         if not axes.axison:
             outside |= {label for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels()}
-    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip() and text not in outside]
+    texts = [
+        text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip() and text not in outside
+    ]
     return [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in texts]
 
 
@@ -170,11 +219,19 @@ def grey(colour):
 
 
 def test_nothing_is_told_apart_by_colour_alone():
-    assert len({marker for _, marker, _ in style.LINES}) == len({colour for colour, _, _ in style.LINES}) == len(style.LINES) >= 12
+    assert (
+        len({marker for _, marker, _ in style.LINES})
+        == len({colour for colour, _, _ in style.LINES})
+        == len(style.LINES)
+        >= 12
+    )
     assert all(grey(colour) < 0.75 for colour, _, _ in style.LINES)  # dark enough on white
     for looks in (figure7.FILLS, figure5.STAGES):
         pairs = [(one, other) for one in looks.values() for other in looks.values() if one != other]
-        assert pairs and all(abs(grey(a) - grey(b)) > 0.15 and (hatch != line or abs(grey(a) - grey(b)) > 0.4) for (a, hatch), (b, line) in pairs)
+        assert pairs and all(
+            abs(grey(a) - grey(b)) > 0.15 and (hatch != line or abs(grey(a) - grey(b)) > 0.4)
+            for (a, hatch), (b, line) in pairs
+        )
 
 
 def test_more_systems_than_can_be_told_apart_are_refused():
@@ -186,10 +243,18 @@ def test_more_systems_than_can_be_told_apart_are_refused():
 def test_what_is_missing_is_a_gap_and_named_on_the_figure(drawn):
     words = " ".join(text for text, _ in text_boxes(drawn["figure1"])).replace("\n", " ")
     assert "No value of the paper's: CASE (paper): B-2, B-3," in words
-    assert "Qwen1.5-7B-F.T.: no value" in words and "ESCM (B-3)" in words and "(BERT-P)" in words and "LLaMA3-8B-F.T.: BERT-R -1.00" in words
+    assert (
+        "Qwen1.5-7B-F.T.: no value" in words
+        and "ESCM (B-3)" in words
+        and "(BERT-P)" in words
+        and "LLaMA3-8B-F.T.: BERT-R -1.00" in words
+    )
     figure = drawn["figure8"]
     words = " ".join(text for text, _ in text_boxes(figure)).replace("\n", " ")
-    assert "Ours missing: qwen1.5-7b-chat, prompt1 at 55." in words and "No value of the paper's: llama3-8b-instruct, prompt2." in words
+    assert (
+        "Ours missing: qwen1.5-7b-chat, prompt1 at 55." in words
+        and "No value of the paper's: llama3-8b-instruct, prompt2." in words
+    )
     solid = [line for line in figure.axes[0].get_lines() if line.get_linestyle() == "-" and len(line.get_xdata()) == 5]
     assert sum(value != value for line in solid for value in line.get_ydata()) == 1
 
@@ -201,14 +266,22 @@ def test_bars_of_the_lowest_values_are_seen():
     assert all(bar.get_height() > 0.25 * (high - low) for bar in marks.patches)
     assert not marks.collections and not full.collections
     figure = figure5.draw_figure5(
-        *(dataclasses.replace(stage(name, [1.0] * 4), shares=[0.01, 0.5, 0.0, 0.9]) for name in ("before", "dk20-kcenter")), None, None
+        *(
+            dataclasses.replace(stage(name, [1.0] * 4), shares=[0.01, 0.5, 0.0, 0.9])
+            for name in ("before", "dk20-kcenter")
+        ),
+        None,
+        None,
     )
     lines = [line for line in figure.axes[1].collections if line.get_linewidth()[0] > 2]
     assert [round(float(line.get_segments()[0][0][1]), 6) for line in lines] == [1.0, 0.0] * 4
 
 
 def test_small_shares_have_a_decimal():
-    small = [dataclasses.replace(stage(name, [1.0] * 4), shares=[0.012, 0.006, 0.005, 0.0]) for name in ("before", "dk20-kcenter")]
+    small = [
+        dataclasses.replace(stage(name, [1.0] * 4), shares=[0.012, 0.006, 0.005, 0.0])
+        for name in ("before", "dk20-kcenter")
+    ]
     words = [text for text, _ in text_boxes(figure5.draw_figure5(*small, None, None))]
     assert "Coherence\n1.2 \N{RIGHTWARDS ARROW} 1.2 %" in words
 
@@ -248,6 +321,11 @@ def test_a_rim_says_whose_value_it_is(drawn):
     assert "B-1\n(22.05, paper)" in words and "CIDEr\n(26.96, paper)" in words and "BERT-F1*\n(9.00)" in words
     assert "Dist-1\n(4.00)" in words  # ours is the higher: the paper's is 3.23
     notes = " ".join(words).replace("\n", " ")
-    assert "the highest value, ours or the paper's, in brackets" in notes and "cannot be compared with these and are not drawn" in notes
-    alone = " ".join(text for text, _ in text_boxes(figure1.draw_figure1(figure1.radar(table1(("a", [1, 2, 3]))), None))).replace("\n", " ")
+    assert (
+        "the highest value, ours or the paper's, in brackets" in notes
+        and "cannot be compared with these and are not drawn" in notes
+    )
+    alone = " ".join(
+        text for text, _ in text_boxes(figure1.draw_figure1(figure1.radar(table1(("a", [1, 2, 3]))), None))
+    ).replace("\n", " ")
     assert "the best system's value, in brackets" in alone and "paper's" not in alone

@@ -81,7 +81,9 @@ def test_a_number_out_of_range_is_refused_by_the_flags_name(refusal, script, fla
 
 def test_a_shard_that_is_none_of_them_is_refused(refusal):
     given_ = ["--seeds", "s", "--prompt", "p", "--model", "m", "--state", "s", "--output", "o"]
-    assert "--shard 5 is none of 2 shards, which count from 0" in refusal("generate.py", *given_, "--shard", "5", "--shards", "2")
+    assert "--shard 5 is none of 2 shards, which count from 0" in refusal(
+        "generate.py", *given_, "--shard", "5", "--shards", "2"
+    )
 
 
 def test_more_history_at_least_than_at_most_is_refused(refusal):
@@ -101,7 +103,12 @@ def test_no_flag_takes_just_any_number(repository):
 
 @given(st.text(max_size=6) | st.floats().map(str) | st.integers().map(str))
 def test_a_flags_type_gives_a_number_of_its_range_or_says_which_it_is(text):
-    for kind, low, high in ((cli.probability, 0, 1), (cli.percent, 0, 100), (cli.count, 1, cli.MOST), (cli.seed, 0, cli.LARGEST_SEED)):
+    for kind, low, high in (
+        (cli.probability, 0, 1),
+        (cli.percent, 0, 100),
+        (cli.count, 1, cli.MOST),
+        (cli.seed, 0, cli.LARGEST_SEED),
+    ):
         try:
             value = kind(text)
         except cli.argparse.ArgumentTypeError as error:

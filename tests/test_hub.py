@@ -31,33 +31,60 @@ def fetch(step, tmp_path):
     """fetch_model.py against an address, as its rule calls it."""
 
     def run(address, revision=REVISION, **more):
-        flags = ["--name", "m", "--output", tmp_path / "m", "--repository", REPOSITORY, "--revision", revision, "--license", "MIT"]
-        return step("fetch_model.py", *flags, env=os.environ | {"HF_ENDPOINT": address, "HF_HUB_DISABLE_XET": "1"} | more)
+        flags = [
+            "--name",
+            "m",
+            "--output",
+            tmp_path / "m",
+            "--repository",
+            REPOSITORY,
+            "--revision",
+            revision,
+            "--license",
+            "MIT",
+        ]
+        return step(
+            "fetch_model.py", *flags, env=os.environ | {"HF_ENDPOINT": address, "HF_HUB_DISABLE_XET": "1"} | more
+        )
 
     return run
 
 
 def test_gits_hash_is_gits(tmp_path):
     (tmp_path / "f").write_bytes(b"some\nbytes\0")
-    assert git_hash(tmp_path / "f") == subprocess.run(["git", "hash-object", tmp_path / "f"], capture_output=True, text=True, check=True).stdout.strip()
+    assert (
+        git_hash(tmp_path / "f")
+        == subprocess.run(
+            ["git", "hash-object", tmp_path / "f"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+    )
 
 
 def test_a_revision_is_fetched_checked_and_described(upstream, fetch, tmp_path):
     with serve(upstream, REPOSITORY, REVISION) as address:
-        done = fetch(address)  # HF_HUB_OFFLINE=1 in the environment, as images have it, does not hold for the fetch rules
+        done = fetch(
+            address
+        )  # HF_HUB_OFFLINE=1 in the environment, as images have it, does not hold for the fetch rules
     assert done.returncode == 0, done.stdout + done.stderr
     manifest = open_model(tmp_path / "m")
     assert manifest["revision"] == REVISION and manifest["repository"] == REPOSITORY
     assert (tmp_path / "m/model.safetensors").read_bytes() == (upstream / "model.safetensors").read_bytes()
     assert not (tmp_path / "m/pytorch_model.bin").exists() and not (tmp_path / "m/.cache").exists()
-    assert json.loads((tmp_path / "m/manifest.json").read_text())["files"].keys() >= {"model.safetensors", "config.json"}
+    assert json.loads((tmp_path / "m/manifest.json").read_text())["files"].keys() >= {
+        "model.safetensors",
+        "config.json",
+    }
 
 
 @pytest.mark.parametrize("damaged", ["model.safetensors", "config.json"])
 def test_other_bytes_than_the_hub_lists_are_refused(upstream, fetch, tmp_path, damaged):
     with serve(upstream, REPOSITORY, REVISION, damage=damaged) as address:
         done = fetch(address)
-    assert done.returncode == 1 and f"{damaged} is not what the hub lists" in done.stderr and "What to do: " in done.stderr
+    assert (
+        done.returncode == 1
+        and f"{damaged} is not what the hub lists" in done.stderr
+        and "What to do: " in done.stderr
+    )
     assert not (tmp_path / "m").exists()
 
 

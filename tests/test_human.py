@@ -19,12 +19,23 @@ VERDICT = st.sampled_from(human.VERDICTS)
 
 
 def judgement(example="e0", baseline="SEEK", criterion="coherence", evaluator="v0", verdict="win", **rest):
-    return {"example": example, "baseline": baseline, "criterion": criterion, "evaluator": evaluator, "verdict": verdict} | rest
+    return {
+        "example": example,
+        "baseline": baseline,
+        "criterion": criterion,
+        "evaluator": evaluator,
+        "verdict": verdict,
+    } | rest
 
 
 def whole(baseline="SEEK", examples=2, evaluators=3, verdict="win"):
     """Every judgement of a design."""
-    return [judgement(f"e{e}", baseline, criterion, f"v{v}", verdict) for e in range(examples) for criterion in human.CRITERIA for v in range(evaluators)]
+    return [
+        judgement(f"e{e}", baseline, criterion, f"v{v}", verdict)
+        for e in range(examples)
+        for criterion in human.CRITERIA
+        for v in range(evaluators)
+    ]
 
 
 def written(path, records):
@@ -39,32 +50,52 @@ def test_counts_are_those_by_hand_and_shares_sum_to_100(data, examples, evaluato
     single, most = (human.results(records, ["SEEK"], count)[0] for count in human.COUNTS)
     for criterion in (*human.CRITERIA, human.ALL):
         mine = [r for r in records if criterion in (r["criterion"], human.ALL)]
-        assert [single.counts[criterion][v] for v in human.VERDICTS] == [sum(r["verdict"] == v for r in mine) for v in human.VERDICTS]
+        assert [single.counts[criterion][v] for v in human.VERDICTS] == [
+            sum(r["verdict"] == v for r in mine) for v in human.VERDICTS
+        ]
         votes = Counter()
         for panel in {(r["example"], r["criterion"]) for r in mine}:
-            given_ = [sum((r["example"], r["criterion"], r["verdict"]) == (*panel, v) for r in mine) for v in human.VERDICTS]
+            given_ = [
+                sum((r["example"], r["criterion"], r["verdict"]) == (*panel, v) for r in mine) for v in human.VERDICTS
+            ]
             votes["tie" if given_.count(max(given_)) > 1 else human.VERDICTS[given_.index(max(given_))]] += 1
         assert {v: most.counts[criterion][v] for v in human.VERDICTS} == {v: votes[v] for v in human.VERDICTS}
         for result in (single, most):
             assert sum(result.shares(criterion).values()) == pytest.approx(100)
-    assert (single.counts[human.ALL].total(), most.counts[human.ALL].total()) == (4 * examples * evaluators, 4 * examples)
+    assert (single.counts[human.ALL].total(), most.counts[human.ALL].total()) == (
+        4 * examples * evaluators,
+        4 * examples,
+    )
     assert (single.examples, single.evaluators) == (examples, evaluators)
 
 
 @pytest.mark.parametrize(
     ("verdicts", "expected"),
-    [("win", "win"), ("win loss", "tie"), ("win win loss", "win"), ("win tie loss", "tie"), ("loss loss tie", "loss"), ("tie tie win", "tie")],
+    [
+        ("win", "win"),
+        ("win loss", "tie"),
+        ("win win loss", "win"),
+        ("win tie loss", "tie"),
+        ("loss loss tie", "loss"),
+        ("tie tie win", "tie"),
+    ],
 )
 def test_a_majority_is_the_verdict_of_the_most_or_a_tie(verdicts, expected):
     assert human.majority(verdicts.split()) == expected
 
 
 BAD = {
-    "unknown verdict": ([judgement(), judgement(evaluator="v1", verdict="lose")], ["line 2: there is no verdict 'lose'", "did you mean 'loss'?"]),
+    "unknown verdict": (
+        [judgement(), judgement(evaluator="v1", verdict="lose")],
+        ["line 2: there is no verdict 'lose'", "did you mean 'loss'?"],
+    ),
     "verdict in capitals": ([judgement(verdict="Win")], ["line 1: there is no verdict 'Win'"]),
     "unknown criterion": ([judgement(criterion="fluency")], ["there is no criterion 'fluency'", "informativeness"]),
     "unknown baseline": ([judgement(), judgement(baseline="seek")], ["line 2: there is no baseline 'seek'"]),
-    "duplicate": ([judgement(), judgement(evaluator="v1"), judgement(verdict="loss")], ["line 3: this evaluator judged this example", "line 1 already"]),
+    "duplicate": (
+        [judgement(), judgement(evaluator="v1"), judgement(verdict="loss")],
+        ["line 3: this evaluator judged this example", "line 1 already"],
+    ),
     "no judgement for a baseline": (whole(), ["has no judgement against CASE", "human: baselines"]),
     "empty file": ([], ["has no judgement against SEEK, CASE"]),
     "missing field": ([{"example": "e0"}], ["line 1: the field 'baseline' is missing"]),
@@ -85,7 +116,9 @@ def test_judgements_that_cannot_be_meant_are_refused(tmp_path, name):
 def test_examples_are_test_samples_unless_the_judgement_is_made_up(tmp_path):
     records = [judgement("e0"), judgement("e9", made_up=True), judgement("e1")]
     path = written(tmp_path / "j.jsonl", records)
-    assert human.read_judgements(path, ["SEEK"], {"e0", "e1", "e2"}) == human.read_judgements(path, ["SEEK"]) == records
+    assert (
+        human.read_judgements(path, ["SEEK"], {"e0", "e1", "e2"}) == human.read_judgements(path, ["SEEK"]) == records
+    )
     for made_up in ({"made_up": False}, {}):
         path = written(tmp_path / "j.jsonl", [*records, judgement("e8", **made_up)])
         with pytest.raises(UserError, match="line 4: the example 'e8' is none of this run's 3 test samples") as caught:
@@ -109,9 +142,15 @@ def test_test_ids_are_a_list_of_names(tmp_path):
     ("records", "message"),
     [
         (whole()[:-1], "against SEEK, e1 has 2 of 3 judgements of continuity .1 such cases."),
-        ([r for r in whole() if (r["example"], r["criterion"]) != ("e1", "empathy")], "e1 has 0 of 3 judgements of empathy"),
+        (
+            [r for r in whole() if (r["example"], r["criterion"]) != ("e1", "empathy")],
+            "e1 has 0 of 3 judgements of empathy",
+        ),
         ([*whole(), judgement("e0", evaluator="v9")], "e0 has 3 of 4 judgements of empathy .7 such cases."),
-        ([r for r in whole() if r["criterion"] != "coherence"], "e0 has 0 of 3 judgements of coherence .2 such cases."),
+        (
+            [r for r in whole() if r["criterion"] != "coherence"],
+            "e0 has 0 of 3 judgements of coherence .2 such cases.",
+        ),
     ],
 )
 def test_examples_that_would_not_weigh_alike_are_refused(records, message):
@@ -132,9 +171,9 @@ def test_the_table_has_each_criterion_and_the_papers_numbers_for_all_of_them():
     results = human.results(whole(examples=1, verdict="loss"), ["SEEK"], "judgements")
     lines = list(csv.DictReader(io.StringIO(human.as_csv(results, "judgements", {"SEEK": {"win": 66.0}}))))
     assert [line["criterion"] for line in lines] == [*human.CRITERIA, "all"]
-    assert [(line["total"], line["loss"], line["loss_pct"], line["win_pct"]) for line in lines] == [("3", "3", "100.00", "0.00")] * 4 + [
-        ("12", "12", "100.00", "0.00")
-    ]
+    assert [(line["total"], line["loss"], line["loss_pct"], line["win_pct"]) for line in lines] == [
+        ("3", "3", "100.00", "0.00")
+    ] * 4 + [("12", "12", "100.00", "0.00")]
     assert [line["paper_win_pct"] for line in lines] == ["not available"] * 4 + ["66.0"]
     assert {line["paper_tie_pct"] for line in lines} == {"not available"}
     assert [line["difference_win_pct"] for line in lines] == ["not available"] * 4 + ["-66.00"]
@@ -166,7 +205,10 @@ def tenth(count, total):
 
 def fits(shares, total):
     """Whether counts of a total can give all of a baseline's printed percentages, each rounded by itself."""
-    could = {verdict: [count for count in range(total + 1) if tenth(count, total) == value] for verdict, value in shares.items()}
+    could = {
+        verdict: [count for count in range(total + 1) if tenth(count, total) == value]
+        for verdict, value in shares.items()
+    }
     if len(shares) == 1:
         return bool(could["win"])
     return any(tenth(total - win - loss, total) == shares["tie"] for win in could["win"] for loss in could["loss"])
@@ -175,9 +217,15 @@ def fits(shares, total):
 def test_only_single_judgements_can_give_all_of_the_papers_percentages(repository):
     """3 evaluators x 4 criteria x 200 examples: what docs/human-evaluation.md gives as the reason for the default."""
     paper = paper_values.read_figure7(repository / "resources/paper/figure7.csv")
-    unfit = {total: [name for name, shares in paper.items() if not fits(shares, total)] for total in (200, 600, 800, 2400)}
+    unfit = {
+        total: [name for name, shares in paper.items() if not fits(shares, total)] for total in (200, 600, 800, 2400)
+    }
     assert unfit == {
         200: ["CASE", "ESCM", "Qwen1.5-7B-F.T.", "LLaMA3-8B-F.T."], 600: ["ESCM", "LLaMA3-8B-F.T."], 800: ["Qwen1.5-7B-F.T."], 2400: [],
     }  # fmt: skip
-    without_ties = [{verdict: value for verdict, value in shares.items() if verdict != "tie"} for shares in paper.values()]
-    assert all(any(tenth(count, 800) == value for count in range(801)) for shares in without_ties for value in shares.values())
+    without_ties = [
+        {verdict: value for verdict, value in shares.items() if verdict != "tie"} for shares in paper.values()
+    ]
+    assert all(
+        any(tenth(count, 800) == value for count in range(801)) for shares in without_ties for value in shares.values()
+    )

@@ -27,7 +27,10 @@ ODDS = {"1": 0.15, "2": 0.25, "3": 0.5, "x": 0.1}
 
 
 def samples(count):
-    return [{"id": f"s{n}", "history": ["i am upset , " * (1 + n % 3) + str(n)], "response": f"oh no , {n} times ?"} for n in range(count)]
+    return [
+        {"id": f"s{n}", "history": ["i am upset , " * (1 + n % 3) + str(n)], "response": f"oh no , {n} times ?"}
+        for n in range(count)
+    ]
 
 
 def write_jsonl(path, rows):
@@ -59,11 +62,15 @@ def test_temperature_1_leaves_the_probabilities(logprobs):
 
 @given(logprobs=LOGPROBS, temperature=TEMPERATURES, other=st.floats(-20, 0))
 def test_what_the_model_gives_to_other_answers_moves_no_score(logprobs, temperature, other):
-    assert judging.tempered([value + other for value in logprobs], temperature) == pytest.approx(judging.tempered(logprobs, temperature))
+    assert judging.tempered([value + other for value in logprobs], temperature) == pytest.approx(
+        judging.tempered(logprobs, temperature)
+    )
 
 
 def test_probabilities_are_powers_of_the_inverse_temperature():
-    assert judging.tempered([math.log(0.1), math.log(0.2), math.log(0.4)], 0.5) == pytest.approx([1 / 21, 4 / 21, 16 / 21])
+    assert judging.tempered([math.log(0.1), math.log(0.2), math.log(0.4)], 0.5) == pytest.approx(
+        [1 / 21, 4 / 21, 16 / 21]
+    )
     assert judging.tempered([-math.inf, math.log(0.5), -math.inf], 0.8) == [0, 1, 0]
 
 
@@ -88,12 +95,20 @@ def test_marks_drawn_as_the_engine_draws_have_the_expected_mean(logits):
     drawn = processor(torch.tensor(logits).expand(count, -1))
     marks = 1 + drawn[drawn < 3].float()
     logprobs = torch.tensor(logits).log_softmax(dim=0)[:3].tolist()
-    assert abs(float(marks.mean()) - judging.expected(judging.tempered(logprobs, 0.8))) < 5 * float(marks.std()) / math.sqrt(len(marks))
+    assert abs(float(marks.mean()) - judging.expected(judging.tempered(logprobs, 0.8))) < 5 * float(
+        marks.std()
+    ) / math.sqrt(len(marks))
 
 
 def test_an_entry_has_its_likeliest_mark_and_what_the_marks_had_together():
     entry = judging.read_mark({"logprobs": [math.log(0.1), math.log(0.3), math.log(0.4)]}, 1.0)
-    assert entry == {"score": 2.375, "mark": 3, "probabilities": {"1": 0.125, "2": 0.375, "3": 0.5}, "mass": 0.8, "output": None}
+    assert entry == {
+        "score": 2.375,
+        "mark": 3,
+        "probabilities": {"1": 0.125, "2": 0.375, "3": 0.5},
+        "mass": 0.8,
+        "output": None,
+    }
     assert judging.read_mark({"logprobs": [-1.0, -1.0, -2.0]}, 0.8)["mark"] == 1
 
 
@@ -105,20 +120,50 @@ def test_a_mark_is_parsed(text, mark):
     assert judging.parsed_mark({"text": text, "finish": "stop"}) == mark
 
 
-@pytest.mark.parametrize("text", ["", "0", "4", "33", "3.", "3/3", "2.5", "three", "Score: 3 points", "I give 3", "1 2", "Score:", "3\nbecause", "³", "３"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0",
+        "4",
+        "33",
+        "3.",
+        "3/3",
+        "2.5",
+        "three",
+        "Score: 3 points",
+        "I give 3",
+        "1 2",
+        "Score:",
+        "3\nbecause",
+        "³",
+        "３",
+    ],
+)
 def test_whatever_else_is_said_is_no_mark(text):
     assert judging.parsed_mark({"text": text, "finish": "stop"}) is None
 
 
 def test_an_output_that_was_cut_is_no_mark():
     assert judging.parsed_mark({"text": "1", "finish": "length"}) is None
-    assert judging.drawn_mark({"text": "1 or", "finish": "length"}) == {"score": None, "mark": None, "probabilities": None, "mass": None, "output": "1 or"}
+    assert judging.drawn_mark({"text": "1 or", "finish": "length"}) == {
+        "score": None,
+        "mark": None,
+        "probabilities": None,
+        "mass": None,
+        "output": "1 or",
+    }
 
 
 # The draw, the rubrics, the summary
 
 
-@given(count=st.integers(1, 40), keep=st.one_of(st.none(), st.integers(1, 50)), seed=st.integers(0, 5), step=st.integers(1, 3))
+@given(
+    count=st.integers(1, 40),
+    keep=st.one_of(st.none(), st.integers(1, 50)),
+    seed=st.integers(0, 5),
+    step=st.integers(1, 3),
+)
 def test_a_draw_is_in_order_and_a_selection_is_judged_where_all_were(count, keep, seed, step):
     everything = samples(count)
     drawn = judging.draw(everything, keep, seed)
@@ -135,10 +180,19 @@ def test_another_seed_draws_other_samples():
 @pytest.mark.parametrize("name", CRITERIA)
 def test_the_shipped_rubrics_name_three_marks_and_say_that_they_are_ours(repository, name):
     rubric = prompts.load_rubric(repository / f"resources/judge/{name}.yaml")
-    assert rubric["name"] == name and rubric["origin"] == "ours" and "Figure 4" in rubric["source"].replace("Figures", "Figure")
+    assert (
+        rubric["name"] == name
+        and rubric["origin"] == "ours"
+        and "Figure 4" in rubric["source"].replace("Figures", "Figure")
+    )
     assert all(f"\n{mark}: " in rubric["template"] for mark in judging.MARKS) and "\n4: " not in rubric["template"]
-    [request] = judging.requests([{"id": "s", "history": ["hello {x}", "yes ?", "well"], "response": "I see"}], [rubric], 0)
-    assert "Speaker: hello {x}\nListener: yes ?\nSpeaker: well\n" in request.messages[0]["content"] and "I see" in request.messages[0]["content"]
+    [request] = judging.requests(
+        [{"id": "s", "history": ["hello {x}", "yes ?", "well"], "response": "I see"}], [rubric], 0
+    )
+    assert (
+        "Speaker: hello {x}\nListener: yes ?\nSpeaker: well\n" in request.messages[0]["content"]
+        and "I see" in request.messages[0]["content"]
+    )
     assert request.id == f"s/{name}"
 
 
@@ -156,7 +210,9 @@ def test_the_summary_of_probabilities():
         "title": "A", "scored": 2, "set_aside": 0, "mean": 2.1, "sd": round(math.sqrt(0.5), 6), "full_share": 0.4, "full_share_by_mark": 0.5,
         "shares": {"1": 0.3, "2": 0.3, "3": 0.4}, "mass": 1.0,
     }  # fmt: skip
-    assert found["all"]["mean"] == pytest.approx((2.6 + 2.25 + 1.6 + 2.4) / 4) and found["all"]["full_share"] == pytest.approx((0.35 + 0.06) / 2)
+    assert found["all"]["mean"] == pytest.approx((2.6 + 2.25 + 1.6 + 2.4) / 4) and found["all"][
+        "full_share"
+    ] == pytest.approx((0.35 + 0.06) / 2)
     assert found["all"]["full_share_by_mark"] == 0.5
     assert judging.summarise([first], rubrics)["all"]["sd"] is None
 
@@ -165,14 +221,30 @@ def test_the_summary_of_draws_leaves_out_what_is_no_mark_and_counts_it():
     rubrics = [{"name": "a", "title": "A"}, {"name": "b", "title": "B"}]
     rows = [("3", "3"), ("2", "no"), ("3", "1")]
     judged = [
-        {"id": str(n), "criteria": {name: judging.drawn_mark({"text": text, "finish": "stop"}) for name, text in zip("ab", texts)}}
+        {
+            "id": str(n),
+            "criteria": {
+                name: judging.drawn_mark({"text": text, "finish": "stop"}) for name, text in zip("ab", texts)
+            },
+        }
         for n, texts in enumerate(rows)
     ]
     found = judging.summarise(judged, rubrics)
-    assert found["scored"] == 2 and found["all"]["mean"] == 2.5 and found["all"]["full_share"] == found["all"]["full_share_by_mark"] == 0.5
-    assert found["criteria"]["b"]["scored"] == 2 and found["criteria"]["b"]["set_aside"] == 1 and found["criteria"]["b"]["mean"] == 2
+    assert (
+        found["scored"] == 2
+        and found["all"]["mean"] == 2.5
+        and found["all"]["full_share"] == found["all"]["full_share_by_mark"] == 0.5
+    )
+    assert (
+        found["criteria"]["b"]["scored"] == 2
+        and found["criteria"]["b"]["set_aside"] == 1
+        and found["criteria"]["b"]["mean"] == 2
+    )
     assert found["criteria"]["a"]["set_aside"] == 0 and found["criteria"]["a"]["mass"] is None
-    with pytest.raises(UserError, match="none of 1 samples has a mark by every criterion|no output of the judge on b is a mark; the first is 'no'"):
+    with pytest.raises(
+        UserError,
+        match="none of 1 samples has a mark by every criterion|no output of the judge on b is a mark; the first is 'no'",
+    ):
         judging.summarise(judged[1:2], rubrics)
 
 
@@ -180,7 +252,10 @@ def test_the_summary_of_draws_leaves_out_what_is_no_mark_and_counts_it():
 
 
 def asked(count):
-    return [Request(f"row{n}", [{"role": "user", "content": "i am so happy today . " * (1 + n % 4)}], seed=n) for n in range(count)]
+    return [
+        Request(f"row{n}", [{"role": "user", "content": "i am so happy today . " * (1 + n % 4)}], seed=n)
+        for n in range(count)
+    ]
 
 
 def test_log_probabilities_are_the_models_own_and_do_not_depend_on_the_neighbours(tiny_model):
@@ -225,11 +300,33 @@ def flags(tmp_path):
     rubrics = []
     for name in CRITERIA:
         rubrics.append(tmp_path / f"{name}.yaml")
-        rubrics[-1].write_text(json.dumps({"name": name, "title": name.title(), "template": name + " of {context} and {response}: 1, 2 or 3"}))
+        rubrics[-1].write_text(
+            json.dumps(
+                {"name": name, "title": name.title(), "template": name + " of {context} and {response}: 1, 2 or 3"}
+            )
+        )
 
     def command(model, output, rows, *more, state="state"):
-        given = ["--samples", write_jsonl(tmp_path / f"{output}-samples.jsonl", rows), "--rubrics", *rubrics, "--model", model, "--threads", 1]
-        return [*given, "--state", tmp_path / state, "--output", tmp_path / f"{output}.jsonl", "--summary", tmp_path / f"{output}.summary.json", *more]
+        given = [
+            "--samples",
+            write_jsonl(tmp_path / f"{output}-samples.jsonl", rows),
+            "--rubrics",
+            *rubrics,
+            "--model",
+            model,
+            "--threads",
+            1,
+        ]
+        return [
+            *given,
+            "--state",
+            tmp_path / state,
+            "--output",
+            tmp_path / f"{output}.jsonl",
+            "--summary",
+            tmp_path / f"{output}.summary.json",
+            *more,
+        ]
 
     return command
 
@@ -254,7 +351,11 @@ def made(tmp_path, output):
 def test_after_a_kill_the_marks_are_those_of_a_calm_run(tmp_path, tiny_model, flags, judge, repository):
     rows = samples(40)
     assert "judge: 90 rows, 0 finished before" in judge(flags(tiny_model, "calm", rows, "--keep", 30))
-    command = [sys.executable, repository / "scripts/judge.py", *flags(tiny_model, "killed", rows, "--keep", 30, "--batch-size", 3, state="other")]
+    command = [
+        sys.executable,
+        repository / "scripts/judge.py",
+        *flags(tiny_model, "killed", rows, "--keep", 30, "--batch-size", 3, state="other"),
+    ]
 
     def kept():
         return sum(path.read_text().count("\n") for path in (tmp_path / "other").glob("*/*.jsonl"))
@@ -266,37 +367,78 @@ def test_after_a_kill_the_marks_are_those_of_a_calm_run(tmp_path, tiny_model, fl
     assert f"judge: 90 rows, {before} finished before" in again and "90 of 90 rows" in again
     assert made(tmp_path, "killed") == made(tmp_path, "calm")
     judged = read_jsonl(tmp_path / "calm.jsonl")
-    assert len(judged) == 30 and [row["id"] for row in judged] == [row["id"] for row in rows if row["id"] in {r["id"] for r in judged}]
+    assert len(judged) == 30 and [row["id"] for row in judged] == [
+        row["id"] for row in rows if row["id"] in {r["id"] for r in judged}
+    ]
     for entry in (entry for row in judged for entry in row["criteria"].values()):
-        assert sum(entry["probabilities"].values()) == pytest.approx(1, abs=2e-6) and 1 <= entry["score"] <= 3 and 0 < entry["mass"] < 1
+        assert (
+            sum(entry["probabilities"].values()) == pytest.approx(1, abs=2e-6)
+            and 1 <= entry["score"] <= 3
+            and 0 < entry["mass"] < 1
+        )
     manifest = json.loads((tmp_path / "calm.manifest.json").read_text())
     assert (
-        manifest["step"] == "judge" and manifest["answers"] == ["1", "2", "3"] and "sampling" not in manifest and "to the last digit" in manifest["guarantee"]
+        manifest["step"] == "judge"
+        and manifest["answers"] == ["1", "2", "3"]
+        and "sampling" not in manifest
+        and "to the last digit" in manifest["guarantee"]
     )
-    assert manifest["judging"]["samples"] == {"available": 40, "drawn": 30, "scored": 30} and manifest["output"]["rows"] == 90
+    assert (
+        manifest["judging"]["samples"] == {"available": 40, "drawn": 30, "scored": 30}
+        and manifest["output"]["rows"] == 90
+    )
     deciding = ("evaluation/judging", "inference/chat_template", "inference/transformers_engine")
     assert {"judge.py", *(f"synth_empathy/{name}.py" for name in deciding)} <= manifest["code"].keys()
 
 
-def test_draws_have_the_mean_and_the_share_of_full_marks_that_the_probabilities_say(tmp_path, marking_model, flags, judge):
+def test_draws_have_the_mean_and_the_share_of_full_marks_that_the_probabilities_say(
+    tmp_path, marking_model, flags, judge
+):
     """One model in both modes: what it does not write as a mark is set aside, and the rest comes out as was expected."""
     rows = samples(120)
     for mode in judging.MODES:
-        judge(flags(marking_model, mode, rows, "--mode", mode, "--note", "a note", "--prompt", "prompt2", "--stage", "before"))
+        judge(
+            flags(
+                marking_model,
+                mode,
+                rows,
+                "--mode",
+                mode,
+                "--note",
+                "a note",
+                "--prompt",
+                "prompt2",
+                "--stage",
+                "before",
+            )
+        )
     read, drawn = (json.loads((tmp_path / f"{mode}.summary.json").read_text()) for mode in judging.MODES)
     weights = {mark: ODDS[mark] ** (1 / 0.8) for mark in judging.MARKS}
     expected = {mark: weight / sum(weights.values()) for mark, weight in weights.items()}
     for name in CRITERIA:
-        assert read["criteria"][name]["shares"] == pytest.approx(expected, abs=0.01) and read["criteria"][name]["mass"] == pytest.approx(0.9, abs=0.01)
+        assert read["criteria"][name]["shares"] == pytest.approx(expected, abs=0.01) and read["criteria"][name][
+            "mass"
+        ] == pytest.approx(0.9, abs=0.01)
         assert read["criteria"][name]["set_aside"] == 0 and 0 < drawn["criteria"][name]["set_aside"] < 40
         assert drawn["criteria"][name]["scored"] + drawn["criteria"][name]["set_aside"] == 120
     marks = sum(drawn["criteria"][name]["scored"] for name in CRITERIA)
     mean = sum(drawn["criteria"][name]["mean"] * drawn["criteria"][name]["scored"] for name in CRITERIA) / marks
     assert abs(mean - read["all"]["mean"]) < 4 * 0.75 / math.sqrt(marks) and marks > 250
     full = drawn["all"]["full_share"] * drawn["samples"]["scored"]
-    assert abs(full - read["all"]["full_share"] * drawn["samples"]["scored"]) < 4 * math.sqrt(read["all"]["full_share"] * drawn["samples"]["scored"])
-    assert read["note"] == drawn["note"] == "a note" and (read["prompt"], read["stage"], read["judge"]) == ("prompt2", "before", "marking")
-    aside = [entry["output"] for row in read_jsonl(tmp_path / "sampling.jsonl") for entry in row["criteria"].values() if entry["score"] is None]
+    assert abs(full - read["all"]["full_share"] * drawn["samples"]["scored"]) < 4 * math.sqrt(
+        read["all"]["full_share"] * drawn["samples"]["scored"]
+    )
+    assert read["note"] == drawn["note"] == "a note" and (read["prompt"], read["stage"], read["judge"]) == (
+        "prompt2",
+        "before",
+        "marking",
+    )
+    aside = [
+        entry["output"]
+        for row in read_jsonl(tmp_path / "sampling.jsonl")
+        for entry in row["criteria"].values()
+        if entry["score"] is None
+    ]
     assert set(aside) == {"x"}
     again = judge(flags(marking_model, "warm", rows, "--temperature", 1.5))
     assert "360 rows, 360 finished before" in again  # another temperature asks the model nothing
@@ -308,7 +450,10 @@ def test_a_judge_that_writes_no_mark_is_refused_with_what_to_do(tmp_path, tiny_m
     assert "mode: probabilities" in caught.value.hint and not (tmp_path / "none.jsonl").exists()
 
 
-@pytest.mark.parametrize(("wrong", "message"), [(["--temperature", "0"], "--temperature must be above 0"), (["--no-header"], "after the assistant's header")])
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [(["--temperature", "0"], "--temperature must be above 0"), (["--no-header"], "after the assistant's header")],
+)
 def test_flags_that_cannot_be_meant_are_refused(tiny_model, flags, judge, capsys, wrong, message):
     with pytest.raises(SystemExit):
         judge(flags(tiny_model, "none", samples(2), *wrong))
@@ -325,7 +470,10 @@ def test_the_rule_judges_before_and_after_selection(checkout):
     make_tiny_model(checkout.folder / "models/smollm2-135m", "smollm2-135m", reach=4096)
     results = checkout.folder / "results/demo"
     rows = samples(20)
-    for path, some in {"synthetic/prompt2/samples.jsonl": rows, "selected/prompt2/dk20/kcenter/seed0.jsonl": rows[::-2]}.items():
+    for path, some in {
+        "synthetic/prompt2/samples.jsonl": rows,
+        "selected/prompt2/dk20/kcenter/seed0.jsonl": rows[::-2],
+    }.items():
         (results / path).parent.mkdir(parents=True)
         write_jsonl(results / path, some)
     targets = [f"results/demo/judged/prompt2/{stage}/seed0.summary.json" for stage in ("before", "dk20-kcenter")]
@@ -335,9 +483,14 @@ def test_the_rule_judges_before_and_after_selection(checkout):
     before, after = (json.loads((checkout.folder / target).read_text()) for target in targets)
     assert (before["samples"]["available"], after["samples"]["available"]) == (20, 10)
     assert before["samples"]["drawn"] == before["samples"]["scored"] == after["samples"]["drawn"] == 8
-    assert list(before["criteria"]) == list(CRITERIA) and before["stage"] == "before" and after["stage"] == "dk20-kcenter"
+    assert (
+        list(before["criteria"]) == list(CRITERIA) and before["stage"] == "before" and after["stage"] == "dk20-kcenter"
+    )
     assert before["note"] == after["note"] and "too small to judge" in before["note"]
-    marks = [{row["id"]: row["criteria"] for row in read_jsonl(checkout.folder / target.replace("summary.json", "jsonl"))} for target in targets]
+    marks = [
+        {row["id"]: row["criteria"] for row in read_jsonl(checkout.folder / target.replace("summary.json", "jsonl"))}
+        for target in targets
+    ]
     both = marks[0].keys() & marks[1].keys()
     assert both and all(marks[0][name] == marks[1][name] for name in both)
     assert "Nothing to be done" in checkout.snakemake("-n", *demo, *targets).stdout

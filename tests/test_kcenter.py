@@ -56,7 +56,10 @@ def test_k_center_chooses_each_row_once(points, seed):
 @given(GRID, SEEDS)
 def test_equal_points_come_last_in_order_of_their_rows(points, seed):
     first = int(np.random.default_rng(seed).integers(len(points)))
-    assert diversity.k_center_greedy(np.ones_like(points), len(points), seed) == [first, *(row for row in range(len(points)) if row != first)]
+    assert diversity.k_center_greedy(np.ones_like(points), len(points), seed) == [
+        first,
+        *(row for row in range(len(points)) if row != first),
+    ]
 
 
 @SMALL
@@ -64,7 +67,11 @@ def test_equal_points_come_last_in_order_of_their_rows(points, seed):
 def test_each_next_row_is_nearer(points, seed):
     """Max-min: no later row is farther from those before it than an earlier one was, and none left out is farther still."""
     order = diversity.k_center_greedy(points, 8, seed)
-    gaps = [min(math.dist(points[row], points[other]) for other in order[:place]) for place, row in enumerate(order) if place]
+    gaps = [
+        min(math.dist(points[row], points[other]) for other in order[:place])
+        for place, row in enumerate(order)
+        if place
+    ]
     assert all(later <= earlier + 1e-12 for earlier, later in zip(gaps, gaps[1:]))
     for row in set(range(12)) - set(order):
         assert min(math.dist(points[row], points[other]) for other in order) <= gaps[-1] + 1e-12
@@ -164,7 +171,9 @@ def test_every_point_can_be_chosen(name):
 @given(st.integers(0, 2**32), st.integers(2, 400), st.integers(1, 40), st.sampled_from([1e-3, 0.3, 1, 20]), st.data())
 def test_any_cloud_any_block(seed, rows, dimensions, spread, data):
     generator = np.random.default_rng(seed)
-    points = (unit(generator.normal(size=(rows, dimensions))) + spread * generator.normal(size=(1, dimensions))).astype(np.float32)
+    points = (
+        unit(generator.normal(size=(rows, dimensions))) + spread * generator.normal(size=(1, dimensions))
+    ).astype(np.float32)
     walk = kcenter.FarthestFirst(kcenter.ScaledPoints(points, None, "euclidean", "cpu"), data.draw(st.integers(1, 80)))
     assert list(walk.choose(rows, diversity.first_row(rows, seed))) == plain_k_center(points, rows, seed)
 

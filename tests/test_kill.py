@@ -56,13 +56,20 @@ class Step:
 
     def made(self, folder: Path) -> dict:
         """Every output's bytes; of a model folder, every file's."""
-        files = [path for name in self.outputs for path in [folder / name, *sorted((folder / name).rglob("*"))] if path.is_file()]
+        files = [
+            path
+            for name in self.outputs
+            for path in [folder / name, *sorted((folder / name).rglob("*"))]
+            if path.is_file()
+        ]
         assert files
         return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def whole_rows(state: Path) -> int:
-    return len({json.loads(line)["id"] for path in state.rglob("*.jsonl") for line in path.read_text().split("\n")[:-1]})
+    return len(
+        {json.loads(line)["id"] for path in state.rglob("*.jsonl") for line in path.read_text().split("\n")[:-1]}
+    )
 
 
 def newest_checkpoint(state: Path) -> int:

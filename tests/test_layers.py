@@ -16,4 +16,6 @@ def test_the_layers_hold_and_an_import_upwards_is_found(checkout):
     seeds = checkout.folder / "scripts/synth_empathy/core/seeds.py"
     seeds.write_text(seeds.read_text() + "\nfrom ..reporting import tables\n")
     done = linted(checkout.folder, checkout.run)
-    assert done.returncode == 1 and "synth_empathy.core.seeds -> synth_empathy.reporting.tables" in done.stdout, done.stdout
+    assert done.returncode == 1 and "synth_empathy.core.seeds -> synth_empathy.reporting.tables" in done.stdout, (
+        done.stdout
+    )

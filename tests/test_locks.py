@@ -22,7 +22,15 @@ def uv(tmp_path_factory):
     """uv as build.lock pins it, in an environment of its own."""
     folder = tmp_path_factory.mktemp("uv") / "env"
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    install = [folder / "bin/pip", "install", "-qq", "--require-hashes", "--no-deps", "-r", REPOSITORY / "envs/build.lock"]
+    install = [
+        folder / "bin/pip",
+        "install",
+        "-qq",
+        "--require-hashes",
+        "--no-deps",
+        "-r",
+        REPOSITORY / "envs/build.lock",
+    ]
     subprocess.run(install, check=True)
     return folder / "bin/uv"
 
@@ -44,7 +52,15 @@ def test_locks_resolve_as_they_stand(uv, image, tmp_path):
     command = [uv, "pip", "install", "--dry-run", "--require-hashes", "--python", uv.parent / "python", *locks]
     if base:  # another Python than ours; nothing is built, so that sources are not looked into
         python = base.split(":")[1].split("-")[0].split(".")
-        command += ["--no-deps", "--target", tmp_path, "--python-version", ".".join(python[:2]), "--python-platform", "x86_64-manylinux2014"]
+        command += [
+            "--no-deps",
+            "--target",
+            tmp_path,
+            "--python-version",
+            ".".join(python[:2]),
+            "--python-platform",
+            "x86_64-manylinux2014",
+        ]
     if "torch-cpu" in chosen:
         places = (pip_setting("find-links") or "").split() or ["https://download.pytorch.org/whl/cpu/torch/"]
         command += [word for place in places for word in ("--find-links", place)]
@@ -55,7 +71,12 @@ def test_locks_resolve_as_they_stand(uv, image, tmp_path):
     if index := pip_setting("index-url"):
         command += ["--default-index", index]
     certificates = pip_setting("cert")
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | ({"SSL_CERT_FILE": certificates} if certificates else {}))
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env=os.environ | ({"SSL_CERT_FILE": certificates} if certificates else {}),
+    )
     assert done.returncode == 0, done.stderr
     assert "Would install" in done.stderr
     if image.endswith("cuda") and not base:

@@ -38,16 +38,32 @@ def figures_run(tmp_path_factory):
     (checkout.folder / "overlay.yaml").write_text(OVERLAY)
     systems = yaml.safe_load((checkout.folder / "config/demo.yaml").read_text())["systems"]
     places = [(systems[name], 20.0 - i) for i, name in enumerate(["demo-ours", "demo-ft"])]
-    cells = [cell(value, metric, system["base"], system["training_set"]) for system, value in places for metric in METRICS]
+    cells = [
+        cell(value, metric, system["base"], system["training_set"]) for system, value in places for metric in METRICS
+    ]
     cells += [cell(dk / 10, "cider", "smollm2-135m", f"ed+prompt2-dk{dk}-kcenter", table="table2") for dk in (20, 30)]
     for one in cells:
         write(checkout.folder / RUN / f"cells/{one.table}/{one.base}/{one.training_set}/{one.metric}.json", vars(one))
     for name, mean in (("before", 2.25), ("dk20-kcenter", 2.5)):
-        write(checkout.folder / RUN / f"judged/prompt2/{name}/seed0.summary.json", summary(name, mean=mean, note="A small judge."))
-    write(checkout.folder / RUN / "ed/test_ids.json", ["test/of/nobody/0"])  # the made-up judgements are of no sample, and need not be
+        write(
+            checkout.folder / RUN / f"judged/prompt2/{name}/seed0.summary.json",
+            summary(name, mean=mean, note="A small judge."),
+        )
+    write(
+        checkout.folder / RUN / "ed/test_ids.json", ["test/of/nobody/0"]
+    )  # the made-up judgements are of no sample, and need not be
     numbers = (1, 5, 7, 8)
     allowed = [f"{prefix}figure{number}" for prefix in ("", "make_") for number in numbers]
-    words = ["--cores", "2", *DEMO, "overlay.yaml", "--allowed-rules", *allowed, "--", *(f"figure{number}" for number in numbers)]
+    words = [
+        "--cores",
+        "2",
+        *DEMO,
+        "overlay.yaml",
+        "--allowed-rules",
+        *allowed,
+        "--",
+        *(f"figure{number}" for number in numbers),
+    ]
     done = checkout.snakemake(*words)
     logs = "\n".join(path.read_text() for path in (checkout.folder / RUN / "logs").rglob("*.log"))
     assert done.returncode == 0, done.stdout + done.stderr + logs
@@ -65,15 +81,24 @@ def inputs(run, number):
     results, paper = run / RUN, run / "resources/paper"
     if number == 1:
         systems = yaml.safe_load((run / "config/demo.yaml").read_text())["systems"]
-        rows = [[systems[name][key] or "" for key in ("base", "training_set", "title", "paper_row")] for name in ("demo-ours", "demo-ft")]
+        rows = [
+            [systems[name][key] or "" for key in ("base", "training_set", "title", "paper_row")]
+            for name in ("demo-ours", "demo-ft")
+        ]
     if number == 8:
-        rows = [["smollm2-135m", f"ed+prompt2-dk{dk}-kcenter", f"smollm2-135m, prompt2, DK {dk}", ""] for dk in (20, 30)]
+        rows = [
+            ["smollm2-135m", f"ed+prompt2-dk{dk}-kcenter", f"smollm2-135m, prompt2, DK {dk}", ""] for dk in (20, 30)
+        ]
     if number in (1, 8):
         table = "table1" if number == 1 else "table2"
         return ["--cells", results / "cells" / table, *(word for row in rows for word in ("--row", *row))]
     if number == 5:
         stages = {"before": "before", "after": "dk20-kcenter"}
-        return [word for flag, name in stages.items() for word in (f"--{flag}", results / f"judged/prompt2/{name}/seed0.summary.json")] + [
+        return [
+            word
+            for flag, name in stages.items()
+            for word in (f"--{flag}", results / f"judged/prompt2/{name}/seed0.summary.json")
+        ] + [
             "--paper",
             paper / "figure5.csv",
         ]
@@ -118,42 +143,69 @@ def test_the_svg_holds_labels_and_values_as_text(run, number, words):
         (1, 2 * 13, "cider,20.00,not available,not available,not available"),
         (5, 2 * 4 * 2, "after selection,prompt2/dk20-kcenter,all,mean mark,2.50,not available,2.88,-0.38"),
         (7, 5 * 5, ",not available,not available,not available,4,3,yes"),
-        (8, 2, 'smollm2-135m/ed+prompt2-dk30-kcenter,"smollm2-135m, prompt2",30,3.00,not available,not available,not available'),
+        (
+            8,
+            2,
+            'smollm2-135m/ed+prompt2-dk30-kcenter,"smollm2-135m, prompt2",30,3.00,not available,not available,not available',
+        ),
     ],
 )
 def test_a_figures_data_stands_beside_it(run, number, lines, line):
     header, *found = (run / RUN / f"figures/figure{number}.csv").read_text(encoding="utf-8").splitlines()
-    assert header.endswith(",note") and len(found) == lines and any(text.endswith(f"{line},A note of this test.") for text in found), found
+    assert (
+        header.endswith(",note")
+        and len(found) == lines
+        and any(text.endswith(f"{line},A note of this test.") for text in found)
+    ), found
 
 
 def test_the_report_has_each_figure_and_its_data(figures_run):
     numbers = (1, 5, 7, 8)
-    done = figures_run.snakemake("--cores", "1", *DEMO, "overlay.yaml", "--report", "report.html", "--", *(f"figure{n}" for n in numbers))
+    done = figures_run.snakemake(
+        "--cores", "1", *DEMO, "overlay.yaml", "--report", "report.html", "--", *(f"figure{n}" for n in numbers)
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     text = (figures_run.folder / "report.html").read_text(encoding="utf-8")
     for number in numbers:
-        for fragment in (f"Figure {number} of the paper (section", f"The numbers of Figure {number}", f"figure{number}.csv", f"figure{number}.png"):
+        for fragment in (
+            f"Figure {number} of the paper (section",
+            f"The numbers of Figure {number}",
+            f"figure{number}.csv",
+            f"figure{number}.png",
+        ):
             assert fragment in text, fragment
     assert "A note of this test." in text
 
 
 @pytest.mark.parametrize(
-    ("example", "given", "refused"), [("test/a/0", True, False), ("test/a/0", False, False), ("test/a/1", True, True), ("test/a/1", False, True)]
+    ("example", "given", "refused"),
+    [("test/a/0", True, False), ("test/a/0", False, False), ("test/a/1", True, True), ("test/a/1", False, True)],
 )
 def test_judgements_beside_or_in_an_archive_are_held_against_its_test_samples(checkout, example, given, refused):
     ids = write(checkout.folder / "kept/ed/test_ids.json", ["test/a/0"])
     judgements = checkout.folder / ("judgements.jsonl" if given else "kept/human/judgements.jsonl")
     judgements.parent.mkdir(exist_ok=True)
-    lines = [{"example": example, "baseline": "SEEK", "criterion": c, "evaluator": "e", "verdict": "win"} for c in human.CRITERIA]
+    lines = [
+        {"example": example, "baseline": "SEEK", "criterion": c, "evaluator": "e", "verdict": "win"}
+        for c in human.CRITERIA
+    ]
     judgements.write_text("".join(json.dumps(line) + "\n" for line in lines))
     kept = {"ed/test_ids.json": ids} if given else {"ed/test_ids.json": ids, "human/judgements.jsonl": judgements}
-    write(checkout.folder / "kept/archive.json", {"format": 1, "run": "demo", "files": {name: sha256_file(path) for name, path in kept.items()}})
-    (checkout.folder / "overlay.yaml").write_text(f"human: {{judgements: {'judgements.jsonl' if given else 'null'}, baselines: [SEEK]}}\n")
+    write(
+        checkout.folder / "kept/archive.json",
+        {"format": 1, "run": "demo", "files": {name: sha256_file(path) for name, path in kept.items()}},
+    )
+    (checkout.folder / "overlay.yaml").write_text(
+        f"human: {{judgements: {'judgements.jsonl' if given else 'null'}, baselines: [SEEK]}}\n"
+    )
     done = checkout.snakemake("--cores", "1", *DEMO, "overlay.yaml", "--config", "archive=kept", "--", "figure7")
     assert (done.returncode != 0) == refused, done.stdout + done.stderr
     if refused:
         log = (checkout.folder / RUN / "logs/make_figure7.log").read_text()
-        assert "judgements.jsonl, line 1: the example 'test/a/1' is none of this run's 1 test samples" in log and "What to do: " in log
+        assert (
+            "judgements.jsonl, line 1: the example 'test/a/1' is none of this run's 1 test samples" in log
+            and "What to do: " in log
+        )
     else:
         *_, last = csv.DictReader(io.StringIO((checkout.folder / RUN / "figures/figure7.csv").read_text()))
         assert (last["examples"], last["evaluators"], last["made_up"]) == ("1", "1", "no")
@@ -169,4 +221,6 @@ def test_every_figure_has_a_caption_that_names_its_place_in_the_paper(repository
     for number in (1, 5, 7, 8):
         caption = (repository / f"resources/captions/figure{number}.rst").read_text(encoding="utf-8")
         assert caption.startswith(f"Figure {number} of the paper (section ") and caption.count("\n") == 3
-        assert caption.rpartition("\n\n")[2].startswith('{% if snakemake.config["note"] %}**{{ snakemake.config["note"]')
+        assert caption.rpartition("\n\n")[2].startswith(
+            '{% if snakemake.config["note"] %}**{{ snakemake.config["note"]'
+        )

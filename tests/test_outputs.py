@@ -18,7 +18,9 @@ DIALOGUES = [
     (["i ca n't sleep .", "why is that ?", "it 's the noise ."], "have you tried ear plugs ?"),
     (["we are moving to spain ."], "that is exciting !"),
 ]
-SAMPLES = [{"id": f"test/c{n}/0", "history": history, "response": response} for n, (history, response) in enumerate(DIALOGUES)]
+SAMPLES = [
+    {"id": f"test/c{n}/0", "history": history, "response": response} for n, (history, response) in enumerate(DIALOGUES)
+]
 LINE = "---------------------------------------------------------------"
 
 
@@ -29,7 +31,10 @@ def block(n, prediction=None, context=None, **without):
         "Emotion": " sad", "Pred Emotions": " sad, afraid", "x_intent": "['to rest']", "Context": context or repr(history),
         "Beam": "not this one .", "Greedy": f"answer {n} . " if prediction is None else prediction, "Ref": response,
     }  # fmt: skip
-    return "".join(f"{name}:{text}\n" for name, text in lines.items() if name not in without.get("without", ())) + f"{LINE}\n"
+    return (
+        "".join(f"{name}:{text}\n" for name, text in lines.items() if name not in without.get("without", ()))
+        + f"{LINE}\n"
+    )
 
 
 def results(tmp_path, *blocks, head="EVAL\tLoss\tPPL\tAccuracy\n3.1\t2.2\t9.0\t0.4\n"):
@@ -51,7 +56,11 @@ def test_a_results_file_in_our_order(tmp_path):
     found, report = aligned(results(tmp_path, *map(block, range(5))))
     assert found == ANSWERS
     assert report["by"] == {"reference and context": 5} and report["outputs"] == report["aligned"] == 5
-    assert not report["samples_without_output"] and not report["outputs_without_sample"] and not report["incomplete_entries"]
+    assert (
+        not report["samples_without_output"]
+        and not report["outputs_without_sample"]
+        and not report["incomplete_entries"]
+    )
 
 
 def test_another_order_and_references_that_repeat(tmp_path):
@@ -89,19 +98,30 @@ def test_a_missing_context_is_found_by_its_reference(tmp_path):
 def test_contexts_of_merged_and_of_cut_conversations_are_found_by_their_end(tmp_path):
     merged = repr(["an earlier talk .", "that ended .", *DIALOGUES[2][0]])
     cut = repr(DIALOGUES[0][0][-1:])
-    found, report = aligned(results(tmp_path, block(0, context=cut), block(2, context=merged), block(1), block(3), block(4)))
+    found, report = aligned(
+        results(tmp_path, block(0, context=cut), block(2, context=merged), block(1), block(3), block(4))
+    )
     assert found == ANSWERS
     assert report["by"] == {"reference and context": 3, "reference and end of context": 2}
 
 
 def test_another_context_is_taken_only_where_the_reference_stands_once(tmp_path):
-    found, report = aligned(results(tmp_path, block(0, context="['something else']"), block(1, context="['something else']"), *map(block, (2, 3, 4))))
+    found, report = aligned(
+        results(
+            tmp_path,
+            block(0, context="['something else']"),
+            block(1, context="['something else']"),
+            *map(block, (2, 3, 4)),
+        )
+    )
     assert found == [ANSWERS[0], None, *ANSWERS[2:]]
     assert [one["reference"] for one in report["outputs_without_sample"]] == ["well done !"]
 
 
 def test_a_context_that_is_no_list_is_read_as_text(tmp_path):
-    found, report = aligned(results(tmp_path, *(block(n, context=" " + " </s> ".join(DIALOGUES[n][0])) for n in range(5))))
+    found, report = aligned(
+        results(tmp_path, *(block(n, context=" " + " </s> ".join(DIALOGUES[n][0])) for n in range(5)))
+    )
     assert found == ANSWERS and report["by"] == {"reference and context": 5}
 
 
@@ -123,7 +143,9 @@ def test_too_many_outputs_are_left_over_and_named(tmp_path):
     extra = block(3).replace(DIALOGUES[3][1], "a reference of nobody .")
     found, report = aligned(results(tmp_path, *map(block, range(5)), extra))
     assert found == ANSWERS
-    assert [(one["line"], one["reference"]) for one in report["outputs_without_sample"]] == [(46, "a reference of nobody .")]
+    assert [(one["line"], one["reference"]) for one in report["outputs_without_sample"]] == [
+        (46, "a reference of nobody .")
+    ]
 
 
 def test_a_duplicate_does_not_become_another_samples_output(tmp_path):
@@ -174,7 +196,10 @@ def test_a_missing_file_is_refused(tmp_path):
 
 def test_json_lines_with_and_without_contexts(tmp_path):
     path = tmp_path / "outputs.jsonl"
-    rows = [{"id": 7, "prediction": f"answer {n} .", "reference": response, "context": history} for n, (history, response) in enumerate(DIALOGUES)]
+    rows = [
+        {"id": 7, "prediction": f"answer {n} .", "reference": response, "context": history}
+        for n, (history, response) in enumerate(DIALOGUES)
+    ]
     path.write_text("".join(json.dumps(row) + "\n" for row in reversed(rows)))
     assert aligned(path)[0] == ANSWERS
     path.write_text("".join(json.dumps({key: row[key] for key in ("prediction", "reference")}) + "\n" for row in rows))
@@ -198,11 +223,18 @@ TEXTS = st.lists(st.sampled_from("a b c it's can't ! . ``".split()), min_size=1,
     ),
 )
 def test_any_permutation_aligns(data, dialogues):
-    samples = [{"id": str(n), "history": history, "response": response} for n, (history, response) in enumerate(dialogues)]
+    samples = [
+        {"id": str(n), "history": history, "response": response} for n, (history, response) in enumerate(dialogues)
+    ]
     order = data.draw(st.permutations(range(len(samples))))
-    named = [Output(line, str(n), samples[n]["response"].upper(), "".join(samples[n]["history"])) for line, n in enumerate(order)]
+    named = [
+        Output(line, str(n), samples[n]["response"].upper(), "".join(samples[n]["history"]))
+        for line, n in enumerate(order)
+    ]
     alignment = outputs.align(samples, named)
-    assert [output.prediction for output in alignment.found] == [sample["id"] for sample in samples] and not alignment.unused
+    assert [output.prediction for output in alignment.found] == [
+        sample["id"] for sample in samples
+    ] and not alignment.unused
     assert alignment.by == {"reference and context": len(samples)}
 
 
@@ -228,14 +260,21 @@ def test_mismatches_above_the_limit_are_refused_and_shown(tmp_path, step):
     path = results(tmp_path, *map(block, (0, 1, 3, 4)))
     done = run(step, tmp_path, path, "--unaligned", "0.1")
     assert done.returncode == 1
-    assert "1 of 5 test samples have no output, 0 outputs no sample; the configuration takes 10.0%" in done.stderr and "What to do: " in done.stderr
+    assert (
+        "1 of 5 test samples have no output, 0 outputs no sample; the configuration takes 10.0%" in done.stderr
+        and "What to do: " in done.stderr
+    )
     assert "id test/c2/0, reference well done !" in done.stdout
     assert not (tmp_path / "responses.jsonl").exists()
     done = run(step, tmp_path, path, "--unaligned", "0.2")
     assert done.returncode == 0, done.stderr
     assert "4 of 5 test samples have an output" in done.stdout
-    assert [json.loads(line)["id"] for line in (tmp_path / "responses.jsonl").open()] == [f"test/c{n}/0" for n in (0, 1, 3, 4)]
-    assert json.loads((tmp_path / "alignment.json").read_text())["samples_without_output"] == [{"id": "test/c2/0", "reference": "well done !"}]
+    assert [json.loads(line)["id"] for line in (tmp_path / "responses.jsonl").open()] == [
+        f"test/c{n}/0" for n in (0, 1, 3, 4)
+    ]
+    assert json.loads((tmp_path / "alignment.json").read_text())["samples_without_output"] == [
+        {"id": "test/c2/0", "reference": "well done !"}
+    ]
 
 
 def test_references_of_others_do_not_act_on_the_terminal_that_shows_them(tmp_path, step):
@@ -283,7 +322,9 @@ def test_split(shared):
 
 
 @pytest.mark.parametrize(("system", "same_text"), [("kemp", 5255), ("moel", 5167)])
-def test_published_outputs_all_align_though_their_references_are_not_the_same_text(shared, test_split, system, same_text):
+def test_published_outputs_all_align_though_their_references_are_not_the_same_text(
+    shared, test_split, system, same_text
+):
     path = shared / "predictions" / f"{system}.jsonl"
     read = outputs.read_outputs(path)
     alignment = outputs.align(test_split, read.outputs)

@@ -59,7 +59,11 @@ def test_the_plans_jobs_are_those_that_snakemake_would_run(plan, checkout, words
     done, found = plan(*words)
     assert done.returncode == 0, done.stderr
     summary = checkout.snakemake("-n", *words).stdout.partition("Job stats:")[2].partition("total")[0]
-    assert jobs_by_rule(found) == {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", summary, flags=re.MULTILINE)} != {}
+    assert (
+        jobs_by_rule(found)
+        == {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", summary, flags=re.MULTILINE)}
+        != {}
+    )
     assert found["totals"]["jobs"] == sum(jobs_by_rule(found).values())
     assert checkout.files() == before
 
@@ -85,7 +89,10 @@ def test_an_unknown_target_ends_in_snakemakes_words_and_status(plan, checkout):
     assert "MissingRuleException" in done.stderr and "table9" in done.stderr and done.stdout == ""
 
 
-@pytest.mark.parametrize(("overlay", "told"), [("nowhere.yaml", "nowhere.yaml does not exist"), ("docs", "docs cannot be read: Is a directory")])
+@pytest.mark.parametrize(
+    ("overlay", "told"),
+    [("nowhere.yaml", "nowhere.yaml does not exist"), ("docs", "docs cannot be read: Is a directory")],
+)
 def test_an_overlay_that_cannot_be_read_is_said_in_a_sentence(plan, overlay, told):
     done, found = plan("--configfile", overlay)
     assert done.returncode == 1 and found is None and done.stdout == ""
@@ -104,7 +111,11 @@ def test_what_is_made_is_not_planned_again(plan, checkout):
     assert done.returncode == 0, done.stderr
     assert found["lines"] == [] and found["totals"]["jobs"] == 0
     assert "nothing to be done" in done.stdout
-    for name in ("metrics/smollm2-135m/none/seed0/paper.json", "cells/table1/smollm2-135m/none/cider.json", "tables/table1.csv"):
+    for name in (
+        "metrics/smollm2-135m/none/seed0/paper.json",
+        "cells/table1/smollm2-135m/none/cider.json",
+        "tables/table1.csv",
+    ):
         (checkout.folder / "results/demo" / name).unlink()
     done, found = plan(*demo)
     assert jobs_by_rule(found) == {"evaluate": 1, "make_cells": 1, "make_table": 1, "table1": 1}
@@ -114,9 +125,20 @@ def test_events_that_do_not_agree_with_snakemakes_own_count_are_refused():
     from plan import understood
 
     job = {"rule": "generate", "wildcards": {}, "output": ["x"], "threads": 1, "resources": {"gpu": 8}}
-    assert understood({"jobs": [job], "counts": {"generate": 1, "total": 1}}, "") == [Job("generate", {}, ("x",), 1, 8)]
-    assert understood({"jobs": [], "counts": None}, "Nothing to be done (all requested files are present and up to date).") == []
-    for report in ({"jobs": [job], "counts": {"generate": 2, "total": 2}}, {"jobs": [job], "counts": None}, {"jobs": [], "counts": None}):
+    assert understood({"jobs": [job], "counts": {"generate": 1, "total": 1}}, "") == [
+        Job("generate", {}, ("x",), 1, 8)
+    ]
+    assert (
+        understood(
+            {"jobs": [], "counts": None}, "Nothing to be done (all requested files are present and up to date)."
+        )
+        == []
+    )
+    for report in (
+        {"jobs": [job], "counts": {"generate": 2, "total": 2}},
+        {"jobs": [job], "counts": None},
+        {"jobs": [], "counts": None},
+    ):
         with pytest.raises(UserError, match="Snakemake counts the jobs"):
             understood(report, "")
 
@@ -147,16 +169,24 @@ def test_a_mixture_of_experts_computes_with_the_active_parameters_and_loads_all(
 
 def test_the_judge_reads_the_rubrics_and_writes_nothing_unless_it_samples():
     wildcards = {"prompt": "prompt2", "stage": "dk60-kcenter", "seed": "0"}
-    templates = [yaml.safe_load((REPOSITORY / path).read_text())["template"] for path in CONFIG["judge"]["criteria"].values()]
+    templates = [
+        yaml.safe_load((REPOSITORY / path).read_text())["template"] for path in CONFIG["judge"]["criteria"].values()
+    ]
     prompt = (sum(map(len, templates)) / 3 - len("{context}{response}")) / 4 + 270 * (0.5 + 0.12) + 15
     one = planning.estimate(Job("judge", wildcards, ("x",), 2, 8), sizes(), {})
     assert (one.load.requests, one.load.tokens_out) == (2000 * 3, 0)
     assert one.load.tokens_in == pytest.approx(6000 * prompt)
     assert one.seconds == pytest.approx(10 + 70.6 * 2 + 2 * 70.6e9 * 6000 * prompt / 0.4 / (8 * 312e12))
-    few = sizes(CONFIG | {"judge": CONFIG["judge"] | {"keep": None, "mode": "sampling"}}, counts={"selected/prompt2/dk60/kcenter/seed0.jsonl": 7})
+    few = sizes(
+        CONFIG | {"judge": CONFIG["judge"] | {"keep": None, "mode": "sampling"}},
+        counts={"selected/prompt2/dk60/kcenter/seed0.jsonl": 7},
+    )
     load = loads.judge(few, wildcards)
     assert (load.requests, load.tokens_out) == (21, 42) and load.variant == "vllm, sampling"
-    assert loads.judge(sizes(counts={"synthetic/prompt2/samples.jsonl": 1999}), wildcards | {"stage": "before"}).requests == 1999 * 3
+    assert (
+        loads.judge(sizes(counts={"synthetic/prompt2/samples.jsonl": 1999}), wildcards | {"stage": "before"}).requests
+        == 1999 * 3
+    )
 
 
 def test_full_fine_tuning_counts_tokens_weights_and_checkpoints():
@@ -173,13 +203,20 @@ def test_full_fine_tuning_counts_tokens_weights_and_checkpoints():
 def test_downloads_are_the_repositorys_size_and_packages_are_not_downloaded():
     demo = yaml.safe_load((REPOSITORY / "config/demo.yaml").read_text())
     merged = CONFIG | {"models": CONFIG["models"] | demo["models"]}
-    for model, gigabytes in {"llama3-70b-instruct": 141.2, "gte-qwen2-7b-instruct": 30.5, "roberta-large": 1.42, "smollm2-135m": 0.0}.items():
+    for model, gigabytes in {
+        "llama3-70b-instruct": 141.2,
+        "gte-qwen2-7b-instruct": 30.5,
+        "roberta-large": 1.42,
+        "smollm2-135m": 0.0,
+    }.items():
         load = loads.fetch_model(sizes(merged), {"model": model})
         assert load.network_bytes == pytest.approx(gigabytes * 1e9)
     assert loads.fetch_model(sizes(merged), {"model": "smollm2-135m"}).disk == pytest.approx(0.135e9 * 4)
 
 
-@pytest.mark.parametrize(("prompt", "dk", "count"), [("prompt1", "50", 115898), ("prompt1", "70", 9791), ("prompt2", "60", 18789)])
+@pytest.mark.parametrize(
+    ("prompt", "dk", "count"), [("prompt1", "50", 115898), ("prompt1", "70", 9791), ("prompt2", "60", 18789)]
+)
 def test_at_the_papers_thresholds_as_many_samples_pass_as_in_its_table_2(prompt, dk, count):
     assert sizes().quality(prompt, dk) == count
 
@@ -197,7 +234,13 @@ def test_the_shards_hold_every_output_once(shards, passes, keep):
 
 
 def test_files_that_are_there_are_counted_instead():
-    found = sizes(counts={"synthetic/prompt2/samples.jsonl": 1000, "selected/prompt2/dk60/quality.jsonl": 200, "ed/train.jsonl": 50})
+    found = sizes(
+        counts={
+            "synthetic/prompt2/samples.jsonl": 1000,
+            "selected/prompt2/dk60/quality.jsonl": 200,
+            "ed/train.jsonl": 50,
+        }
+    )
     assert found.samples("prompt2") == 1000 and found.quality("prompt2", "60") == 200
     assert found.training("ed+prompt2-dk60-kcenter", "0") == 50 + 180
     assert found.texts("prompt2") == 3000
@@ -206,7 +249,12 @@ def test_files_that_are_there_are_counted_instead():
 def test_a_file_that_is_about_to_be_made_again_is_not_counted(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"tokens": 3}\n{"tokens": 4}\n')
     count, total = counters(tmp_path, set())
-    assert (count("a.jsonl"), total("a.jsonl", "tokens"), count("b.jsonl"), total("b.jsonl", "tokens")) == (2, 7, None, None)
+    assert (count("a.jsonl"), total("a.jsonl", "tokens"), count("b.jsonl"), total("b.jsonl", "tokens")) == (
+        2,
+        7,
+        None,
+        None,
+    )
     count, total = counters(tmp_path, {"a.jsonl"})
     assert (count("a.jsonl"), total("a.jsonl", "tokens")) == (None, None)
 
@@ -215,11 +263,22 @@ def test_a_rule_that_the_plan_does_not_know_is_named_where_it_takes_gpus():
     found = planning.plan([Job("interview", {}, ("x",), 1, 8), Job("draw", {}, ("y",), 1, 0)], sizes(), {})
     assert found["not_estimated"] == {"interview": 1} and found["totals"]["jobs"] == 2
     [known, unknown] = sorted(found["lines"], key=lambda line: line["rule"])
-    assert known["hours_a_job"] and (unknown["hours_a_job"], unknown["gpu_hours"]) == (None, None) and found["totals"]["gpu_hours"] == 0
+    assert (
+        known["hours_a_job"]
+        and (unknown["hours_a_job"], unknown["gpu_hours"]) == (None, None)
+        and found["totals"]["gpu_hours"] == 0
+    )
 
 
 def test_a_baseline_without_a_gpu_is_no_shorter_for_it():
-    found = planning.plan([Job("train_baseline", {"baseline": "seek"}, ("x",), 2, 0), Job("prepare_baseline", {"baseline": "seek"}, ("y",), 1, 0)], sizes(), {})
+    found = planning.plan(
+        [
+            Job("train_baseline", {"baseline": "seek"}, ("x",), 2, 0),
+            Job("prepare_baseline", {"baseline": "seek"}, ("y",), 1, 0),
+        ],
+        sizes(),
+        {},
+    )
     assert found["not_estimated"] == {"train_baseline": 1}
 
 
@@ -231,10 +290,19 @@ def test_a_baselines_jobs_are_planned_counted_and_named_as_of_unknown_duration(p
     (checkout.folder / "baselines.yaml").write_text(yaml.safe_dump(settings))
     done, found = plan("--configfile", "baselines.yaml", "--", "table1")
     assert done.returncode == 0, done.stderr
-    assert found["not_estimated"] == {"run_baseline": 2, "train_baseline": 2} and jobs_by_rule(found)["fetch_repository"] == 2
+    assert (
+        found["not_estimated"] == {"run_baseline": 2, "train_baseline": 2}
+        and jobs_by_rule(found)["fetch_repository"] == 2
+    )
     lines = {line["rule"]: line for line in found["lines"]}
-    assert all((lines[rule]["hours_a_job"], lines[rule]["gpu_hours"], lines[rule]["gpus"]) == (None, None, 1) for rule in found["not_estimated"])
-    assert "NOT in these hours and GPU-hours: 4 jobs of unknown duration: run_baseline (2), train_baseline (2)\n" in done.stdout
+    assert all(
+        (lines[rule]["hours_a_job"], lines[rule]["gpu_hours"], lines[rule]["gpus"]) == (None, None, 1)
+        for rule in found["not_estimated"]
+    )
+    assert (
+        "NOT in these hours and GPU-hours: 4 jobs of unknown duration: run_baseline (2), train_baseline (2)\n"
+        in done.stdout
+    )
     assert "the download of their repositories, their code and their checkpoints are in no figure" in done.stdout
     [row] = [line.split() for line in done.stdout.splitlines() if line.startswith("train_baseline")]
     assert row == ["train_baseline", "2", "1", "?", "?", "?", "not", "known"]
@@ -250,7 +318,10 @@ def test_a_model_without_parameters_is_refused_with_what_to_add():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda values: values.update(output_shar=values.pop("output_share")), "unknown key 'output_shar' \\(did you mean 'output_share'"),
+        (
+            lambda values: values.update(output_shar=values.pop("output_share")),
+            "unknown key 'output_shar' \\(did you mean 'output_share'",
+        ),
         (lambda values: values.pop("rows"), "the key 'rows' is missing"),
         (lambda values: values["rows"].update(value=0), "0 is out of range; it must be at least 1e-09"),
         (lambda values: values["parse_yield"].update(value=1.2), "1.2 is out of range; it must be at most 1"),
@@ -274,7 +345,9 @@ def past_run(root, seconds=100.0, rows=3, log="generate: 3 rows, 0 finished befo
         for kind in ("synthetic/prompt2/outputs", "benchmarks/generate/prompt2", "logs/generate/prompt2"):
             (run / kind).mkdir(parents=True, exist_ok=True)
         records = [{"id": f"{shard}/{row}", "tokens": 10} for row in range(rows)]
-        (run / f"synthetic/prompt2/outputs/{shard}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+        (run / f"synthetic/prompt2/outputs/{shard}.jsonl").write_text(
+            "".join(json.dumps(record) + "\n" for record in records)
+        )
         (run / f"benchmarks/generate/prompt2/{shard}.tsv").write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:01:40\t1.0\n")
         (run / f"logs/generate/prompt2/{shard}.log").write_text(log)
     (run / "ed").mkdir(exist_ok=True)
@@ -310,12 +383,21 @@ def test_a_rate_replaces_the_assumption_within_its_reach_and_not_beyond():
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda run: (run / "logs/generate/prompt2/0.log").write_text("generate: 3 rows, 2 finished before\n"), "resumed"),
+        (
+            lambda run: (run / "logs/generate/prompt2/0.log").write_text("generate: 3 rows, 2 finished before\n"),
+            "resumed",
+        ),
         (lambda run: (run / "logs/generate/prompt2/0.log").unlink(), "no log says"),
         (lambda run: (run / "synthetic/prompt2/outputs/0.jsonl").unlink(), "not there to be counted"),
         (lambda run: (run / "benchmarks/generate/prompt2/0.tsv").write_text("s\th:m:s\n"), "has not Snakemake's form"),
-        (lambda run: (run / "benchmarks/generate/prompt2/0.tsv").write_text("minutes\n2\n"), "has not Snakemake's form"),
-        (lambda run: (run / "benchmarks/generate/prompt2/0.tsv").write_text("s\th:m:s\n0.0\t0:00:00\n"), "did nothing"),
+        (
+            lambda run: (run / "benchmarks/generate/prompt2/0.tsv").write_text("minutes\n2\n"),
+            "has not Snakemake's form",
+        ),
+        (
+            lambda run: (run / "benchmarks/generate/prompt2/0.tsv").write_text("s\th:m:s\n0.0\t0:00:00\n"),
+            "did nothing",
+        ),
     ],
 )
 def test_an_earlier_job_that_says_nothing_about_speed_is_left_out_and_counted(tmp_path, damage, reason):
@@ -355,7 +437,16 @@ def test_a_damaged_file_of_an_earlier_job_is_left_out_with_its_reason(tmp_path, 
 
 @pytest.mark.parametrize(
     "content",
-    ["", "- a\n", "a: [", "a: 1\na: 2\n", "generation: []\n", "models: 5\n", "generation: {shards: 2024-01-01}\n", "generation: {max_tokens: .nan}\n"],
+    [
+        "",
+        "- a\n",
+        "a: [",
+        "a: 1\na: 2\n",
+        "generation: []\n",
+        "models: 5\n",
+        "generation: {shards: 2024-01-01}\n",
+        "generation: {max_tokens: .nan}\n",
+    ],
 )
 def test_a_damaged_configuration_of_an_earlier_run_is_left_out(tmp_path, content):
     (past_run(tmp_path) / "config.yaml").write_text(content)
@@ -426,7 +517,10 @@ def test_a_selection_of_a_users_own_is_not_free_where_it_compares_embeddings(mon
     own = diversity.Selection("own", list, "my own", uses_embeddings=uses)
     monkeypatch.setitem(diversity.SELECTIONS, "own", own)
     wildcards = {"prompt": "prompt2", "quality": "dk60", "selection": "own", "seed": "0"}
-    load, known = loads.select_diverse(sizes(), wildcards), loads.select_diverse(sizes(), wildcards | {"selection": "kcenter"})
+    load, known = (
+        loads.select_diverse(sizes(), wildcards),
+        loads.select_diverse(sizes(), wildcards | {"selection": "kcenter"}),
+    )
     assert load.products == (known.products if uses else 0) and load.variant == "own"
     assert load.work == (known.work if uses else 18789)
     free = diversity.Selection("own", list, "my own", distances=lambda points, chosen: 0.0)
@@ -461,7 +555,9 @@ def test_earlier_jobs_count_the_gpus_that_the_rules_ask_for():
     from plan import merged_settings, planned_jobs
 
     judged = "results/paper/judged/prompt2/dk60-kcenter/seed0.jsonl"
-    training = [f"results/paper/training/ed+prompt2-{quality}-none/seed0.jsonl" for quality in ("draw60", "top9-similarity")]
+    training = [
+        f"results/paper/training/ed+prompt2-{quality}-none/seed0.jsonl" for quality in ("draw60", "top9-similarity")
+    ]
     jobs = planned_jobs(["table1", "novelty", judged, *training], [], 2)
     settings = merged_settings([])
     compared = {job.rule for job in jobs if job.rule in measured.PATHS}
@@ -473,14 +569,29 @@ def test_earlier_jobs_count_the_gpus_that_the_rules_ask_for():
 
 def test_the_plan_estimates_no_rule_that_is_not_there(repository):
     declared = "".join(path.read_text() for path in (repository / "rules").glob("*.smk"))
-    assert set(loads.LOADS) | planning.OTHERS_CODE <= set(re.findall(r"(?m)^(?:rule|use rule \w+ as) (\w+)(?::| with:)", declared))
+    assert set(loads.LOADS) | planning.OTHERS_CODE <= set(
+        re.findall(r"(?m)^(?:rule|use rule \w+ as) (\w+)(?::| with:)", declared)
+    )
 
 
 def test_real_logs_say_that_a_step_ran_from_the_start_or_went_on(tmp_path, step, tiny_model):
     """The words that measured.py looks for are those that the steps print."""
     samples = tmp_path / "samples.jsonl"
-    samples.write_text("".join(json.dumps({"id": f"s{n}", "history": [f"i am {n}"], "response": "oh no"}) + "\n" for n in range(3)))
-    flags = ["--inputs", samples, "--model", tiny_model, "--max-tokens", 2, "--state", tmp_path / "state", "--output", tmp_path / "out.jsonl"]
+    samples.write_text(
+        "".join(json.dumps({"id": f"s{n}", "history": [f"i am {n}"], "response": "oh no"}) + "\n" for n in range(3))
+    )
+    flags = [
+        "--inputs",
+        samples,
+        "--model",
+        tiny_model,
+        "--max-tokens",
+        2,
+        "--state",
+        tmp_path / "state",
+        "--output",
+        tmp_path / "out.jsonl",
+    ]
     done = step("respond.py", *flags)
     assert done.returncode == 0, done.stderr
     log = tmp_path / "log"
@@ -492,7 +603,16 @@ def test_real_logs_say_that_a_step_ran_from_the_start_or_went_on(tmp_path, step,
     shutil.copy(samples, tmp_path / "data.jsonl")
     recipe = ["--epochs", 1, "--batch-size", 3, "--max-length", 128, "--save-steps", 5]
     done = step(
-        "train_model.py", "--base", tiny_model, "--data", tmp_path / "data.jsonl", *recipe, "--state", tmp_path / "state", "--output", tmp_path / "model"
+        "train_model.py",
+        "--base",
+        tiny_model,
+        "--data",
+        tmp_path / "data.jsonl",
+        *recipe,
+        "--state",
+        tmp_path / "state",
+        "--output",
+        tmp_path / "model",
     )
     assert done.returncode == 0, done.stderr
     log.write_text(done.stdout)

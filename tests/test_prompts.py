@@ -25,9 +25,13 @@ def squeezed(text):
 
 def test_prompt2_is_the_released_one(shared, prompt2):
     facts = (shared / "paper" / "facts.md").read_text(encoding="utf-8")
-    quoted = re.search(r"^## The released generation prompt \(quoted\)\n((?:    .*\n|\n)+)", facts, re.MULTILINE).group(1)
+    quoted = re.search(
+        r"^## The released generation prompt \(quoted\)\n((?:    .*\n|\n)+)", facts, re.MULTILINE
+    ).group(1)
     assert squeezed(prompt2["template"]) == squeezed(quoted)
-    assert [line.strip() for line in prompt2["template"].splitlines()] == [line.strip() for line in quoted.strip().splitlines()]
+    assert [line.strip() for line in prompt2["template"].splitlines()] == [
+        line.strip() for line in quoted.strip().splitlines()
+    ]
     assert (prompt2["name"], prompt2["origin"]) == ("prompt2", "released")
     assert "Synth-Empathy at 4fafb00" in prompt2["source"]
 
@@ -49,7 +53,10 @@ def test_generation_message_is_the_filled_template(prompt2):
     (message,) = prompts.generation_messages(SAMPLE, prompt2)
     assert message["role"] == "user"
     lines = message["content"].splitlines()
-    assert lines[:2] == ["Original Context: i lost my dog . </s> oh no ! </s> he was old .", "Original Response: i am so sorry ."]
+    assert lines[:2] == [
+        "Original Context: i lost my dog . </s> oh no ! </s> he was old .",
+        "Original Response: i am so sorry .",
+    ]
     assert lines[2:] == prompt2["template"].splitlines()[2:]
 
 
@@ -57,7 +64,9 @@ def test_demonstration_is_an_earlier_exchange(repository, prompt2):
     demonstration = prompts.load_yaml(repository / "resources" / "prompts" / "demonstration.yaml")
     messages = prompts.generation_messages(SAMPLE, prompt2, demonstration)
     assert [message["role"] for message in messages] == ["user", "assistant", "user"]
-    assert messages[0]["content"].startswith(f"Original Context: {demonstration['context']}\nOriginal Response: {demonstration['response']}\n")
+    assert messages[0]["content"].startswith(
+        f"Original Context: {demonstration['context']}\nOriginal Response: {demonstration['response']}\n"
+    )
     assert messages[1]["content"] == demonstration["answer"]
     assert messages[2:] == prompts.generation_messages(SAMPLE, prompt2)
 
@@ -117,7 +126,9 @@ def test_a_prompt_without_a_name_is_refused(tmp_path):
 
 def test_doubled_braces_stand_for_one(tmp_path):
     (tmp_path / "prompt.yaml").write_text("name: p\ntemplate: '{context} {{x}} {response}'\n")
-    (message,) = prompts.generation_messages(SAMPLE | {"history": ["a"], "response": "b"}, prompts.load_prompt(tmp_path / "prompt.yaml"))
+    (message,) = prompts.generation_messages(
+        SAMPLE | {"history": ["a"], "response": "b"}, prompts.load_prompt(tmp_path / "prompt.yaml")
+    )
     assert message["content"] == "a {x} b"
 
 

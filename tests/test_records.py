@@ -16,7 +16,8 @@ AWKWARD = "\u2028\u2029\x85\x0b\x0c\x1c\r\n\t\0\"\\'{}\ufeff\U0001f600é"
 TEXT = st.text(st.sampled_from(AWKWARD) | st.characters(exclude_categories=["Cs"]), max_size=12)
 SAMPLE = st.fixed_dictionaries({"id": TEXT, "history": st.lists(TEXT, max_size=4), "response": TEXT})
 NESTED = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT, lambda x: st.lists(x) | st.dictionaries(TEXT, x)
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda x: st.lists(x) | st.dictionaries(TEXT, x),
 )
 
 
@@ -209,7 +210,9 @@ def test_whole_characters_beyond_the_first_plane_are_read(tmp_path):
     assert records.read_json(tmp_path / "f.json") == ["\U0001f600", "\\ud83d", 1e308, 0.0]
 
 
-@pytest.mark.parametrize("write", [records.write_json, lambda path, value: records.write_jsonl(path, [{"x": value}]), records.write_text])
+@pytest.mark.parametrize(
+    "write", [records.write_json, lambda path, value: records.write_jsonl(path, [{"x": value}]), records.write_text]
+)
 def test_half_a_character_is_not_written(tmp_path, write):
     with pytest.raises(UserError, match=r"f cannot be written: '\\ud800' in its text is not a valid character"):
         write(tmp_path / "f", "a\ud800b")
@@ -313,7 +316,9 @@ with atomic_path(sys.argv[1]) as partial:
 def writer(repository, path, seconds):
     """A process that is writing a file; returns it once it is at it."""
     words = [sys.executable, "-c", WRITER, str(path), str(seconds)]
-    process = subprocess.Popen(words, env={"PYTHONPATH": str(repository / "scripts")}, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        words, env={"PYTHONPATH": str(repository / "scripts")}, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "writing\n"
     return process
 

@@ -45,7 +45,10 @@ def test_a_kill_at_any_byte_costs_the_row_in_flight_only(tmp_path_factory, texts
 
     again = opened(root, ids=ids)
     finished = kept.count(b"\n")
-    assert list(again.rows.values()) == [{"id": str(number), "text": text} for number, text in enumerate(texts)][:finished]
+    assert (
+        list(again.rows.values())
+        == [{"id": str(number), "text": text} for number, text in enumerate(texts)][:finished]
+    )
     again.add({"id": "new", "text": "after"})  # on a line of its own
     third = opened(root, ids=ids)
     assert list(third.rows) == [*map(str, range(finished)), "new"]
@@ -161,7 +164,12 @@ def test_rows_added_are_seen_by_the_adder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"decides": DECIDES | {"model": "abd"}}, {"decides": {"model": "abc", "sampling": {"temperature": 0.9}}}, {"step": "respond"}]
+    "change",
+    [
+        {"decides": DECIDES | {"model": "abd"}},
+        {"decides": {"model": "abc", "sampling": {"temperature": 0.9}}},
+        {"step": "respond"},
+    ],
 )
 def test_another_key_sees_none(tmp_path, change):
     opened(tmp_path).add({"id": "a"})

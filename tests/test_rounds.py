@@ -40,11 +40,26 @@ OUTPUTS = {
         TWO,
         None,
     ),
-    "colon outside the bold": ("### Round 1\n- **Context**: I lost my dog.\n- **Response**: I am so sorry.", "stop", ONE, None),
+    "colon outside the bold": (
+        "### Round 1\n- **Context**: I lost my dog.\n- **Response**: I am so sorry.",
+        "stop",
+        ONE,
+        None,
+    ),
     "italic labels": ("Round 1:\n*Context:* I lost my dog.\n*Response:* I am so sorry.", "stop", ONE, None),
-    "underscores and quote marks": ("> __Context:__ I lost my dog.\n> __Response:__ I am so sorry.", "stop", ONE, None),
+    "underscores and quote marks": (
+        "> __Context:__ I lost my dog.\n> __Response:__ I am so sorry.",
+        "stop",
+        ONE,
+        None,
+    ),
     "bold turns": ("Round 1:\nContext:\n**I lost my dog.**\nResponse:\n*I am so sorry.*", "stop", ONE, None),
-    "round header with a title": ("**Round 1: A loss**\n\nContext: I lost my dog.\nResponse: I am so sorry.", "stop", ONE, None),
+    "round header with a title": (
+        "**Round 1: A loss**\n\nContext: I lost my dog.\nResponse: I am so sorry.",
+        "stop",
+        ONE,
+        None,
+    ),
     "round header without a colon": ("Round 1\nContext: I lost my dog.\nResponse: I am so sorry.", "stop", ONE, None),
     "numbered labels": (
         "Context 1: I lost my dog.\nResponse 1: I am so sorry.\nContext 2: He was old, but still.\nResponse 2: It hurts all the same.",
@@ -71,13 +86,38 @@ OUTPUTS = {
     "straight quotes": ('Context: "I lost my dog."\nResponse: "I am so sorry."', "stop", ONE, None),
     "curly quotes": ("Context: “I lost my dog.”\nResponse: “I am so sorry.”", "stop", ONE, None),
     "quotes in bold": ('**Context:** "I lost my dog."\n**Response:** "I am so sorry."', "stop", ONE, None),
-    "two quotations are no pair of quotes": ('Context: "Oh," he said, "no"\nResponse: ok', "stop", [('"Oh," he said, "no"', "ok")], None),
-    "two curly quotations are no pair": ("Context: “Oh,” he said, “no”\nResponse: ok", "stop", [("“Oh,” he said, “no”", "ok")], None),
+    "two quotations are no pair of quotes": (
+        'Context: "Oh," he said, "no"\nResponse: ok',
+        "stop",
+        [('"Oh," he said, "no"', "ok")],
+        None,
+    ),
+    "two curly quotations are no pair": (
+        "Context: “Oh,” he said, “no”\nResponse: ok",
+        "stop",
+        [("“Oh,” he said, “no”", "ok")],
+        None,
+    ),
     "a turn over several lines": ("Context: I lost\nmy   dog.\nResponse: I am\n so sorry.", "stop", ONE, None),
     "a label in mid-line is none": ("Context: I lost my dog. Response: I am so sorry.", "stop", [], "out_of_order"),
-    "only labels in mid-line": ("Well, the Context: I lost my dog. The Response: I am so sorry.", "stop", [], "no_rounds"),
-    "the word round in a turn": ("Context: a golf\nround was lost\nResponse: oh", "stop", [("a golf round was lost", "oh")], None),
-    "the word context in a turn": ("Context: out of context it hurts\nResponse: oh", "stop", [("out of context it hurts", "oh")], None),
+    "only labels in mid-line": (
+        "Well, the Context: I lost my dog. The Response: I am so sorry.",
+        "stop",
+        [],
+        "no_rounds",
+    ),
+    "the word round in a turn": (
+        "Context: a golf\nround was lost\nResponse: oh",
+        "stop",
+        [("a golf round was lost", "oh")],
+        None,
+    ),
+    "the word context in a turn": (
+        "Context: out of context it hurts\nResponse: oh",
+        "stop",
+        [("out of context it hurts", "oh")],
+        None,
+    ),
     "chatter": ("I am sorry to hear that. Tell me more.", "stop", [], "no_rounds"),
     "empty": ("", "stop", [], "no_rounds"),
     "only a round header": ("Round 1:", "stop", [], "no_rounds"),
@@ -96,20 +136,35 @@ OUTPUTS = {
     "response first": ("Response: I am so sorry.\nContext: I lost my dog.\nResponse: oh", "stop", [], "out_of_order"),
     "two contexts": ("Context: I lost my dog.\nContext: I lost my dog.\nResponse: oh", "stop", [], "out_of_order"),
     "two responses": ("Context: I lost my dog.\nResponse: I am so sorry.\nResponse: oh", "stop", ONE, "out_of_order"),
-    "context without response": ("Context: I lost my dog.\nResponse: I am so sorry.\nContext: He was old", "stop", ONE, "out_of_order"),
+    "context without response": (
+        "Context: I lost my dog.\nResponse: I am so sorry.\nContext: He was old",
+        "stop",
+        ONE,
+        "out_of_order",
+    ),
     "cut within a response": (
         "Context: I lost my dog.\nResponse: I am so sorry.\nContext: He was old, but still.\nResponse: It hurts all the",
         "length",
         ONE,
         "cut_short",
     ),
-    "cut within a context": ("Context: I lost my dog.\nResponse: I am so sorry.\nContext: He was", "length", ONE, "cut_short"),
+    "cut within a context": (
+        "Context: I lost my dog.\nResponse: I am so sorry.\nContext: He was",
+        "length",
+        ONE,
+        "cut_short",
+    ),
     "cut within the only round": ("Context: I lost my dog.\nResponse: I am", "length", [], "cut_short"),
     "cut, but bad before": ("Response: a\nContext: b\nResponse: c\nContext: d", "length", [], "out_of_order"),
     "cut before any label": ("I would be glad to", "length", [], "no_rounds"),
     "many words": ("Context: " + "so " * 121 + "\nResponse: oh", "stop", [], "runs_on"),
     "many words, cut": ("Context: a\nResponse: " + "so " * 121, "length", [], "runs_on"),
-    "as many words as allowed": ("Context: " + "so " * 119 + "so\nResponse: oh", "stop", [(("so " * 120).strip(), "oh")], None),
+    "as many words as allowed": (
+        "Context: " + "so " * 119 + "so\nResponse: oh",
+        "stop",
+        [(("so " * 120).strip(), "oh")],
+        None,
+    ),
     "further speakers": ("Context: I am sad. Listener: why? Speaker: because\nResponse: oh", "stop", [], "runs_on"),
     "user and assistant": ("Context: a\nResponse: b\nUser: c\nAssistant: d", "stop", [], "runs_on"),
 }
@@ -140,25 +195,45 @@ def test_the_word_limit_is_an_argument():
 # Random rounds
 
 WORD = st.builds(
-    "{}{}".format, st.text("abcdeiXYZßé'", min_size=1, max_size=6).filter(lambda word: word.strip("'")), st.sampled_from(["", "", ",", ".", "!", "?"])
+    "{}{}".format,
+    st.text("abcdeiXYZßé'", min_size=1, max_size=6).filter(lambda word: word.strip("'")),
+    st.sampled_from(["", "", ",", ".", "!", "?"]),
 )
 TURN = st.lists(WORD, min_size=1, max_size=15).map(" ".join)
 ROUNDS = st.lists(st.tuples(TURN, TURN), min_size=1, max_size=6)
-LABELS = st.sampled_from(["{}: ", "{} {n}: ", "**{}:** ", "**{} {n}:** ", "- **{}**: ", "*{}:* ", "_{}:_ ", "{}:\n", "> {}: "])
-HEADERS = st.sampled_from(["", "Round {n}:\n", "**Round {n}:**\n", "### Round {n}\n", "Round {n}\n\n", "**Round {n}: On the way**\n\n"])
+LABELS = st.sampled_from(
+    ["{}: ", "{} {n}: ", "**{}:** ", "**{} {n}:** ", "- **{}**: ", "*{}:* ", "_{}:_ ", "{}:\n", "> {}: "]
+)
+HEADERS = st.sampled_from(
+    ["", "Round {n}:\n", "**Round {n}:**\n", "### Round {n}\n", "Round {n}\n\n", "**Round {n}: On the way**\n\n"]
+)
 GAPS = st.sampled_from(["\n", "\n\n", "\n\n---\n\n", " \n\n\n"])
 
 
 def written(turns, label, header, gap, before="", after=""):
     parts = []
     for number, (context, response) in enumerate(turns, start=1):
-        lines = [header.format(n=number), label.format("Context", n=number), context, "\n", label.format("Response", n=number), response]
+        lines = [
+            header.format(n=number),
+            label.format("Context", n=number),
+            context,
+            "\n",
+            label.format("Response", n=number),
+            response,
+        ]
         parts.append("".join(lines))
     return before + gap.join(parts) + after
 
 
 @settings(max_examples=150, deadline=None)
-@given(ROUNDS, LABELS, HEADERS, GAPS, st.sampled_from(["", "Here you go:\n\n", "Sure!\n"]), st.sampled_from(["", "\n", "\n\nI hope this helps!"]))
+@given(
+    ROUNDS,
+    LABELS,
+    HEADERS,
+    GAPS,
+    st.sampled_from(["", "Here you go:\n\n", "Sure!\n"]),
+    st.sampled_from(["", "\n", "\n\nI hope this helps!"]),
+)
 def test_written_rounds_are_read_back(turns, label, header, gap, before, after):
     text = written(turns, label, header, gap, before, after)
     assert parse_rounds(text, "stop", LIMIT) == rounds.Parsed([{"context": c, "response": r} for c, r in turns], None)
@@ -178,7 +253,13 @@ def test_rounds_before_a_bad_one_stay_and_those_after_go(turns, label, header, d
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.sampled_from([*'\n *_>-#.[]"“”', "Context", "Response", "Round", ":", " 1", "so sad", "I am\n"]), max_size=40).map("".join), st.booleans())
+@given(
+    st.lists(
+        st.sampled_from([*'\n *_>-#.[]"“”', "Context", "Response", "Round", ":", " 1", "so sad", "I am\n"]),
+        max_size=40,
+    ).map("".join),
+    st.booleans(),
+)
 def test_any_text_is_read_without_a_fault(text, cut):
     parsed = parse_rounds(text, "length" if cut else "stop", LIMIT)
     assert parsed.reason in {*REASONS, None}
@@ -216,7 +297,9 @@ def test_labels_and_headers_are_found_where_the_slow_patterns_find_them(text):
     assert rounds.BARE_ROUND.sub(rounds.as_label, text) == headed
     expected = [(found.span(), found[1]) for found in OLD_LABEL.finditer(headed)]
     assert [(found.span(), found[1]) for found in rounds.LABEL.finditer(headed) if found[1]] == expected
-    assert [found.span() for found in rounds.SPEAKER.finditer(text)] == [found.span() for found in OLD_SPEAKER.finditer(text)]
+    assert [found.span() for found in rounds.SPEAKER.finditer(text)] == [
+        found.span() for found in OLD_SPEAKER.finditer(text)
+    ]
 
 
 def around_a_label(before, label, after):
@@ -234,7 +317,9 @@ LONG = 8000
 HOSTILE = {
     "over and over": [[(one + other, 1)] for one, other in itertools.product(TOKENS, ["", *TOKENS])],
     "behind another": [[(one, 0), (other, 1)] for one, other in itertools.product(TOKENS, TOKENS)],
-    "around a label": list(map(around_a_label, *zip(*itertools.product("\n *-", ["Context", "Round", "1"], "\n* 1:")))),
+    "around a label": list(
+        map(around_a_label, *zip(*itertools.product("\n *-", ["Context", "Round", "1"], "\n* 1:")))
+    ),
     "around a header": list(map(around_a_header, *zip(*itertools.product("* -", "\n *", "\n *.")))),
 }
 
@@ -279,7 +364,14 @@ def shards(tmp_path):
     """Two shards of outputs with their manifests, as generate.py writes them."""
     for shard, model in enumerate(("a-model", "b-model")):
         text = "Round 1:\nContext: I lost my keys again.\nResponse: Oh no, where did you last see them?\n"
-        row = {"id": f"s{shard}/p/pass0", "seed_id": f"s{shard}", "pass": 0, "text": text, "tokens": 20, "finish": "stop"}
+        row = {
+            "id": f"s{shard}/p/pass0",
+            "seed_id": f"s{shard}",
+            "pass": 0,
+            "text": text,
+            "tokens": 20,
+            "finish": "stop",
+        }
         content = json.dumps(row) + "\n"
         (tmp_path / f"{shard}.jsonl").write_text(content)
         manifest = {"model": {"name": model}, "output": {"sha256": hashlib.sha256(content.encode()).hexdigest()}}
@@ -295,7 +387,11 @@ def parse_shards(step, folder, *flags):
 def test_the_counts_name_every_model_that_wrote_and_after_how_many_samples(step, shards):
     done = parse_shards(step, shards)
     assert done.returncode == 0, done.stderr
-    assert json.loads((shards / "out/summary").read_text())["made_by"] == {"models": ["a-model", "b-model"], "seed_samples": 2, "passes": 1}
+    assert json.loads((shards / "out/summary").read_text())["made_by"] == {
+        "models": ["a-model", "b-model"],
+        "seed_samples": 2,
+        "passes": 1,
+    }
     assert "outputs in: 2 = dialogues out: 2 + outputs rejected: 0\n" in done.stdout
 
 
@@ -303,7 +399,11 @@ def test_outputs_without_manifests_are_taken_where_that_is_asked_for(step, shard
     """Made elsewhere: nobody says which model wrote the one; the other's manifest is checked all the same."""
     (shards / "0.manifest.json").unlink()
     done = parse_shards(step, shards)
-    assert done.returncode == 1 and "0.jsonl has no manifest beside it" in done.stderr and "give --without-manifests" in done.stderr
+    assert (
+        done.returncode == 1
+        and "0.jsonl has no manifest beside it" in done.stderr
+        and "give --without-manifests" in done.stderr
+    )
     assert not (shards / "out").exists()
     assert parse_shards(step, shards, "--without-manifests").returncode == 0
     assert json.loads((shards / "out/summary").read_text())["made_by"]["models"] == ["b-model"]
@@ -331,7 +431,11 @@ def test_every_output_becomes_a_dialogue_or_is_counted_with_its_reason(step, tmp
     ids = [[json.loads(line)["id"] for line in (tmp_path / name).open()] for name in ("dialogues", "rejected")]
     assert ids == [["a", "d"], ["b", "c"]]
     summary = json.loads((tmp_path / "summary").read_text())
-    assert (summary["outputs"], summary["dialogues"], summary["rejected"]) == (4, 2, {"no_rounds": 1, "placeholder": 1})
+    assert (summary["outputs"], summary["dialogues"], summary["rejected"]) == (
+        4,
+        2,
+        {"no_rounds": 1, "placeholder": 1},
+    )
 
 
 @pytest.mark.parametrize("again", ["o.jsonl", "p.jsonl"])
@@ -340,25 +444,43 @@ def test_an_output_that_is_given_twice_is_refused(step, tmp_path, again):
         (tmp_path / name).write_text(json.dumps(row("a", GOOD_TEXT)) + "\n")
     made = [word for name in ("dialogues", "rejected", "summary") for word in (f"--{name}", tmp_path / "out" / name)]
     done = step("parse_rounds.py", "--without-manifests", "--outputs", tmp_path / "o.jsonl", tmp_path / again, *made)
-    assert done.returncode == 1 and f"{again}, line 1: the id 'a' stands in" in done.stderr and not (tmp_path / "out").exists()
+    assert (
+        done.returncode == 1
+        and f"{again}, line 1: the id 'a' stands in" in done.stderr
+        and not (tmp_path / "out").exists()
+    )
 
 
 @pytest.mark.parametrize(
     ("spoil", "fragment"),
     [
-        (lambda manifest: manifest.write_text(manifest.with_name("0.manifest.json").read_text()), "1.manifest.json is not the manifest of"),
+        (
+            lambda manifest: manifest.write_text(manifest.with_name("0.manifest.json").read_text()),
+            "1.manifest.json is not the manifest of",
+        ),
         (lambda manifest: manifest.write_text("[]"), "1.manifest.json is not the manifest of"),
         (lambda manifest: manifest.unlink(), "1.manifest.json does not exist"),
-        (lambda manifest: (manifest.unlink(), manifest.with_name("1.jsonl").write_text("")), "1.manifest.json does not exist"),
+        (
+            lambda manifest: (manifest.unlink(), manifest.with_name("1.jsonl").write_text("")),
+            "1.manifest.json does not exist",
+        ),
         (lambda manifest: manifest.with_name("1.jsonl").write_text(""), "1.manifest.json is not the manifest of"),
         (lambda manifest: manifest.with_name("1.jsonl").unlink(), "1.jsonl does not exist"),
-        (lambda manifest: manifest.write_text(manifest.read_text().replace("name", "title")), "does not say which model wrote"),
+        (
+            lambda manifest: manifest.write_text(manifest.read_text().replace("name", "title")),
+            "does not say which model wrote",
+        ),
     ],
 )
 def test_manifests_of_other_outputs_are_refused(step, shards, spoil, fragment):
     spoil(shards / "1.manifest.json")
     done = parse_shards(step, shards)
-    assert done.returncode == 1 and fragment in done.stderr and "What to do: " in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 1
+        and fragment in done.stderr
+        and "What to do: " in done.stderr
+        and "Traceback" not in done.stderr
+    )
     assert not (shards / "out").exists()
 
 

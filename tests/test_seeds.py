@@ -19,11 +19,20 @@ def test_known_value():
 
 
 def test_depends_on_each_argument():
-    arguments = [(0, "a", "generate"), (1, "a", "generate"), (0, "b", "generate"), (0, "a", "turns"), (0, "agenerate", ""), (0, "", "agenerate")]
+    arguments = [
+        (0, "a", "generate"),
+        (1, "a", "generate"),
+        (0, "b", "generate"),
+        (0, "a", "turns"),
+        (0, "agenerate", ""),
+        (0, "", "agenerate"),
+    ]
     assert len({row_seed(*one) for one in arguments}) == len(arguments)
 
 
-@given(st.integers(), st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"])))
+@given(
+    st.integers(), st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"]))
+)
 def test_has_63_bits(seed, row_id, purpose):
     assert 0 <= row_seed(seed, row_id, purpose) < 2**63  # torch.Generator takes no larger one
 
@@ -65,4 +74,6 @@ def test_the_lowest_hashes_are_kept(ids, size):
 @pytest.mark.parametrize("size", [10, 100])
 def test_records_by_key(size):
     rows = [{"id": f"train/{number}"} for number in range(100)]
-    assert [row["id"] for row in keep_by_hash(rows, size, lambda row: row["id"])] == keep_by_hash([row["id"] for row in rows], size, same)
+    assert [row["id"] for row in keep_by_hash(rows, size, lambda row: row["id"])] == keep_by_hash(
+        [row["id"] for row in rows], size, same
+    )

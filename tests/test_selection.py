@@ -19,7 +19,17 @@ from synth_empathy.selection import diversity, quality
 
 @pytest.mark.parametrize(
     ("ratio", "rows", "size"),
-    [(0.9, 10, 9), (0.7, 10, 7), (0.29, 100, 29), (0.57, 100, 57), (0.9, 11, 9), (0.9, 19, 17), (1, 7, 7), (0.5, 3, 1), (0.9, 181_125, 163_012)],
+    [
+        (0.9, 10, 9),
+        (0.7, 10, 7),
+        (0.29, 100, 29),
+        (0.57, 100, 57),
+        (0.9, 11, 9),
+        (0.9, 19, 17),
+        (1, 7, 7),
+        (0.5, 3, 1),
+        (0.9, 181_125, 163_012),
+    ],
 )
 def test_size_is_the_floor_of_the_true_product(ratio, rows, size):
     assert diversity.size_of(ratio, rows) == size
@@ -166,7 +176,12 @@ def test_nothing_selected_says_the_highest_similarity():
 
 def naive_cosine(left, right):
     dot = math.fsum(float(a) * float(b) for a, b in zip(left, right))
-    return 100 * dot / math.sqrt(math.fsum(float(a) ** 2 for a in left)) / math.sqrt(math.fsum(float(b) ** 2 for b in right))
+    return (
+        100
+        * dot
+        / math.sqrt(math.fsum(float(a) ** 2 for a in left))
+        / math.sqrt(math.fsum(float(b) ** 2 for b in right))
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -183,7 +198,9 @@ def test_similarity_is_the_naive_cosine(dtype, pairs, monkeypatch):
 
 def test_similarity_at_known_angles():
     matrix = np.array([[1, 0], [5, 0], [0, 3], [-1, 0], [2, 2]], dtype=np.float32)
-    assert quality.similarities(matrix, [0, 0, 0, 4], [1, 2, 3, 0]) == pytest.approx([100, 0, -100, 100 / math.sqrt(2)])
+    assert quality.similarities(matrix, [0, 0, 0, 4], [1, 2, 3, 0]) == pytest.approx(
+        [100, 0, -100, 100 / math.sqrt(2)]
+    )
 
 
 # By hand
@@ -192,7 +209,17 @@ def test_similarity_at_known_angles():
 def test_select_diverse_without_samples_writes_row_numbers(tmp_path, step):
     points = np.random.default_rng(8).normal(size=(30, 5)).astype(np.float32)
     np.save(tmp_path / "e.npy", points)
-    done = step("select_diverse.py", "--embeddings", tmp_path / "e.npy", "--ratio", 0.5, "--seed", 4, "--output", tmp_path / "rows.json")
+    done = step(
+        "select_diverse.py",
+        "--embeddings",
+        tmp_path / "e.npy",
+        "--ratio",
+        0.5,
+        "--seed",
+        4,
+        "--output",
+        tmp_path / "rows.json",
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "rows.json").read_text()) == naive_k_center(points, 15, 4)
     assert "15 of 30 rows selected by kcenter" in done.stdout
@@ -209,7 +236,14 @@ def test_select_diverse_selects_among_the_samples_texts_only(tmp_path, step):
     write = {"samples": samples, "texts": [{"row": row, "text": text} for row, text in enumerate(everything)]}
     for name, rows in write.items():
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    flags = ["--samples", tmp_path / "samples.jsonl", "--texts", tmp_path / "texts.jsonl", "--embeddings", tmp_path / "e.npy"]
+    flags = [
+        "--samples",
+        tmp_path / "samples.jsonl",
+        "--texts",
+        tmp_path / "texts.jsonl",
+        "--embeddings",
+        tmp_path / "e.npy",
+    ]
     done = step("select_diverse.py", *flags, "--ratio", 0.67, "--seed", 1, "--output", tmp_path / "out.jsonl")
     assert done.returncode == 0, done.stderr
     expected = naive_k_center([points[everything.index(text)] for text in texts], 4, 1)

@@ -23,7 +23,10 @@ def merged(base, overlay):
     """As Snakemake merges configuration files: dictionaries by key, everything else replaced."""
     if not (isinstance(base, dict) and isinstance(overlay, dict)):
         return overlay
-    return {key: merged(base[key], overlay[key]) if key in base and key in overlay else overlay.get(key, base.get(key)) for key in [*base, *overlay]}
+    return {
+        key: merged(base[key], overlay[key]) if key in base and key in overlay else overlay.get(key, base.get(key))
+        for key in [*base, *overlay]
+    }
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,10 @@ def test_a_system_may_be_a_baseline_or_published_outputs(repository, shipped):
 def test_only_a_baseline_whose_training_writes_its_results_has_no_checkpoint(shipped):
     assert shipped["baselines"]["case"]["generate"] is None and shipped["baselines"]["case"]["checkpoint"] is None
     nameless = merged(shipped, {"baselines": {"case": {"generate": "main.py --test"}}})
-    with pytest.raises(UserError, match="baselines: case: checkpoint: None is of the wrong type; it must be text, since `generate` runs"):
+    with pytest.raises(
+        UserError,
+        match="baselines: case: checkpoint: None is of the wrong type; it must be text, since `generate` runs",
+    ):
         settings.check(nameless)
 
 
@@ -124,50 +130,154 @@ def test_every_key_says_what_it_is_for():
 DELETE = object()
 SEEK = {"title": "SEEK", "base": "seek", "training_set": "authors", "paper_row": "SEEK"}
 FAULTS = {
-    "typo in a key": ("generation/temprature", 0.8, ["generation: unknown key 'temprature'", "did you mean 'temperature'?"]),
+    "typo in a key": (
+        "generation/temprature",
+        0.8,
+        ["generation: unknown key 'temprature'", "did you mean 'temperature'?"],
+    ),
     "typo in a top-level key": ("sytems", {}, ["top level: unknown key 'sytems'", "did you mean 'systems'?"]),
-    "typo deep down": ("training/recipes/lora/learning_rat", 1e-4, ["training: recipes: lora: unknown key 'learning_rat'", "'learning_rate'"]),
-    "key that resembles none": ("turns/zzz", 1, ["turns: unknown key 'zzz'", "valid: mode, min_history, max_history, normalise"]),
+    "typo deep down": (
+        "training/recipes/lora/learning_rat",
+        1e-4,
+        ["training: recipes: lora: unknown key 'learning_rat'", "'learning_rate'"],
+    ),
+    "key that resembles none": (
+        "turns/zzz",
+        1,
+        ["turns: unknown key 'zzz'", "valid: mode, min_history, max_history, normalise"],
+    ),
     "missing key": ("turns/mode", DELETE, ["turns: the key 'mode' is missing"]),
     "missing section": ("scoring", DELETE, ["top level: the key 'scoring' is missing"]),
-    "missing recipe key": ("training/recipes/full/epochs", DELETE, ["training: recipes: full: the key 'epochs' is missing"]),
+    "missing recipe key": (
+        "training/recipes/full/epochs",
+        DELETE,
+        ["training: recipes: full: the key 'epochs' is missing"],
+    ),
     "ratio 0": ("selection/ratio", 0, ["selection: ratio: 0 is out of range", "above 0 and at most 1"]),
     "ratio 1.5": ("selection/ratio", 1.5, ["selection: ratio: 1.5 is out of range", "above 0 and at most 1"]),
     "ratio that is no number": ("selection/ratio", float("nan"), ["selection: ratio: nan is no finite number"]),
-    "temperature without end": ("generation/temperature", float("inf"), ["generation: temperature: inf is no finite number"]),
-    "learning rate that is no number": ("training/recipes/lora/learning_rate", float("nan"), ["training: recipes: lora: learning_rate: nan"]),
-    "threshold that is no number": ("tables/table2/thresholds", [50, float("nan")], ["tables: table2: thresholds: 1: nan is no finite number"]),
-    "number that is none somewhere deep": ("systems/ours", {"title": {"a": [1, {"b": -float("inf")}]}}, ["systems: ours: title: a: 1: b: -inf is no"]),
-    "huge number": ("generation/passes", 10**5000, ["generation: passes: a whole number of more than 63 bits is out of range"]),
-    "whole number with a fraction": ("generation/passes", 2.0, ["generation: passes: 2.0 is of the wrong type; it must be a whole number"]),
-    "more than can be counted": ("generation/passes", 2**31, ["generation: passes: 2147483648 is out of range", "at most 2147483647"]),
-    "seed that NumPy does not take": ("seeds", [2**32], ["seeds: 0: 4294967296 is out of range", "at most 4294967295"]),
+    "temperature without end": (
+        "generation/temperature",
+        float("inf"),
+        ["generation: temperature: inf is no finite number"],
+    ),
+    "learning rate that is no number": (
+        "training/recipes/lora/learning_rate",
+        float("nan"),
+        ["training: recipes: lora: learning_rate: nan"],
+    ),
+    "threshold that is no number": (
+        "tables/table2/thresholds",
+        [50, float("nan")],
+        ["tables: table2: thresholds: 1: nan is no finite number"],
+    ),
+    "number that is none somewhere deep": (
+        "systems/ours",
+        {"title": {"a": [1, {"b": -float("inf")}]}},
+        ["systems: ours: title: a: 1: b: -inf is no"],
+    ),
+    "huge number": (
+        "generation/passes",
+        10**5000,
+        ["generation: passes: a whole number of more than 63 bits is out of range"],
+    ),
+    "whole number with a fraction": (
+        "generation/passes",
+        2.0,
+        ["generation: passes: 2.0 is of the wrong type; it must be a whole number"],
+    ),
+    "more than can be counted": (
+        "generation/passes",
+        2**31,
+        ["generation: passes: 2147483648 is out of range", "at most 2147483647"],
+    ),
+    "seed that NumPy does not take": (
+        "seeds",
+        [2**32],
+        ["seeds: 0: 4294967296 is out of range", "at most 4294967295"],
+    ),
     "date": ("note", datetime.date(2024, 1, 1), ["note: 2024-01-01 is a date; put it in quotes if a text is meant"]),
-    "key that is no text": ("prompts", {1: "resources/prompts/prompt1.yaml"}, ["prompts: the key 1: it is no text; put it in quotes"]),
-    "date as a key": ("training/bases", {datetime.date(2024, 1, 1): "lora"}, ["training: bases: the key datetime.date(2024, 1, 1): it is no text"]),
+    "key that is no text": (
+        "prompts",
+        {1: "resources/prompts/prompt1.yaml"},
+        ["prompts: the key 1: it is no text; put it in quotes"],
+    ),
+    "date as a key": (
+        "training/bases",
+        {datetime.date(2024, 1, 1): "lora"},
+        ["training: bases: the key datetime.date(2024, 1, 1): it is no text"],
+    ),
     "half a character": ("note", "a\ud800", ["note: 'a\\ud800' holds the character U+D800, which no text holds"]),
-    "terminal escape": ("systems/ours/title", "\x1b[31m", ["systems: ours: title: '\\x1b[31m' holds the character U+001B"]),
-    "name that no file system takes": ("generation/demonstration", "x" * 5000, ["generation: demonstration: there is no file xxx"]),
-    "ratio in words": ("selection/ratio", "0.9", ["selection: ratio: '0.9' is of the wrong type; it must be a number"]),
+    "terminal escape": (
+        "systems/ours/title",
+        "\x1b[31m",
+        ["systems: ours: title: '\\x1b[31m' holds the character U+001B"],
+    ),
+    "name that no file system takes": (
+        "generation/demonstration",
+        "x" * 5000,
+        ["generation: demonstration: there is no file xxx"],
+    ),
+    "ratio in words": (
+        "selection/ratio",
+        "0.9",
+        ["selection: ratio: '0.9' is of the wrong type; it must be a number"],
+    ),
     "negative seed": ("seed", -1, ["seed: -1 is out of range", "at least 0"]),
     "negative seed in the list": ("seeds", [0, -3], ["seeds: 1: -3 is out of range", "at least 0"]),
     "no seeds": ("seeds", [], ["seeds: [] is too short; it must hold at least 1"]),
     "seeds as a number": ("seeds", 3, ["seeds: 3 is of the wrong type; it must be a list"]),
     "seed as a truth value": ("seed", True, ["seed: True is of the wrong type; it must be a whole number"]),
     "section as a list": ("turns", [1], ["turns: [1] is of the wrong type; it must be a mapping"]),
-    "fraction of a count": ("generation/passes", 1.5, ["generation: passes: 1.5 is of the wrong type; it must be a whole number"]),
+    "fraction of a count": (
+        "generation/passes",
+        1.5,
+        ["generation: passes: 1.5 is of the wrong type; it must be a whole number"],
+    ),
     "no passes": ("generation/passes", 0, ["generation: passes: 0 is out of range", "at least 1"]),
     "too few draws": ("comparison/draws", 99, ["comparison: draws: 99 is out of range", "at least 100"]),
-    "baseline that a comparison has not": ("comparison/baseline", "ED", ["comparison: baseline: 'ED' is not one of none, ed"]),
+    "baseline that a comparison has not": (
+        "comparison/baseline",
+        "ED",
+        ["comparison: baseline: 'ED' is not one of none, ed"],
+    ),
     "keep none": ("ed/keep/test", 0, ["ed: keep: test: 0 is out of range", "at least 1"]),
     "top_p of 0": ("responding/top_p", 0, ["responding: top_p: 0 is out of range", "above 0 and at most 1"]),
-    "unknown engine": ("generation/engine", "transformer", ["generation: engine: 'transformer' is not one of transformers, vllm", "'transformers'"]),
-    "unknown mode": ("turns/mode", "match", ["turns: mode: 'match' is not one of matched, released", "did you mean 'matched'?"]),
-    "unknown quality rule": ("selection/quality_rule", "paper", ["selection: quality_rule: 'paper' is not one of greater, released"]),
-    "unknown diversity rule": ("selection/diversity_rule", "random", ["selection: diversity_rule: 'random' is not one of seeded, released"]),
-    "float16": ("models/gte-qwen2-7b-instruct/dtype", "float16", ["models: gte-qwen2-7b-instruct: dtype: 'float16' is not one of", "'bfloat16'"]),
-    "short revision": ("models/roberta-large/revision", "722cf37", ["models: roberta-large: revision: '722cf37' does not have the form"]),
-    "training set of no form": ("systems/ours/training_set", "ed+prompt2-60-kcenter", ["systems: ours: training_set", "there is no quality selection '60'"]),
+    "unknown engine": (
+        "generation/engine",
+        "transformer",
+        ["generation: engine: 'transformer' is not one of transformers, vllm", "'transformers'"],
+    ),
+    "unknown mode": (
+        "turns/mode",
+        "match",
+        ["turns: mode: 'match' is not one of matched, released", "did you mean 'matched'?"],
+    ),
+    "unknown quality rule": (
+        "selection/quality_rule",
+        "paper",
+        ["selection: quality_rule: 'paper' is not one of greater, released"],
+    ),
+    "unknown diversity rule": (
+        "selection/diversity_rule",
+        "random",
+        ["selection: diversity_rule: 'random' is not one of seeded, released"],
+    ),
+    "float16": (
+        "models/gte-qwen2-7b-instruct/dtype",
+        "float16",
+        ["models: gte-qwen2-7b-instruct: dtype: 'float16' is not one of", "'bfloat16'"],
+    ),
+    "short revision": (
+        "models/roberta-large/revision",
+        "722cf37",
+        ["models: roberta-large: revision: '722cf37' does not have the form"],
+    ),
+    "training set of no form": (
+        "systems/ours/training_set",
+        "ed+prompt2-60-kcenter",
+        ["systems: ours: training_set", "there is no quality selection '60'"],
+    ),
     "selection that does not exist": (
         "systems/ours/training_set",
         "ed+prompt2-dk60-kmeans",
@@ -178,28 +288,76 @@ FAULTS = {
         "ed+prompt2-dk101-kcenter",
         ["systems: ours: training_set", "DK threshold 101 is out of range", "0 and at most 100"],
     ),
-    "threshold just over 100": ("systems/ours/training_set", "ed+prompt2-dk100.5-none", ["DK threshold 100.5 is out of range"]),
+    "threshold just over 100": (
+        "systems/ours/training_set",
+        "ed+prompt2-dk100.5-none",
+        ["DK threshold 100.5 is out of range"],
+    ),
     "unknown prompt": (
         "systems/ours/training_set",
         "ed+prompt3-dk60-kcenter",
         ["systems: ours: training_set: there is no prompt 'prompt3'", "did you mean 'prompt"],
     ),
-    "unknown generator": ("generation/model", "llama3-70b", ["generation: model: there is no model 'llama3-70b'", "did you mean 'llama3-70b-instruct'?"]),
-    "unknown embedding model": ("scoring/model", "gte-qwen2", ["scoring: model: there is no model 'gte-qwen2'", "did you mean 'gte-qwen2-7b-instruct'?"]),
-    "unknown discriminator": ("discriminator/base", "lama3-8b-instruct", ["discriminator: base: there is no model", "did you mean 'llama3-8b-instruct'?"]),
-    "unknown base of a system": ("systems/llama3-8b/base", "llama3-8b-instrukt", ["systems: llama3-8b: base: there is no model", "'llama3-8b-instruct'"]),
-    "unknown BERTScore model": ("evaluation/bertscore/model", "roberta", ["evaluation: bertscore: model: there is no model 'roberta'", "'roberta-large'"]),
-    "baseline that is none": ("systems/ours", SEEK | {"base": "seak"}, ["systems: ours: base: the training set authors needs a key of baselines", "'seek'"]),
+    "unknown generator": (
+        "generation/model",
+        "llama3-70b",
+        ["generation: model: there is no model 'llama3-70b'", "did you mean 'llama3-70b-instruct'?"],
+    ),
+    "unknown embedding model": (
+        "scoring/model",
+        "gte-qwen2",
+        ["scoring: model: there is no model 'gte-qwen2'", "did you mean 'gte-qwen2-7b-instruct'?"],
+    ),
+    "unknown discriminator": (
+        "discriminator/base",
+        "lama3-8b-instruct",
+        ["discriminator: base: there is no model", "did you mean 'llama3-8b-instruct'?"],
+    ),
+    "unknown base of a system": (
+        "systems/llama3-8b/base",
+        "llama3-8b-instrukt",
+        ["systems: llama3-8b: base: there is no model", "'llama3-8b-instruct'"],
+    ),
+    "unknown BERTScore model": (
+        "evaluation/bertscore/model",
+        "roberta",
+        ["evaluation: bertscore: model: there is no model 'roberta'", "'roberta-large'"],
+    ),
+    "baseline that is none": (
+        "systems/ours",
+        SEEK | {"base": "seak"},
+        ["systems: ours: base: the training set authors needs a key of baselines", "'seek'"],
+    ),
     "published outputs that are none": (
         "systems/ours",
         SEEK | {"training_set": "published"},
         ["systems: ours: base: the training set published needs a key of published, and 'seek' is none (it is empty)"],
     ),
-    "model as a baseline": ("systems/ours/training_set", "authors", ["systems: ours: base: the training set authors needs a key of baselines"]),
-    "baseline as a model": ("systems/ours", SEEK | {"training_set": "ed"}, ["systems: ours: base: there is no model 'seek'"]),
-    "discriminator by somebody else": ("discriminator/training_set", "authors", ["discriminator: training_set", "use ed"]),
-    "branch for a commit": ("baselines/seek/commit", "main", ["baselines: seek: commit: 'main' does not have the form"]),
-    "results that are not there": ("baselines/case/results", "no/results.txt", ["baselines: case: results: there is no file no/results.txt"]),
+    "model as a baseline": (
+        "systems/ours/training_set",
+        "authors",
+        ["systems: ours: base: the training set authors needs a key of baselines"],
+    ),
+    "baseline as a model": (
+        "systems/ours",
+        SEEK | {"training_set": "ed"},
+        ["systems: ours: base: there is no model 'seek'"],
+    ),
+    "discriminator by somebody else": (
+        "discriminator/training_set",
+        "authors",
+        ["discriminator: training_set", "use ed"],
+    ),
+    "branch for a commit": (
+        "baselines/seek/commit",
+        "main",
+        ["baselines: seek: commit: 'main' does not have the form"],
+    ),
+    "results that are not there": (
+        "baselines/case/results",
+        "no/results.txt",
+        ["baselines: case: results: there is no file no/results.txt"],
+    ),
     "published outputs that are not there": (
         "published/kemp",
         {"title": "KEMP", "file": "no/kemp.jsonl", "source": "x"},
@@ -211,22 +369,74 @@ FAULTS = {
         ["ours", "qwen1.5-7b"],
         ["tables: table1: systems: there is no system 'qwen1.5-7b'", "'qwen1.5-7b-ft'"],
     ),
-    "a table of nothing": ("tables/table1/systems", [], ["tables: table1: systems: [] is too short; it must hold at least 1"]),
-    "figure of an unknown prompt": ("figures/figure5/prompt", "prompt7", ["figures: figure5: prompt: there is no prompt 'prompt7'"]),
-    "figure of an unknown stage": ("figures/figure5/stage", "before", ["figures: figure5: stage: 'before' has no diversity selection"]),
-    "selection of Table 2 that there is not": ("tables/table2/selection", "kcentre", ["table2: selection: there is no diversity selection", "'kcenter'"]),
-    "selection of Table 4 that there is not": ("tables/table4/selections", ["all"], ["table4: selections: there is no diversity selection 'all'"]),
+    "a table of nothing": (
+        "tables/table1/systems",
+        [],
+        ["tables: table1: systems: [] is too short; it must hold at least 1"],
+    ),
+    "figure of an unknown prompt": (
+        "figures/figure5/prompt",
+        "prompt7",
+        ["figures: figure5: prompt: there is no prompt 'prompt7'"],
+    ),
+    "figure of an unknown stage": (
+        "figures/figure5/stage",
+        "before",
+        ["figures: figure5: stage: 'before' has no diversity selection"],
+    ),
+    "selection of Table 2 that there is not": (
+        "tables/table2/selection",
+        "kcentre",
+        ["table2: selection: there is no diversity selection", "'kcenter'"],
+    ),
+    "selection of Table 4 that there is not": (
+        "tables/table4/selections",
+        ["all"],
+        ["table4: selections: there is no diversity selection 'all'"],
+    ),
     "ours twice in Table 4": ("tables/table4/selections", ["kcenter"], ["tables: table4: ", "stands in it twice"]),
-    "quality that there is not": ("tables/table3/qualities", ["top5"], ["tables: table3: qualities: there is no quality selection 'top5'"]),
-    "scorer that there is not": ("systems/ours/training_set", "ed+prompt2-top5-length-none", ["training_set: there is no scorer 'length'"]),
-    "scorer under the name of the pipeline's": ("scorers/similarity", {"file": "config.yaml", "higher_is_better": True}, ["has this name; choose another"]),
+    "quality that there is not": (
+        "tables/table3/qualities",
+        ["top5"],
+        ["tables: table3: qualities: there is no quality selection 'top5'"],
+    ),
+    "scorer that there is not": (
+        "systems/ours/training_set",
+        "ed+prompt2-top5-length-none",
+        ["training_set: there is no scorer 'length'"],
+    ),
+    "scorer under the name of the pipeline's": (
+        "scorers/similarity",
+        {"file": "config.yaml", "higher_is_better": True},
+        ["has this name; choose another"],
+    ),
     "scorer with a dash": ("scorers/my-own", {"file": "config.yaml", "higher_is_better": True}, ["scorers"]),
-    "figure over DK 100": ("figures/figure5/stage", "dk101-kcenter", ["figures: figure5: stage: the DK threshold 101 is out of range"]),
-    "judgements that are not there": ("human/judgements", "gone.jsonl", ["human: judgements: there is no file gone.jsonl"]),
-    "unknown count": ("human/count", "judgement", ["human: count: 'judgement' is not one of judgements, majority", "did you mean 'judgements'?"]),
+    "figure over DK 100": (
+        "figures/figure5/stage",
+        "dk101-kcenter",
+        ["figures: figure5: stage: the DK threshold 101 is out of range"],
+    ),
+    "judgements that are not there": (
+        "human/judgements",
+        "gone.jsonl",
+        ["human: judgements: there is no file gone.jsonl"],
+    ),
+    "unknown count": (
+        "human/count",
+        "judgement",
+        ["human: count: 'judgement' is not one of judgements, majority", "did you mean 'judgements'?"],
+    ),
     "no baselines": ("human/baselines", [], ["human: baselines: [] is too short; it must hold at least 1"]),
-    "unknown recipe": ("training/bases/qwen1.5-7b-chat", "ful", ["training: bases: qwen1.5-7b-chat: there is no recipe 'ful'", "did you mean 'full'?"]),
-    "recipe of an unknown model": ("training/bases/qwen2-7b-chat", "full", ["training: bases: qwen2-7b-chat: there is no model", "'qwen1.5-7b-chat'"]),
+    "unknown recipe": (
+        "training/bases/qwen1.5-7b-chat",
+        "ful",
+        ["training: bases: qwen1.5-7b-chat: there is no recipe 'ful'", "did you mean 'full'?"],
+    ),
+    "recipe of an unknown model": (
+        "training/bases/qwen2-7b-chat",
+        "full",
+        ["training: bases: qwen2-7b-chat: there is no model", "'qwen1.5-7b-chat'"],
+    ),
     "system without a recipe": (
         "systems/mixtral-8x7b/training_set",
         "ed",
@@ -242,12 +452,32 @@ FAULTS = {
         DELETE,
         ["training: recipes: lora: the key 'lora_r' is missing, which a recipe of"],
     ),
-    "full fine-tuning with a rank": ("training/recipes/full/lora_r", 8, ["training: recipes: full: lora_r belongs to method lora alone, and not to full"]),
-    "GPUs that do not share an update's steps": ("training/recipes/full/gpus", 3, ["training: recipes: full: gpus: gradient_accumulation 8", "3 does not"]),
+    "full fine-tuning with a rank": (
+        "training/recipes/full/lora_r",
+        8,
+        ["training: recipes: full: lora_r belongs to method lora alone, and not to full"],
+    ),
+    "GPUs that do not share an update's steps": (
+        "training/recipes/full/gpus",
+        3,
+        ["training: recipes: full: gpus: gradient_accumulation 8", "3 does not"],
+    ),
     "LoRA over two GPUs": ("training/recipes/lora/gpus", 2, ["training: recipes: lora: gpus: LoRA trains on one GPU"]),
-    "unknown judge": ("judge/model", "llama3-70b", ["judge: model: there is no model 'llama3-70b'", "did you mean 'llama3-70b-instruct'?"]),
-    "unknown mode of the judge": ("judge/mode", "sample", ["judge: mode: 'sample' is not one of probabilities, sampling", "did you mean 'sampling'?"]),
-    "judge at temperature 0": ("judge/temperature", 0, ["judge: temperature: 0 is out of range", "above 0 and at most 2"]),
+    "unknown judge": (
+        "judge/model",
+        "llama3-70b",
+        ["judge: model: there is no model 'llama3-70b'", "did you mean 'llama3-70b-instruct'?"],
+    ),
+    "unknown mode of the judge": (
+        "judge/mode",
+        "sample",
+        ["judge: mode: 'sample' is not one of probabilities, sampling", "did you mean 'sampling'?"],
+    ),
+    "judge at temperature 0": (
+        "judge/temperature",
+        0,
+        ["judge: temperature: 0 is out of range", "above 0 and at most 2"],
+    ),
     "judge without criteria": ("judge/criteria", {}, ["judge: criteria: {} is too short; it must hold at least 1"]),
     "rubric that is not there": (
         "judge/criteria/humour",
@@ -260,9 +490,21 @@ FAULTS = {
         ["judge: criteria: humour: resources/judge/empathy.yaml calls itself 'empathy'"],
     ),
     "history bounds crossed": ("turns/min_history", 4, ["turns: min_history 4 is above max_history 3"]),
-    "model without a source": ("models/roberta-large/revision", DELETE, ["models: roberta-large: give either a revision", "or package"]),
-    "model with half a package": ("models/roberta-large/package", "x", ["models: roberta-large: give either a revision"]),
-    "failing on claims in words": ("claims/fail", "does-not-hold", ["claims: fail: 'does-not-hold' is of the wrong type; it must be true or false"]),
+    "model without a source": (
+        "models/roberta-large/revision",
+        DELETE,
+        ["models: roberta-large: give either a revision", "or package"],
+    ),
+    "model with half a package": (
+        "models/roberta-large/package",
+        "x",
+        ["models: roberta-large: give either a revision"],
+    ),
+    "failing on claims in words": (
+        "claims/fail",
+        "does-not-hold",
+        ["claims: fail: 'does-not-hold' is of the wrong type; it must be true or false"],
+    ),
     "name with a slash": ("run", "a/b", ["run: 'a/b' does not have the form"]),
 }
 
@@ -344,7 +586,10 @@ def test_a_configuration_with_any_value_anywhere_is_taken_or_refused_with_a_sent
     try:
         settings.check(document)
     except UserError as error:
-        assert error.problem.startswith(("the configuration is not valid:\n  - ", "resources/")) or "archive" in error.problem
+        assert (
+            error.problem.startswith(("the configuration is not valid:\n  - ", "resources/"))
+            or "archive" in error.problem
+        )
         assert error.hint
 
 
@@ -375,7 +620,17 @@ def test_files_are_checked_as_written_before_they_are_merged(tmp_path):
 )
 def test_snakemake_ends_with_the_sentence(repository, tmp_path, overlay, words, said):
     (tmp_path / "overlay.yaml").write_text(overlay)
-    command = [sys.executable, "-m", "snakemake", "-n", "--configfile", tmp_path / "overlay.yaml", *words, "--", "table1"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "-n",
+        "--configfile",
+        tmp_path / "overlay.yaml",
+        *words,
+        "--",
+        "table1",
+    ]
     done = subprocess.run([*map(str, command)], cwd=repository, capture_output=True, text=True, timeout=600)
     told = done.stdout + done.stderr
     assert done.returncode == 1 and "Traceback" not in told
@@ -385,8 +640,22 @@ def test_snakemake_ends_with_the_sentence(repository, tmp_path, overlay, words, 
 #: What no value may hold, and where: in text, in a path, in front.
 CONTROLS = ["\x00", "\x1b", "\x7f", "\x85", "\ud800"]
 PATHS = ["models_dir", "archive", "environments/core", "ed/folder", "prompts/prompt1", "generation/demonstration"]
-PATHS += ["human/judgements", "baselines/seek/data", "baselines/seek/environment", "baselines/seek/results", "judge/criteria/empathy"]
-TEXTS = ["note", "judge/note", "zero_shot/system", "dialogue/system", "systems/ours/title", "ed/url", "baselines/seek/train"]
+PATHS += [
+    "human/judgements",
+    "baselines/seek/data",
+    "baselines/seek/environment",
+    "baselines/seek/results",
+    "judge/criteria/empathy",
+]
+TEXTS = [
+    "note",
+    "judge/note",
+    "zero_shot/system",
+    "dialogue/system",
+    "systems/ours/title",
+    "ed/url",
+    "baselines/seek/train",
+]
 NAMES = ["run", "systems/ours/base", "baselines/seek/image", "evaluation/bertscore/model"]
 
 
@@ -403,7 +672,11 @@ def faults_at(shipped):
 
 @pytest.mark.parametrize("place", [*PATHS, *TEXTS, *NAMES])
 def test_no_value_moves_a_terminal_and_no_path_a_command_line(faults_at, place):
-    signs = [*CONTROLS, *(["\n", "{a}", "<results>"] if place in PATHS else []), *(["\n", " "] if place in NAMES else [])]
+    signs = [
+        *CONTROLS,
+        *(["\n", "{a}", "<results>"] if place in PATHS else []),
+        *(["\n", " "] if place in NAMES else []),
+    ]
     for sign in signs:
         for value in (f"a{sign}", f"a{sign}b", f"{sign}b"):
             [said] = faults_at(place, value)

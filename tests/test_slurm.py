@@ -101,7 +101,9 @@ def test_the_demo_through_slurm_makes_the_same_bytes_and_asks_for_what_its_rules
     assert {rule_of(job) for job in jobs} == set(ASKED) and len(jobs) == 17
     for job in jobs:
         assert asked(job) == ASKED[rule_of(job)], job
-        assert (job["State"], job["Partition"], job["Account"], job["NNodes"]) == ("COMPLETED", "cpu", ACCOUNT, "1"), job
+        assert (job["State"], job["Partition"], job["Account"], job["NNodes"]) == ("COMPLETED", "cpu", ACCOUNT, "1"), (
+            job
+        )
     made, calm = site.made("small"), small.made("small")
     assert "tables/table1.csv" in made
     compared = [name for name in made if not name.startswith("tables/")]
@@ -115,7 +117,11 @@ def test_a_job_with_gpus_gets_them_of_one_node_and_each_retry_is_a_new_job_with_
     told = done.stdout + done.stderr
     assert done.returncode == 1 and "What to do: " in told and "GPU" in told
     jobs = jobs_of(slurm, told, "generate")
-    assert [asked(job) for job in jobs] == [(2, 4, 4000, "08:00:00"), (2, 4, 8000, "16:00:00"), (2, 4, 12000, "1-00:00:00")]
+    assert [asked(job) for job in jobs] == [
+        (2, 4, 4000, "08:00:00"),
+        (2, 4, 8000, "16:00:00"),
+        (2, 4, 12000, "1-00:00:00"),
+    ]
     assert {(job["State"], job["Partition"], job["NNodes"]) for job in jobs} == {("FAILED", "gpu", "1")}
 
 
@@ -123,7 +129,9 @@ def start(site, *more):
     """Snakemake in the background with its output in a file; an interrupt reaches it as Ctrl-C would."""
     command = list(map(str, [*ASKING_OFTEN, *words(*more)]))
     with open(site.folder / "told.log", "w") as log:
-        STARTED.append(subprocess.Popen(command, cwd=site.folder, stdout=log, stderr=subprocess.STDOUT, preexec_fn=heed_signals))
+        STARTED.append(
+            subprocess.Popen(command, cwd=site.folder, stdout=log, stderr=subprocess.STDOUT, preexec_fn=heed_signals)
+        )
     return STARTED[-1]
 
 
@@ -146,14 +154,18 @@ def rows_kept(site):
 
 def running(rule):
     """The Slurm id of a running job of a rule, or None."""
-    lines = subprocess.run(["squeue", "-h", "-t", "R", "-o", "%i %k"], capture_output=True, text=True).stdout.splitlines()
+    lines = subprocess.run(
+        ["squeue", "-h", "-t", "R", "-o", "%i %k"], capture_output=True, text=True
+    ).stdout.splitlines()
     found = [line.split()[0] for line in lines if f"rule_{rule}" in line]
     return found[0] if found else None
 
 
 def state_of(job):
     """A job's state, as squeue has it."""
-    return subprocess.run(["squeue", "-h", "-t", "all", "-j", job, "-o", "%T"], capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["squeue", "-h", "-t", "all", "-j", job, "-o", "%T"], capture_output=True, text=True
+    ).stdout.strip()
 
 
 def finished_before(site):
@@ -172,7 +184,9 @@ def test_a_shard_that_is_preempted_then_killed_then_out_of_time_goes_on_from_its
     subprocess.run(["scontrol", "requeue", first], check=True)
     until(lambda: state_of(first) == "PENDING", process, "the preempted job in the queue")
     time.sleep(3)  # in the second in which a job was taken off a node, the node refuses it ("Job credential revoked")
-    subprocess.run(["scontrol", "update", f"JobId={first}", "StartTime=now"], check=True)  # Slurm would wait two minutes
+    subprocess.run(
+        ["scontrol", "update", f"JobId={first}", "StartTime=now"], check=True
+    )  # Slurm would wait two minutes
     until(lambda: (finished_before(site) or 0) >= 1, process, "the requeued job")
     kept = rows_kept(site)
     until(lambda: rows_kept(site) > kept, process, "a row of the requeued job")
@@ -180,7 +194,9 @@ def test_a_shard_that_is_preempted_then_killed_then_out_of_time_goes_on_from_its
     second = until(lambda: running("generate") not in (None, first) and running("generate"), process, "the second job")
     until(lambda: (finished_before(site) or 0) > kept, process, "the second job's start")
     subprocess.run(["scancel", "--signal=STOP", second], check=True)
-    subprocess.run(["scontrol", "update", f"JobId={second}", "TimeLimit=1"], check=True)  # of a minute, for the test's sake
+    subprocess.run(
+        ["scontrol", "update", f"JobId={second}", "TimeLimit=1"], check=True
+    )  # of a minute, for the test's sake
     assert process.wait(900) == 0, (site.folder / "told.log").read_text()
     jobs = jobs_of(slurm, (site.folder / "told.log").read_text(), "generate")
     assert [(job["JobID"] == first, job["State"].split()[0], job["Timelimit"]) for job in jobs] == [
@@ -201,14 +217,30 @@ def test_ctrl_c_cancels_the_jobs(slurm, site):
     job = until(lambda: running("generate"), process, "the job")
     twin = snakemake(site, "--nolock", "--", SHARD)
     told = twin.stdout + twin.stderr
-    assert twin.returncode == 1 and f"still in Slurm's queue: {job}\n" in told and "What to do: let them end, or cancel" in told and "Traceback" not in told
+    assert (
+        twin.returncode == 1
+        and f"still in Slurm's queue: {job}\n" in told
+        and "What to do: let them end, or cancel" in told
+        and "Traceback" not in told
+    )
     [run] = set(re.findall(r"SLURM run ID: (\S+)", (site.folder / "told.log").read_text()))
     assert f"scancel --name={run};" in told
     warned = (site.folder / "told.log").read_text()
-    assert "attempt 2 of generate does not fit: generate asks for 0 GPUs, 2 CPUs, 8000 MB and 960 minutes; no partition" in warned
+    assert (
+        "attempt 2 of generate does not fit: generate asks for 0 GPUs, 2 CPUs, 8000 MB and 960 minutes; no partition"
+        in warned
+    )
     process.send_signal(signal.SIGINT)
     assert process.wait(120) != 0
-    [job] = until(lambda: [job for job in jobs_of(slurm, (site.folder / "told.log").read_text(), "generate") if job["State"] != "RUNNING"], FOREVER, "its end")
+    [job] = until(
+        lambda: [
+            job
+            for job in jobs_of(slurm, (site.folder / "told.log").read_text(), "generate")
+            if job["State"] != "RUNNING"
+        ],
+        FOREVER,
+        "its end",
+    )
     assert job["State"].startswith("CANCELLED")
 
 
@@ -225,10 +257,29 @@ class FOREVER:
     [
         ({"account": None}, "{}", ["names no account", "slurm_account"]),
         ({"account": "nobody"}, "{}", ["'nobody' is not yours; yours are empathy", "slurm_account"]),
-        ({"partitions": {"night": {"max_runtime": 2880}}}, "{}", ["no partition 'night'; it has cpu, gpu, lost", "slurm/partitions.yaml"]),
-        ({"partitions": {"cpu": {"max_runtime": 60}}}, "{}", ["generate asks for 0 GPUs", "480 minutes; no partition of slurm/partitions.yaml takes that"]),
-        ({}, "models: {smollm2-135m: {gpus: 8}}", ["generate asks for 8 GPUs of one node; no node of partition 'gpu' gives more than 2", "gpus of its model"]),
-        ({}, "models: {smollm2-135m: {mem_mb: 900000}}", ["generate asks for 900000 MB of memory", "mem_mb under set-resources in slurm/config.yaml"]),
+        (
+            {"partitions": {"night": {"max_runtime": 2880}}},
+            "{}",
+            ["no partition 'night'; it has cpu, gpu, lost", "slurm/partitions.yaml"],
+        ),
+        (
+            {"partitions": {"cpu": {"max_runtime": 60}}},
+            "{}",
+            ["generate asks for 0 GPUs", "480 minutes; no partition of slurm/partitions.yaml takes that"],
+        ),
+        (
+            {},
+            "models: {smollm2-135m: {gpus: 8}}",
+            [
+                "generate asks for 8 GPUs of one node; no node of partition 'gpu' gives more than 2",
+                "gpus of its model",
+            ],
+        ),
+        (
+            {},
+            "models: {smollm2-135m: {mem_mb: 900000}}",
+            ["generate asks for 900000 MB of memory", "mem_mb under set-resources in slurm/config.yaml"],
+        ),
     ],
 )
 def test_a_run_that_the_cluster_cannot_take_ends_before_its_first_job(slurm, site, change, overlay, told):
@@ -250,7 +301,10 @@ def test_a_node_without_the_shared_folder_is_named(slurm, small):
         said = done.stdout + done.stderr
         assert done.returncode == 1
         where = re.escape(str(site.folder))
-        assert re.search(rf"Slurm jobs ended without a line in their log \(\d+, on lost1\): most likely {where} is not to be seen there", said), said
+        assert re.search(
+            rf"Slurm jobs ended without a line in their log \(\d+, on lost1\): most likely {where} is not to be seen there",
+            said,
+        ), said
         assert "move the repository to a file system that all nodes share" in said
     finally:
         shutil.rmtree(site.folder)
@@ -261,5 +315,7 @@ def test_the_profile_is_found_from_the_root_and_names_every_site_fact_once(repos
     profile = yaml.safe_load(text)
     assert profile["executor"] == "slurm" and profile["default-resources"]["nodes"] == 1 and profile["retries"] == 2
     assert "slurm_account" not in profile["default-resources"]  # nobody else's account
-    entries = [line for line in text.splitlines() if re.match(r"\s*(- )?[\w-]+[:=]\s*\S", line) and not line.startswith("#")]
+    entries = [
+        line for line in text.splitlines() if re.match(r"\s*(- )?[\w-]+[:=]\s*\S", line) and not line.startswith("#")
+    ]
     assert len(entries) >= 10 and all("#" in line for line in entries), "each line says why"

@@ -39,12 +39,22 @@ def test_without_accounting_squeue_works_and_sacct_is_refused_by_a_sentence(unac
 
     done = site.run(*ASKING_OFTEN, "--slurm-status-command", "sacct", "--forceall", *words)
     said = done.stdout + done.stderr
-    assert done.returncode == 1 and "accounts no jobs" in said and "slurm-status-command: squeue" in said and "Traceback" not in said
+    assert (
+        done.returncode == 1
+        and "accounts no jobs" in said
+        and "slurm-status-command: squeue" in said
+        and "Traceback" not in said
+    )
 
     unaccounted.reconfigure(MinJobAge="120")
     done = site.run(*ASKING_OFTEN, "--forceall", *words)
     said = done.stdout + done.stderr
-    assert done.returncode == 1 and "forgets a finished one after 120 s (MinJobAge)" in said and "What to do: " in said and "Traceback" not in said
+    assert (
+        done.returncode == 1
+        and "forgets a finished one after 120 s (MinJobAge)" in said
+        and "What to do: " in said
+        and "Traceback" not in said
+    )
     unaccounted.reconfigure(MinJobAge="3600")
 
     (site.folder / "broken").mkdir()

@@ -118,7 +118,12 @@ def test_what_the_configuration_lacks_is_named():
 def test_seeds():
     both = [1, 2]
     once = [1]
-    for name, greedy, drawing in (("ed", both, both), ("none", once, both), ("authors", once, once), ("published", once, once)):
+    for name, greedy, drawing in (
+        ("ed", both, both),
+        ("none", once, both),
+        ("authors", once, once),
+        ("published", once, once),
+    ):
         assert systems.seeds_of(name, [1, 2], greedy=True) == greedy
         assert systems.seeds_of(name, [1, 2], greedy=False) == drawing
 

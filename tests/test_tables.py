@@ -26,9 +26,18 @@ def folder(tmp_path):
     """A folder of cells, filled by `put(row, metric, ...)`."""
 
     def put(row, metric, *values, paper=None, table="table2", **document):
-        place = {"table": table, "base": row.base, "training_set": row.training_set, "metric": metric, "title": row.title}
+        place = {
+            "table": table,
+            "base": row.base,
+            "training_set": row.training_set,
+            "metric": metric,
+            "title": row.title,
+        }
         named = {} if metric in cells.COUNTS else {"protocol": "paper", "samples": 5255}
-        documents = {str(seed): named | document | ({} if value is None else {metric: value}) for seed, value in enumerate(values)}
+        documents = {
+            str(seed): named | document | ({} if value is None else {metric: value})
+            for seed, value in enumerate(values)
+        }
         cells.write_cell(tmp_path / row.system / f"{metric}.json", cells.make_cell(place, documents, paper, None))
 
     put.path = tmp_path
@@ -58,8 +67,14 @@ def test_shipped_numbers_are_the_papers(repository, shared):
     assert len(ours) == len(lines) == 15
     for line in lines:
         row = ours[f"{bases[line['model']]}/ed+prompt{line['prompt']}-dk{line['dk_threshold']}-kcenter"]
-        assert row == {metric: float(line[metric]) for metric in paper_values.PAPER_COLUMNS} | dict.fromkeys(cells.COUNTS, float(line["samples"]))
-    assert all(not values for name in ("table3", "table4") for values in paper_values.read_table(kept / f"{name}.csv").values())
+        assert row == {metric: float(line[metric]) for metric in paper_values.PAPER_COLUMNS} | dict.fromkeys(
+            cells.COUNTS, float(line["samples"])
+        )
+    assert all(
+        not values
+        for name in ("table3", "table4")
+        for values in paper_values.read_table(kept / f"{name}.csv").values()
+    )
 
 
 def test_table_1s_and_2s_numbers_are_those_of_the_text(repository, shared):
@@ -80,9 +95,16 @@ def test_the_papers_run_has_the_papers_rows(config, repository):
     assert {row.paper_row for row in tables.rows_of(config, "table1")} == set(known)
     for name in ("table2", "table3", "table4"):
         rows = tables.rows_of(config, name)
-        assert [row.paper_row for row in rows] == list(paper_values.read_table(repository / f"resources/paper/{name}.csv"))
+        assert [row.paper_row for row in rows] == list(
+            paper_values.read_table(repository / f"resources/paper/{name}.csv")
+        )
     third = [row.training_set for row in tables.rows_of(config, "table3")][:4]
-    assert third == ["ed+prompt2-dk55-kcenter", "ed+prompt2-draw55-kcenter", "ed+prompt2-dk60-kcenter", "ed+prompt2-draw60-kcenter"]
+    assert third == [
+        "ed+prompt2-dk55-kcenter",
+        "ed+prompt2-draw55-kcenter",
+        "ed+prompt2-dk60-kcenter",
+        "ed+prompt2-draw60-kcenter",
+    ]
     fourth = [row.training_set for row in tables.rows_of(config, "table4")][:2]
     assert fourth == ["ed+prompt2-dk55-kcenter", "ed+prompt2-dk55-none"]
     assert tables.rows_of(config, "table4")[1].title == "qwen1.5-7b-chat, prompt2, DK 55, no diversity selection"
@@ -104,7 +126,10 @@ def test_rows_of_other_selections_stand_beside_ours(config):
 
 def test_rows_of_published_outputs_are_marked(config):
     system = {"title": "KEMP", "base": "kemp", "training_set": "published", "paper_row": None}
-    changed = config | {"systems": config["systems"] | {"kemp": system}, "tables": config["tables"] | {"table1": {"systems": ["kemp", "seek"]}}}
+    changed = config | {
+        "systems": config["systems"] | {"kemp": system},
+        "tables": config["tables"] | {"table1": {"systems": ["kemp", "seek"]}},
+    }
     assert [row.title for row in tables.rows_of(changed, "table1")] == ["KEMP (published outputs)", "SEEK"]
 
 
@@ -143,12 +168,22 @@ def test_a_number_in_no_text_is_not_available(folder):
 def test_bertscore_of_another_model_stands_under_its_name(folder):
     full(folder, ROWS, "table1")
     for metric in cells.BERTSCORE:
-        folder(ROWS[0], metric, None, table="table1", bertscore_other={"model": "all-minilm", "layer": 5, "p": 10.0, "r": 20.0, "f1": 30.0})
+        folder(
+            ROWS[0],
+            metric,
+            None,
+            table="table1",
+            bertscore_other={"model": "all-minilm", "layer": 5, "p": 10.0, "r": 20.0, "f1": 30.0},
+        )
     table = tables.read_table("table1", ROWS, folder.path, None, False)
     lines = parsed(table)
-    assert lines["b/ed", "bert_p"]["ours"] == "not available" and "not the paper's" in lines["b/ed", "bert_p"]["remark"]
+    assert (
+        lines["b/ed", "bert_p"]["ours"] == "not available" and "not the paper's" in lines["b/ed", "bert_p"]["remark"]
+    )
     assert lines["b/ed", "bert_f1 by all-minilm, layer 5"]["ours"] == "30.00"
-    assert "by all-minilm, layer 5: BERT-P 10.00, BERT-R 20.00, BERT-F1 30.00" in as_markdown(table) and "0 seeds" not in as_markdown(table)
+    assert "by all-minilm, layer 5: BERT-P 10.00, BERT-R 20.00, BERT-F1 30.00" in as_markdown(
+        table
+    ) and "0 seeds" not in as_markdown(table)
 
 
 def test_missing_cells_are_named_and_on_request_shown_as_missing(folder):
@@ -177,26 +212,44 @@ def test_a_missing_cell_does_not_hide_the_papers_value(folder, config):
     assert (line["ours"], line["paper"]) == ("missing", "26.96")
     assert parsed(table)["b/ed", "bleu1"]["paper"] == "not available"
     lines = rows_of_markdown(as_markdown(table))
-    shown = {title: [cell for line in lines if line[0] == title for cell in line[1:]] for title in (ours.title, "Ours alone")}
+    shown = {
+        title: [cell for line in lines if line[0] == title for cell in line[1:]]
+        for title in (ours.title, "Ours alone")
+    }
     assert shown[ours.title][9] == f"{DASH} (26.96)" and shown["Ours alone"] == [*[DASH] * 9, "1.00", *[DASH] * 3]
 
 
 def test_empty_predictions_are_said_under_the_table(folder):
     full(folder, ROWS)
     folder(ROWS[0], "cider", 20.0, 22.0, empty_predictions={"count": 3, "ids": ["a", "b", "c"]})
-    [line] = [line for line in as_markdown(tables.read_table("table2", ROWS, folder.path, None, False)).splitlines() if line.startswith("- System a")]
+    [line] = [
+        line
+        for line in as_markdown(tables.read_table("table2", ROWS, folder.path, None, False)).splitlines()
+        if line.startswith("- System a")
+    ]
     assert "empty predictions: 6" in line  # of two seeds
 
 
 def test_what_most_rows_share_is_said_once_after_those_that_differ(folder):
     rows = [*ROWS, tables.Row("c", "ed", "System c", None)]
     full(folder, rows)
-    same = [line for line in as_markdown(tables.read_table("table2", rows, folder.path, None, False)).splitlines() if line.startswith("- ")]
+    same = [
+        line
+        for line in as_markdown(tables.read_table("table2", rows, folder.path, None, False)).splitlines()
+        if line.startswith("- ")
+    ]
     assert same == ["- every row: 5,255 test samples, 1 seed, paper protocol"]
     for metric in paper_values.PAPER_COLUMNS:
         folder(rows[1], metric, 1.0, 2.0)
-    lines = [line for line in as_markdown(tables.read_table("table2", rows, folder.path, None, False)).splitlines() if line.startswith("- ")]
-    assert lines == ["- System 2: 5,255 test samples, 2 seeds, paper protocol", "- every other row: 5,255 test samples, 1 seed, paper protocol"]
+    lines = [
+        line
+        for line in as_markdown(tables.read_table("table2", rows, folder.path, None, False)).splitlines()
+        if line.startswith("- ")
+    ]
+    assert lines == [
+        "- System 2: 5,255 test samples, 2 seeds, paper protocol",
+        "- every other row: 5,255 test samples, 1 seed, paper protocol",
+    ]
 
 
 def test_a_system_that_an_overlay_leaves_out_keeps_its_title_and_the_papers_row(config):
@@ -243,7 +296,12 @@ def test_a_wide_table_goes_on_in_others_of_the_same_rows(folder):
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert max(map(len, lines)) <= WIDTH and {line.count("\\|") for line in lines} == {0}
     headings = [line[1:] for line in rows_of_markdown(text) if line[0] == "system"]
-    assert headings == [["B-1", "B-2", "B-3", "B-4"], ["Dist-1", "Dist-2"], ["R-1", "R-2", "R-L", "CIDEr"], ["BERT-P", "BERT-R", "BERT-F1"]]
+    assert headings == [
+        ["B-1", "B-2", "B-3", "B-4"],
+        ["Dist-1", "Dist-2"],
+        ["R-1", "R-2", "R-L", "CIDEr"],
+        ["BERT-P", "BERT-R", "BERT-F1"],
+    ]
     for block in text.split("\n\n"):
         assert len({len(line) for line in block.splitlines() if line.startswith("|")}) <= 1
 
@@ -260,7 +318,10 @@ def test_latex_has_as_many_columns_in_each_line_and_escapes_what_latex_reads(fol
     full(folder, ROWS, paper=1.0)
     text = as_latex(tables.read_table("table2", ROWS, folder.path, "100 % made_up", False))
     [columns] = re.findall(r"\\begin\{tabular\}\{(\w+)\}", text)
-    titles, body = ([line for line in text.splitlines() if line.endswith("\\\\") and line.startswith("\\multi") == yes] for yes in (True, False))
+    titles, body = (
+        [line for line in text.splitlines() if line.endswith("\\\\") and line.startswith("\\multi") == yes]
+        for yes in (True, False)
+    )
     assert [line.startswith("\\multicolumn{11}{l}{System ") for line in titles] == [True, True]
     assert len(body) == 7 and all(len(re.findall(r"(?<!\\)&", line)) == len(columns) - 1 == 10 for line in body)
     assert "5,255 test samples, 1 seed, paper protocol" in text and "Under ours: the paper's values" in text

@@ -21,7 +21,12 @@ SYSTEM = "You are a helpful assistant."
 def data(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "train.jsonl"
     rows = [
-        {"id": f"train/c{i}/0", "history": [f"i am so happy today , the {i}th time ."], "response": "that is wonderful ! " * (1 + i % 3), "source": "ed"}
+        {
+            "id": f"train/c{i}/0",
+            "history": [f"i am so happy today , the {i}th time ."],
+            "response": "that is wonderful ! " * (1 + i % 3),
+            "source": "ed",
+        }
         for i in range(24)
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -29,7 +34,22 @@ def data(tmp_path_factory):
 
 
 def train_flags(model, data, state, output, *more):
-    flags = ["--base", model, "--data", data, "--state", state, "--output", output, "--system", SYSTEM, "--batch-size", 4, "--learning-rate", 1e-3]
+    flags = [
+        "--base",
+        model,
+        "--data",
+        data,
+        "--state",
+        state,
+        "--output",
+        output,
+        "--system",
+        SYSTEM,
+        "--batch-size",
+        4,
+        "--learning-rate",
+        1e-3,
+    ]
     return [*flags, "--save-steps", 1, "--threads", 1, *more]
 
 
@@ -37,7 +57,11 @@ def train_flags(model, data, state, output, *more):
 def trained(tiny_model, data, tmp_path_factory, repository):
     """The tiny model fine-tuned once with LoRA, uninterrupted."""
     folder = tmp_path_factory.mktemp("trained")
-    command = [sys.executable, repository / "scripts/train_model.py", *train_flags(tiny_model, data, folder / "state", folder / "lora", "--epochs", 2)]
+    command = [
+        sys.executable,
+        repository / "scripts/train_model.py",
+        *train_flags(tiny_model, data, folder / "state", folder / "lora", "--epochs", 2),
+    ]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return folder / "lora"
@@ -64,16 +88,24 @@ def test_merged_weights_differ_from_the_base_and_load_without_peft(trained, tiny
 
 def test_the_loss_is_on_the_completion_alone(tiny_model, data, tmp_path, step):
     """The first step's loss, before any update, equals cross-entropy over completion tokens computed by plain torch."""
-    done = step("train_model.py", *train_flags(tiny_model, data, tmp_path / "state", tmp_path / "out", "--batch-size", 24, "--method", "full"))
+    done = step(
+        "train_model.py",
+        *train_flags(tiny_model, data, tmp_path / "state", tmp_path / "out", "--batch-size", 24, "--method", "full"),
+    )
     assert done.returncode == 0, done.stderr
     reported = json.loads((tmp_path / "out/manifest.json").read_text())["losses"][0]["loss"]
 
-    tokenizer, model = AutoTokenizer.from_pretrained(tiny_model), AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    tokenizer, model = (
+        AutoTokenizer.from_pretrained(tiny_model),
+        AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32),
+    )
     total, count = 0.0, 0
     for row in map(json.loads, data.read_text().splitlines()):
         prompt = f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\nSpeaker: {row['history'][0]}\nListener: <|im_end|>\n<|im_start|>assistant\n"
         start = len(tokenizer(prompt, add_special_tokens=False)["input_ids"])
-        ids = torch.tensor([tokenizer(prompt + row["response"] + "<|im_end|>\n", add_special_tokens=False)["input_ids"]])
+        ids = torch.tensor(
+            [tokenizer(prompt + row["response"] + "<|im_end|>\n", add_special_tokens=False)["input_ids"]]
+        )
         with torch.inference_mode():
             scores = model(ids).logits[0, :-1].log_softmax(-1)
         losses = -scores.gather(1, ids[0, 1:, None]).squeeze(1)[start - 1 :]
@@ -82,7 +114,9 @@ def test_the_loss_is_on_the_completion_alone(tiny_model, data, tmp_path, step):
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
-def test_a_killed_training_goes_on_and_ends_with_the_same_weights(method, tiny_model, data, tmp_path, repository, step):
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(
+    method, tiny_model, data, tmp_path, repository, step
+):
     more = ["--epochs", 8, "--method", method, "--lora-dropout", 0.1]
     whole = step("train_model.py", *train_flags(tiny_model, data, tmp_path / "state", tmp_path / "whole", *more))
     assert whole.returncode == 0, whole.stderr
@@ -147,7 +181,11 @@ def test_a_kill_while_a_finished_trainings_checkpoints_go_leaves_none_that_looks
 def test_overlong_samples_are_named(tiny_model):
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     rows = [
-        {"id": name, "prompt": [{"role": "user", "content": "happy " * size}], "completion": [{"role": "assistant", "content": "wonderful"}]}
+        {
+            "id": name,
+            "prompt": [{"role": "user", "content": "happy " * size}],
+            "completion": [{"role": "assistant", "content": "wonderful"}],
+        }
         for name, size in (("short", 2), ("long", 80))
     ]
     fitting, overlong = set_aside_overlong(rows, tokenizer, 60)

@@ -25,7 +25,12 @@ from synth_empathy.training.sft import WHOLE
 
 #: 22 samples are seven batches of 3 and one of 1, two updates an epoch.
 ROWS = [
-    {"id": f"train/c{i}/0", "history": [f"i am so happy today , the {i}th time ."], "response": "that is wonderful ! " * (1 + i % 3), "source": "ed"}
+    {
+        "id": f"train/c{i}/0",
+        "history": [f"i am so happy today , the {i}th time ."],
+        "response": "that is wonderful ! " * (1 + i % 3),
+        "source": "ed",
+    }
     for i in range(22)
 ]
 
@@ -38,9 +43,27 @@ def command(tiny_model, tmp_path_factory, repository):
     data.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
 
     def command_of(output, *more, state=folder / "state"):
-        flags = ["--method", "full", "--batch-size", 3, "--gradient-accumulation", 4, "--learning-rate", 1e-3, "--epochs", 3, "--warmup-ratio", 0.2]
+        flags = [
+            "--method",
+            "full",
+            "--batch-size",
+            3,
+            "--gradient-accumulation",
+            4,
+            "--learning-rate",
+            1e-3,
+            "--epochs",
+            3,
+            "--warmup-ratio",
+            0.2,
+        ]
         flags += ["--save-steps", 1, "--threads", 1, "--state", state, "--output", folder / output, *more]
-        return list(map(str, [sys.executable, repository / "scripts/train_model.py", "--base", tiny_model, "--data", data, *flags]))
+        return list(
+            map(
+                str,
+                [sys.executable, repository / "scripts/train_model.py", "--base", tiny_model, "--data", data, *flags],
+            )
+        )
 
     return command_of
 
@@ -91,7 +114,9 @@ def test_what_two_processes_write_is_laid_out_as_what_one_writes(trained):
     AutoModelForCausalLM.from_pretrained(two)
 
 
-def test_a_killed_launcher_leaves_nothing_running_and_the_next_run_ends_with_the_same_bytes(trained, command, tmp_path):
+def test_a_killed_launcher_leaves_nothing_running_and_the_next_run_ends_with_the_same_bytes(
+    trained, command, tmp_path
+):
     asked = command("resumed", "--processes", 2, state=tmp_path)
     launcher, children = started(asked, lambda: list(tmp_path.glob(f"train-*/checkpoint-[3-9]/{WHOLE}")))
     launcher.kill()
@@ -126,7 +151,9 @@ def test_a_process_that_is_killed_ends_the_step_and_is_named(command, tmp_path):
 
 def started(asked, ready=lambda: True):
     """A launcher and its two processes, once they are there and `ready()` is true."""
-    launcher = subprocess.Popen(asked, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=heed_signals)
+    launcher = subprocess.Popen(
+        asked, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=heed_signals
+    )
     wait_until(lambda: launcher.poll() is not None or len(children_of(launcher)) == 2 and ready())
     assert launcher.poll() is None
     return launcher, children_of(launcher)
@@ -157,7 +184,11 @@ def test_an_error_of_a_process_is_read_in_the_log(command, tmp_path):
     broken.write_text('{"id": "train/c0/0"\n')
     done = run(command("broken", "--processes", 2, "--data", broken))
     assert done.returncode == 1
-    assert f"error: {broken}" in done.stderr and "of 2 ended with status 1" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        f"error: {broken}" in done.stderr
+        and "of 2 ended with status 1" in done.stderr
+        and "Traceback" not in done.stderr
+    )
 
 
 @pytest.mark.parametrize(

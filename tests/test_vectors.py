@@ -16,7 +16,9 @@ def test_normalised_rows_have_length_one():
 
 @pytest.mark.parametrize("bad", [[0.0, 0.0], [float("nan"), 1.0], [float("inf"), 1.0], [-float("inf"), float("inf")]])
 def test_zero_and_not_finite_rows_are_refused(bad):
-    with pytest.raises(UserError, match="2 of 4 embeddings are zero or not finite; the first is of 'second text'") as caught:
+    with pytest.raises(
+        UserError, match="2 of 4 embeddings are zero or not finite; the first is of 'second text'"
+    ) as caught:
         embedding.normalised(np.array([[1.0, 0.0], bad, [0.0, 1.0], bad]), ["first", "second text", "third", "fourth"])
     assert "float16" in caught.value.hint
 

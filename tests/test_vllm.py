@@ -47,7 +47,9 @@ def real_model(tmp_path_factory, repository):
     entry = yaml.safe_load((repository / "config/demo.yaml").read_text(encoding="utf-8"))["models"]["smollm2-135m"]
     folder = tmp_path_factory.mktemp("models") / "smollm2-135m"
     with folders.new_folder(folder) as partial:
-        model_folder.convert_gguf(model_folder.packaged_path(entry["package"], entry["version"], entry["path"]), partial)
+        model_folder.convert_gguf(
+            model_folder.packaged_path(entry["package"], entry["version"], entry["path"]), partial
+        )
         model_folder.write_manifest(partial, {"kind": "fetched", "name": "smollm2-135m"})
     return folder
 
@@ -55,9 +57,18 @@ def real_model(tmp_path_factory, repository):
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
     """ED-like samples of different lengths."""
-    words = ["today .", "my dog learned to swim at last .", "i lost the ring that my grandmother gave me , and i looked everywhere .", "nobody came ."]
+    words = [
+        "today .",
+        "my dog learned to swim at last .",
+        "i lost the ring that my grandmother gave me , and i looked everywhere .",
+        "nobody came .",
+    ]
     rows = [
-        {"id": f"train/c{i}/0", "history": [f"i am {'very ' * (i % 3)}upset , {i} times , {words[i % 4]}"], "response": "oh no , what happened ?"}
+        {
+            "id": f"train/c{i}/0",
+            "history": [f"i am {'very ' * (i % 3)}upset , {i} times , {words[i % 4]}"],
+            "response": "oh no , what happened ?",
+        }
         for i in range(ROWS)
     ]
     path = tmp_path_factory.mktemp("inputs") / "seeds.jsonl"
@@ -74,10 +85,35 @@ def commands(repository, inputs, tmp_path):
             "generate.py": ["--seeds", inputs, "--prompt", repository / "resources/prompts/prompt2.yaml"],
             "respond.py": ["--inputs", inputs, "--system", "You are a helpful assistant."],
         }[script]
-        sampling = ["--temperature", temperature, "--top-p", 0.9 if temperature else 1.0, "--max-tokens", tokens, "--threads", 1]
+        sampling = [
+            "--temperature",
+            temperature,
+            "--top-p",
+            0.9 if temperature else 1.0,
+            "--max-tokens",
+            tokens,
+            "--threads",
+            1,
+        ]
         state = state or tmp_path / f"state-of-{output}"
         where = ["--state", state, "--output", tmp_path / output, "--manifest", tmp_path / f"{output}.manifest.json"]
-        return list(map(str, [python, repository / "scripts" / script, *named, "--model", model, "--engine", engine, *sampling, *where, *more]))
+        return list(
+            map(
+                str,
+                [
+                    python,
+                    repository / "scripts" / script,
+                    *named,
+                    "--model",
+                    model,
+                    "--engine",
+                    engine,
+                    *sampling,
+                    *where,
+                    *more,
+                ],
+            )
+        )
 
     return flags
 
@@ -87,7 +123,9 @@ def run(commands, tmp_path):
     """Run a script to its end; returns the output's rows as lines, and the log."""
 
     def go(python, script, model, output, *more, **kwargs):
-        done = subprocess.run(commands(python, script, model, output, *more, **kwargs), capture_output=True, text=True, timeout=600)
+        done = subprocess.run(
+            commands(python, script, model, output, *more, **kwargs), capture_output=True, text=True, timeout=600
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return (tmp_path / output).read_text().splitlines(), done.stdout
 
@@ -116,26 +154,46 @@ def test_batches_and_shards_change_no_byte(run, vllm_python, tiny_model, tmp_pat
     assert (tmp_path / "one.jsonl.manifest.json").read_bytes() == (tmp_path / "whole.jsonl.manifest.json").read_bytes()
     parts = []
     for shard in range(2):
-        lines, _ = run(vllm_python, "generate.py", tiny_model, f"{shard}.jsonl", "--batch-size", 5, "--shard", shard, "--shards", 2, state=tmp_path / "shards")
+        lines, _ = run(
+            vllm_python,
+            "generate.py",
+            tiny_model,
+            f"{shard}.jsonl",
+            "--batch-size",
+            5,
+            "--shard",
+            shard,
+            "--shards",
+            2,
+            state=tmp_path / "shards",
+        )
         parts += lines
     assert sorted(parts) == sorted(whole)
     again, log = run(vllm_python, "generate.py", tiny_model, "again.jsonl", state=tmp_path / "shards")
     assert again == whole and f"{ROWS} rows, {ROWS} finished before" in log
 
 
-def test_a_model_that_speaks_goes_on_after_a_kill_with_the_same_bytes(run, commands, vllm_python, real_model, tmp_path):
+def test_a_model_that_speaks_goes_on_after_a_kill_with_the_same_bytes(
+    run, commands, vllm_python, real_model, tmp_path
+):
     """SmolLM2 itself: killed in the middle, resumed at another batch size, in other shards, the texts are those of a calm run."""
     state = tmp_path / "killed"
-    command = commands(vllm_python, "generate.py", real_model, "killed.jsonl", "--batch-size", 2, tokens=24, state=state)
+    command = commands(
+        vllm_python, "generate.py", real_model, "killed.jsonl", "--batch-size", 2, tokens=24, state=state
+    )
     kill_when(lambda: kept(state) >= 2, command)
     before = kept(state)
     assert 2 <= before < ROWS and not (tmp_path / "killed.jsonl").exists(), "it was to be killed half way"
-    resumed, log = run(vllm_python, "generate.py", real_model, "killed.jsonl", "--batch-size", 5, tokens=24, state=state)
+    resumed, log = run(
+        vllm_python, "generate.py", real_model, "killed.jsonl", "--batch-size", 5, tokens=24, state=state
+    )
     assert f"{ROWS} rows, {before} finished before" in log and f"{ROWS} of {ROWS} rows" in log and "tokens/s" in log
     assert kept(state) == ROWS  # no finished row was made again
     calm, _ = run(vllm_python, "generate.py", real_model, "calm.jsonl", "--batch-size", 16, tokens=24)
     assert resumed == calm
-    assert (tmp_path / "killed.jsonl.manifest.json").read_bytes() == (tmp_path / "calm.jsonl.manifest.json").read_bytes()
+    assert (tmp_path / "killed.jsonl.manifest.json").read_bytes() == (
+        tmp_path / "calm.jsonl.manifest.json"
+    ).read_bytes()
     words = set(" ".join(texts(calm).values()).lower().split())
     assert {"the", "to", "a"} & words and len(words) > 30  # it speaks English, and not one sentence only
 
@@ -157,7 +215,9 @@ def test_the_models_own_decoding_defaults_do_not_leak_in(run, vllm_python, tiny_
 
     copy = tmp_path / "model"
     shutil.copytree(tiny_model, copy)
-    (copy / "generation_config.json").write_text(json.dumps({"eos_token_id": 1, "repetition_penalty": 5.0, "do_sample": True, "top_k": 2}))
+    (copy / "generation_config.json").write_text(
+        json.dumps({"eos_token_id": 1, "repetition_penalty": 5.0, "do_sample": True, "top_k": 2})
+    )
     write_manifest(copy, {"kind": "fetched", "name": "tiny"})
     plain, _ = run(sys.executable, "respond.py", tiny_model, "plain.jsonl", temperature=0.0, engine="transformers")
     assert run(vllm_python, "respond.py", copy, "copy.jsonl", temperature=0.0)[0] == plain
@@ -170,8 +230,15 @@ def test_the_models_own_decoding_defaults_do_not_leak_in(run, vllm_python, tiny_
         (["--gpus", "2"], "to run on 2 GPUs, and torch sees 0 here", "change `gpus`"),
     ],
 )
-def test_what_vllm_cannot_do_is_said_before_it_starts(commands, vllm_python, tiny_model, tmp_path, flags, problem, hint):
-    done = subprocess.run(commands(vllm_python, "generate.py", tiny_model, "out.jsonl", *flags), capture_output=True, text=True, timeout=600)
+def test_what_vllm_cannot_do_is_said_before_it_starts(
+    commands, vllm_python, tiny_model, tmp_path, flags, problem, hint
+):
+    done = subprocess.run(
+        commands(vllm_python, "generate.py", tiny_model, "out.jsonl", *flags),
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 1 and problem in done.stderr and hint in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "out.jsonl").exists()
 
@@ -201,17 +268,55 @@ def judged(repository, vllm_python, real_model, tmp_path_factory):
     marking = make_marking_model(folder / "marking", ODDS, reach=4096)
 
     def flags(output, model, engine, count, *more):
-        rows = [{"id": f"s{n}", "history": ["i am upset , " * (1 + n % 3) + str(n)], "response": f"oh no , {n} times ?"} for n in range(count)]
+        rows = [
+            {"id": f"s{n}", "history": ["i am upset , " * (1 + n % 3) + str(n)], "response": f"oh no , {n} times ?"}
+            for n in range(count)
+        ]
         samples = folder / f"{count}-samples.jsonl"
         samples.write_text("".join(json.dumps(row) + "\n" for row in rows))
         rubrics = [repository / f"resources/judge/{name}.yaml" for name in ("coherence", "naturalness", "empathy")]
-        where = ["--state", folder / f"state-of-{output}", "--output", folder / f"{output}.jsonl", "--summary", folder / f"{output}.summary.json"]
-        return list(map(str, ["--samples", samples, "--rubrics", *rubrics, "--model", model, "--engine", engine, "--threads", 1, *where, *more]))
+        where = [
+            "--state",
+            folder / f"state-of-{output}",
+            "--output",
+            folder / f"{output}.jsonl",
+            "--summary",
+            folder / f"{output}.summary.json",
+        ]
+        return list(
+            map(
+                str,
+                [
+                    "--samples",
+                    samples,
+                    "--rubrics",
+                    *rubrics,
+                    "--model",
+                    model,
+                    "--engine",
+                    engine,
+                    "--threads",
+                    1,
+                    *where,
+                    *more,
+                ],
+            )
+        )
 
     runs = [flags(f"probabilities-{size}", real_model, "vllm", 2, "--batch-size", size) for size in (1, 16)]
-    runs += [flags(f"sampling-{size}", marking, "vllm", 24, "--mode", "sampling", "--batch-size", size) for size in (1, 16)]
-    for python, asked in ((vllm_python, runs), (sys.executable, [flags("transformers", real_model, "transformers", 2)])):
-        done = subprocess.run([str(python), "-c", RUNS, str(repository / "scripts"), json.dumps(asked)], capture_output=True, text=True, timeout=600)
+    runs += [
+        flags(f"sampling-{size}", marking, "vllm", 24, "--mode", "sampling", "--batch-size", size) for size in (1, 16)
+    ]
+    for python, asked in (
+        (vllm_python, runs),
+        (sys.executable, [flags("transformers", real_model, "transformers", 2)]),
+    ):
+        done = subprocess.run(
+            [str(python), "-c", RUNS, str(repository / "scripts"), json.dumps(asked)],
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -228,8 +333,12 @@ def test_a_judges_probabilities_are_those_of_the_transformers_engine(judged):
     assert ours.keys() == theirs.keys() and len(ours) == 6
     for place, entry in ours.items():
         assert entry["probabilities"] == pytest.approx(theirs[place]["probabilities"], abs=5e-5)
-        assert (entry["score"], entry["mass"]) == pytest.approx((theirs[place]["score"], theirs[place]["mass"]), abs=1e-4)
-        assert entry["mark"] == theirs[place]["mark"] and sum(entry["probabilities"].values()) == pytest.approx(1, abs=2e-6)
+        assert (entry["score"], entry["mass"]) == pytest.approx(
+            (theirs[place]["score"], theirs[place]["mass"]), abs=1e-4
+        )
+        assert entry["mark"] == theirs[place]["mark"] and sum(entry["probabilities"].values()) == pytest.approx(
+            1, abs=2e-6
+        )
     assert len({entry["score"] for entry in ours.values()}) == len(ours)  # every prompt was read, not one of them
 
 
@@ -247,7 +356,10 @@ def test_a_judges_draws_are_parsed_strictly_and_have_the_models_odds(judged):
 
 @pytest.mark.parametrize("mode", ["probabilities", "sampling"])
 def test_a_judges_batches_change_no_byte(judged, mode):
-    one, more = ([(judged / f"{mode}-{size}.{kind}").read_bytes() for kind in ("jsonl", "summary.json", "manifest.json")] for size in (1, 16))
+    one, more = (
+        [(judged / f"{mode}-{size}.{kind}").read_bytes() for kind in ("jsonl", "summary.json", "manifest.json")]
+        for size in (1, 16)
+    )
     assert one == more
 
 
@@ -261,7 +373,11 @@ def kept(state):
 def test_settings_on_a_cpu_and_on_gpus():
     cpu = vllm_engine.engine_settings("cpu", 16, 640, 0, True)
     assert cpu["enable_chunked_prefill"] is False and cpu["enforce_eager"] and not cpu["enable_prefix_caching"]
-    assert cpu["max_num_seqs"] == 16 and cpu["max_model_len"] == 640 <= cpu["max_num_batched_tokens"] and "tensor_parallel_size" not in cpu
+    assert (
+        cpu["max_num_seqs"] == 16
+        and cpu["max_model_len"] == 640 <= cpu["max_num_batched_tokens"]
+        and "tensor_parallel_size" not in cpu
+    )
     eight = vllm_engine.engine_settings("cuda", 256, 640, 8, True)
     assert eight["tensor_parallel_size"] == 8 and eight["max_num_seqs"] == 256 and not eight["enable_prefix_caching"]
     assert not {"enforce_eager", "enable_chunked_prefill", "kv_cache_memory_bytes"} & eight.keys()
@@ -270,19 +386,30 @@ def test_settings_on_a_cpu_and_on_gpus():
     assert all(settings["generation_config"] == "vllm" and settings["seed"] == 0 for settings in (cpu, eight, fast))
 
 
-@pytest.mark.parametrize(("device", "asked", "expected"), [("cpu", True, "0"), ("cpu", False, "0"), ("cuda", False, "0"), ("cuda", True, "1")])
+@pytest.mark.parametrize(
+    ("device", "asked", "expected"),
+    [("cpu", True, "0"), ("cpu", False, "0"), ("cuda", False, "0"), ("cuda", True, "1")],
+)
 def test_batch_invariance_is_switched_on_gpus_alone(device, asked, expected):
     environment = vllm_engine.environment(device, asked)
     assert environment["VLLM_BATCH_INVARIANT"] == expected and environment["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
 
 
-@pytest.mark.parametrize(("longest", "reach", "expected"), [(1, 512, 128), (128, 512, 128), (129, 512, 256), (500, 512, 512), (500, 505, 505)])
+@pytest.mark.parametrize(
+    ("longest", "reach", "expected"),
+    [(1, 512, 128), (128, 512, 128), (129, 512, 256), (500, 512, 512), (500, 505, 505)],
+)
 def test_the_context_is_what_occurs_in_whole_blocks_within_reach(longest, reach, expected):
     from types import SimpleNamespace
 
     assert vllm_engine.context_length(longest, reach, SimpleNamespace()) == expected
-    assert vllm_engine.context_length(longest, reach, SimpleNamespace(rope_parameters={"rope_type": "default"})) == expected
-    assert vllm_engine.context_length(longest, reach, SimpleNamespace(rope_parameters={"rope_type": "longrope"})) == reach
+    assert (
+        vllm_engine.context_length(longest, reach, SimpleNamespace(rope_parameters={"rope_type": "default"}))
+        == expected
+    )
+    assert (
+        vllm_engine.context_length(longest, reach, SimpleNamespace(rope_parameters={"rope_type": "longrope"})) == reach
+    )
 
 
 def test_the_cache_holds_every_request_in_flight(tiny_model):

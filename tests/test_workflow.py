@@ -30,7 +30,9 @@ TABLE3_JOBS = {
     "train_model": 9, "respond": 9, "embed_texts": 1, "score_similarity": 1, "select_quality": 2, "draw_samples": 2,
     "select_diverse": 4, "evaluate": 8, "make_cells": 8, "list_test_ids": 1, "make_table": 1, "table3": 1,
 }  # fmt: skip
-TABLE4_JOBS = {rule: count for rule, count in TABLE3_JOBS.items() if rule not in ("draw_samples", "table3")} | {"table4": 1}
+TABLE4_JOBS = {rule: count for rule, count in TABLE3_JOBS.items() if rule not in ("draw_samples", "table3")} | {
+    "table4": 1
+}
 #: Everything shares what it can: 26 systems and the discriminator are trained once each, for four tables and three figures.
 ALL_JOBS = {
     "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 7, "generate": 32, "parse_rounds": 2, "sample_turns": 2, "mix_training_set": 15,
@@ -43,9 +45,15 @@ ALL_JOBS = {
 AFTER_MODELS = (
     "evaluate", "make_cells", "make_bertscore_cells", "make_sample_cells", "make_table", "compare_systems", "make_figure1", "make_figure5", "make_figure8",
 )  # fmt: skip
-ARCHIVE_JOBS = {rule: count for rule, count in ALL_JOBS.items() if rule not in (*AFTER_MODELS, "all")} | {"pack_archive": 1, "archive": 1}
+ARCHIVE_JOBS = {rule: count for rule, count in ALL_JOBS.items() if rule not in (*AFTER_MODELS, "all")} | {
+    "pack_archive": 1,
+    "archive": 1,
+}
 REVIEWER_JOBS = {rule: ALL_JOBS[rule] for rule in AFTER_MODELS} | {"reviewer": 1}
-FIGURE1_JOBS = {rule: count for rule, count in TABLE1_JOBS.items() if rule not in ("make_table", "table1")} | {"make_figure1": 1, "figure1": 1}
+FIGURE1_JOBS = {rule: count for rule, count in TABLE1_JOBS.items() if rule not in ("make_table", "table1")} | {
+    "make_figure1": 1,
+    "figure1": 1,
+}
 ED_ONLY = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "mix_training_set": 1, "train_model": 1}
 SELECTION = {
     "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 3, "generate": 16, "parse_rounds": 1, "sample_turns": 1, "mix_training_set": 1,
@@ -55,14 +63,36 @@ TOP = {rule: count for rule, count in SELECTION.items() if rule != "select_quali
 NOVELTY_OF_ALL = {"select_diverse": 2, "embed_ed": 2, "report_novelty": 1}
 GENERATION = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "generate": 16, "parse_rounds": 1, "sample_turns": 1}
 NOVELTY = SELECTION | {"select_diverse": 1, "embed_ed": 2, "report_novelty": 1}
-CELL = SELECTION | {"fetch_model": 4, "select_diverse": 1, "mix_training_set": 2, "train_model": 2, "respond": 2, "evaluate": 1}
+CELL = SELECTION | {
+    "fetch_model": 4,
+    "select_diverse": 1,
+    "mix_training_set": 2,
+    "train_model": 2,
+    "respond": 2,
+    "evaluate": 1,
+}
 CELL |= {"list_test_ids": 1}
 SAMPLES_CELL = SELECTION | {"select_diverse": 1, "count_samples": 1, "make_sample_cells": 1}
-ZERO_SHOT_CELL = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "list_test_ids": 1, "respond": 1, "evaluate": 1, "make_cells": 1}
+ZERO_SHOT_CELL = {
+    "fetch_ed": 1,
+    "prepare_ed": 1,
+    "fetch_model": 1,
+    "list_test_ids": 1,
+    "respond": 1,
+    "evaluate": 1,
+    "make_cells": 1,
+}
 FIGURE5_JOBS = SELECTION | {"select_diverse": 1, "judge": 2, "make_figure5": 1, "figure5": 1}
 
 #: The system, the baseline and the discriminator are three trainings; BERTScore's model is one to fetch.
-COMPARISON = CELL | {"fetch_model": 5, "train_model": 3, "mix_training_set": 2, "respond": 3, "evaluate_bertscore": 2, "compare_systems": 1}
+COMPARISON = CELL | {
+    "fetch_model": 5,
+    "train_model": 3,
+    "mix_training_set": 2,
+    "respond": 3,
+    "evaluate_bertscore": 2,
+    "compare_systems": 1,
+}
 del COMPARISON["evaluate"]
 
 
@@ -72,7 +102,9 @@ def dry_run(checkout):
 
     def run(*words):
         done = checkout.snakemake("-n", *words)
-        jobs = re.findall(r"^(\w+) +(\d+)$", done.stdout.partition("Job stats:")[2].partition("total")[0], flags=re.MULTILINE)
+        jobs = re.findall(
+            r"^(\w+) +(\d+)$", done.stdout.partition("Job stats:")[2].partition("total")[0], flags=re.MULTILINE
+        )
         return done, {rule: int(count) for rule, count in jobs}
 
     return run
@@ -93,24 +125,39 @@ def dry_run(checkout):
         ("archive", ARCHIVE_JOBS),
         ("check_claims", {"report_claims": 1, "check_claims": 1}),
         ("results/paper/cells/table2/qwen1.5-7b-chat/ed+prompt1-dk60-kcenter/cider.json", CELL | {"make_cells": 1}),
-        ("results/paper/cells/table2/llama3-8b-instruct/ed+prompt2-dk65-kcenter/cider.json", CELL | {"fetch_model": 3, "make_cells": 1}),
+        (
+            "results/paper/cells/table2/llama3-8b-instruct/ed+prompt2-dk65-kcenter/cider.json",
+            CELL | {"fetch_model": 3, "make_cells": 1},
+        ),
         ("results/paper/cells/table2/qwen1.5-7b-chat/ed+prompt1-dk60-kcenter/samples_selected.json", SAMPLES_CELL),
-        ("results/paper/cells/table3/qwen1.5-7b-chat/ed+prompt2-draw60-kcenter/bleu1.json", CELL | {"draw_samples": 1, "make_cells": 1}),
+        (
+            "results/paper/cells/table3/qwen1.5-7b-chat/ed+prompt2-draw60-kcenter/bleu1.json",
+            CELL | {"draw_samples": 1, "make_cells": 1},
+        ),
         ("results/paper/cells/table1/mixtral-8x7b-instruct/none/rouge1.json", ZERO_SHOT_CELL),
         ("results/paper/cells/table1/seek/authors/cider.json", {"make_cells": 1}),
         ("results/paper/models/llama3-8b-instruct/ed/seed0/manifest.json", ED_ONLY),
         ("results/paper/selected/prompt2/dk60/quality.jsonl", SELECTION),
         ("results/paper/metrics/qwen1.5-7b-chat/ed+prompt2-dk60-kcenter/seed0/standard.json", CELL),
         ("comparisons", COMPARISON | {"comparisons": 1}),
-        ("results/paper/comparisons/qwen1.5-7b-chat/ed+prompt2-dk55-none/against-none/standard.json", COMPARISON | {"train_model": 2, "mix_training_set": 2}),
+        (
+            "results/paper/comparisons/qwen1.5-7b-chat/ed+prompt2-dk55-none/against-none/standard.json",
+            COMPARISON | {"train_model": 2, "mix_training_set": 2},
+        ),
         ("novelty", NOVELTY | {"novelty": 1}),
         ("results/paper/reports/novelty/prompt2/dk60/random/seed1.svg", NOVELTY | {"select_diverse": 2}),
         ("results/paper/judged/prompt2/before/seed0.summary.json", GENERATION | {"judge": 1}),
-        ("results/paper/judged/prompt2/draw60-kcenter/seed1.jsonl", SELECTION | {"draw_samples": 1, "select_diverse": 1, "judge": 1}),
+        (
+            "results/paper/judged/prompt2/draw60-kcenter/seed1.jsonl",
+            SELECTION | {"draw_samples": 1, "select_diverse": 1, "judge": 1},
+        ),
         ("results/paper/judged/prompt2/top9-similarity-kcenter/seed1.jsonl", TOP | {"select_diverse": 1, "judge": 1}),
         ("results/paper/reports/novelty/prompt2/top9-similarity/none/seed1.json", TOP | NOVELTY_OF_ALL),
         ("results/paper/metrics/llama3-8b-instruct/ed+prompt1-dk55-none/seed3/paper.json", CELL | {"fetch_model": 3}),
-        ("results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper.json", ED_ONLY | {"respond": 1, "list_test_ids": 1, "evaluate": 1}),
+        (
+            "results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper.json",
+            ED_ONLY | {"respond": 1, "list_test_ids": 1, "evaluate": 1},
+        ),
         (
             "results/paper/metrics/qwen1.5-7b-chat/ed/seed0/paper-bertscore.json",
             ED_ONLY | {"fetch_model": 2, "respond": 1, "list_test_ids": 1, "evaluate_bertscore": 1},
@@ -139,7 +186,9 @@ def test_a_reviewer_of_the_papers_run_asks_no_model_and_takes_every_file_of_the_
 def kept(checkout, *names):
     """An archive's index with these names, all that a dry-run needs; the words that give it."""
     (checkout.folder / "kept").mkdir(exist_ok=True)
-    (checkout.folder / "kept/archive.json").write_text(json.dumps({"format": 1, "run": "paper", "files": dict.fromkeys(names, "0" * 64)}))
+    (checkout.folder / "kept/archive.json").write_text(
+        json.dumps({"format": 1, "run": "paper", "files": dict.fromkeys(names, "0" * 64)})
+    )
     return ["--config", "archive=kept", "run=review", "--"]
 
 
@@ -150,8 +199,14 @@ def test_a_reviewer_of_one_system_alone_gets_its_rows_and_what_is_left_out_by_na
     assert jobs == {  # with the three baselines, whose cells say that the archive has none of them
         "take_archived": 2, "evaluate": 1, "make_cells": 4, "make_bertscore_cells": 3, "make_table": 1, "make_figure1": 1, "reviewer": 1,
     }  # fmt: skip
-    [said] = re.findall(r"left out, since the archive has nothing of what they are made of: (.*)", done.stdout + done.stderr)
-    assert {name.split("/")[2] for name in said.split(", ")} == {"comparisons", "tables", "figures"} and "table1" not in said and "figure8.csv" in said
+    [said] = re.findall(
+        r"left out, since the archive has nothing of what they are made of: (.*)", done.stdout + done.stderr
+    )
+    assert (
+        {name.split("/")[2] for name in said.split(", ")} == {"comparisons", "tables", "figures"}
+        and "table1" not in said
+        and "figure8.csv" in said
+    )
     _, jobs = dry_run(*words, "reviewer")
     assert jobs["make_figure5"] == 1 and jobs["make_table"] == 4  # without the request nothing may be missing
 
@@ -160,9 +215,14 @@ def test_an_archive_brings_its_judgements_whatever_file_the_overlay_of_its_run_n
     (checkout.folder / "human.yaml").write_text("human: {judgements: on/the/authors/machine.jsonl}\n")
     words = kept(checkout, "ed/test_ids.json", "human/judgements.jsonl")
     done, jobs = dry_run("--configfile", "human.yaml", *words, "figure7")
-    assert done.returncode == 0 and jobs == {"take_archived": 2, "make_figure7": 1, "figure7": 1}, done.stdout + done.stderr
+    assert done.returncode == 0 and jobs == {"take_archived": 2, "make_figure7": 1, "figure7": 1}, (
+        done.stdout + done.stderr
+    )
     done, jobs = dry_run("--configfile", "human.yaml", *kept(checkout, "ed/test_ids.json"), "figure7")
-    assert done.returncode == 1 and "human: judgements: there is no file on/the/authors/machine.jsonl" in done.stdout + done.stderr
+    assert (
+        done.returncode == 1
+        and "human: judgements: there is no file on/the/authors/machine.jsonl" in done.stdout + done.stderr
+    )
 
 
 def test_a_review_does_not_replace_the_run_that_its_archive_is_of(checkout):
@@ -170,7 +230,11 @@ def test_a_review_does_not_replace_the_run_that_its_archive_is_of(checkout):
     folder.mkdir(parents=True)
     (folder / "archive.json").write_text('{"format": 1, "run": "paper", "files": {}}')
     done = checkout.snakemake("-n", "--config", f"archive={folder}", "--", "reviewer")
-    assert done.returncode == 1 and "the archive lies in results/paper" in done.stdout + done.stderr and "run=review" in done.stdout + done.stderr
+    assert (
+        done.returncode == 1
+        and "the archive lies in results/paper" in done.stdout + done.stderr
+        and "run=review" in done.stdout + done.stderr
+    )
 
 
 def test_a_comparison_with_an_untrained_model_takes_the_one_seed_that_it_has(dry_run, checkout):
@@ -222,7 +286,10 @@ def test_the_demo_runs_vllm_on_a_cpu_by_an_overlay(checkout):
     plan = checkout.snakemake(*words, "results/demo-vllm/responses/smollm2-135m/none/seed0/test.jsonl").stdout
     assert ".venv-vllm/bin/python scripts/respond.py" in plan and "--engine=vllm" in plan and "--gpus=0" in plan
     assert ".venv/bin/python scripts/fetch_model.py" in plan  # vllm's environment has not what converts models
-    assert ".venv-vllm/bin/python scripts/generate.py" in checkout.snakemake(*words, "results/demo-vllm/synthetic/prompt2/outputs/0.jsonl").stdout
+    assert (
+        ".venv-vllm/bin/python scripts/generate.py"
+        in checkout.snakemake(*words, "results/demo-vllm/synthetic/prompt2/outputs/0.jsonl").stdout
+    )
 
 
 def test_the_demo_resolves(dry_run):
@@ -240,19 +307,32 @@ def test_the_demos_novelty_report_trains_the_discriminator_alone(dry_run):
 
 
 def test_the_demo_on_another_folder_of_ed_keeps_the_rest_of_its_settings(dry_run, checkout):
-    done, jobs = dry_run("--configfile", "config/demo.yaml", "--config", "run=demo-ed", 'ed={"folder": "/somewhere/ed"}', "--", "table1")
-    assert done.returncode != 0 and "/somewhere/ed/train.csv" in done.stdout + done.stderr  # the folder is asked for, and is not there
+    done, jobs = dry_run(
+        "--configfile", "config/demo.yaml", "--config", "run=demo-ed", 'ed={"folder": "/somewhere/ed"}', "--", "table1"
+    )
+    assert (
+        done.returncode != 0 and "/somewhere/ed/train.csv" in done.stdout + done.stderr
+    )  # the folder is asked for, and is not there
 
 
 @pytest.mark.parametrize(
     ("overlay", "fragments"),
     [
         ("generation: {temprature: 0.8}", ["generation: unknown key 'temprature'", "did you mean 'temperature'?"]),
-        ("generation: {model: llama3-70b}", ["generation: model: there is no model 'llama3-70b'", "did you mean 'llama3-70b-instruct'?"]),
+        (
+            "generation: {model: llama3-70b}",
+            ["generation: model: there is no model 'llama3-70b'", "did you mean 'llama3-70b-instruct'?"],
+        ),
         ("selection: {ratio: 1.5}", ["selection: ratio: 1.5 is out of range; it must be above 0 and at most 1"]),
-        ("systems: {ours: {training_set: ed+prompt2-dk101-kcenter}}", ["the DK threshold 101 is out of range; it must be at least 0 and at most 100"]),
+        (
+            "systems: {ours: {training_set: ed+prompt2-dk101-kcenter}}",
+            ["the DK threshold 101 is out of range; it must be at least 0 and at most 100"],
+        ),
         ("generation: {passes: five}", ["generation: passes: 'five' is of the wrong type; it must be a whole number"]),
-        ("report: {near_duplicate: 100}", ["report: near_duplicate: 100 is out of range; it must be above 0 and below 100"]),
+        (
+            "report: {near_duplicate: 100}",
+            ["report: near_duplicate: 100 is out of range; it must be above 0 and below 100"],
+        ),
         ("sed: 1", ["unknown key 'sed'", "did you mean 'seed'?"]),
     ],
 )
@@ -270,7 +350,9 @@ def test_a_configuration_that_cannot_be_meant_is_refused_before_anything_runs(ch
 PLANNED = "results/paper/models/llama3-8b-instruct/"
 
 
-@pytest.mark.parametrize("training_set", ["ed+prompt2-dk60.-kcenter", "ed+prompt2-dk150-kcenter", "none", "ed+prompt2-dk60-kcentre"])
+@pytest.mark.parametrize(
+    "training_set", ["ed+prompt2-dk60.-kcenter", "ed+prompt2-dk150-kcenter", "none", "ed+prompt2-dk60-kcentre"]
+)
 def test_a_training_set_that_is_none_is_not_trained_on_ed_instead(checkout, training_set):
     done = checkout.snakemake("-n", f"{PLANNED}{training_set}/seed0/manifest.json")
     assert done.returncode != 0
@@ -280,7 +362,10 @@ def test_a_training_set_that_is_none_is_not_trained_on_ed_instead(checkout, trai
 @pytest.mark.parametrize(
     ("overlay", "reruns"),
     [
-        ("generation: {batch_size: 7}\nresponding: {batch_size: 5}\nscoring: {batch_tokens: 300, chunk_texts: 3}", False),
+        (
+            "generation: {batch_size: 7}\nresponding: {batch_size: 5}\nscoring: {batch_tokens: 300, chunk_texts: 3}",
+            False,
+        ),
         ("training: {recipes: {small-lora: {save_steps: 2}}}", False),
         ("evaluation: {bertscore: {model: all-minilm-l6-v2, layer: 4}}", True),
         ("generation: {temperature: 0.7}", True),
@@ -300,12 +385,32 @@ def test_where_bertscore_is_left_out_nothing_asks_for_it_and_its_file_cannot_be_
     (checkout.folder / "without.yaml").write_text("evaluation: {bertscore: {model: null, layer: null}}\n")
     words = ["--configfile", "config/demo.yaml", "without.yaml", "--"]
     done, jobs = dry_run(*words, "table1")
-    assert done.returncode == 0 and jobs["evaluate"] == jobs["make_bertscore_cells"] == 3 and "evaluate_bertscore" not in jobs
+    assert (
+        done.returncode == 0
+        and jobs["evaluate"] == jobs["make_bertscore_cells"] == 3
+        and "evaluate_bertscore" not in jobs
+    )
     done, _ = dry_run(*words, "results/demo/metrics/smollm2-135m/none/seed0/paper-bertscore.json")
-    assert done.returncode == 1 and "leaves BERTScore out" in done.stdout + done.stderr and "What to do: name one of its models" in done.stdout + done.stderr
+    assert (
+        done.returncode == 1
+        and "leaves BERTScore out" in done.stdout + done.stderr
+        and "What to do: name one of its models" in done.stdout + done.stderr
+    )
 
 
-ORDER = ["default_target", "input", "output", "log", "benchmark", "wildcard_constraints", "container", "threads", "resources", "params", "shell"]
+ORDER = [
+    "default_target",
+    "input",
+    "output",
+    "log",
+    "benchmark",
+    "wildcard_constraints",
+    "container",
+    "threads",
+    "resources",
+    "params",
+    "shell",
+]
 
 
 def rules(repository):
@@ -364,6 +469,10 @@ def test_every_script_explains_itself(repository, step):
 def test_style(repository):
     from conftest import BIN
 
-    for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["snakefmt", "--check", "Snakefile", "rules"]):
+    for command in (
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["snakefmt", "--check", "Snakefile", "rules"],
+    ):
         done = subprocess.run([BIN / command[0], *command[1:]], cwd=repository, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from synth_empathy.core import yaml_files
 from synth_empathy.core.errors import UserError
 
-LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
+LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
+)
 FAULTS = {
     "key twice": ("a: 1\nb: 2\na: 3\n", 3, "the key 'a' stands on line 1 already"),
     "key twice deep down": ("a:\n  b:\n  - c: 1\n    d: 2\n    c: 1\n", 5, "the key 'c' stands on line 3 already"),
@@ -20,7 +22,11 @@ FAULTS = {
     "NaN": ("a: 1\nb: .nan\n", 2, "nan is no finite number"),
     "infinity": ("a: -.inf\n", 1, "-inf is no finite number"),
     "a number that overflows": ("a: 1.0e+999\n", 1, "inf is no finite number"),
-    "a whole number that no step holds": ("a: 9223372036854775808\n", 1, "out of range; it must be at most 9223372036854775807"),
+    "a whole number that no step holds": (
+        "a: 9223372036854775808\n",
+        1,
+        "out of range; it must be at most 9223372036854775807",
+    ),
     "a whole number that Python does not read": (f"a: {'9' * 5000}\n", 1, "no whole number that can be held"),
     "a date": ("a:\n  b: 2024-01-01\n", 2, "'2024-01-01' is read as a date; put it in quotes"),
     "a time that is none": ("a: 2024-99-99\n", 1, "is read as a date"),
@@ -36,7 +42,11 @@ FAULTS = {
     "an escaped NUL": ('a: "\\0"\n', 1, "holds the character U+0000"),
     "an escape of terminals": ('a: "\\e[31m"\n', 1, "holds the character U+001B"),
     "a NUL": ("a: 1\nb: \0\n", 2, "no YAML (it holds the character U+0000)"),
-    "a tag of Python": ("a: !!python/object/apply:os.system [ls]\n", 1, "the tag 'tag:yaml.org,2002:python/object/apply:os.system' is not known"),
+    "a tag of Python": (
+        "a: !!python/object/apply:os.system [ls]\n",
+        1,
+        "the tag 'tag:yaml.org,2002:python/object/apply:os.system' is not known",
+    ),
     "a set": ("a: !!set {b}\n", 1, "the tag 'tag:yaml.org,2002:set' is not known"),
     "a truth value that is none": ("a: !!bool b\n", 1, "'b' is no truth value"),
     "tabs": ("a:\n\tb: 1\n", 2, "no YAML ("),
@@ -65,7 +75,13 @@ def test_bytes_that_are_no_text_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "problem"), [("", "cannot be read: Is a directory"), ("gone.yaml", "does not exist"), ("x" * 300, "cannot be read"), ("\0", "cannot be read")]
+    ("name", "problem"),
+    [
+        ("", "cannot be read: Is a directory"),
+        ("gone.yaml", "does not exist"),
+        ("x" * 300, "cannot be read"),
+        ("\0", "cannot be read"),
+    ],
 )
 def test_what_is_no_file_is_named(tmp_path, name, problem):
     with pytest.raises(UserError, match=problem):
@@ -85,7 +101,11 @@ def test_anchors_and_merges_that_somebody_means_are_taken(tmp_path):
 
 
 def test_our_own_files_read_as_before(repository):
-    paths = [path for folder in ("config", "slurm", "containers", "resources") for path in (repository / folder).rglob("*.yaml")]
+    paths = [
+        path
+        for folder in ("config", "slurm", "containers", "resources")
+        for path in (repository / folder).rglob("*.yaml")
+    ]
     for path in [repository / "config.yaml", *paths]:
         assert yaml_files.load(path) == yaml.safe_load(path.read_text(encoding="utf-8")), path
     assert len(paths) > 10
@@ -94,7 +114,11 @@ def test_our_own_files_read_as_before(repository):
 def test_no_other_module_reads_yaml(repository):
     """One reader, so that no file is read less strictly than another."""
     reading = re.compile(r"(?m)^(import|from) yaml\b")
-    found = {path.name for path in (repository / "scripts").rglob("*.py") if reading.search(path.read_text(encoding="utf-8"))}
+    found = {
+        path.name
+        for path in (repository / "scripts").rglob("*.py")
+        if reading.search(path.read_text(encoding="utf-8"))
+    }
     assert found == {"yaml_files.py"}
 
 

@@ -14,10 +14,15 @@ CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-TEXT = ["Speaker: i am so happy today . Listener: that is wonderful to hear , what happened ?", "system user assistant You are a helpful assistant."]
+TEXT = [
+    "Speaker: i am so happy today . Listener: that is wonderful to hear , what happened ?",
+    "system user assistant You are a helpful assistant.",
+]
 
 
-def make_tiny_model(folder: Path, name: str = "tiny", reach: int = 512, change=None, lines=(), dimensions: int = 64) -> Path:
+def make_tiny_model(
+    folder: Path, name: str = "tiny", reach: int = 512, change=None, lines=(), dimensions: int = 64
+) -> Path:
     """A complete model folder: Llama of 2 layers, float32, seeded.
 
     Args:
@@ -29,7 +34,9 @@ def make_tiny_model(folder: Path, name: str = "tiny", reach: int = 512, change=N
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     special = ["<|im_start|>", "<|im_end|>"]
-    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+    )
     tokenizer.train_from_iterator(TEXT, trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_end|>")
     fast.add_tokens(list(lines))

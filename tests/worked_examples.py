@@ -9,7 +9,9 @@ import subprocess
 from conftest import BIN, REPOSITORY, Checkout
 
 #: A code block, with the path that stands before it if it is a file's text.
-BLOCK = re.compile(r"(?:^`(?P<path>[^`\n]+)`:\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"(?:^`(?P<path>[^`\n]+)`:\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", flags=re.MULTILINE | re.DOTALL
+)
 
 
 class Example:
@@ -34,4 +36,7 @@ class Example:
     def run_commands(self, checkout: Checkout) -> list[subprocess.CompletedProcess]:
         """Run each block of commands as a user would, with the environment active."""
         path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-        return [checkout.run("bash", "-euo", "pipefail", "-c", text, env=os.environ | {"PATH": path}) for text in self.commands]
+        return [
+            checkout.run("bash", "-euo", "pipefail", "-c", text, env=os.environ | {"PATH": path})
+            for text in self.commands
+        ]

@@ -60,9 +60,18 @@ IMAGES = {
 # The baselines': made on request alone. Digests that public Dockerfiles use.
 HUB = "docker.io/library/python"
 BASELINES = {
-    "seek-cuda": Image(("seek",), base=f"{HUB}:3.8-slim-bullseye@sha256:e191a71397fd61fbddb6712cd43ef9a2c17df0b5e7ba67607128554cd6bff267"),
-    "case-cuda": Image(("case",), base=f"{HUB}:3.6.15-slim-buster@sha256:5dd134d6d97c67dd02e4642ab24ecbb9d23059ea018a8b5185784d29dce2f37a"),
-    "escm-cuda": Image(("escm",), base=f"{HUB}:3.10-slim-bookworm@sha256:68d914ec641a0b69267ce65184d000a2bc3a9ee2590ab702b82250ab2385735a"),
+    "seek-cuda": Image(
+        ("seek",),
+        base=f"{HUB}:3.8-slim-bullseye@sha256:e191a71397fd61fbddb6712cd43ef9a2c17df0b5e7ba67607128554cd6bff267",
+    ),
+    "case-cuda": Image(
+        ("case",),
+        base=f"{HUB}:3.6.15-slim-buster@sha256:5dd134d6d97c67dd02e4642ab24ecbb9d23059ea018a8b5185784d29dce2f37a",
+    ),
+    "escm-cuda": Image(
+        ("escm",),
+        base=f"{HUB}:3.10-slim-bookworm@sha256:68d914ec641a0b69267ce65184d000a2bc3a9ee2590ab702b82250ab2385735a",
+    ),
 }
 ALL = IMAGES | BASELINES
 
@@ -115,7 +124,12 @@ def source(image: Image, root: Path = ROOT) -> Source:
         return Source(None, None, None, [])
     changed = (git(root, "status", "--porcelain", "--", *inputs) or "").splitlines()
     dirty = bool(git(root, "status", "--porcelain"))
-    return Source(commit, dirty, git(root, "log", "-1", "--format=%H", "--", *inputs) or None, [line[2:].strip() for line in changed])
+    return Source(
+        commit,
+        dirty,
+        git(root, "log", "-1", "--format=%H", "--", *inputs) or None,
+        [line[2:].strip() for line in changed],
+    )
 
 
 def git(root: Path, *words: str) -> str | None:
@@ -137,5 +151,8 @@ def record(path: Path, digests: dict[str, str]) -> None:
     for name, digest in digests.items():
         text, found = re.subn(rf"^(  {re.escape(name)}:).*$", rf"\1 {digest}", text, flags=re.MULTILINE)
         if found != 1:
-            raise UserError(f"{path} has {found} lines for the image {name}", f"give it one line under `images:`, as in `  {name}: null`")
+            raise UserError(
+                f"{path} has {found} lines for the image {name}",
+                f"give it one line under `images:`, as in `  {name}: null`",
+            )
     write_text(path, text)

@@ -13,7 +13,18 @@ from urllib.parse import unquote, urlsplit
 #: Where the Dockerfile mounts the certificates, and the machine's folder of wheels and indexes.
 CERTIFICATES, LOCAL = "/run/certificates.pem", "/run/local"
 #: Settings that say where packages come from; others (caches, output, checks) are not the image's business.
-SETTINGS = {"index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "cert", "proxy", "timeout", "default-timeout", "retries"}
+SETTINGS = {
+    "index-url",
+    "extra-index-url",
+    "find-links",
+    "no-index",
+    "trusted-host",
+    "cert",
+    "proxy",
+    "timeout",
+    "default-timeout",
+    "retries",
+}
 PLACES = {"index-url", "extra-index-url", "find-links"}
 
 
@@ -43,7 +54,9 @@ def pip_settings(listed: str) -> dict[str, str]:
         key, _, value = line.partition("=")
         section, _, name = key.rpartition(".")
         if name in SETTINGS and section in ("global", "install", "download", ":env:"):
-            (environment if section == ":env:" else files)[name.removeprefix("default-")] = str(ast.literal_eval(value))
+            (environment if section == ":env:" else files)[name.removeprefix("default-")] = str(
+                ast.literal_eval(value)
+            )
     return files | environment
 
 
@@ -61,12 +74,21 @@ def describe(settings: dict[str, str]) -> Machine:
     it counts with the folder around it.
     """
     settings = dict(settings)
-    local = [(name, path) for name in PLACES for place in settings.get(name, "").split() if (path := local_path(place)) and path.exists()]
+    local = [
+        (name, path)
+        for name in PLACES
+        for place in settings.get(name, "").split()
+        if (path := local_path(place)) and path.exists()
+    ]
     folders = [path.parent if name != "find-links" or path.is_file() else path for name, path in local]
     common = Path(os.path.commonpath(folders)) if folders else None
     for name in PLACES & settings.keys():
         places = ((place, local_path(place)) for place in settings[name].split())
-        kept = [place if path is None else inside(path, common) for place, path in places if path is None or (common and path.exists())]
+        kept = [
+            place if path is None else inside(path, common)
+            for place, path in places
+            if path is None or (common and path.exists())
+        ]
         settings[name] = " ".join(kept)
     certificates = Path(settings["cert"]) if settings.get("cert") else None
     if certificates:

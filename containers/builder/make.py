@@ -58,8 +58,16 @@ class Builder:
     def environment(self) -> dict[str, str]:
         """The commands' environment: all that they write is written under ``work``."""
         chosen = {"BUILDAH_ISOLATION": self.isolation, "STORAGE_DRIVER": self.storage_driver}
-        folders = {"TMPDIR": self.temporary, "APPTAINER_TMPDIR": self.temporary, "APPTAINER_CACHEDIR": self.work / "apptainer"}
-        return os.environ | {name: value for name, value in chosen.items() if value} | {name: str(path) for name, path in folders.items()}
+        folders = {
+            "TMPDIR": self.temporary,
+            "APPTAINER_TMPDIR": self.temporary,
+            "APPTAINER_CACHEDIR": self.work / "apptainer",
+        }
+        return (
+            os.environ
+            | {name: value for name, value in chosen.items() if value}
+            | {name: str(path) for name, path in folders.items()}
+        )
 
     def buildah(self, *words: str) -> list[str]:
         """A buildah command that uses this build's own storage."""
@@ -90,12 +98,22 @@ class Log:
         Raises:
             UserError: it failed; the message has the reason as far as its output tells.
         """
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", cwd=ROOT)
+        done = subprocess.run(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            cwd=ROOT,
+        )
         with self.path.open("a") as file:
             file.write(f"{' '.join(command)}\n{done.stdout}\n")
         if done.returncode != 0:
             problem, hint = reason(done.stdout)
-            raise UserError(f"{self.name}: {command[0]} failed: {problem}", f"{hint}; everything it said is in {self.path}")
+            raise UserError(
+                f"{self.name}: {command[0]} failed: {problem}", f"{hint}; everything it said is in {self.path}"
+            )
         return done.stdout
 
 
@@ -107,8 +125,16 @@ REASONS = (
         None,
         "the index serves another file than the lock names: remove --work's folder and try again; do not edit the hash",
     ),
-    (r"No matching distribution found for .*", None, "point pip at an index that has it (pip config set global.index-url ...)"),
-    (r"(?:NewConnectionError|Max retries|Name or service|Could not fetch|ConnectTimeout).*", None, "check the network and pip's index (pip config list)"),
+    (
+        r"No matching distribution found for .*",
+        None,
+        "point pip at an index that has it (pip config set global.index-url ...)",
+    ),
+    (
+        r"(?:NewConnectionError|Max retries|Name or service|Could not fetch|ConnectTimeout).*",
+        None,
+        "check the network and pip's index (pip config list)",
+    ),
     (r"Unable to locate package .*|Failed to fetch .*", None, "check the network and the base image's Debian sources"),
     (
         r"(?:initializing source|pinging container registry|creating build container).*",
@@ -135,9 +161,15 @@ def check_tools(sif: bool) -> None:
         UserError: one of them is not on PATH.
     """
     if not shutil.which("buildah"):
-        raise UserError("there is no buildah on PATH", "install it (Debian: apt-get install buildah), or build with docker (containers/README.md)")
+        raise UserError(
+            "there is no buildah on PATH",
+            "install it (Debian: apt-get install buildah), or build with docker (containers/README.md)",
+        )
     if sif and not shutil.which("apptainer"):
-        raise UserError("there is no apptainer on PATH", "install it (https://apptainer.org), or give --no-sif for OCI archives alone")
+        raise UserError(
+            "there is no apptainer on PATH",
+            "install it (https://apptainer.org), or give --no-sif for OCI archives alone",
+        )
 
 
 def make(builder: Builder, name: str) -> dict[str, Any]:
@@ -169,7 +201,9 @@ def make(builder: Builder, name: str) -> dict[str, Any]:
     return facts
 
 
-def build(builder: Builder, name: str, image: catalogue.Image, source: catalogue.Source, archive: Path, log: Log) -> str:
+def build(
+    builder: Builder, name: str, image: catalogue.Image, source: catalogue.Source, archive: Path, log: Log
+) -> str:
     """Build an image into an OCI archive and remove the builder's storage; returns the name of the base."""
     secrets = builder.storage / "secrets"
     secrets.mkdir(parents=True)
@@ -183,14 +217,35 @@ def build(builder: Builder, name: str, image: catalogue.Image, source: catalogue
     return base or dockerfile_base((ROOT / catalogue.DOCKERFILE).read_text())
 
 
-def build_command(builder: Builder, name: str, image: catalogue.Image, source: catalogue.Source, archive: Path, base: str | None, pip_conf: Path) -> list[str]:
+def build_command(
+    builder: Builder,
+    name: str,
+    image: catalogue.Image,
+    source: catalogue.Source,
+    archive: Path,
+    base: str | None,
+    pip_conf: Path,
+) -> list[str]:
     """The command that builds an image. With timestamps at 0, the same locks and base give the same digest."""
     hashes = " ".join(f"{Path(path).name}=sha256:{sha256}" for path, sha256 in catalogue.lock_hashes(image).items())
-    arguments = {"IMAGE": name, "LOCKS": " ".join(image.locks), "DEBIAN": " ".join(image.debian), "LOCK_HASHES": hashes}
+    arguments = {
+        "IMAGE": name,
+        "LOCKS": " ".join(image.locks),
+        "DEBIAN": " ".join(image.debian),
+        "LOCK_HASHES": hashes,
+    }
     arguments |= {"REVISION": source.label} | ({"BASE": base} if base else {})
     machine = builder.machine
     return builder.buildah(
-        *("build", "--quiet", "--timestamp", "0", "--disable-compression=false", "--secret", f"id=pipconf,src={pip_conf}"),
+        *(
+            "build",
+            "--quiet",
+            "--timestamp",
+            "0",
+            "--disable-compression=false",
+            "--secret",
+            f"id=pipconf,src={pip_conf}",
+        ),
         *(["--secret", f"id=certificates,src={machine.certificates}"] if machine.certificates else []),
         *(["--build-context", f"local={machine.local}"] if machine.local else []),
         *(word for argument, value in arguments.items() for word in ("--build-arg", f"{argument}={value}")),
@@ -229,11 +284,27 @@ def clean(builder: Builder) -> None:
 def convert(archive: Path, sif: Path) -> list[str]:
     """The command that turns an OCI archive into a SIF. zstd unpacks several times faster than the default, gzip."""
     squashfs = "-comp zstd -Xcompression-level 3"
-    return ["apptainer", "build", "--force", "--disable-cache", "--mksquashfs-args", squashfs, str(sif), f"oci-archive:{archive}"]
+    return [
+        "apptainer",
+        "build",
+        "--force",
+        "--disable-cache",
+        "--mksquashfs-args",
+        squashfs,
+        str(sif),
+        f"oci-archive:{archive}",
+    ]
 
 
 def describe(
-    name: str, image: catalogue.Image, source: catalogue.Source, contents: oci.Contents, base: str, log: Log, archive: Path, sif: Path | None
+    name: str,
+    image: catalogue.Image,
+    source: catalogue.Source,
+    contents: oci.Contents,
+    base: str,
+    log: Log,
+    archive: Path,
+    sif: Path | None,
 ) -> dict[str, Any]:
     """What ``{name}.json`` says of an image."""
     return {
@@ -244,7 +315,11 @@ def describe(
         "commit": source.commit,
         "dirty": source.dirty,
         "revision": source.revision,
-        "bytes": {"oci_archive": archive.stat().st_size, "unpacked": contents.unpacked_bytes, "sif": sif.stat().st_size if sif else None},
+        "bytes": {
+            "oci_archive": archive.stat().st_size,
+            "unpacked": contents.unpacked_bytes,
+            "sif": sif.stat().st_size if sif else None,
+        },
         "sif_sha256": sha256_file(sif) if sif else None,
         "seconds": log.seconds,
         "tools": {"buildah": version("buildah"), "apptainer": version("apptainer") if sif else None},

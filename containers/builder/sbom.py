@@ -36,14 +36,18 @@ def bill(name: str, contents: Contents) -> dict[str, Any]:
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "version": 1,
-        "metadata": {"component": {"type": "container", "bom-ref": contents.digest, "name": name, "version": contents.digest}},
+        "metadata": {
+            "component": {"type": "container", "bom-ref": contents.digest, "name": name, "version": contents.digest}
+        },
         "components": sorted(components, key=lambda component: component["purl"]),
     }
 
 
 def component(purl: str, name: str, version: str, licences: list[Component], kind: str = "library") -> Component:
     """One entry; ``licences`` is left out where nothing is known."""
-    return {"type": kind, "bom-ref": purl, "name": name, "version": version, "purl": purl} | ({"licenses": licences} if licences else {})
+    return {"type": kind, "bom-ref": purl, "name": name, "version": version, "purl": purl} | (
+        {"licenses": licences} if licences else {}
+    )
 
 
 def python_packages(contents: Contents) -> Iterator[Component]:
@@ -52,10 +56,14 @@ def python_packages(contents: Contents) -> Iterator[Component]:
         if METADATA.fullmatch(path):
             fields = Parser().parsestr(text.decode(errors="replace"), headersonly=True)
             name = re.sub(r"[-_.]+", "-", fields["Name"]).lower()
-            yield component(f"pkg:pypi/{name}@{quote(fields['Version'])}", name, fields["Version"], python_licence(fields))
+            yield component(
+                f"pkg:pypi/{name}@{quote(fields['Version'])}", name, fields["Version"], python_licence(fields)
+            )
         elif path == VENV:
             version = re.search(r"^version = (\S+)", text.decode(), re.MULTILINE)[1]
-            yield component(f"pkg:generic/python@{version}", "python", version, [{"license": {"id": "Python-2.0"}}], "application")
+            yield component(
+                f"pkg:generic/python@{version}", "python", version, [{"license": {"id": "Python-2.0"}}], "application"
+            )
 
 
 def python_licence(fields: Message) -> list[Component]:
@@ -65,7 +73,9 @@ def python_licence(fields: Message) -> list[Component]:
     name = (fields["License"] or "").strip()
     if name and len(name) <= 80 and "\n" not in name and name != "UNKNOWN":
         return [{"license": {"name": name}}]
-    classified = [value.split(" :: ")[-1] for value in fields.get_all("Classifier", []) if value.startswith("License :: ")]
+    classified = [
+        value.split(" :: ")[-1] for value in fields.get_all("Classifier", []) if value.startswith("License :: ")
+    ]
     return [{"license": {"name": name}} for name in classified if name != "OSI Approved"]
 
 

@@ -12,10 +12,16 @@ import yaml
 ASKING_OFTEN = [sys.executable, "tests/hpc/asking_often.py"]
 
 
-def set_profile(folder: Path, account: str | None, partitions: dict | None = None, image_folder: Path | None = None) -> None:
+def set_profile(
+    folder: Path, account: str | None, partitions: dict | None = None, image_folder: Path | None = None
+) -> None:
     """Set the account (None leaves it out), other partitions, where images are; and ask for states after a second."""
     path = folder / "slurm/config.yaml"
-    text = re.sub(r"(?m)^  (# )?slurm_account: \S+", f"  slurm_account: {account}" if account else "  # slurm_account: NAME", path.read_text())
+    text = re.sub(
+        r"(?m)^  (# )?slurm_account: \S+",
+        f"  slurm_account: {account}" if account else "  # slurm_account: NAME",
+        path.read_text(),
+    )
     text, found = re.subn(r"(slurm-init-seconds-before-status-checks:) \d+", r"\1 1", text)
     assert found == 1 and ("  slurm_account: " in text) == bool(account)
     if image_folder:

@@ -90,7 +90,11 @@ def lacking() -> list[str]:
     found = [program for program in programs if shutil.which(program) is None]
     if os.geteuid() != 0:
         found.append("root")
-    found += [f"an {ETC / name} that is not somebody else's" for name in FILES if (ETC / name).exists() and not ours(ETC / name)]
+    found += [
+        f"an {ETC / name} that is not somebody else's"
+        for name in FILES
+        if (ETC / name).exists() and not ours(ETC / name)
+    ]
     if not ours(ETC / "slurm.conf") and any(map(running, DAEMONS)):
         found.append("room: another Slurm runs here")
     return found
@@ -154,7 +158,13 @@ class Cluster:
         subprocess.run(["slurmctld"], check=True, timeout=30)
         for node in NODES:
             self.start_node(node)
-        wait_for(lambda: subprocess.run(["sinfo", "-hNo", "%t"], capture_output=True, text=True).stdout.split().count("idle") == len(NODES), "idle nodes")
+        wait_for(
+            lambda: (
+                subprocess.run(["sinfo", "-hNo", "%t"], capture_output=True, text=True).stdout.split().count("idle")
+                == len(NODES)
+            ),
+            "idle nodes",
+        )
         return self
 
     def name_host(self) -> None:
@@ -168,7 +178,11 @@ class Cluster:
         """One munged at its default socket serves every daemon; one that runs already is used."""
         subprocess.run(["install", "-d", "-o", "munge", "-g", "munge", "-m", "755", "/run/munge"], check=True)
         if not quiet("munge", "-n"):
-            subprocess.run(["setpriv", "--reuid", "munge", "--regid", "munge", "--clear-groups", "--", "munged"], check=True, timeout=30)
+            subprocess.run(
+                ["setpriv", "--reuid", "munge", "--regid", "munge", "--clear-groups", "--", "munged"],
+                check=True,
+                timeout=30,
+            )
         wait_for(lambda: quiet("munge", "-n"), "munge")
 
     def write_configuration(self) -> None:
@@ -176,17 +190,31 @@ class Cluster:
         nodes = []
         for number, (name, (_, gpus)) in enumerate(NODES.items()):
             gres = f"Gres=gpu:h100:{gpus}" if gpus else ""
-            nodes.append(f"NodeName={name} NodeHostname={self.host} NodeAddr=127.0.0.1 Port={PORT + 10 + number} CPUs=8 RealMemory=128000 {gres} State=UNKNOWN")
+            nodes.append(
+                f"NodeName={name} NodeHostname={self.host} NodeAddr=127.0.0.1 Port={PORT + 10 + number} CPUs=8 RealMemory=128000 {gres} State=UNKNOWN"
+            )
         ETC.mkdir(exist_ok=True)
         settings = "\n".join(f"{name}={value}" for name, value in self.settings.items())
-        accounting = ACCOUNTING.format(port=PORT + 1) if self.accounting else "AccountingStorageType=accounting_storage/none"
-        conf = CONF.format(mark=MARK, host=self.host, port=PORT, folder=self.folder, accounting=accounting, settings=settings, nodes="\n".join(nodes))
+        accounting = (
+            ACCOUNTING.format(port=PORT + 1) if self.accounting else "AccountingStorageType=accounting_storage/none"
+        )
+        conf = CONF.format(
+            mark=MARK,
+            host=self.host,
+            port=PORT,
+            folder=self.folder,
+            accounting=accounting,
+            settings=settings,
+            nodes="\n".join(nodes),
+        )
         (ETC / "slurm.conf").write_text(conf)
         (ETC / "cgroup.conf").write_text(f"{MARK}\nConstrainCores=no\n")
         devices = [self.folder / "dev" / f"gpu{number}" for number in range(2)]
         for device in devices:
             device.exists() or os.mknod(device, 0o020666, os.makedev(1, 3))
-        (ETC / "gres.conf").write_text(f"{MARK}\nNodeName=gpu[1-2] Name=gpu Type=h100 File={self.folder}/dev/gpu[0-1]\n")
+        (ETC / "gres.conf").write_text(
+            f"{MARK}\nNodeName=gpu[1-2] Name=gpu Type=h100 File={self.folder}/dev/gpu[0-1]\n"
+        )
 
     def start_accounting(self) -> None:
         """A database on a socket, slurmdbd before it, and one account in it."""
@@ -197,7 +225,11 @@ class Cluster:
         place = os.environ | {"MYSQL_UNIX_PORT": str(socket_file)}  # its configuration cannot name a socket
         subprocess.run(["slurmdbd"], check=True, timeout=30, env=place)
         wait_for(lambda: quiet("sacctmgr", "-n", "show", "cluster"), "slurmdbd")
-        for words in (["cluster", "tests"], ["account", ACCOUNT, "Description=tests", "Organization=tests"], ["user", "root", f"Account={ACCOUNT}"]):
+        for words in (
+            ["cluster", "tests"],
+            ["account", ACCOUNT, "Description=tests", "Organization=tests"],
+            ["user", "root", f"Account={ACCOUNT}"],
+        ):
             quiet("sacctmgr", "-i", "add", *words)
 
     def start_database(self) -> Path:
@@ -221,7 +253,9 @@ class Cluster:
         if new:
             make = "CREATE DATABASE slurm_acct_db; CREATE USER 'slurm'@'localhost' IDENTIFIED BY 'slurm';"
             grant = "GRANT ALL ON slurm_acct_db.* TO 'slurm'@'localhost';"
-            subprocess.run(["mariadb", "--no-defaults", "-S", str(socket_file), "-e", make + grant], check=True, timeout=30)
+            subprocess.run(
+                ["mariadb", "--no-defaults", "-S", str(socket_file), "-e", make + grant], check=True, timeout=30
+            )
         return socket_file
 
     def start_node(self, node: str) -> None:
@@ -229,7 +263,13 @@ class Cluster:
         (self.folder / "spool" / node).mkdir(exist_ok=True)
         command = ["slurmd", "-N", node]
         if node == "lost1":
-            command = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none '{self.hidden}' && exec slurmd -N {node}"]
+            command = [
+                "unshare",
+                "--mount",
+                "sh",
+                "-c",
+                f"mount -t tmpfs none '{self.hidden}' && exec slurmd -N {node}",
+            ]
         subprocess.run(command, check=True, timeout=30)
 
     def reconfigure(self, **settings: str) -> None:
@@ -245,8 +285,18 @@ class Cluster:
 
     def jobs(self, *fields: str, name: str | None = None) -> list[dict[str, str]]:
         """What sacct knows of the jobs since the cluster started, oldest first, requeued runs of a job apart."""
-        words = ["sacct", "--noheader", "--parsable2", "--allocations", "--duplicates", "--starttime=now-1day", f"--format={','.join(fields)}"]
-        done = subprocess.run([*words, *([f"--name={name}"] if name else [])], capture_output=True, text=True, check=True, timeout=30)
+        words = [
+            "sacct",
+            "--noheader",
+            "--parsable2",
+            "--allocations",
+            "--duplicates",
+            "--starttime=now-1day",
+            f"--format={','.join(fields)}",
+        ]
+        done = subprocess.run(
+            [*words, *([f"--name={name}"] if name else [])], capture_output=True, text=True, check=True, timeout=30
+        )
         return [dict(zip(fields, line.split("|"), strict=True)) for line in done.stdout.splitlines()]
 
 
@@ -262,7 +312,10 @@ def clear_leftovers() -> None:
 def end_jobs() -> None:
     """Cancel every job and wait until its processes are gone: without their slurmd they would go on for ever."""
     if quiet("scancel", "--user=root", "--signal=KILL", "--full") and quiet("scancel", "--user=root"):
-        wait_for(lambda: not subprocess.run(["squeue", "-h"], capture_output=True, timeout=30).stdout.strip(), "the end of all jobs")
+        wait_for(
+            lambda: not subprocess.run(["squeue", "-h"], capture_output=True, timeout=30).stdout.strip(),
+            "the end of all jobs",
+        )
 
 
 def end_daemons(folder: Path) -> None:

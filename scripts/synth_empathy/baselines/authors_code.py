@@ -43,7 +43,9 @@ def fetch(repository: str, commit: str, folder: Path) -> str:
     if not shutil.which("git"):
         raise UserError("there is no git on PATH", "install it, or load its module")
     if not COMMIT.fullmatch(commit):
-        raise UserError(f"{commit!r} is no commit's hash", "give 7 to 40 of its digits, 0-9 and a-f (baselines: commit)")
+        raise UserError(
+            f"{commit!r} is no commit's hash", "give 7 to 40 of its digits, 0-9 and a-f (baselines: commit)"
+        )
     # The address as the remote, so that git-lfs finds its files; a local path must not depend on the folder that git runs in.
     address = str(Path(repository).resolve()) if Path(repository).exists() else repository
     git = Git(address)
@@ -126,7 +128,9 @@ def lacking(entry: dict[str, Any]) -> list[str]:
     git-lfs's stand-ins for files do not count.
     """
     folder = Path(entry["data"]) if entry["data"] else None
-    return [f"{pattern}: {what}" for pattern, what in entry["needs"].items() if not (folder and holds(folder, pattern))]
+    return [
+        f"{pattern}: {what}" for pattern, what in entry["needs"].items() if not (folder and holds(folder, pattern))
+    ]
 
 
 def holds(folder: Path, pattern: str) -> bool:
@@ -139,7 +143,9 @@ def holds(folder: Path, pattern: str) -> bool:
         return any(map(is_content, folder.glob(pattern)))
     except (ValueError, NotImplementedError) as error:
         problem = f"baselines: needs: {pattern!r} names nothing in a folder of data: {error}"
-        raise UserError(problem, "give a path as it is in the root of the authors' repository; * is any letters") from None
+        raise UserError(
+            problem, "give a path as it is in the root of the authors' repository; * is any letters"
+        ) from None
 
 
 def is_content(path: Path) -> bool:
@@ -177,7 +183,9 @@ def check_environment(name: str, entry: dict[str, Any]) -> None:
         UserError: names it, and how it is made.
     """
     if not shutil.which(entry["environment"]):
-        hint = f"make setup-baseline BASELINE={name} PYTHON=/path/to/python{entry['python']} makes it (docs/baselines.md)"
+        hint = (
+            f"make setup-baseline BASELINE={name} PYTHON=/path/to/python{entry['python']} makes it (docs/baselines.md)"
+        )
         raise UserError(f"baselines: {name}: environment: there is no interpreter {entry['environment']}", hint)
 
 

@@ -88,7 +88,9 @@ def read_lines(path: Path) -> Read:
     for line, record in enumerate(records, start=1):
         context = record.get("context")
         if not (context is None or is_a(context, str) or is_a(context, list[str])):
-            raise UserError(f"{path}, line {line}: the field 'context' is neither a text nor a list of turns", USE_OUTPUTS)
+            raise UserError(
+                f"{path}, line {line}: the field 'context' is neither a text nor a list of turns", USE_OUTPUTS
+            )
         text = " ".join(context) if isinstance(context, list) else context
         outputs.append(Output(line, record["prediction"].strip(), record["reference"].strip(), text))
     return Read(outputs, [])
@@ -175,7 +177,9 @@ def align(samples: list[Record], outputs: list[Output]) -> Alignment:
     return alignment
 
 
-def align_group(places: list[int], contexts: dict[int, str], group: list[Output], alignment: Alignment) -> list[Output]:
+def align_group(
+    places: list[int], contexts: dict[int, str], group: list[Output], alignment: Alignment
+) -> list[Output]:
     """Align the samples (their places) and outputs of one reference; returns the outputs that are left over."""
     left = deque(places)
     without = [output for output in group if output.context is None]
@@ -225,10 +229,18 @@ def report(path: Path, samples: list[Record], read: Read, alignment: Alignment) 
         "outputs": len(read.outputs),
         "aligned": sum(output is not None for output in alignment.found),
         "by": dict(sorted(alignment.by.items())),
-        "same_reference_text": sum(output is not None and output.reference == sample["response"] for sample, output in pairs),
-        "empty_predictions": [sample["id"] for sample, output in pairs if output is not None and not output.prediction],
-        "samples_without_output": [{"id": sample["id"], "reference": sample["response"]} for sample, output in pairs if output is None],
-        "outputs_without_sample": [{"line": output.line, "reference": output.reference} for output in alignment.unused],
+        "same_reference_text": sum(
+            output is not None and output.reference == sample["response"] for sample, output in pairs
+        ),
+        "empty_predictions": [
+            sample["id"] for sample, output in pairs if output is not None and not output.prediction
+        ],
+        "samples_without_output": [
+            {"id": sample["id"], "reference": sample["response"]} for sample, output in pairs if output is None
+        ],
+        "outputs_without_sample": [
+            {"line": output.line, "reference": output.reference} for output in alignment.unused
+        ],
         "incomplete_entries": read.incomplete,
     }
 
@@ -247,7 +259,9 @@ def describe(one: Record | str) -> str:
     """One mismatch in one line."""
     if isinstance(one, str):
         return one
-    return ", ".join(f"{name} {value if isinstance(value, (int, str)) else ' and '.join(value)}" for name, value in one.items())
+    return ", ".join(
+        f"{name} {value if isinstance(value, (int, str)) else ' and '.join(value)}" for name, value in one.items()
+    )
 
 
 def check(found: Record, limit: float, part: bool) -> None:
@@ -262,7 +276,10 @@ def check(found: Record, limit: float, part: bool) -> None:
     """
     if not found["aligned"]:
         problem = f"{found['file']}: none of its {found['outputs']:,} outputs belongs to one of the {found['test_samples']:,} test samples"
-        raise UserError(problem, "look at the references in the log: is it the output on ED's test split, and are the samples ours?")
+        raise UserError(
+            problem,
+            "look at the references in the log: is it the output on ED's test split, and are the samples ours?",
+        )
     alone, unused = len(found["samples_without_output"]), 0 if part else len(found["outputs_without_sample"])
     mismatches = max(alone, unused)
     if mismatches <= limit * found["test_samples"]:

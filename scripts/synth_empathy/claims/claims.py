@@ -194,7 +194,10 @@ def decide(claim: Record, claims: Claims, numbers: Numbers, paper: Paper) -> tup
     parts = [{"of": label, "holds": outcome.holds, "said": outcome.said} for label, outcome in zip(labels, outcomes)]
     if len(outcomes) == 1:
         return outcomes[0], parts
-    labelled = [outcome if outcome.holds is None else Outcome(outcome.holds, f"{label}: {outcome.said}") for label, outcome in zip(labels, outcomes)]
+    labelled = [
+        outcome if outcome.holds is None else Outcome(outcome.holds, f"{label}: {outcome.said}")
+        for label, outcome in zip(labels, outcomes)
+    ]
     return counted(labelled, claim["test"].get("holds_if", len(outcomes))), parts
 
 
@@ -266,7 +269,9 @@ def counts_of(checked: list[Record]) -> dict[str, int]:
 
 def summary(checked: list[Record]) -> str:
     """The counts as a sentence."""
-    return f"{len(checked)} claims: " + ", ".join(f"{count} {verdict}" for verdict, count in counts_of(checked).items())
+    return f"{len(checked)} claims: " + ", ".join(
+        f"{count} {verdict}" for verdict, count in counts_of(checked).items()
+    )
 
 
 def as_markdown(run: str, note: str | None, checked: list[Record]) -> str:
@@ -302,7 +307,10 @@ def missing_targets(checked: list[Record]) -> list[str]:
 
 def said_cost(cost: Record) -> str:
     """Hardware and time in words, as Markdown."""
-    hours = [f"{cost['gpu_hours']:g} GPU-hours" if cost["gpu_hours"] else "", f"{cost['hours']:g} h one after the other" if cost["hours"] else ""]
+    hours = [
+        f"{cost['gpu_hours']:g} GPU-hours" if cost["gpu_hours"] else "",
+        f"{cost['hours']:g} h one after the other" if cost["hours"] else "",
+    ]
     source = f"by {markdown_code(cost['command'])}" if cost["command"] else ""
     words = [markdown_text(cost["hardware"]), *filter(None, hours), source, markdown_text(cost["note"] or "")]
     return "; ".join(filter(None, words)) + "."
@@ -339,7 +347,13 @@ def print_verdicts(checked: list[Record]) -> None:
 def add_flags(flags: argparse.ArgumentParser) -> None:
     """The flags of every script that tells verdicts."""
     verdicts = [verdict.replace(" ", "-") for verdict in VERDICTS.values() if verdict != "holds"]
-    flags.add_argument("--fail-on", action="append", default=[], choices=verdicts, help="exit with status 1 where a claim has this verdict; may be repeated")
+    flags.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        choices=verdicts,
+        help="exit with status 1 where a claim has this verdict; may be repeated",
+    )
 
 
 def refuse(checked: list[Record], verdicts: list[str]) -> None:

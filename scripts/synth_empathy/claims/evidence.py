@@ -104,7 +104,10 @@ def parts_of(quantity: str) -> tuple[str, list[str], str]:
         if len(address) == ADDRESSES[words[0]] and all(map(NAME.fullmatch, address)):
             return words[0], address, words[2]
     forms = "cell BASE/TRAINING_SET METRIC, judged JUDGE/PROMPT/STAGE ITEM, human BASELINE ITEM, generated PROMPT ITEM, ed ITEM"
-    raise UserError(f"{shortened(repr(quantity))} is no quantity", f"write one of: {forms} (scripts/synth_empathy/claims/evidence.py has the items)")
+    raise UserError(
+        f"{shortened(repr(quantity))} is no quantity",
+        f"write one of: {forms} (scripts/synth_empathy/claims/evidence.py has the items)",
+    )
 
 
 #: How many names the address of a source has, and what they may be: parts of paths, and nothing that glob takes for more.
@@ -186,7 +189,9 @@ class Results:
         if absent:
             return absent[0]
         if len({value.low for value in found}) > 1:
-            return Missing(f"the cells {' and '.join(str(path.relative_to(self.folder)) for path in paths)} disagree: build both tables again")
+            return Missing(
+                f"the cells {' and '.join(str(path.relative_to(self.folder)) for path in paths)} disagree: build both tables again"
+            )
         return found[0]
 
     def _judged(self, judge: str, prompt: str, stage: str, item: str) -> Value | Missing:
@@ -195,7 +200,9 @@ class Results:
         for path in files_like(self.folder, f"judged/{prompt}/{stage}/seed*.summary.json"):
             summary = read_json(path)
             if field_of(summary, "judge", path) != judge:
-                return Missing(f"{path.relative_to(self.folder)} is by {summary['judge']}, and the claim is about {judge}")
+                return Missing(
+                    f"{path.relative_to(self.folder)} is by {summary['judge']}, and the claim is about {judge}"
+                )
             criteria = field_of(summary, "criteria", path)
             if not isinstance(criteria, dict):
                 shown_part = shortened(told(criteria), 80)
@@ -203,7 +210,9 @@ class Results:
             other = other_criteria(criteria)
             if other:
                 return Missing(f"{path.relative_to(self.folder)} is {other}")
-            by_seed[path.name.split(".")[0].removeprefix("seed")] = number_of(field_of(summary, "all", path), item, path)
+            by_seed[path.name.split(".")[0].removeprefix("seed")] = number_of(
+                field_of(summary, "all", path), item, path
+            )
         if not by_seed:
             return Missing(f"there is no judged/{prompt}/{stage}/seed*.summary.json")
         return Value.of(fmean(by_seed.values()), by_seed)
@@ -219,7 +228,9 @@ class Results:
         if row["made_up"] != "no":
             return Missing("the judgements of figures/figure7.csv are made up: nobody judged anything")
         if row["counted"] != "judgements":
-            return Missing("figures/figure7.csv counts majorities, and the paper's percentages fit single judgements only")
+            return Missing(
+                "figures/figure7.csv counts majorities, and the paper's percentages fit single judgements only"
+            )
         total = row.number_of(row["total"], "total", least=1)
         return Value.of(100 * row.number_of(row[item], item, least=0, most=total) / total)
 
@@ -246,7 +257,11 @@ class Results:
     def _label(self, name: str) -> Value | Missing:
         """The number of ED's emotion labels, or the conversations of the most or least frequent one."""
         path = self.folder / "ed" / "report.json"
-        absent = [file for file in ("report.json", *(f"{split}.jsonl" for split in SPLITS)) if not (self.folder / "ed" / file).is_file()]
+        absent = [
+            file
+            for file in ("report.json", *(f"{split}.jsonl" for split in SPLITS))
+            if not (self.folder / "ed" / file).is_file()
+        ]
         if absent:
             return Missing(f"there is no ed/{absent[0]}")
         report = read_json(path)
@@ -258,12 +273,20 @@ class Results:
         counts = Counter(self._emotions.values())
         if not counts:
             return Missing("ed/*.jsonl hold no samples")
-        return Value.of({"labels": len(counts), "largest_label": max(counts.values()), "smallest_label": min(counts.values())}[name])
+        return Value.of(
+            {"labels": len(counts), "largest_label": max(counts.values()), "smallest_label": min(counts.values())}[
+                name
+            ]
+        )
 
     @cached_property
     def _emotions(self) -> dict[tuple[str, str], str]:
         """Each conversation's label."""
-        records = ((split, record) for split in SPLITS for record in read_jsonl(self.folder / "ed" / f"{split}.jsonl", ED_SAMPLE))
+        records = (
+            (split, record)
+            for split in SPLITS
+            for record in read_jsonl(self.folder / "ed" / f"{split}.jsonl", ED_SAMPLE)
+        )
         return {(split, record["conv_id"]): record["emotion"] for split, record in records}
 
 
@@ -376,14 +399,19 @@ class Paper:
     def _cells(self) -> dict[tuple[str, str, str], float]:
         """All tables by base, training set and metric; Tables 2 to 4 name their rows so."""
         first = paper_values.read_table(self.folder / "table1.csv")
-        rows = [(f"{system['base']}/{system['training_set']}", self._row(first, system["row"])) for system in self.systems.values()]
+        rows = [
+            (f"{system['base']}/{system['training_set']}", self._row(first, system["row"]))
+            for system in self.systems.values()
+        ]
         for name in ("table2", "table3", "table4"):
             rows += paper_values.read_table(self.folder / f"{name}.csv").items()
         found: dict[tuple[str, str, str], float] = {}
         for system, values in rows:
             base, slash, training_set = system.partition("/")
             if not slash or "/" in training_set:
-                raise UserError(f"a table of {self.folder} has the row {system!r}, which is no BASE/TRAINING_SET", RESTORE)
+                raise UserError(
+                    f"a table of {self.folder} has the row {system!r}, which is no BASE/TRAINING_SET", RESTORE
+                )
             for metric, value in values.items():
                 if found.setdefault((base, training_set, metric), value) != value:
                     raise UserError(f"two tables of {self.folder} disagree on {system} {metric}", RESTORE)

@@ -169,7 +169,11 @@ def series(test: Operands, scale: Scale) -> dict[Any, Value | Missing]:
 def peak_at(test: Operands, scale: Scale) -> Outcome:
     """``of`` is higher at ``at`` than anywhere else in ``over``."""
     values = series(test, scale)
-    return both(named(f"{test['at']} against {x}", exceeds(values[test["at"]], values[x], scale)) for x in test["over"] if x != test["at"])
+    return both(
+        named(f"{test['at']} against {x}", exceeds(values[test["at"]], values[x], scale))
+        for x in test["over"]
+        if x != test["at"]
+    )
 
 
 def rises_then_falls(test: Operands, scale: Scale) -> Outcome:
@@ -186,7 +190,10 @@ def rises_then_falls(test: Operands, scale: Scale) -> Outcome:
 def falls(test: Operands, scale: Scale) -> Outcome:
     """``of`` falls at every step of ``over``."""
     values = series(test, scale)
-    return both(named(f"{x} against {after}", exceeds(values[x], values[after], scale)) for x, after in zip(test["over"], test["over"][1:]))
+    return both(
+        named(f"{x} against {after}", exceeds(values[x], values[after], scale))
+        for x, after in zip(test["over"], test["over"][1:])
+    )
 
 
 def named(what: str, outcome: Outcome) -> Outcome:
@@ -203,7 +210,10 @@ def declines_slightly(test: Operands, scale: Scale) -> Outcome:
     if min(first.low, first.high) <= 0:
         return Outcome(None, f"a decline of {first} has no share")
     decline = Value((first.low - last.high) / first.low, (first.high - last.low) / first.high)
-    limit = Outcome(decline.high <= test["at_most"] + ROUNDING, f"it declines by {decline.high:.1%}, the limit is {test['at_most']:.1%}")
+    limit = Outcome(
+        decline.high <= test["at_most"] + ROUNDING,
+        f"it declines by {decline.high:.1%}, the limit is {test['at_most']:.1%}",
+    )
     return both([exceeds(first, last, scale), limit])
 
 
@@ -219,7 +229,13 @@ def ratio_at_most(test: Operands, scale: Scale) -> Outcome:
     lacking = absent(ratio)
     if lacking:
         return lacking
-    holds = True if ratio.high <= test["value"] + scale.tolerance else False if ratio.low > test["value"] + scale.tolerance else None
+    holds = (
+        True
+        if ratio.high <= test["value"] + scale.tolerance
+        else False
+        if ratio.low > test["value"] + scale.tolerance
+        else None
+    )
     return Outcome(holds, f"{ratio} is {'' if holds else 'not '}at most {test['value']:g}")
 
 
@@ -259,7 +275,10 @@ def share_fits_mean(test: Operands, scale: Scale) -> Outcome:
     least = Value(*(test["lowest"] + (test["highest"] - test["lowest"]) * part for part in (share.low, share.high)))
     low, high = mean.low + scale.tolerance - least.high, mean.high + scale.tolerance - least.low
     holds = True if low >= -ROUNDING else False if high < -ROUNDING else None
-    return Outcome(holds, f"a share of {share} with the mark {test['highest']} makes a mean of at least {least}, and the mean is {mean}")
+    return Outcome(
+        holds,
+        f"a share of {share} with the mark {test['highest']} makes a mean of at least {least}, and the mean is {mean}",
+    )
 
 
 #: Each kind's operands and what computes it.

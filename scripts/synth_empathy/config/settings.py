@@ -60,7 +60,11 @@ def value_faults(value: Any, place: tuple[str, ...] = ()) -> Iterator[str]:
         yield f"{': '.join(place[:3])}: it goes deeper than {yaml_files.DEEPEST} levels"
     elif isinstance(value, dict):
         for key, item in value.items():
-            fault = yaml_files.fault_of(key) if isinstance(key, str) else "it is no text; put it in quotes if a name is meant"
+            fault = (
+                yaml_files.fault_of(key)
+                if isinstance(key, str)
+                else "it is no text; put it in quotes if a name is meant"
+            )
             if fault:
                 yield f"{where}: the key {yaml_files.shown(key)}: {fault}"
             else:
@@ -237,7 +241,11 @@ def file_faults(settings: Settings) -> Iterator[str]:
         named["generation: demonstration"] = settings["generation"]["demonstration"]
     if not settings["archive"]:  # else responses come from it
         named |= {f"published: {name}: file": system["file"] for name, system in settings["published"].items()}
-        named |= {f"baselines: {name}: results": baseline["results"] for name, baseline in settings["baselines"].items() if baseline["results"]}
+        named |= {
+            f"baselines: {name}: results": baseline["results"]
+            for name, baseline in settings["baselines"].items()
+            if baseline["results"]
+        }
     if settings["archive"] and not is_file(Path(settings["archive"], INDEX)):
         yield f"archive: {settings['archive']} is not an archive: it has no {INDEX} (docs/archive.md says how one is made)"
     there = settings["archive"] and is_file(Path(settings["archive"], INDEX))

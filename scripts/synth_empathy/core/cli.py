@@ -196,4 +196,6 @@ class Throughput:
             self.last = now
             seconds = max(now - self.ready, 1e-9)
             left = seconds / (self.done - self.before) * (self.total - self.done)
-            print(f"{self.what}: {self.done} of {self.total} rows, {self.tokens / seconds:.1f} tokens/s, {seconds:.1f} s, about {left:.0f} s left")
+            print(
+                f"{self.what}: {self.done} of {self.total} rows, {self.tokens / seconds:.1f} tokens/s, {seconds:.1f} s, about {left:.0f} s left"
+            )

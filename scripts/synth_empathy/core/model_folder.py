@@ -98,7 +98,9 @@ def open_model(folder: Path) -> Record:
         UserError: no manifest or a bad one; a file that is missing, damaged, or not listed.
     """
     if not (folder / MANIFEST).is_file():
-        raise UserError(f"there is no model in {folder} (no {MANIFEST})", f"fetch or train it: snakemake {folder / MANIFEST}")
+        raise UserError(
+            f"there is no model in {folder} (no {MANIFEST})", f"fetch or train it: snakemake {folder / MANIFEST}"
+        )
     manifest = read_manifest(folder / MANIFEST)
     again = f"delete {folder} and make it again: snakemake {folder / MANIFEST}"
     for name, file in manifest["files"].items():
@@ -256,7 +258,9 @@ def packaged_path(package: str, version: str, inside: str) -> Path:
     except importlib.metadata.PackageNotFoundError:
         raise UserError(f"the package {package}, which ships the model, is not installed", hint) from None
     if distribution.version != version:
-        raise UserError(f"the package {package} is installed as {distribution.version}, the configuration asks for {version}", hint)
+        raise UserError(
+            f"the package {package} is installed as {distribution.version}, the configuration asks for {version}", hint
+        )
     path = Path(distribution.locate_file(inside))
     if not path.exists():
         raise UserError(f"{package} {version} holds no {inside}", "correct the model's `path` in the configuration")
@@ -277,7 +281,9 @@ def convert_gguf(path: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     # Without GgufConfig(dequantize) the model loads but refuses to be saved (transformers 5).
-    model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True))
+    model = AutoModelForCausalLM.from_pretrained(
+        path.parent, gguf_file=path.name, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
+    )
     # Said outright: the tokenizer's saved settings hold it, and must not depend on the environment's HF_HUB_OFFLINE.
     tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)
     model.save_pretrained(folder)
@@ -299,9 +305,14 @@ def download_from_hub(repository: str, revision: str, folder: Path) -> None:
         snapshot_download(repository, revision=revision, local_dir=folder, allow_patterns=wanted)
         listed = HfApi().model_info(repository, revision=revision, files_metadata=True).siblings
     except RevisionNotFoundError:
-        raise UserError(f"{repository} has no revision {revision}", "correct `revision` of the model in the configuration") from None
+        raise UserError(
+            f"{repository} has no revision {revision}", "correct `revision` of the model in the configuration"
+        ) from None
     except RepositoryNotFoundError:
-        raise UserError(f"{repository} does not exist or is closed to you", "accept its licence on the hub and set HF_TOKEN in your environment") from None
+        raise UserError(
+            f"{repository} does not exist or is closed to you",
+            "accept its licence on the hub and set HF_TOKEN in your environment",
+        ) from None
     except Exception as error:  # the client passes on its HTTP library's own errors, which are of no common kind
         hint = "run the fetch rules where there is a network (the login node), with HF_TOKEN set for gated models"
         raise UserError(f"{repository} could not be fetched: {addresses.masked_words(str(error))}", hint) from None

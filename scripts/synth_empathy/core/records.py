@@ -233,7 +233,11 @@ def write_json(path: str | Path, value: Any, code: dict[str, str] | None = None)
 def write_jsonl(path: str | Path, records: Iterable[Record], code: dict[str, str] | None = None) -> int:
     """Write one JSON object a line, and the file's seal; returns how many. ``code`` as in ``sealed_path``."""
     count = 0
-    with sealed_path(path, code) as partial, encodable(path), partial.open("w", encoding="utf-8", newline="\n") as file:
+    with (
+        sealed_path(path, code) as partial,
+        encodable(path),
+        partial.open("w", encoding="utf-8", newline="\n") as file,
+    ):
         for record in records:
             file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
             count += 1
@@ -369,7 +373,9 @@ def read_test_ids(path: str | Path) -> list[str]:
 
 
 MAKE_AGAIN = "delete it and run the step that makes it again"
-REMAKE = "delete the file and run the step that makes it again, or give a file in the documented format (docs/files.md)"
+REMAKE = (
+    "delete the file and run the step that makes it again, or give a file in the documented format (docs/files.md)"
+)
 
 
 def missing(path: str | Path) -> UserError:

@@ -106,7 +106,10 @@ def prepare_split(path: Path, split: str) -> Preparation:
     samples = [sample for dialogue in kept for sample in samples_of(dialogue, split)]
     report["samples"] = len(samples)
     if not samples:
-        raise UserError(f"{path} gives no sample: it holds {len(dialogues)} conversations, and the last of a split is dropped", USE_ED)
+        raise UserError(
+            f"{path} gives no sample: it holds {len(dialogues)} conversations, and the last of a split is dropped",
+            USE_ED,
+        )
     return Preparation(samples, report)
 
 
@@ -133,12 +136,17 @@ def read_dialogues(path: Path) -> list[Dialogue]:
         where = f"{path}, line {number}"
         for column, form in FORMS.items():
             if not form.fullmatch(row[column]):
-                raise UserError(f"{where}: {column} {row[column]!r} does not have the form {form.pattern}; is a comma in the text not written _comma_?", USE_ED)
+                raise UserError(
+                    f"{where}: {column} {row[column]!r} does not have the form {form.pattern}; is a comma in the text not written _comma_?",
+                    USE_ED,
+                )
         if not dialogues or dialogues[-1].conv_id != row["conv_id"]:
             dialogues.append(Dialogue(row["conv_id"], row["context"], row["prompt"], []))
         turns = dialogues[-1].turns
         if int(row["utterance_idx"]) != len(turns) + 1:
-            raise UserError(f"{where}: utterance {row['utterance_idx']} of {row['conv_id']} follows {len(turns)} others", USE_ED)
+            raise UserError(
+                f"{where}: utterance {row['utterance_idx']} of {row['conv_id']} follows {len(turns)} others", USE_ED
+            )
         turns.append(row["utterance"])
     repeated = [conv_id for conv_id, count in Counter(d.conv_id for d in dialogues).items() if count > 1]
     if repeated:
@@ -161,7 +169,10 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     header = lines[0].rstrip("\r").split(",")
     lacking = [column for column in COLUMNS if column not in header]
     if lacking:
-        raise UserError(f"{path}: the header lacks the column {', '.join(lacking)} (it has: {lines[0].strip() or 'nothing'})", USE_ED)
+        raise UserError(
+            f"{path}: the header lacks the column {', '.join(lacking)} (it has: {lines[0].strip() or 'nothing'})",
+            USE_ED,
+        )
     rows = [(number, line.rstrip("\r")) for number, line in enumerate(lines[1:], start=2) if line.strip()]
     if not rows:
         raise UserError(f"{path} has a header and no rows", USE_ED)
@@ -202,10 +213,18 @@ def merge_neighbours(dialogues: Iterable[Dialogue], report: Record) -> list[Dial
 
 def drop_as_family(dialogues: list[Dialogue], split: str, report: Record) -> list[Dialogue]:
     """Leave out what the family's files leave out: the last dialogue, and the unexplained ones; each is named."""
-    dropped = {dialogues[-1].conv_id: "the last dialogue of a split is dropped, as in the family's files"} if dialogues else {}
+    dropped = (
+        {dialogues[-1].conv_id: "the last dialogue of a split is dropped, as in the family's files"}
+        if dialogues
+        else {}
+    )
     unexplained = UNEXPLAINED.get(split, {})
     dropped |= {d.conv_id: unexplained[d.conv_id] for d in dialogues if d.conv_id in unexplained}
-    report["dialogues_dropped"] = {d.conv_id: {"samples": len(d.turns) // 2, "reason": dropped[d.conv_id]} for d in dialogues if d.conv_id in dropped}
+    report["dialogues_dropped"] = {
+        d.conv_id: {"samples": len(d.turns) // 2, "reason": dropped[d.conv_id]}
+        for d in dialogues
+        if d.conv_id in dropped
+    }
     return [d for d in dialogues if d.conv_id not in dropped]
 
 

@@ -29,10 +29,16 @@ def load_prompt(path: Path, folder: str = "resources/prompts") -> Record:
     prompt = load_yaml(path, folder)
     for key in ("name", "template"):
         if not isinstance(prompt.get(key), str):
-            raise UserError(f"{path}: the key {key!r} is missing or no text", f"compare it with the files of {folder}/")
+            raise UserError(
+                f"{path}: the key {key!r} is missing or no text", f"compare it with the files of {folder}/"
+            )
     hint = "use {context} and {response}, and no other braces"
     try:
-        fields = {(name, form, conversion) for _, name, form, conversion in Formatter().parse(prompt["template"]) if name is not None}
+        fields = {
+            (name, form, conversion)
+            for _, name, form, conversion in Formatter().parse(prompt["template"])
+            if name is not None
+        }
     except ValueError as error:
         raise UserError(f"{path}: the template's braces do not pair: {error}", hint) from None
     if fields != {("context", "", None), ("response", "", None)}:
@@ -48,11 +54,14 @@ def load_rubric(path: Path) -> Record:
     """
     rubric = load_prompt(path, "resources/judge")
     if not isinstance(rubric.get("title"), str):
-        raise UserError(f"{path}: the key 'title' is missing or no text", "compare it with the files of resources/judge/")
+        raise UserError(
+            f"{path}: the key 'title' is missing or no text", "compare it with the files of resources/judge/"
+        )
     unnamed = [mark for mark in MARKS if mark not in rubric["template"]]
     if unnamed:
         raise UserError(
-            f"{path}: the template does not name the mark {unnamed[0]}", "ask for 1, 2 or 3, and say what each means, as the files of resources/judge/ do"
+            f"{path}: the template does not name the mark {unnamed[0]}",
+            "ask for 1, 2 or 3, and say what each means, as the files of resources/judge/ do",
         )
     return rubric
 
@@ -75,7 +84,9 @@ def load_demonstration(path: Path) -> Record:
     demonstration = load_yaml(path)
     lacking = [name for name in ("context", "response", "answer") if not isinstance(demonstration.get(name), str)]
     if lacking:
-        raise UserError(f"{path} has no text {', '.join(lacking)}", "compare it with resources/prompts/demonstration.yaml")
+        raise UserError(
+            f"{path} has no text {', '.join(lacking)}", "compare it with resources/prompts/demonstration.yaml"
+        )
     return demonstration
 
 
@@ -90,7 +101,10 @@ def generation_messages(sample: Record, prompt: Record, demonstration: Record | 
     messages = [{"role": "user", "content": asked}]
     if demonstration:
         example = prompt["template"].format(context=demonstration["context"], response=demonstration["response"])
-        messages = [{"role": "user", "content": example}, {"role": "assistant", "content": demonstration["answer"]}] + messages
+        messages = [
+            {"role": "user", "content": example},
+            {"role": "assistant", "content": demonstration["answer"]},
+        ] + messages
     return messages
 
 

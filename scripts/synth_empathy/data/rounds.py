@@ -125,7 +125,9 @@ def check_dialogue(dialogue: Record, where: str) -> None:
         raise UserError(f"{where}: the dialogue {dialogue['id']!r} has no rounds", REMAKE)
     for number, one in enumerate(dialogue["rounds"], start=1):
         if not (isinstance(one, dict) and all(is_a(one.get(name), str) for name in ("context", "response"))):
-            raise UserError(f"{where}: round {number} of {dialogue['id']!r} is no context and response, each a text", REMAKE)
+            raise UserError(
+                f"{where}: round {number} of {dialogue['id']!r} is no context and response, each a text", REMAKE
+            )
 
 
 #: How a training sample is drawn from a dialogue.

@@ -30,7 +30,9 @@ Scores = dict[str, np.ndarray]
 TEST = "paired bootstrap resampling (Koehn, 2004); p as sacreBLEU defines it, p_two_sided from the draws' differences less their mean"
 #: Draws at a time: each takes 16 bytes a sample, and an eighth of that for every n-gram.
 CHUNK = 100
-SAME_TEST = "compare responses to the same test samples in the same order: make both from the same ED, with the same ed: keep"
+SAME_TEST = (
+    "compare responses to the same test samples in the same order: make both from the same ED, with the same ed: keep"
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,10 @@ def read_bertscore(path: Path, responses: Path, ids: list[str | int], protocol: 
     digest = sha256_file(responses)
     found = (scores.get("responses_sha256"), scores.get("protocol"), rows.get("ids"))
     if found != (digest, protocol, ids):
-        raise UserError(f"{path} is not the BERTScore of {responses} by the {protocol} protocol", "make it again from these responses")
+        raise UserError(
+            f"{path} is not the BERTScore of {responses} by the {protocol} protocol",
+            "make it again from these responses",
+        )
     under = f" by {other_model(scores, path)}" if "bertscore_other" in scores else ""
     return {f"bert_{part}{under}": values_of(rows, part, path) for part in ("p", "r", "f1")}
 
@@ -111,19 +116,30 @@ def check_paired(outputs: list[Output]) -> None:
     """
     first = outputs[0]
     if len(first.ids) < 2:
-        raise UserError(f"{first.path} has one sample; nothing can be resampled from it", "compare on more test samples")
+        raise UserError(
+            f"{first.path} has one sample; nothing can be resampled from it", "compare on more test samples"
+        )
     for other in outputs[1:]:
         if len(other.ids) != len(first.ids):
-            raise UserError(f"{other.path} has {len(other.ids):,} samples, {first.path} has {len(first.ids):,}", SAME_TEST)
+            raise UserError(
+                f"{other.path} has {len(other.ids):,} samples, {first.path} has {len(first.ids):,}", SAME_TEST
+            )
         for number, (ours, theirs) in enumerate(zip(other.ids, first.ids), start=1):
             if ours != theirs:
-                raise UserError(f"sample {number} is {ours!r} in {other.path} and {theirs!r} in {first.path}", SAME_TEST)
+                raise UserError(
+                    f"sample {number} is {ours!r} in {other.path} and {theirs!r} in {first.path}", SAME_TEST
+                )
         for name, ours, theirs in zip(first.ids, other.references, first.references):
             if ours != theirs:
-                raise UserError(f"sample {name!r} has another reference in {other.path} than in {first.path}", SAME_TEST)
+                raise UserError(
+                    f"sample {name!r} has another reference in {other.path} than in {first.path}", SAME_TEST
+                )
         if other.bertscore.keys() != first.bertscore.keys():
             found = " against ".join(", ".join(output.bertscore) or "none" for output in (other, first))
-            raise UserError(f"the BERTScores of {other.path} and {first.path} are not of one model and layer: {found}", "make both by the same model, or none")
+            raise UserError(
+                f"the BERTScores of {other.path} and {first.path} are not of one model and layer: {found}",
+                "make both by the same model, or none",
+            )
 
 
 def compare(systems: list[Output], baselines: list[Output], protocol: str, draws: int, seed: int) -> dict[str, Record]:
@@ -144,7 +160,10 @@ def compare(systems: list[Output], baselines: list[Output], protocol: str, draws
     samples = len(systems[0].ids)
     whole = [scores_of(side, np.ones((1, samples))) for side in sides]
     parts = [[scores_of(side, counts) for side in sides] for counts in drawn(samples, draws, seed)]
-    drawn_scores = [{metric: np.concatenate([part[side][metric] for part in parts], axis=1) for metric in whole[side]} for side in (0, 1)]
+    drawn_scores = [
+        {metric: np.concatenate([part[side][metric] for part in parts], axis=1) for metric in whole[side]}
+        for side in (0, 1)
+    ]
     return {metric: comparison(*(scores[metric] for scores in (*whole, *drawn_scores))) for metric in whole[0]}
 
 
@@ -181,7 +200,9 @@ def scores_of(outputs: list[list[Scorer]], counts: np.ndarray) -> Scores:
     return {metric: np.stack([row[metric] for row in rows]) for metric in rows[0]}
 
 
-def comparison(system: np.ndarray, baseline: np.ndarray, drawn_system: np.ndarray, drawn_baseline: np.ndarray) -> Record:
+def comparison(
+    system: np.ndarray, baseline: np.ndarray, drawn_system: np.ndarray, drawn_baseline: np.ndarray
+) -> Record:
     """One metric's comparison, from each seed's value on all samples, (seeds, 1), and on the draws, (seeds, draws)."""
     difference = float(system.mean() - baseline.mean())
     differences = drawn_system.mean(axis=0) - drawn_baseline.mean(axis=0)
@@ -198,7 +219,12 @@ def comparison(system: np.ndarray, baseline: np.ndarray, drawn_system: np.ndarra
 def summary(values: np.ndarray, drawn_values: np.ndarray) -> Record:
     """One side's mean over the seeds, its 95 % interval, the mean of its draws, and its value by seed."""
     mean, means = float(values.mean()), drawn_values.mean(axis=0)
-    return {"mean": mean, "interval": interval(means, mean), "mean_of_draws": float(means.mean()), "by_seed": values[:, 0].tolist()}
+    return {
+        "mean": mean,
+        "interval": interval(means, mean),
+        "mean_of_draws": float(means.mean()),
+        "by_seed": values[:, 0].tolist(),
+    }
 
 
 def interval(draws: np.ndarray, value: float) -> list[float]:

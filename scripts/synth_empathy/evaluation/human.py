@@ -74,15 +74,23 @@ def read_judgements(path: Path, baselines: list[str], test_ids: Collection[str] 
         if not isinstance(record.get("made_up", False), bool):
             raise UserError(f"{where}: the field 'made_up' is neither true nor false", HINT)
         if test_ids is not None and record["example"] not in test_ids and not record.get("made_up", False):
-            raise UserError(f"{where}: the example {record['example']!r} is none of this run's {len(test_ids):,} test samples", EXAMPLE_HINT)
+            raise UserError(
+                f"{where}: the example {record['example']!r} is none of this run's {len(test_ids):,} test samples",
+                EXAMPLE_HINT,
+            )
         judged = record["example"], record["baseline"], record["criterion"], record["evaluator"]
         first = seen.setdefault(judged, number)
         if first != number:
-            raise UserError(f"{where}: this evaluator judged this example on this criterion on line {first} already", HINT)
+            raise UserError(
+                f"{where}: this evaluator judged this example on this criterion on line {first} already", HINT
+            )
     given = {record["baseline"] for record in records}
     lacking = [name for name in baselines if name not in given]
     if lacking:
-        raise UserError(f"{path} has no judgement against {', '.join(lacking)}", f"add them, or leave the baseline out of human: baselines; or {HINT}")
+        raise UserError(
+            f"{path} has no judgement against {', '.join(lacking)}",
+            f"add them, or leave the baseline out of human: baselines; or {HINT}",
+        )
     return records
 
 

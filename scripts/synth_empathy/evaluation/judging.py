@@ -37,18 +37,29 @@ def draw(samples: Sequence[Record], keep: int | None, seed: int) -> list[Record]
     """
     samples = list(samples)
     if not samples:
-        raise UserError("there is no sample to judge", "generate or select some first (docs/files.md says which step makes the file)")
+        raise UserError(
+            "there is no sample to judge",
+            "generate or select some first (docs/files.md says which step makes the file)",
+        )
     for sample in samples:
         if not sample["response"].strip() or not any(turn.strip() for turn in sample["history"]):
-            raise UserError(f"sample {sample['id']!r} has no text to judge", "make the samples again, or give a file in the documented format (docs/files.md)")
-    return seeds.keep_lowest(samples, len(samples) if keep is None else keep, lambda sample: seeds.row_seed(seed, sample["id"], "judge"))
+            raise UserError(
+                f"sample {sample['id']!r} has no text to judge",
+                "make the samples again, or give a file in the documented format (docs/files.md)",
+            )
+    return seeds.keep_lowest(
+        samples, len(samples) if keep is None else keep, lambda sample: seeds.row_seed(seed, sample["id"], "judge")
+    )
 
 
 def check_rubrics(rubrics: Sequence[Record]) -> None:
     """Refuse two rubrics of one name: their marks could not be told apart."""
     [(name, number)] = Counter(rubric["name"] for rubric in rubrics).most_common(1)
     if number > 1:
-        raise UserError(f"{number} rubrics call themselves {name!r}", "give each criterion once (judge: criteria in the configuration)")
+        raise UserError(
+            f"{number} rubrics call themselves {name!r}",
+            "give each criterion once (judge: criteria in the configuration)",
+        )
 
 
 def request_id(sample: Record, rubric: Record) -> str:
@@ -140,9 +151,21 @@ def summarise(judged: Sequence[Record], rubrics: Sequence[Record]) -> Record:
         entries = [record["criteria"][rubric["name"]] for record in judged]
         scored = [entry for entry in entries if entry["score"] is not None]
         if not scored:
-            raise UserError(f"no output of the judge on {rubric['name']} is a mark; the first is {entries[0]['output']!r}", NO_MARKS)
-        criteria[rubric["name"]] = {"title": rubric["title"], "scored": len(scored), "set_aside": len(entries) - len(scored), **shares(scored)}
-    whole = [list(record["criteria"].values()) for record in judged if all(entry["score"] is not None for entry in record["criteria"].values())]
+            raise UserError(
+                f"no output of the judge on {rubric['name']} is a mark; the first is {entries[0]['output']!r}",
+                NO_MARKS,
+            )
+        criteria[rubric["name"]] = {
+            "title": rubric["title"],
+            "scored": len(scored),
+            "set_aside": len(entries) - len(scored),
+            **shares(scored),
+        }
+    whole = [
+        list(record["criteria"].values())
+        for record in judged
+        if all(entry["score"] is not None for entry in record["criteria"].values())
+    ]
     if not whole:
         raise UserError(f"none of {len(judged)} samples has a mark by every criterion", NO_MARKS)
     return {"scored": len(whole), "criteria": criteria, "all": together(whole)}
@@ -153,7 +176,12 @@ NO_MARKS = "let the marks' probabilities decide (judge: mode: probabilities in t
 
 def shares(scored: Sequence[Record]) -> Record:
     """What one criterion's entries come to."""
-    by_mark = {mark: fmean(entry["probabilities"][mark] if entry["probabilities"] else entry["mark"] == int(mark) for entry in scored) for mark in MARKS}
+    by_mark = {
+        mark: fmean(
+            entry["probabilities"][mark] if entry["probabilities"] else entry["mark"] == int(mark) for entry in scored
+        )
+        for mark in MARKS
+    }
     masses = [entry["mass"] for entry in scored if entry["mass"] is not None]
     return {
         **spread([entry["score"] for entry in scored]),
@@ -169,7 +197,9 @@ def together(whole: Sequence[Sequence[Record]]) -> Record:
     return {
         **spread([fmean(entry["score"] for entry in entries) for entries in whole]),
         "full_share": round(fmean(math.prod(map(full_share, entries)) for entries in whole), 6),
-        "full_share_by_mark": round(fmean(all(entry["mark"] == int(FULL) for entry in entries) for entries in whole), 6),
+        "full_share_by_mark": round(
+            fmean(all(entry["mark"] == int(FULL) for entry in entries) for entries in whole), 6
+        ),
     }
 
 

@@ -72,7 +72,10 @@ def load_samples(path: Path, embedded: Path, fields: Fields) -> Samples:
     """
     samples = read_jsonl(path, fields)
     if not samples:
-        raise UserError(f"{path} holds no sample, so that nothing can be compared with it", "make it again from a split or selection that has samples")
+        raise UserError(
+            f"{path} holds no sample, so that nothing can be compared with it",
+            "make it again from a split or selection that has samples",
+        )
     texts = embedding.read_texts(embedded / "texts.jsonl")
     matrix = embedding.load_embeddings(embedded / "embeddings.npy", rows=len(texts))
     rows = embedding.rows_for(embedding.row_of(texts), [prompts.flat_sample(sample) for sample in samples])
@@ -100,7 +103,9 @@ def check_dimensions(**samples: Samples) -> None:
     """
     sizes = {name: part.points.matrix.shape[1] for name, part in samples.items()}
     if len(set(sizes.values())) > 1:
-        raise UserError(f"the embeddings differ in dimensions: {sizes}", "embed all of them with one model, by embed_texts.py")
+        raise UserError(
+            f"the embeddings differ in dimensions: {sizes}", "embed all of them with one model, by embed_texts.py"
+        )
 
 
 # Nearest samples
@@ -125,7 +130,10 @@ def seed_ids(samples: Samples) -> list[str]:
     bad = [name for name in samples.ids() if not re.fullmatch(r".+/[^/]+/pass[0-9]+", name)]
     if bad:
         form = "{seed id}/{prompt}/pass{n}"
-        raise UserError(f"{len(bad)} ids are not those of synthetic samples, {form}; the first is {bad[0]}", "give a selection of synthetic samples")
+        raise UserError(
+            f"{len(bad)} ids are not those of synthetic samples, {form}; the first is {bad[0]}",
+            "give a selection of synthetic samples",
+        )
     return [name.rsplit("/", 2)[0] for name in samples.ids()]
 
 
@@ -138,13 +146,21 @@ def about_seeds(selected: Samples, train: Samples, found: Neighbours, block: int
     Raises:
         UserError: a seed is not in ED's train split.
     """
-    seed = positions_of(seed_ids(selected), train, "the ids of ED's train split", "give the ED train split that the samples were generated from")
+    seed = positions_of(
+        seed_ids(selected),
+        train,
+        "the ids of ED's train split",
+        "give the ED train split that the samples were generated from",
+    )
     similarity = cosines(selected.points, train.points.take(seed), block)
     conversation = np.array([record["conv_id"] for record in train.records])
     # Two train samples of one text have one embedding: either is then the seed.
     itself = train.points.rows[seed] == train.points.rows[found.position]
     same = itself | (conversation[seed] == conversation[found.position])
-    report = {name: {"samples": int(mask.sum()), "share": rounded(mask.mean())} for name, mask in (("own_seed", itself), ("own_seed_conversation", same))}
+    report = {
+        name: {"samples": int(mask.sum()), "share": rounded(mask.mean())}
+        for name, mask in (("own_seed", itself), ("own_seed_conversation", same))
+    }
     return report | {"similarity_to_own_seed": summary(similarity)}, similarity
 
 
@@ -158,7 +174,9 @@ def summary(similarity: np.ndarray, near_duplicate: float | None = None) -> Reco
     values = similarity[~np.isnan(similarity)]
     report: Record = {"samples": len(values)}
     if len(values):
-        report |= {"mean": rounded(values.mean())} | {name: rounded(np.quantile(values, q)) for name, q in QUANTILES.items()}
+        report |= {"mean": rounded(values.mean())} | {
+            name: rounded(np.quantile(values, q)) for name, q in QUANTILES.items()
+        }
     report["at_least"] = {str(least): int((values >= least).sum()) for least in THRESHOLDS}
     if near_duplicate is not None:
         report["near_duplicates"] = int((values >= near_duplicate).sum())
@@ -263,10 +281,16 @@ def coverage(passed: Points, chosen: np.ndarray, block: int = BLOCK) -> Record:
     """
     rest = np.setdiff1d(np.arange(len(passed)), chosen)
     _, distance = nearest(passed.take(rest), passed.take(chosen), None, block)
-    return {"size": len(chosen), "radius": rounded(distance.max(initial=0)), "mean_distance": rounded(distance.sum() / len(passed))}
+    return {
+        "size": len(chosen),
+        "radius": rounded(distance.max(initial=0)),
+        "mean_distance": rounded(distance.sum() / len(passed)),
+    }
 
 
-def coverage_report(passed: Points, chosen: np.ndarray, kcenter: np.ndarray, draws: list[int], block: int = BLOCK) -> Record:
+def coverage_report(
+    passed: Points, chosen: np.ndarray, kcenter: np.ndarray, draws: list[int], block: int = BLOCK
+) -> Record:
     """Coverage of a selection, of k-center's, and of random draws of the selection's size.
 
     Args:
@@ -320,7 +344,9 @@ def find(selected: Samples, train: Samples, test: Samples, block: int = BLOCK) -
     )
 
 
-def leakage_report(selected: Samples, train: Samples, test: Samples, found: Found, near_duplicate: float, block: int = BLOCK) -> tuple[Record, list[Record]]:
+def leakage_report(
+    selected: Samples, train: Samples, test: Samples, found: Found, near_duplicate: float, block: int = BLOCK
+) -> tuple[Record, list[Record]]:
     """Nearest samples, equal texts and near-duplicates: the report, and a record for each selected sample (docs/novelty.md)."""
     seeds, to_seed = about_seeds(selected, train, found.to_train, block)
     splits = {"ed_test": test, "ed_train": train}
@@ -331,7 +357,8 @@ def leakage_report(selected: Samples, train: Samples, test: Samples, found: Foun
     report = {
         "samples": {"selected": len(selected), "ed_train": len(train), "ed_test": len(test)},
         "nearest_ed_test": compared(found.to_test.similarity, found.train_to_test.similarity, near_duplicate),
-        "nearest_ed_train": compared(found.to_train.similarity, found.test_to_train.similarity, near_duplicate) | seeds,
+        "nearest_ed_train": compared(found.to_train.similarity, found.test_to_train.similarity, near_duplicate)
+        | seeds,
         "nearest_selected": summary(found.within.similarity, near_duplicate),
         "near_duplicates_within": near_duplicates(selected, near_duplicate, block),
         "equal_text": equal_text_report(selected, train, test, equal),
@@ -353,9 +380,15 @@ def equal_text_report(selected: Samples, train: Samples, test: Samples, equal: R
     }
 
 
-def sample_records(selected: Samples, train: Samples, test: Samples, found: Found, to_seed: np.ndarray, equal: Record) -> list[Record]:
+def sample_records(
+    selected: Samples, train: Samples, test: Samples, found: Found, to_seed: np.ndarray, equal: Record
+) -> list[Record]:
     """One record a selected sample: its nearest samples by id and similarity, and the ED samples of equal text."""
-    pairs = {"ed_test": (test, found.to_test), "ed_train": (train, found.to_train), "selected": (selected, found.within)}
+    pairs = {
+        "ed_test": (test, found.to_test),
+        "ed_train": (train, found.to_train),
+        "selected": (selected, found.within),
+    }
     records = []
     for i, name in enumerate(selected.ids()):
         record: Record = {"id": name}

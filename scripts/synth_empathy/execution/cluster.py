@@ -73,7 +73,14 @@ class Partition:
     preempted: str
 
 
-def check(needs: Iterable[Need], no_account: bool, status_command: str | None, interval: int, folder: Path, comments: set[str]) -> list[str]:
+def check(
+    needs: Iterable[Need],
+    no_account: bool,
+    status_command: str | None,
+    interval: int,
+    folder: Path,
+    comments: set[str],
+) -> list[str]:
     """Refuse a run whose jobs this cluster cannot take.
 
     Args:
@@ -102,8 +109,21 @@ def check(needs: Iterable[Need], no_account: bool, status_command: str | None, i
     for need in distinct:
         if need.attempt == 1:
             check_need(need, nodes)
-    check_leftovers(ask("squeue", "--noheader", f"--user={user()}", "--states=PENDING,RUNNING,SUSPENDED,CONFIGURING", "--format=%i|%j|%Z|%k"), folder, comments)
-    return [*warn_of_retries(distinct, nodes), *warn_of_preemption(settings, ask("scontrol", "show", "partition", "--oneliner"), distinct)]
+    check_leftovers(
+        ask(
+            "squeue",
+            "--noheader",
+            f"--user={user()}",
+            "--states=PENDING,RUNNING,SUSPENDED,CONFIGURING",
+            "--format=%i|%j|%Z|%k",
+        ),
+        folder,
+        comments,
+    )
+    return [
+        *warn_of_retries(distinct, nodes),
+        *warn_of_preemption(settings, ask("scontrol", "show", "partition", "--oneliner"), distinct),
+    ]
 
 
 def ask(*command: str) -> str:
@@ -114,10 +134,15 @@ def ask(*command: str) -> str:
     """
     program = shutil.which(command[0])
     if program is None:
-        raise UserError(f"there is no Slurm here (no {command[0]})", "start on the cluster's login node, or leave out --profile slurm")
+        raise UserError(
+            f"there is no Slurm here (no {command[0]})",
+            "start on the cluster's login node, or leave out --profile slurm",
+        )
     try:
         asked = [program, *command[1:]]
-        done = subprocess.run(asked, capture_output=True, encoding="utf-8", errors="replace", check=True, timeout=ANSWER)
+        done = subprocess.run(
+            asked, capture_output=True, encoding="utf-8", errors="replace", check=True, timeout=ANSWER
+        )
         return done.stdout
     except subprocess.TimeoutExpired:
         said = f"no answer in {ANSWER} s"
@@ -125,7 +150,10 @@ def ask(*command: str) -> str:
         said = f"it does not run ({error.strerror})"
     except subprocess.CalledProcessError as error:
         said = error.stderr.strip() or f"exit status {error.returncode}, without a word"
-    raise UserError(f"Slurm does not answer {command[0]}: {said}", "try `sinfo`; if it hangs or fails too, ask the cluster's support")
+    raise UserError(
+        f"Slurm does not answer {command[0]}: {said}",
+        "try `sinfo`; if it hangs or fails too, ask the cluster's support",
+    )
 
 
 def user() -> str:
@@ -237,13 +265,17 @@ def check_states(settings: str, status_command: str | None, interval: int) -> No
     age = int((re.match("[0-9]{1,9}", setting(settings, "MinJobAge")) or ["300"])[0])
     has_sacct = shutil.which("sacct") is not None
     asks = "sacct" if has_sacct and (status_command != "squeue" or age < 3 * interval) else "squeue"
-    if asks == "sacct" and accounted or asks == "squeue" and (age == 0 or age >= LONGEST_SILENCE):  # 0: remembered for ever
+    if (
+        asks == "sacct" and accounted or asks == "squeue" and (age == 0 or age >= LONGEST_SILENCE)
+    ):  # 0: remembered for ever
         return
     if accounted and has_sacct:
         problem = f"Slurm forgets a finished job after {age} s (MinJobAge), sooner than squeue is sure to be asked ({LONGEST_SILENCE} s)"
         raise UserError(problem, f"set `slurm-status-command: sacct` in {PROFILE}")
     if status_command != "squeue" and age >= max(3 * interval, LONGEST_SILENCE):
-        raise UserError("this cluster accounts no jobs, so sacct knows none", f"set `slurm-status-command: squeue` in {PROFILE}")
+        raise UserError(
+            "this cluster accounts no jobs, so sacct knows none", f"set `slurm-status-command: squeue` in {PROFILE}"
+        )
     problem = f"this cluster accounts no jobs, and forgets a finished one after {age} s (MinJobAge): Snakemake would wait for it for ever"
     hint = f"ask the cluster's support for a MinJobAge of {max(3 * interval, LONGEST_SILENCE)} s or more (Slurm's own is 300)"
     raise UserError(problem, f"{hint}; or run without --profile slurm inside one job, with --cores")
@@ -261,11 +293,19 @@ def warn_of_preemption(settings: str, partitions: str, needs: Iterable[Need]) ->
     if setting(settings, "PreemptType") in ("", "preempt/none", "(null)"):
         return []
     used = {name for need in needs for name in (need.partition or "").split(",")}
-    fatal = sorted(part.name for part in read_partitions(partitions) if part.name in used and "CANCEL" in part.preempted)
+    fatal = sorted(
+        part.name for part in read_partitions(partitions) if part.name in used and "CANCEL" in part.preempted
+    )
     if not fatal:
         return []
     problem = f"partition {', '.join(fatal)} cancels jobs that it preempts (PreemptMode=CANCEL), and Snakemake goes on waiting for them"
-    return [sentence("warning", problem, f"name a partition without preemption in {PARTITIONS}; or if that happens, Ctrl-C and the same command again")]
+    return [
+        sentence(
+            "warning",
+            problem,
+            f"name a partition without preemption in {PARTITIONS}; or if that happens, Ctrl-C and the same command again",
+        )
+    ]
 
 
 def sentence(kind: str, problem: str, hint: str) -> str:
@@ -336,18 +376,28 @@ def check_partitions(path: Path, limits: Callable[..., Any]) -> None:
     content = yaml_files.load(path, "correct it; spaces indent, not tabs")
     partitions = content.get("partitions") if isinstance(content, dict) else None
     if not isinstance(partitions, dict) or not partitions:
-        raise UserError(f"{path} names no partitions", "list them under `partitions:`, as in `  cpu: {max_runtime: 1440}`")
+        raise UserError(
+            f"{path} names no partitions", "list them under `partitions:`, as in `  cpu: {max_runtime: 1440}`"
+        )
     for name, given in partitions.items():
         if not re.fullmatch(r"[^\s,|]+", name):
             raise UserError(f"{path}: {name!r} is no partition's name", "name it as `sinfo -o %R` does")
         if not isinstance(given, dict):
-            raise UserError(f"{path}: the partition {name!r} has no limits", f"write `{name}: {{}}` for none, or give it a max_runtime")
+            raise UserError(
+                f"{path}: the partition {name!r} has no limits",
+                f"write `{name}: {{}}` for none, or give it a max_runtime",
+            )
         check_limits(path, name, given)
         try:
-            limits(**{key: value for key, value in given.items() if key not in ("slurm_cluster", "cluster", "clusters")})
+            limits(
+                **{key: value for key, value in given.items() if key not in ("slurm_cluster", "cluster", "clusters")}
+            )
         except Exception as error:  # whatever the executor would have ended with
             said = re.sub(r"^\S*__init__\(\) got an", "an", str(error)).replace("keyword argument", "limit")
-            raise UserError(f"{path}: the partition {name!r} has {said}", "correct it there; docs/cluster.md, section 3, names the limits") from None
+            raise UserError(
+                f"{path}: the partition {name!r} has {said}",
+                "correct it there; docs/cluster.md, section 3, names the limits",
+            ) from None
 
 
 #: The longest text that says how long: 365-00:00:00, or words of so many letters.
@@ -382,13 +432,18 @@ def check_accounts(accounts: set[str | None], no_account: bool) -> None:
     known = own_accounts()
     for account in sorted(accounts):
         if known and not set(re.split(r"[,\s]+", account.lower())) <= known:
-            raise UserError(f"the account {account!r} is not yours; yours are {', '.join(sorted(known))}", f"correct slurm_account in {PROFILE}")
+            raise UserError(
+                f"the account {account!r} is not yours; yours are {', '.join(sorted(known))}",
+                f"correct slurm_account in {PROFILE}",
+            )
 
 
 def own_accounts() -> set[str]:
     """The accounts that this user may charge; none where Slurm has no accounting or does not tell."""
     try:
-        answer = ask("sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={user()}", "format=account")
+        answer = ask(
+            "sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={user()}", "format=account"
+        )
     except UserError:
         return set()
     return {line.strip().lower() for line in answer.splitlines() if line.strip()}
@@ -398,13 +453,17 @@ def check_need(need: Need, nodes: list[Node]) -> None:
     """Refuse a job that no partition of the profile, or no node of its partition, can take."""
     if need.partition is None:
         raise UserError(
-            f"{need}; no partition of {PARTITIONS} takes that", f"add the partition to {PARTITIONS}, or raise its limits there to the cluster's own"
+            f"{need}; no partition of {PARTITIONS} takes that",
+            f"add the partition to {PARTITIONS}, or raise its limits there to the cluster's own",
         )
     wanted = need.partition.split(",")
     for name in wanted:
         if name not in {node.partition for node in nodes}:
             known = ", ".join(sorted({node.partition for node in nodes}))
-            raise UserError(f"this cluster has no partition {name!r}; it has {known}", f"correct the partitions' names in {PARTITIONS}")
+            raise UserError(
+                f"this cluster has no partition {name!r}; it has {known}",
+                f"correct the partitions' names in {PARTITIONS}",
+            )
     here = [node for node in nodes if node.partition in wanted]
     asked = (need.gpus, need.cpus, need.mem_mb, need.minutes)
     offered = [(node.gpus, node.cpus, node.mem_mb, node.minutes) for node in here]
@@ -471,7 +530,10 @@ def explain_silence(log: str, folder: Path, patience: float = 0) -> str | None:
 
 def nodes_of(job: str) -> list[str]:
     """The nodes that a finished job had, by the controller or else by accounting; none where it had none or neither remembers it."""
-    for command, pattern in ((("scontrol", "show", "job", job), r"\bNodeList=(.*)"), (("sacct", "-nXP", "-j", job, "-o", "NodeList"), r"(?m)^(.+)$")):
+    for command, pattern in (
+        (("scontrol", "show", "job", job), r"\bNodeList=(.*)"),
+        (("sacct", "-nXP", "-j", job, "-o", "NodeList"), r"(?m)^(.+)$"),
+    ):
         try:
             found = [name.strip() for name in re.findall(pattern, ask(*command))]
         except UserError:

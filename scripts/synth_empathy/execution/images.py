@@ -27,7 +27,10 @@ PUBLISHED = {
     "required": ["registry", "images"],
     "properties": {
         "registry": {"type": ["string", "null"], "pattern": "^[a-z]+://[^\\s]*[^\\s/]/?\\Z"},
-        "images": {"type": "object", "additionalProperties": {"type": ["string", "null"], "pattern": "^sha256:[0-9a-f]{64}\\Z"}},
+        "images": {
+            "type": "object",
+            "additionalProperties": {"type": ["string", "null"], "pattern": "^sha256:[0-9a-f]{64}\\Z"},
+        },
     },
 }
 #: What the record beside an image file must say of it.
@@ -72,9 +75,7 @@ def location(name: str, folder: str | None, catalogue: Path = CATALOGUE) -> str:
     digest = published["images"].get(name)
     if not published["registry"] or not digest:
         problem = f"the image {name} is not published ({catalogue.parent.name}/{catalogue.name} has no registry or no digest for it)"
-        hint = (
-            f"build it (containers/build --image {name} --output DIR) and set image_folder, in slurm/config.yaml under config or by --config image_folder=DIR"
-        )
+        hint = f"build it (containers/build --image {name} --output DIR) and set image_folder, in slurm/config.yaml under config or by --config image_folder=DIR"
         raise UserError(problem, hint)
     return f"{published['registry'].rstrip('/')}/{name}@{digest}"
 

@@ -92,8 +92,14 @@ def train_model(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     recipe = sizes.settings["training"]["recipes"][sizes.settings["training"]["bases"][base]]
     samples, synthetic = sizes.training(training_set, seed), sizes.synthetic_part(training_set, seed)
     once = sizes.tokens(len(sizes.settings["dialogue"]["system"])) + sizes.assumed["chat_template"]
-    tokens = samples * once + (samples - synthetic) * sum(sizes.ed_sample()) + (synthetic * sum(sizes.synthetic_sample()) if synthetic else 0)
-    checkpoints = sizes.model(base)["parameters"] * 1e9 * sizes.assumed["checkpoint"] if recipe["method"] == "full" else 0
+    tokens = (
+        samples * once
+        + (samples - synthetic) * sum(sizes.ed_sample())
+        + (synthetic * sum(sizes.synthetic_sample()) if synthetic else 0)
+    )
+    checkpoints = (
+        sizes.model(base)["parameters"] * 1e9 * sizes.assumed["checkpoint"] if recipe["method"] == "full" else 0
+    )
     return Load(
         work=samples * recipe["epochs"], tokens_in=tokens * recipe["epochs"], model=base, variant=recipe["method"],
         training=recipe["method"], disk=sizes.weights(base), scratch=checkpoints,
@@ -108,13 +114,17 @@ def embed_texts(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     tokens = samples * (history + 2 * response + sizes.ed_sample()[1])
     if chosen["prompt_name"]:
         tokens += texts * sizes.assumed["embedding_prompt"]
-    return Load(work=texts, requests=texts, tokens_in=tokens, model=chosen["model"], disk=embeddings_disk(sizes, texts))
+    return Load(
+        work=texts, requests=texts, tokens_in=tokens, model=chosen["model"], disk=embeddings_disk(sizes, texts)
+    )
 
 
 def embeddings_disk(sizes: Sizes, texts: int) -> float:
     """Bytes of texts with their embeddings."""
     chosen = sizes.settings["scoring"]
-    return texts * (sizes.assumed["record"] + {"float16": 2, "float32": 4}[chosen["storage"]] * sizes.dimensions(chosen["model"]))
+    return texts * (
+        sizes.assumed["record"] + {"float16": 2, "float32": 4}[chosen["storage"]] * sizes.dimensions(chosen["model"])
+    )
 
 
 def evaluate(sizes: Sizes, wildcards: dict[str, str]) -> Load:
@@ -135,7 +145,14 @@ def evaluate_bertscore(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     rows = sizes.responses(wildcards["base"], wildcards["training_set"], wildcards["seed"], "test")
     model = sizes.settings["evaluation"]["bertscore"]["model"]
     tokens = 2 * rows * sizes.ed_sample()[1]
-    return Load(work=rows, rows=rows, tokens_in=tokens, model=model, variant=wildcards["protocol"], disk=rows * sizes.assumed["record"])
+    return Load(
+        work=rows,
+        rows=rows,
+        tokens_in=tokens,
+        model=model,
+        variant=wildcards["protocol"],
+        disk=rows * sizes.assumed["record"],
+    )
 
 
 def select_diverse(sizes: Sizes, wildcards: dict[str, str]) -> Load:
@@ -170,7 +187,9 @@ def embed_ed(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     """The embeddings of a split of ED; its work is the texts."""
     chosen, texts = sizes.settings["scoring"], sizes.ed(wildcards["split"])
     tokens = texts * (sum(sizes.ed_sample()) + (sizes.assumed["embedding_prompt"] if chosen["prompt_name"] else 0))
-    return Load(work=texts, requests=texts, tokens_in=tokens, model=chosen["model"], disk=embeddings_disk(sizes, texts))
+    return Load(
+        work=texts, requests=texts, tokens_in=tokens, model=chosen["model"], disk=embeddings_disk(sizes, texts)
+    )
 
 
 def report_novelty(sizes: Sizes, wildcards: dict[str, str]) -> Load:

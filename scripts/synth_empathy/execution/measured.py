@@ -229,6 +229,10 @@ def rates(past: Iterable[Past]) -> dict[Key, Rate]:
     for job in past:
         groups[job.key].append(job)
     return {
-        key: Rate(sum(job.work for job in jobs) / sum(job.device_seconds for job in jobs), len(jobs), max(job.work for job in jobs))
+        key: Rate(
+            sum(job.work for job in jobs) / sum(job.device_seconds for job in jobs),
+            len(jobs),
+            max(job.work for job in jobs),
+        )
         for key, jobs in groups.items()
     }

@@ -132,7 +132,10 @@ def lines(estimates: list[Estimate]) -> list[Line]:
         model = one.job.wildcards.get("model") if one.job.rule == "fetch_model" else one.load.model
         groups.setdefault((one.job.rule, model, one.job.gpus), []).append(one)
     order = {rule: place for place, rule in enumerate(LOADS)}
-    return [line(*key, groups[key]) for key in sorted(groups, key=lambda key: (order.get(key[0], len(order)), key[0], key[1] or "", key[2]))]
+    return [
+        line(*key, groups[key])
+        for key in sorted(groups, key=lambda key: (order.get(key[0], len(order)), key[0], key[1] or "", key[2]))
+    ]
 
 
 def line(rule: str, model: str | None, gpus: int, group: list[Estimate]) -> Line:

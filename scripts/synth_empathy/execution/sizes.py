@@ -47,7 +47,10 @@ class Assumptions:
     def __init__(self, document: Record, name: str = str(ASSUMPTIONS.name)):
         faults = list(map(json_schemas.explain, json_schemas.errors(document, SCHEMA)))
         if faults:
-            raise UserError(f"{name} is not valid:\n  - " + "\n  - ".join(faults), "correct it (resources/throughput.schema.yaml says what it must hold)")
+            raise UserError(
+                f"{name} is not valid:\n  - " + "\n  - ".join(faults),
+                "correct it (resources/throughput.schema.yaml says what it must hold)",
+            )
         self._document = document
         self.used: dict[str, Record] = {}
 
@@ -59,14 +62,20 @@ class Assumptions:
     def samples_above(self, prompt: str) -> dict[float, int]:
         """The paper's count of samples by DK threshold for a prompt."""
         table = self._document["tables"]["samples_above_threshold"]
-        self.used["samples_above_threshold"] = {"value": "paper, table 2", "unit": "samples", "source": table["source"]}
+        self.used["samples_above_threshold"] = {
+            "value": "paper, table 2",
+            "unit": "samples",
+            "source": table["source"],
+        }
         counts = table["prompt2"] if prompt == "source" or prompt not in table else table[prompt]
         return {float(dk): count for dk, count in counts.items()}
 
 
 def load_assumptions(path: Path = ASSUMPTIONS) -> Assumptions:
     """Read and check the file of assumptions."""
-    return Assumptions(yaml_files.load(path, "correct it, or restore it from the repository (git checkout)"), path.name)
+    return Assumptions(
+        yaml_files.load(path, "correct it, or restore it from the repository (git checkout)"), path.name
+    )
 
 
 class Sizes:
@@ -123,7 +132,11 @@ class Sizes:
     def share_above(self, prompt: str, dk: float) -> float:
         """The share of samples above a DK threshold: the paper's at its thresholds, straight lines between them."""
         of = self.assumed["ed_train"] * 5 * self.assumed["parse_yield"]  # the paper's five passes
-        points = [(0.0, 1.0)] + sorted((at, min(1.0, count / of)) for at, count in self.assumed.samples_above(prompt).items()) + [(100.0, 0.0)]
+        points = (
+            [(0.0, 1.0)]
+            + sorted((at, min(1.0, count / of)) for at, count in self.assumed.samples_above(prompt).items())
+            + [(100.0, 0.0)]
+        )
         for (low, high_share), (high, low_share) in zip(points, points[1:]):
             if dk <= high and low < high:
                 return high_share + (low_share - high_share) * (dk - low) / (high - low)
@@ -204,8 +217,15 @@ class Sizes:
         """
         entry = self.settings["models"].get(name, {})
         if "parameters" not in entry:
-            problem = f"models: {name}: the plan needs `parameters`" if entry else f"there is no model {name!r} in the configuration"
-            raise UserError(problem, f"add `parameters: N` (billions, from its model card) to models: {name} in config.yaml or the overlay")
+            problem = (
+                f"models: {name}: the plan needs `parameters`"
+                if entry
+                else f"there is no model {name!r} in the configuration"
+            )
+            raise UserError(
+                problem,
+                f"add `parameters: N` (billions, from its model card) to models: {name} in config.yaml or the overlay",
+            )
         return entry
 
     def weights(self, name: str, dtype: str | None = None) -> float:
@@ -221,7 +241,8 @@ class Sizes:
         """
         if "dimensions" not in self.model(name):
             raise UserError(
-                f"models: {name}: the plan needs `dimensions`", f"add `dimensions: N` (an embedding's length) to models: {name} in the configuration"
+                f"models: {name}: the plan needs `dimensions`",
+                f"add `dimensions: N` (an embedding's length) to models: {name} in the configuration",
             )
         return self.model(name)["dimensions"]
 

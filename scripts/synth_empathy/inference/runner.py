@@ -28,20 +28,53 @@ class Completed:
 
 def add_flags(flags: argparse.ArgumentParser) -> None:
     """The flags of every step that runs a language model."""
-    flags.add_argument("--model", type=Path, required=True, metavar="DIR", help="the model's folder (fetch_model.py or train_model.py made it)")
+    flags.add_argument(
+        "--model",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the model's folder (fetch_model.py or train_model.py made it)",
+    )
     flags.add_argument("--engine", choices=list(ENGINES), default="transformers", help="what runs the model")
     flags.add_argument("--dtype", choices=DTYPES, default="float32", help="the weights' type")
     flags.add_argument("--batch-size", type=cli.count, default=16, help="requests in flight at once")
     flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads; part of what repeats a run exactly")
-    flags.add_argument("--gpus", type=cli.count_or_none, default=0, help="GPUs that the step counts on, and vllm spreads the model over")
-    flags.add_argument("--batch-invariant", action="store_true", help="with vllm on GPUs: kernels whose result does not depend on the batch")
+    flags.add_argument(
+        "--gpus",
+        type=cli.count_or_none,
+        default=0,
+        help="GPUs that the step counts on, and vllm spreads the model over",
+    )
+    flags.add_argument(
+        "--batch-invariant",
+        action="store_true",
+        help="with vllm on GPUs: kernels whose result does not depend on the batch",
+    )
     flags.add_argument("--temperature", type=cli.temperature, default=0.0, help="0 is greedy")
-    flags.add_argument("--top-p", type=cli.probability, default=1.0, help="draw from the likeliest tokens of this probability")
+    flags.add_argument(
+        "--top-p", type=cli.probability, default=1.0, help="draw from the likeliest tokens of this probability"
+    )
     flags.add_argument("--max-tokens", type=cli.count, default=128, help="the most new tokens per request")
-    flags.add_argument("--no-header", action="store_true", help="leave out the assistant's header after the prompt, as the released generation code does")
-    flags.add_argument("--seed", type=cli.seed, default=0, help="the run's global seed; each row's own follows from it and the row's id")
-    flags.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder that keeps finished rows (results/RUN/.state)")
-    flags.add_argument("--manifest", type=Path, metavar="JSON", help="what made the output and what is guaranteed of it; beside it when not given")
+    flags.add_argument(
+        "--no-header",
+        action="store_true",
+        help="leave out the assistant's header after the prompt, as the released generation code does",
+    )
+    flags.add_argument(
+        "--seed",
+        type=cli.seed,
+        default=0,
+        help="the run's global seed; each row's own follows from it and the row's id",
+    )
+    flags.add_argument(
+        "--state", type=Path, required=True, metavar="DIR", help="folder that keeps finished rows (results/RUN/.state)"
+    )
+    flags.add_argument(
+        "--manifest",
+        type=Path,
+        metavar="JSON",
+        help="what made the output and what is guaranteed of it; beside it when not given",
+    )
 
 
 def complete(requests: Sequence[Request], args: argparse.Namespace, step: str, code: Record) -> Completed:
@@ -57,14 +90,20 @@ def complete(requests: Sequence[Request], args: argparse.Namespace, step: str, c
     return finish(requests, args, step, facts, lambda engine, left: engine.complete(left, sampling))
 
 
-def answer(requests: Sequence[Request], answers: Sequence[str], args: argparse.Namespace, step: str, code: Record) -> Completed:
+def answer(
+    requests: Sequence[Request], answers: Sequence[str], args: argparse.Namespace, step: str, code: Record
+) -> Completed:
     """How likely each answer is as the next token of the requests; resumed and kept as in ``complete``."""
     facts = deciding_facts(args, {"answers": list(answers)}, code)
     return finish(requests, args, step, facts, lambda engine, left: engine.answer(left, answers))
 
 
 def finish(
-    requests: Sequence[Request], args: argparse.Namespace, step: str, facts: Record, work: Callable[[Engine, list[Request]], Iterable[Completion | Answer]]
+    requests: Sequence[Request],
+    args: argparse.Namespace,
+    step: str,
+    facts: Record,
+    work: Callable[[Engine, list[Request]], Iterable[Completion | Answer]],
 ) -> Completed:
     """Let ``work`` do the requests that no earlier job has finished, keeping each row as it comes."""
     asked = {request.id: provenance.sha256_json([request.messages, request.seed]) for request in requests}

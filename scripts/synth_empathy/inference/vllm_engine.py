@@ -96,7 +96,9 @@ class VllmEngine(Engine):
             UserError: a prompt does not fit.
         """
         prompts = self.chats.prompts(requests, sampling)
-        self.load(max(map(len, prompts.values()), default=0) + sampling.max_tokens, len(requests), self.settings.batch_size)
+        self.load(
+            max(map(len, prompts.values()), default=0) + sampling.max_tokens, len(requests), self.settings.batch_size
+        )
         for request in requests:
             self.ask(request.id, prompts[request.id], sampling_parameters(sampling, request.seed, self.chats.stops))
         return (self.chats.completion(output.request_id, output.outputs[0].token_ids) for output in self.steps())
@@ -105,10 +107,15 @@ class VllmEngine(Engine):
         """Read every request's prompt; on a CPU one at a time, so that no neighbour can move a digit of the result."""
         prompts = self.chats.prompts(requests, Sampling(temperature=0.0, top_p=1.0, max_tokens=1))
         tokens = self.chats.answer_tokens(requests[0], answers)
-        self.load(max(map(len, prompts.values())) + 1, len(requests), 1 if self.device == "cpu" else self.settings.batch_size)
+        self.load(
+            max(map(len, prompts.values())) + 1, len(requests), 1 if self.device == "cpu" else self.settings.batch_size
+        )
         for name, prompt in prompts.items():
             self.ask(name, prompt, reading_parameters(tokens))
-        return (Answer(output.request_id, next_token(output, tokens), len(prompts[output.request_id])) for output in self.steps())
+        return (
+            Answer(output.request_id, next_token(output, tokens), len(prompts[output.request_id]))
+            for output in self.steps()
+        )
 
     def ask(self, name: str, prompt: list[int], parameters) -> None:
         """Give vllm one request."""
@@ -133,10 +140,14 @@ class VllmEngine(Engine):
         settings = engine_settings(self.device, batch_size, context, self.settings.gpus, self.settings.batch_invariant)
         if self.device == "cpu":
             in_flight = min(batch_size, count)
-            settings["kv_cache_memory_bytes"] = cache_bytes(self.chats.config, getattr(torch, self.settings.dtype).itemsize, in_flight, context)
+            settings["kv_cache_memory_bytes"] = cache_bytes(
+                self.chats.config, getattr(torch, self.settings.dtype).itemsize, in_flight, context
+            )
         print(f"vllm on {self.device}: {', '.join(f'{name}={value}' for name, value in sorted(settings.items()))}")
         self.engine = None  # frees the last one's memory first
-        self.engine = LLMEngine.from_engine_args(EngineArgs(model=str(self.model), dtype=self.settings.dtype, **settings))
+        self.engine = LLMEngine.from_engine_args(
+            EngineArgs(model=str(self.model), dtype=self.settings.dtype, **settings)
+        )
         open_model(self.model)
 
 
@@ -161,7 +172,13 @@ def reading_parameters(tokens: list[int]):
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
-    return SamplingParams(temperature=0.0, max_tokens=1, logprob_token_ids=tokens, detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY)
+    return SamplingParams(
+        temperature=0.0,
+        max_tokens=1,
+        logprob_token_ids=tokens,
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
 
 
 def next_token(output, tokens: list[int]) -> list[float]:

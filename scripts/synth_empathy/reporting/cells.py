@@ -123,8 +123,17 @@ def make_cell(place: dict[str, str], documents: dict[str, Record], paper: float 
     """
     agreed = {key: one_of(documents, key, place) for key in ("protocol", "samples")}
     empty = sum(document.get("empty_predictions", {}).get("count", 0) for document in documents.values())
-    common = {"paper": paper, "protocol": agreed["protocol"], "test_samples": agreed["samples"], "empty_predictions": empty}
-    if left_out is not None or place["metric"] in BERTSCORE and any("bertscore_other" in document for document in documents.values()):
+    common = {
+        "paper": paper,
+        "protocol": agreed["protocol"],
+        "test_samples": agreed["samples"],
+        "empty_predictions": empty,
+    }
+    if (
+        left_out is not None
+        or place["metric"] in BERTSCORE
+        and any("bertscore_other" in document for document in documents.values())
+    ):
         why = left_out or "BERTScore by another model than roberta-large is not the paper's"
         other = instead(place["metric"], documents)
         return Cell(**place, value=None, why_null=why, by_seed={}, sd=None, difference=None, instead=other, **common)
@@ -132,7 +141,9 @@ def make_cell(place: dict[str, str], documents: dict[str, Record], paper: float 
     value = fmean(by_seed.values())
     sd = stdev(by_seed.values()) if len(by_seed) > 1 else None
     difference = None if paper is None else value - paper
-    return Cell(**place, value=value, why_null=None, by_seed=by_seed, sd=sd, difference=difference, instead=None, **common)
+    return Cell(
+        **place, value=value, why_null=None, by_seed=by_seed, sd=sd, difference=difference, instead=None, **common
+    )
 
 
 def one_of(documents: dict[str, Record], key: str, place: dict[str, str]) -> Any:
@@ -140,7 +151,10 @@ def one_of(documents: dict[str, Record], key: str, place: dict[str, str]) -> Any
     found = {document.get(key) for document in documents.values()}
     if len(found) > 1:
         system = f"{place['base']}/{place['training_set']}"
-        raise UserError(f"the metrics of {system} differ in {key} between seeds: {sorted(map(str, found))}", "delete them and run again")
+        raise UserError(
+            f"the metrics of {system} differ in {key} between seeds: {sorted(map(str, found))}",
+            "delete them and run again",
+        )
     return found.pop() if found else None
 
 
@@ -148,7 +162,10 @@ def value_of(document: Record, place: dict[str, str], seed: str) -> float:
     """A document's value of the cell's metric."""
     if place["metric"] not in document:
         system = f"{place['base']}/{place['training_set']}"
-        raise UserError(f"the metrics of {system}, seed {seed}, have no {place['metric']!r}", "delete them and run again: they were made by other code")
+        raise UserError(
+            f"the metrics of {system}, seed {seed}, have no {place['metric']!r}",
+            "delete them and run again: they were made by other code",
+        )
     return document[place["metric"]]
 
 

@@ -31,7 +31,13 @@ def as_csv(comparison: Record, note: str | None = None) -> str:
         comparison: what ``compare_systems.py`` writes as JSON.
     """
     lines = []
-    about = [comparison["samples"], comparison["draws"], comparison["seeds"]["system"], comparison["seeds"]["baseline"], comparison["protocol"]]
+    about = [
+        comparison["samples"],
+        comparison["draws"],
+        comparison["seeds"]["system"],
+        comparison["seeds"]["baseline"],
+        comparison["protocol"],
+    ]
     for metric, entry in comparison["metrics"].items():
         means = [f"{entry[side]['mean']:.4f}" for side in ("system", "baseline")]
         changes = [signed(value, 4) for value in (entry["difference"], *entry["interval"])]
@@ -47,7 +53,10 @@ def as_markdown(comparison: Record, note: str | None = None) -> str:
     lines = [f"# {markdown_text(comparison['system'])} against {markdown_text(comparison['baseline'])}", ""]
     lines += [f"> {markdown_text(note)}", ""] if note else []
     lines += [measured(comparison), ""]
-    lines += ["| metric | system | baseline | difference | 95 % interval | p, two-sided | p, sacreBLEU's |", "|---|" + "---:|" * 6]
+    lines += [
+        "| metric | system | baseline | difference | 95 % interval | p, two-sided | p, sacreBLEU's |",
+        "|---|" + "---:|" * 6,
+    ]
     for metric, entry in comparison["metrics"].items():
         means = [f"{entry[side]['mean']:.2f}" for side in ("system", "baseline")]
         low, high = (signed(value, 2) for value in entry["interval"])

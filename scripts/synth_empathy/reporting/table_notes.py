@@ -36,7 +36,9 @@ def legend(table: Table, beside: str) -> list[str]:
     if any(cell.value is None for cell in cells):
         lines.append(f"{DASH}: no value, for the reason given below.")
     if table.name == "table2" and paper_is_known(cells):
-        lines.append("The paper gives one count of samples and does not say of which stage; it stands beside both of ours.")
+        lines.append(
+            "The paper gives one count of samples and does not say of which stage; it stands beside both of ours."
+        )
     return lines
 
 

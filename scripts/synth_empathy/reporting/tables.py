@@ -30,7 +30,19 @@ TITLES = {
 #: Tables 3 and 4 are lost from the text that we have, and taken to be Table 2's.
 COLUMNS: dict[str, tuple[str, ...]] = {table: registry.scores(list(registry.METRICS), table) for table in TITLES}
 COLUMNS["table2"] += tuple(COUNTS)
-CSV_COLUMNS = ["system", "title", "metric", "ours", "sd", "paper", "difference", "test_samples", "seeds", "protocol", "remark"]
+CSV_COLUMNS = [
+    "system",
+    "title",
+    "metric",
+    "ours",
+    "sd",
+    "paper",
+    "difference",
+    "test_samples",
+    "seeds",
+    "protocol",
+    "remark",
+]
 
 
 @dataclass(frozen=True)
@@ -112,12 +124,16 @@ def trained(base: str, training_set: TrainingSet) -> Row:
 
 def add_flags(flags: argparse.ArgumentParser) -> None:
     """The flags of every script that reads a table's cells."""
-    flags.add_argument("--cells", type=Path, required=True, metavar="DIR", help="folder of {base}/{training_set}/{metric}.json")
+    flags.add_argument(
+        "--cells", type=Path, required=True, metavar="DIR", help="folder of {base}/{training_set}/{metric}.json"
+    )
     flags.add_argument(
         "--row", nargs=4, action="append", required=True, metavar=("BASE", "TRAINING_SET", "TITLE", "PAPER_ROW"),
         help="a row, and the paper's row beside it ('' for none); may be given again",
     )  # fmt: skip
-    flags.add_argument("--partial", action="store_true", help="show cells that are not there as missing, instead of refusing")
+    flags.add_argument(
+        "--partial", action="store_true", help="show cells that are not there as missing, instead of refusing"
+    )
 
 
 def rows_from(words: list[list[str]]) -> list[Row]:
@@ -142,7 +158,10 @@ def read_table(
     Raises:
         UserError: cells are missing; names them.
     """
-    places = [(row, metric, folder / row.system / f"{metric}.json") for row, metric in product(rows, metrics or COLUMNS[name])]
+    places = [
+        (row, metric, folder / row.system / f"{metric}.json")
+        for row, metric in product(rows, metrics or COLUMNS[name])
+    ]
     missing = [path for _, _, path in places if not path.exists()]
     if missing and (not partial or len(missing) == len(places)):
         raise lacking(name, missing, partial)
@@ -194,7 +213,9 @@ def csv_lines(metric: str, cell: Cell) -> list[list[Any]]:
     lines = [[metric, *values, *about, cell.why_null or ""]]
     if cell.instead:
         name = f"{metric} by {cell.instead['model']}, layer {cell.instead['layer']}"
-        lines.append([name, plain(cell.instead["value"], metric), "", UNKNOWN, UNKNOWN, *about, "not the paper's BERTScore"])
+        lines.append(
+            [name, plain(cell.instead["value"], metric), "", UNKNOWN, UNKNOWN, *about, "not the paper's BERTScore"]
+        )
     return lines
 
 

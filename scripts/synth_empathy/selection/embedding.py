@@ -39,7 +39,9 @@ def load_embedder(folder: Path, dtype: str):
     from sentence_transformers import SentenceTransformer
 
     open_model(folder)
-    embedder = SentenceTransformer(str(folder), model_kwargs={"dtype": getattr(torch, dtype)}, local_files_only=True, trust_remote_code=False)
+    embedder = SentenceTransformer(
+        str(folder), model_kwargs={"dtype": getattr(torch, dtype)}, local_files_only=True, trust_remote_code=False
+    )
     if read_json(folder / "config.json").get("model_type") == "qwen2":
         make_bidirectional(embedder)
         append_end_token(embedder, read_json(folder / "tokenizer_config.json"))
@@ -88,7 +90,8 @@ def append_end_token(embedder, tokenizer_settings: Record) -> None:
     embedder.tokenizer.add_eos_token = True
     if embedder.tokenizer("a text")["input_ids"][-1] != embedder.tokenizer.eos_token_id:
         raise UserError(
-            "the embedding model's tokenizer does not append the end token that its settings ask for", "use the transformers release of the lock in envs/"
+            "the embedding model's tokenizer does not append the end token that its settings ask for",
+            "use the transformers release of the lock in envs/",
         )
 
 
@@ -104,12 +107,17 @@ def batches_by_tokens(embedder, texts: list[str], prompt_name: str | None, batch
     """
     if prompt_name is not None and prompt_name not in embedder.prompts:
         known = ", ".join(embedder.prompts) or "none"
-        raise UserError(f"the embedding model has no prompt {prompt_name!r} (it has: {known})", "correct scoring: prompt_name in the configuration")
+        raise UserError(
+            f"the embedding model has no prompt {prompt_name!r} (it has: {known})",
+            "correct scoring: prompt_name in the configuration",
+        )
     prompt = embedder.prompts[prompt_name] if prompt_name else ""
     lengths = []
     for start in range(0, len(texts), TOKENISED):
         asked = [prompt + text for text in texts[start : start + TOKENISED]]
-        lengths += map(len, embedder.tokenizer(asked, truncation=True, max_length=embedder.max_seq_length)["input_ids"])
+        lengths += map(
+            len, embedder.tokenizer(asked, truncation=True, max_length=embedder.max_seq_length)["input_ids"]
+        )
     batches: list[list[int]] = []
     for row in sorted(range(len(texts)), key=lambda row: (-lengths[row], row)):
         if not batches or (len(batches[-1]) + 1) * lengths[batches[-1][0]] > batch_tokens:
@@ -124,7 +132,9 @@ def embed_batch(embedder, texts: list[str], prompt_name: str | None) -> np.ndarr
     Raises:
         UserError: an embedding is zero or not finite.
     """
-    found = embedder.encode(texts, prompt_name=prompt_name, batch_size=len(texts), show_progress_bar=False, convert_to_numpy=True)
+    found = embedder.encode(
+        texts, prompt_name=prompt_name, batch_size=len(texts), show_progress_bar=False, convert_to_numpy=True
+    )
     return normalised(found, texts)
 
 
@@ -239,7 +249,10 @@ def rows_for(rows: dict[str, int], texts: list[str]) -> list[int]:
     """
     lacking = [text for text in texts if text not in rows]
     if lacking:
-        raise UserError(f"{len(lacking)} texts have no embedding; the first is {lacking[0]!r}", "run embed_texts.py on these samples and responses")
+        raise UserError(
+            f"{len(lacking)} texts have no embedding; the first is {lacking[0]!r}",
+            "run embed_texts.py on these samples and responses",
+        )
     return [rows[text] for text in texts]
 
 
@@ -263,7 +276,12 @@ def load_embeddings(path: Path, rows: int | None = None) -> np.ndarray:
         raise UserError(f"{path} is no .npy array: {error}", REMAKE_BOTH) from None
     if not isinstance(matrix, np.ndarray):
         raise UserError(f"{path} is an archive of arrays, not one .npy array", REMAKE_BOTH)
-    if matrix.ndim != 2 or matrix.shape[1] == 0 or matrix.dtype not in (np.float16, np.float32, np.float64) or not matrix.dtype.isnative:
+    if (
+        matrix.ndim != 2
+        or matrix.shape[1] == 0
+        or matrix.dtype not in (np.float16, np.float32, np.float64)
+        or not matrix.dtype.isnative
+    ):
         problem = f"{path} holds {matrix.dtype} of shape {matrix.shape}, not a matrix of floating numbers"
         raise UserError(problem, REMAKE_BOTH)
     if rows is not None and len(matrix) != rows:

@@ -58,7 +58,9 @@ class ScaledPoints:
 
     def __init__(self, matrix: np.ndarray, rows: np.ndarray | None, metric: str, device: str):
         if device == "cuda" and not torch.cuda.is_available():
-            raise UserError("there is no GPU here that torch can use", "choose on the CPU: --device cpu; the order is the same")
+            raise UserError(
+                "there is no GPU here that torch can use", "choose on the CPU: --device cpu; the order is the same"
+            )
         # TensorFloat-32 rounds far more than ``score_error`` allows, and some environments switch it on.
         torch.backends.cuda.matmul.allow_tf32 = False
         self.matrix = matrix
@@ -76,12 +78,18 @@ class ScaledPoints:
             self.scale = 1 / lengths
         else:
             longest = lengths.max(initial=0.0)
-            self.scale = np.full(len(lengths), 2.0 ** -np.ceil(np.log2(longest)) if longest > 1.001 or 0 < longest < 0.5 else 1.0)
+            self.scale = np.full(
+                len(lengths), 2.0 ** -np.ceil(np.log2(longest)) if longest > 1.001 or 0 < longest < 0.5 else 1.0
+            )
         self.unscaled = bool((self.scale == 1).all())
         self.index = torch.from_numpy(self.rows).to(device)
         self.factors = torch.from_numpy(self.scale).to(device)
         # The scaling itself may go wrong in float32: tiny vectors overflow it, and float64 input is cut down by it.
-        exact = self.tensor.dtype != torch.float64 and self.scale.max(initial=1) < 1e30 and self.scale.min(initial=1) > 1e-30
+        exact = (
+            self.tensor.dtype != torch.float64
+            and self.scale.max(initial=1) < 1e30
+            and self.scale.min(initial=1) > 1e-30
+        )
         self.factors = self.factors.float() if exact else self.factors
         self.half = torch.from_numpy(((lengths * self.scale) ** 2 / 2).astype(np.float32)).to(device)
 
@@ -133,7 +141,10 @@ class ScaledPoints:
 def refuse(rows: np.ndarray, bad: np.ndarray, what: str) -> None:
     """End with a sentence when any row is bad."""
     if bad.any():
-        raise UserError(f"{bad.sum()} embeddings are {what}; the first is row {rows[bad][0]}", "run embed_texts.py again, with bfloat16 or float32")
+        raise UserError(
+            f"{bad.sum()} embeddings are {what}; the first is row {rows[bad][0]}",
+            "run embed_texts.py again, with bfloat16 or float32",
+        )
 
 
 @dataclass
@@ -191,7 +202,9 @@ class FarthestFirst:
         bias = -self.points.half[gone]
         for places in self.left.split(self.points.piece):
             vectors = self.points.float32(places, self.vectors[: len(places)])
-            scores = torch.addmm(bias, vectors, centres.T, out=self.scores[: len(places) * len(picks)].view(len(places), -1))
+            scores = torch.addmm(
+                bias, vectors, centres.T, out=self.scores[: len(places) * len(picks)].view(len(places), -1)
+            )
             # Few points have a new centre among their nearest, once there are many; the rest ends here.
             near = torch.nonzero(scores.amax(1) > self.best[places] - 2 * self.error).flatten()
             if len(near):
@@ -202,7 +215,9 @@ class FarthestFirst:
         top, winner = scores.max(1)
         scores.scatter_(1, winner[:, None], -torch.inf)
         best = self.best[places]
-        self.second[places] = torch.maximum(torch.minimum(best, top), torch.maximum(self.second[places], scores.amax(1)))
+        self.second[places] = torch.maximum(
+            torch.minimum(best, top), torch.maximum(self.second[places], scores.amax(1))
+        )
         self.centre[places] = torch.where(top > best, centres[winner], self.centre[places])
         self.best[places] = torch.maximum(best, top)
 
@@ -231,7 +246,9 @@ class FarthestFirst:
         certain = ~doubtful & ~on_centre & (centre != self.exact_centre[places])
         self.exact[places[certain]] = self.points.distances(places[certain], centre[certain])
         self.exact_centre[places[certain]] = centre[certain]
-        for part in np.array_split(places[doubtful & ~on_centre], np.arange(SCREEN, (doubtful & ~on_centre).sum(), SCREEN)):
+        for part in np.array_split(
+            places[doubtful & ~on_centre], np.arange(SCREEN, (doubtful & ~on_centre).sum(), SCREEN)
+        ):
             if len(part):
                 self.screen(part)
 
@@ -288,7 +305,9 @@ class Block:
             top = int(self.values.argmax())
             rivals = self.values >= self.values[top] - self.slack
             rivals[top] = True
-            contested = np.count_nonzero(rivals) > 1 or (limit is not None and self.values[top] <= limit.value + self.slack)
+            contested = np.count_nonzero(rivals) > 1 or (
+                limit is not None and self.values[top] <= limit.value + self.slack
+            )
             if contested and self.loose[rivals].any():
                 self.tighten(np.flatnonzero(rivals & self.loose))
                 continue

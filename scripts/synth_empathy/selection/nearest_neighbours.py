@@ -46,9 +46,13 @@ class Points:
             UserError: one of them is not of length 1.
         """
         vectors = np.asarray(self.matrix[self.rows[positions]])
-        bad = np.abs(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64) - 1) > 2e-3  # float16 storage is off by less
+        bad = (
+            np.abs(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64) - 1) > 2e-3
+        )  # float16 storage is off by less
         if not np.isfinite(vectors).all() or bad.any():
-            raise UserError("the embeddings are not unit vectors", "run embed_texts.py again; it scales each embedding to length 1")
+            raise UserError(
+                "the embeddings are not unit vectors", "run embed_texts.py again; it scales each embedding to length 1"
+            )
         return vectors
 
 
@@ -71,7 +75,9 @@ def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return ((a.astype(np.float64) - b.astype(np.float64)) ** 2).sum(axis=1)
 
 
-def nearest(queries: Points, points: Points, own: np.ndarray | None = None, block: int = BLOCK) -> tuple[np.ndarray, np.ndarray]:
+def nearest(
+    queries: Points, points: Points, own: np.ndarray | None = None, block: int = BLOCK
+) -> tuple[np.ndarray, np.ndarray]:
     """The nearest point to each query by Euclidean distance, which on unit vectors is the highest cosine.
 
     Args:
@@ -88,7 +94,9 @@ def nearest(queries: Points, points: Points, own: np.ndarray | None = None, bloc
     return positions, np.sqrt(squares)
 
 
-def nearest_of_block(vectors: np.ndarray, points: Points, own: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray]:
+def nearest_of_block(
+    vectors: np.ndarray, points: Points, own: np.ndarray, block: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Positions and squared distances of the nearest points to a block of queries."""
     from faiss.contrib.exhaustive_search import knn_ground_truth
 

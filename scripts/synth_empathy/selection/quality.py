@@ -80,5 +80,8 @@ def draw_samples(samples: list[Record], size: int, seed: int) -> list[Record]:
         UserError: there are not so many samples.
     """
     if size > len(samples):
-        raise UserError(f"{size} samples cannot be drawn of {len(samples)}", "draw from the samples that the quality selection chose from")
+        raise UserError(
+            f"{size} samples cannot be drawn of {len(samples)}",
+            "draw from the samples that the quality selection chose from",
+        )
     return seeds.keep_lowest(samples, size, lambda sample: seeds.row_seed(seed, sample["id"], "draw"))

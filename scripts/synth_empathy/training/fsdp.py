@@ -32,7 +32,9 @@ def sharding(gpu: bool) -> dict:
         "activation_checkpointing": False,  # the other way to have it, which FSDP's replaces
         # Without this, gradients of whole weights wait on every device for the last step of an update.
         "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": True}},
-        "ddp_backend": "cuda:nccl,cpu:gloo" if gpu else "gloo",  # with GPUs, checkpoints still agree on their parts through gloo
+        "ddp_backend": "cuda:nccl,cpu:gloo"
+        if gpu
+        else "gloo",  # with GPUs, checkpoints still agree on their parts through gloo
     }
 
 

@@ -38,7 +38,10 @@ def processes_of(asked: int | None, gpus: int) -> int:
         UserError: both are given, and differ.
     """
     if asked and gpus and asked != gpus:
-        raise UserError(f"--processes {asked} beside --gpus {gpus}: a process has one GPU", "leave out --processes where there are GPUs")
+        raise UserError(
+            f"--processes {asked} beside --gpus {gpus}: a process has one GPU",
+            "leave out --processes where there are GPUs",
+        )
     return asked or max(1, gpus)
 
 
@@ -59,14 +62,18 @@ def launch(script: str, processes: int, threads: int) -> None:
     """
     os.environ |= {
         LAUNCHER: str(os.getpid()),
-        "OMP_NUM_THREADS": str(threads_each(threads, processes)),  # where it is unset, accelerate takes what cores there are
+        "OMP_NUM_THREADS": str(
+            threads_each(threads, processes)
+        ),  # where it is unset, accelerate takes what cores there are
     }
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all of them are on this node
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed").handlers = [logging.NullHandler()]  # it would say at length what is said here
+    logging.getLogger("torch.distributed").handlers = [
+        logging.NullHandler()
+    ]  # it would say at length what is said here
     with tempfile.TemporaryDirectory(prefix="train-") as folder:
         config = LaunchConfig(
             min_nodes=1, max_nodes=1, nproc_per_node=processes, run_id=f"step-{os.getpid()}", max_restarts=0, local_addr="localhost",
@@ -88,7 +95,10 @@ def failure(failures: dict, processes: int) -> UserError:
     Args:
         failures: torch's account of each process that failed, by rank; those that it ended itself, by SIGTERM, may be among them.
     """
-    rank, cause = min(failures.items(), key=lambda item: (item[1].exitcode == -signal.SIGTERM, item[1].exitcode > 0, item[1].timestamp))
+    rank, cause = min(
+        failures.items(),
+        key=lambda item: (item[1].exitcode == -signal.SIGTERM, item[1].exitcode > 0, item[1].timestamp),
+    )
     if cause.exitcode > 0:
         ended, hint = f"with status {cause.exitcode}", "its own error stands above"
     else:

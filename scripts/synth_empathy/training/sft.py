@@ -148,7 +148,16 @@ def lora_config(recipe: Recipe) -> LoraConfig | None:
     return LoraConfig(**recipe.lora_arguments(), target_modules="all-linear", task_type="CAUSAL_LM")
 
 
-def fine_tune(base: Path, rows: list[Record], recipe: Recipe, seed: int, dtype: str, state: Path, folder: Path | None, processes: int = 1) -> list[Record]:
+def fine_tune(
+    base: Path,
+    rows: list[Record],
+    recipe: Recipe,
+    seed: int,
+    dtype: str,
+    state: Path,
+    folder: Path | None,
+    processes: int = 1,
+) -> list[Record]:
     """Fine-tune ``base`` on rows of ``conversations`` and save merged weights and tokenizer to ``folder``.
 
     Args:
@@ -179,7 +188,9 @@ def fine_tune(base: Path, rows: list[Record], recipe: Recipe, seed: int, dtype: 
     trainer.remove_callback(PrinterCallback)  # LogProgress says it in a line a person can read
     with trainer.accelerator.main_process_first():  # it removes torn checkpoints before another looks
         checkpoint = whole_checkpoint(state)
-    print(f"train: {len(rows)} samples, {'from the start' if checkpoint is None else f'goes on from {checkpoint.name}'}")
+    print(
+        f"train: {len(rows)} samples, {'from the start' if checkpoint is None else f'goes on from {checkpoint.name}'}"
+    )
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     model = trained_model(trainer, recipe, processes)
     if model is not None:
@@ -202,4 +213,6 @@ def load_base(base: Path, recipe: Recipe, dtype: str) -> PreTrainedModel:
 
     Full fine-tuning keeps float32 weights: in bfloat16 an update at a rate of 1e-5 is rounded away. LoRA's base is frozen.
     """
-    return AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32 if recipe.method == "full" else getattr(torch, dtype))
+    return AutoModelForCausalLM.from_pretrained(
+        base, dtype=torch.float32 if recipe.method == "full" else getattr(torch, dtype)
+    )

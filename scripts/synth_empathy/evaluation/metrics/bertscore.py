@@ -63,20 +63,35 @@ def choose(folder: Path, layer: int | None, baseline: Path | None) -> Model:
         UserError: no model folder, no layer, a layer that the model lacks, a bad manifest or baseline.
     """
     if not (folder / "config.json").is_file():
-        raise UserError(f"{folder} is not a model folder: it has no config.json" if folder.exists() else f"{folder} does not exist", USE_MODEL)
+        raise UserError(
+            f"{folder} is not a model folder: it has no config.json"
+            if folder.exists()
+            else f"{folder} does not exist",
+            USE_MODEL,
+        )
     manifest = read_object(folder / "manifest.json") if (folder / "manifest.json").is_file() else {}
     roberta = manifest.get("repository") == REPOSITORY
     if layer is None and not roberta:
-        raise UserError(f"no layer is known for the model in {folder}", "give --bertscore-layer; only roberta-large, known by its manifest.json, has one here")
+        raise UserError(
+            f"no layer is known for the model in {folder}",
+            "give --bertscore-layer; only roberta-large, known by its manifest.json, has one here",
+        )
     layer = LAYER if layer is None else layer
     layers = read_object(folder / "config.json").get("num_hidden_layers")
     if not isinstance(layers, int) or not 0 <= layer <= layers:
-        raise UserError(f"the model in {folder} has no layer {layer} (its config.json says num_hidden_layers {layers})", "give a --bertscore-layer that it has")
-    source = "@".join(str(manifest[key]) for key in ("repository", "revision") if key in manifest) or "from a local folder"
+        raise UserError(
+            f"the model in {folder} has no layer {layer} (its config.json says num_hidden_layers {layers})",
+            "give a --bertscore-layer that it has",
+        )
+    source = (
+        "@".join(str(manifest[key]) for key in ("repository", "revision") if key in manifest) or "from a local folder"
+    )
     name = "roberta-large" if roberta else str(manifest.get("name", folder.absolute().name))
     table = baseline or (package_baseline() if roberta else None)
     numbers = read_baseline(table, layer) if table else None
-    return Model(folder, name, source, layer, numbers, baseline is not None, roberta and layer == LAYER and baseline is None)
+    return Model(
+        folder, name, source, layer, numbers, baseline is not None, roberta and layer == LAYER and baseline is None
+    )
 
 
 def read_object(path: Path) -> Record:
@@ -180,7 +195,9 @@ def rows(model: Model, predictions: list[str], references: list[str]) -> list[Sc
     order = sorted(range(len(predictions)), key=lambda row: (len(predictions[row]), len(references[row])))
     batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
     for batch in cli.progress(batches, len(batches), f"BERTScore, batches of {BATCH}"):
-        matched = greedy_cos_idf(*embed([references[row] for row in batch]), *embed([predictions[row] for row in batch]))
+        matched = greedy_cos_idf(
+            *embed([references[row] for row in batch]), *embed([predictions[row] for row in batch])
+        )
         for row, values in zip(batch, torch.stack(matched, dim=1).tolist()):
             precision, recall, f1 = (100 * (value - low) / (1 - low) for value, low in zip(values, baseline))
             found[row] = precision, recall, f1

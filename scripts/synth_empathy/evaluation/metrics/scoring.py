@@ -10,7 +10,9 @@ from ...core.records import Record, read_jsonl
 from .base import Metric, SampleMetric
 from .texts import Texts, token_signature
 
-FORMAT = 'each line is {"prediction": "...", "reference": "..."}, with an optional "id" that is a string or a whole number'
+FORMAT = (
+    'each line is {"prediction": "...", "reference": "..."}, with an optional "id" that is a string or a whole number'
+)
 
 
 def read_responses(path: Path) -> list[Record]:

@@ -15,7 +15,13 @@ from .data import BESIDE, Values, cells_of, comparison_columns, has_value, made,
 from .style import freeze_layout, gaps, line_of, sheet, style
 
 #: Colour, dashes and fill of the paper's rows in Figure 1: no system of ours is hollow.
-PAPER_LINE: dict[str, Any] = {"color": "#404040", "linestyle": (0, (2.5, 1.5)), "markerfacecolor": "white", "linewidth": 1.0, "markersize": 4.0}
+PAPER_LINE: dict[str, Any] = {
+    "color": "#404040",
+    "linestyle": (0, (2.5, 1.5)),
+    "markerfacecolor": "white",
+    "linewidth": 1.0,
+    "markersize": 4.0,
+}
 
 
 @dataclass(frozen=True)
@@ -147,7 +153,9 @@ def unknown_of_paper(paper: dict[tuple[str, int], Values], metrics: list[str], o
     """
     words = []
     for (name, _), values in paper.items():
-        lacking = [METRICS[m] for m, value in zip(metrics, values) if value is None and not (other_model and m in BERTSCORE)]
+        lacking = [
+            METRICS[m] for m, value in zip(metrics, values) if value is None and not (other_model and m in BERTSCORE)
+        ]
         words += [f"{name}: {', '.join(lacking)}"] if lacking else []
     return words
 
@@ -167,7 +175,9 @@ def radar_csv(table: Table, note: str | None = None) -> str:
             cell, stands_in = table.cells[row.system][metric], bool(other_model) and metric in BERTSCORE
             name = f"{metric} by {other_model}" if stands_in else metric
             sd = None if stands_in else cell.sd
-            lines.append([row.system, row.title, name, *comparison_columns(value, sd, paper_value(cell, metric, other_model))])
+            lines.append(
+                [row.system, row.title, name, *comparison_columns(value, sd, paper_value(cell, metric, other_model))]
+            )
     return csv_with_note(["system", "title", "metric", *BESIDE], lines, note)
 
 
@@ -261,7 +271,9 @@ def look_of(number: int) -> dict[str, Any]:
 
 def labels_of(data: Radar) -> list[str]:
     """What the legend calls the systems and then the paper's rows."""
-    systems = [title if has_value(shares) else f"{title}: no value" for title, shares in zip(data.systems, data.shares)]
+    systems = [
+        title if has_value(shares) else f"{title}: no value" for title, shares in zip(data.systems, data.shares)
+    ]
     return [*systems, *(row.name for row in data.paper)]
 
 

@@ -139,7 +139,9 @@ def read_summary(path: Path) -> Record:
     summary = read_json(path)
     try:
         parts = [*summary["criteria"].values(), summary["all"]]
-        sound = bool(summary["criteria"]) and all(1 <= part["mean"] <= 3 and 0 <= part["full_share"] <= 1 for part in parts)
+        sound = bool(summary["criteria"]) and all(
+            1 <= part["mean"] <= 3 and 0 <= part["full_share"] <= 1 for part in parts
+        )
         words = [summary[key] for key in ("prompt", "stage", "judge", "mode")] + [summary["note"] or ""]
         words += [criterion["title"] for criterion in summary["criteria"].values()]
         counts = [summary["samples"]["scored"], summary["seed"]]
@@ -241,7 +243,13 @@ def judge_notes(before: Judged, after: Judged) -> list[str]:
 
 def mark_of(above: bool) -> dict[str, Any]:
     """The marker of the paper's number; another where it is a lower bound."""
-    return {"marker": "^" if above else "D", "color": "black", "markerfacecolor": "white", "linestyle": "none", "markersize": 4.5}
+    return {
+        "marker": "^" if above else "D",
+        "color": "black",
+        "markerfacecolor": "white",
+        "linestyle": "none",
+        "markersize": 4.5,
+    }
 
 
 def draw_stages(axes, values, spreads, paper: Sequence[float | None], above: Sequence[bool] = (False, False)) -> None:

@@ -14,7 +14,9 @@ MADE_UP = "MADE-UP JUDGEMENTS: nobody compared any responses; the bars show the 
 FILLS = {"win": ("#0072B2", ""), "tie": ("#EDEDED", ""), "loss": ("#E69F00", "////")}
 
 
-def draw_figure7(results: list[Result], count: str, paper: dict[str, dict[str, float]], *, made_up: bool, note: str | None):
+def draw_figure7(
+    results: list[Result], count: str, paper: dict[str, dict[str, float]], *, made_up: bool, note: str | None
+):
     """Win, tie and loss of our system against each baseline, all criteria together (paper, Figure 7).
 
     Args:
@@ -54,16 +56,31 @@ def draw_shares(axes, shares: dict[str, float], place: float, high: float) -> No
     for verdict in VERDICTS:
         fill, hatch = FILLS[verdict]
         if verdict in shares:
-            axes.barh(place, shares[verdict], high, left, facecolor=fill, hatch=hatch, edgecolor="black", linewidth=0.4)
+            axes.barh(
+                place, shares[verdict], high, left, facecolor=fill, hatch=hatch, edgecolor="black", linewidth=0.4
+            )
             left += shares[verdict]
     if len(shares) < len(VERDICTS):
         axes.barh(place, 100 - left, high, left, facecolor="white", edgecolor="0.5", linewidth=0.4, linestyle=":")
-    axes.text(102, place, " | ".join(format_value(shares.get(verdict), "{:.1f}") for verdict in VERDICTS), va="center", size=5.5)
+    axes.text(
+        102,
+        place,
+        " | ".join(format_value(shares.get(verdict), "{:.1f}") for verdict in VERDICTS),
+        va="center",
+        size=5.5,
+    )
 
 
 def ab_notes(results: list[Result], count: str) -> list[str]:
     """How many judgements a bar stands for, and what one percentage counts."""
-    sizes = {f"{r.examples:,} examples x 4 criteria x {r.evaluators} evaluator{'s' * (r.evaluators > 1)}": r.baseline for r in results}
+    sizes = {
+        f"{r.examples:,} examples x 4 criteria x {r.evaluators} evaluator{'s' * (r.evaluators > 1)}": r.baseline
+        for r in results
+    }
     size_words = next(iter(sizes)) if len(sizes) == 1 else "; ".join(f"{name}: {size}" for size, name in sizes.items())
-    unit = "each judgement counts once" if count == COUNTS[0] else "one verdict per example and criterion: what most evaluators said, else a tie"
+    unit = (
+        "each judgement counts once"
+        if count == COUNTS[0]
+        else "one verdict per example and criterion: what most evaluators said, else a tie"
+    )
     return [f"{size_words}; {unit}. White or {UNKNOWN_NOTE}."]

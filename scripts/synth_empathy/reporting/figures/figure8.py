@@ -73,7 +73,9 @@ def curves_csv(data: list[Curve], note: str | None = None) -> str:
 def draw_figure8(data: list[Curve], note: str | None):
     """CIDEr against the DK threshold, ours and the paper's (paper, Figure 8)."""
     with style():
-        figure = sheet("Figure 8: CIDEr against the DK threshold", 2.4, curve_handles(data), [note or "", *curve_notes(data)])
+        figure = sheet(
+            "Figure 8: CIDEr against the DK threshold", 2.4, curve_handles(data), [note or "", *curve_notes(data)]
+        )
         axes = figure.add_subplot()
         for (colour, marker, _), one in zip(LINES, data):
             x, ours, paper = one.thresholds, gaps(one.ours), gaps(one.paper)

@@ -46,7 +46,9 @@ LINES: list[tuple[str, str, Any]] = [
 def add_flags(flags: argparse.ArgumentParser) -> None:
     """The flags that every figure's script takes."""
     flags.add_argument("--note", help="a sentence printed on the figure")
-    flags.add_argument("--figures", type=Path, nargs="+", required=True, metavar="FILE", help="the figure, as .pdf, .svg or .png")
+    flags.add_argument(
+        "--figures", type=Path, nargs="+", required=True, metavar="FILE", help="the figure, as .pdf, .svg or .png"
+    )
 
 
 def check_names(flags: argparse.ArgumentParser, paths: Sequence[Path]) -> None:
@@ -92,7 +94,11 @@ def sheet(title: str, height: float, handles: Sequence[Any], notes: Sequence[str
     head = paragraph(figure, title, width / 2, renderer, ha="center", size=7, weight="bold")
     foot = [paragraph(figure, note, MARGIN, renderer, ha="left", size=5.5) for note in notes if note]
     legend = key(figure, handles, renderer, width)
-    tall = {part: part.get_window_extent(renderer).height / figure.dpi + 0.7 * MARGIN for part in (head, legend, *foot) if part}
+    tall = {
+        part: part.get_window_extent(renderer).height / figure.dpi + 0.7 * MARGIN
+        for part in (head, legend, *foot)
+        if part
+    }
     total = sum(tall.values()) + height + 2 * MARGIN
     figure.set_size_inches(width, total)
     top = total - MARGIN
@@ -104,7 +110,9 @@ def sheet(title: str, height: float, handles: Sequence[Any], notes: Sequence[str
         elif part:
             part.set_y(top)
         top -= tall.get(part, 0.0)
-    figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0, bottom / total, 1, height / total), w_pad=MARGIN, h_pad=0.04))
+    figure.set_layout_engine(
+        ConstrainedLayoutEngine(rect=(0, bottom / total, 1, height / total), w_pad=MARGIN, h_pad=0.04)
+    )
     return figure
 
 
@@ -127,7 +135,16 @@ def key(figure, handles: Sequence[Any], renderer, width: float):
         handle.set_label(plot_text(handle.get_label()))
     for columns in range(min(4, len(handles)), 0, -1):
         place = {"loc": "upper center", "bbox_to_anchor": (width / 2, 0), "bbox_transform": figure.dpi_scale_trans}
-        legend = figure.legend(handles=handles, ncols=columns, frameon=False, borderpad=0, borderaxespad=0, handlelength=2.6, columnspacing=1.2, **place)
+        legend = figure.legend(
+            handles=handles,
+            ncols=columns,
+            frameon=False,
+            borderpad=0,
+            borderaxespad=0,
+            handlelength=2.6,
+            columnspacing=1.2,
+            **place,
+        )
         legend.set_in_layout(False)
         if columns == 1 or legend.get_window_extent(renderer).width / figure.dpi <= width - 2 * MARGIN:
             return legend
@@ -150,7 +167,10 @@ def paragraph(figure, words: str, x: float, renderer, **font):
 def line_of(number: int) -> tuple[str, str, Any]:
     """Colour, marker and dashes of a system or series."""
     if number >= len(LINES):
-        raise UserError(f"a figure tells {len(LINES)} systems apart, and there are more", "list fewer systems (tables: table1: systems)")
+        raise UserError(
+            f"a figure tells {len(LINES)} systems apart, and there are more",
+            "list fewer systems (tables: table1: systems)",
+        )
     return LINES[number]
 
 
