@@ -124,7 +124,7 @@ plan: setup
 	@$(BIN)/python scripts/plan.py --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) -- $(or $(TARGET),table1)
 
 lint: setup
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile rules && PYTHONPATH=scripts $(BIN)/lint-imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check -l 119 Snakefile rules && PYTHONPATH=scripts $(BIN)/lint-imports
 
 clean-state:
 	@rm -rf results/$(RUN)/.state

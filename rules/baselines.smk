@@ -47,10 +47,7 @@ def made_by_training(wildcards):
 def baseline_data_flags(wildcards):
     """The user's data for a baseline, and what it must hold."""
     chosen = config["baselines"][wildcards.baseline]
-    needs = (
-        f"--need {shlex.quote(path)} {shlex.quote(what)}"
-        for path, what in chosen["needs"].items()
-    )
+    needs = (f"--need {shlex.quote(path)} {shlex.quote(what)}" for path, what in chosen["needs"].items())
     return " ".join([flags({"data": chosen["data"]}), *needs])
 
 

@@ -69,20 +69,14 @@ def cell_sources(row, metric):
 
 def row_sources(table, row):
     """What a row of a table is made of."""
-    return [
-        path for metric in tables.COLUMNS[table] for path in cell_sources(row, metric)
-    ]
+    return [path for metric in tables.COLUMNS[table] for path in cell_sources(row, metric)]
 
 
 def row_flags(wildcards):
     """Which row of which table, and which row of the paper's."""
     row = tables.row_of(config, wildcards.table, wildcards.base, wildcards.training_set)
     place = {"table": wildcards.table, "base": row.base}
-    return flags(
-        place
-        | {"training_set": row.training_set, "title": row.title}
-        | {"paper_row": row.paper_row}
-    )
+    return flags(place | {"training_set": row.training_set, "title": row.title} | {"paper_row": row.paper_row})
 
 
 def seed_flags(wildcards, input):

@@ -31,9 +31,7 @@ rule check_claims:
     params:
         fail=flags({"fail_on": "does-not-hold" if config["claims"]["fail"] else None}),
     shell:
-        "{PYTHON[core]} scripts/print_claims.py"
-        " --report {input.report:q}"
-        " {params.fail}"
+        "{PYTHON[core]} scripts/print_claims.py" " --report {input.report:q}" " {params.fail}"
 
 
 rule report_claims:

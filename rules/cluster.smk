@@ -31,9 +31,7 @@ def check_apptainer():
         logger.warning(cluster.dry_run_warning(error))
         # Snakemake asks for the program in a dry-run, too, unless it takes the run for one without containers.
         settings = workflow.deployment_settings
-        settings.deployment_method = frozenset(settings.deployment_method) - {
-            DeploymentMethod.APPTAINER
-        }
+        settings.deployment_method = frozenset(settings.deployment_method) - {DeploymentMethod.APPTAINER}
 
 
 try:
@@ -56,9 +54,7 @@ def partition_of(job):
     file = workflow.executor_settings.partition_config
     if not file:
         return partitions.get_default_partition(job, logger) or None
-    return partitions.get_best_partition(
-        partitions.read_partition_file(file), job, SILENT
-    )
+    return partitions.get_best_partition(partitions.read_partition_file(file), job, SILENT)
 
 
 def need_of(job, attempt):
@@ -102,9 +98,7 @@ def check_images():
     """Refuse a run whose image files are not there, before its first job."""
     if not CONTAINERS:
         return
-    for place in sorted(
-        {job.container_img_url for job in workflow.dag.needrun_jobs()} - {None}
-    ):
+    for place in sorted({job.container_img_url for job in workflow.dag.needrun_jobs()} - {None}):
         if "://" not in place:
             images.check_local(place)
 
@@ -114,11 +108,7 @@ def check_cluster():
     if workflow.executor_plugin.name == "slurm":
         chosen = workflow.executor_settings
         warnings = cluster.check(
-            [
-                need_of(job, attempt + 1)
-                for job in jobs_to_run()
-                for attempt in range(job.restart_times + 1)
-            ],
+            [need_of(job, attempt + 1) for job in jobs_to_run() for attempt in range(job.restart_times + 1)],
             chosen.no_account,
             chosen.status_command,
             chosen.init_seconds_before_status_checks,

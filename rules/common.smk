@@ -29,9 +29,7 @@ from synth_empathy.selection import diversity
 from synth_empathy.training import recipes
 
 #: Whether rules run in containers (--software-deployment-method apptainer).
-CONTAINERS = (
-    DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
-)
+CONTAINERS = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
 
 try:
     settings.check_files(workflow.configfiles)
@@ -84,9 +82,7 @@ def keep_configuration():
     """Write the merged configuration beside the results that it makes, without the secrets of its addresses."""
     write_text(
         f"{RESULTS}/config.yaml",
-        yaml.safe_dump(
-            addresses.without_secrets(config), sort_keys=False, allow_unicode=True
-        ),
+        yaml.safe_dump(addresses.without_secrets(config), sort_keys=False, allow_unicode=True),
     )
 
 
@@ -199,10 +195,7 @@ def system_seeds(training_set):
 
 def seed_files(base, training_set, kind, name):
     """A system's files of one kind, responses or metrics, one a seed that it has."""
-    return [
-        f"<results>/{kind}/{base}/{training_set}/seed{seed}/{name}"
-        for seed in system_seeds(training_set)
-    ]
+    return [f"<results>/{kind}/{base}/{training_set}/seed{seed}/{name}" for seed in system_seeds(training_set)]
 
 
 def judgements():
@@ -215,10 +208,7 @@ def judgements():
 
 def to_be_had(paths):
     """Whether files are there, or in the archive."""
-    return all(
-        path.removeprefix("<results>/") in ARCHIVED or Path(located(path)).exists()
-        for path in paths
-    )
+    return all(path.removeprefix("<results>/") in ARCHIVED or Path(located(path)).exists() for path in paths)
 
 
 def model_memory(model, attempt):

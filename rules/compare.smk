@@ -37,10 +37,7 @@ def table1_comparisons(wildcards):
     """Each system of Table 1 that was trained on synthetic samples, against the same base model on the comparison's baseline."""
     baseline = config["comparison"]["baseline"]
     protocol = config["evaluation"]["protocol"]
-    return [
-        f"<results>/comparisons/{row.system}/against-{baseline}/{protocol}.json"
-        for row in compared_rows()
-    ]
+    return [f"<results>/comparisons/{row.system}/against-{baseline}/{protocol}.json" for row in compared_rows()]
 
 
 def compared_rows():

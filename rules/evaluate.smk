@@ -51,9 +51,7 @@ rule list_test_ids:
     container:
         image("core")
     shell:
-        "{PYTHON[core]} scripts/list_test_ids.py"
-        " --test {input.test:q}"
-        " --output {output:q}"
+        "{PYTHON[core]} scripts/list_test_ids.py" " --test {input.test:q}" " --output {output:q}"
 
 
 rule evaluate:

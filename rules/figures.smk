@@ -44,19 +44,13 @@ def figure8_cells(wildcards):
 def judged_before(wildcards):
     """The judge's summaries of what was generated, one a seed."""
     prompt = config["figures"]["figure5"]["prompt"]
-    return [
-        f"<results>/judged/{prompt}/before/seed{seed}.summary.json"
-        for seed in config["seeds"]
-    ]
+    return [f"<results>/judged/{prompt}/before/seed{seed}.summary.json" for seed in config["seeds"]]
 
 
 def judged_after(wildcards):
     """The judge's summaries of what the selection kept, one a seed."""
     shown = config["figures"]["figure5"]
-    return [
-        f"<results>/judged/{shown['prompt']}/{shown['stage']}/seed{seed}.summary.json"
-        for seed in config["seeds"]
-    ]
+    return [f"<results>/judged/{shown['prompt']}/{shown['stage']}/seed{seed}.summary.json" for seed in config["seeds"]]
 
 
 def human_judgements(wildcards):
@@ -163,9 +157,7 @@ rule make_figure7:
         image("core")
     params:
         baselines=as_it_is(shlex.join(config["human"]["baselines"])),
-        settings=as_it_is(
-            flags({"count": config["human"]["count"], "note": config["note"]})
-        ),
+        settings=as_it_is(flags({"count": config["human"]["count"], "note": config["note"]})),
     shell:
         "{PYTHON[core]} scripts/make_figure7.py"
         " --judgements {input.judgements:q}"

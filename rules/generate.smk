@@ -89,9 +89,7 @@ rule generate:
 
 rule parse_rounds:
     input:
-        outputs=expand(
-            "<results>/synthetic/{{prompt}}/outputs/{shard}.jsonl", shard=SHARDS
-        ),
+        outputs=expand("<results>/synthetic/{{prompt}}/outputs/{shard}.jsonl", shard=SHARDS),
     output:
         dialogues="<results>/synthetic/{prompt}/dialogues.jsonl",
         rejected="<results>/synthetic/{prompt}/rejected.jsonl",

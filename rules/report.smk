@@ -84,13 +84,9 @@ rule report_novelty:
         kcenter="<results>/selected/{prompt}/{quality}/kcenter/seed{seed}.jsonl",
         embedded=multiext("<results>/scored/{prompt}/", "texts.jsonl", "embeddings.npy"),
         train="<results>/ed/train.jsonl",
-        train_embedded=multiext(
-            "<results>/ed/embedded/train/", "texts.jsonl", "embeddings.npy"
-        ),
+        train_embedded=multiext("<results>/ed/embedded/train/", "texts.jsonl", "embeddings.npy"),
         test="<results>/ed/test.jsonl",
-        test_embedded=multiext(
-            "<results>/ed/embedded/test/", "texts.jsonl", "embeddings.npy"
-        ),
+        test_embedded=multiext("<results>/ed/embedded/test/", "texts.jsonl", "embeddings.npy"),
         code=code("report_novelty"),
     output:
         report="<results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.json",

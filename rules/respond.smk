@@ -11,11 +11,7 @@ Makes, for each {inputs}: test, or synthetic-{prompt}
 def samples_to_answer(wildcards):
     """The samples behind a name of inputs."""
     prompt = systems.prompt_of(wildcards.inputs)
-    return (
-        f"<results>/synthetic/{prompt}/samples.jsonl"
-        if prompt
-        else "<results>/ed/test.jsonl"
-    )
+    return f"<results>/synthetic/{prompt}/samples.jsonl" if prompt else "<results>/ed/test.jsonl"
 
 
 def responding_model(wildcards):

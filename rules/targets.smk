@@ -61,8 +61,7 @@ def lacking_in_the_archive(wildcards):
             lacking += multiext(figure, ".pdf", ".svg", ".png", ".csv")
     if lacking:
         say_once(
-            "left out, since the archive has nothing of what they are made of: "
-            + ", ".join(map(located, lacking))
+            "left out, since the archive has nothing of what they are made of: " + ", ".join(map(located, lacking))
         )
     return lacking
 

@@ -25,16 +25,8 @@ def recipe_of(base):
 
 def training_flags(wildcards):
     """What decides a base model's weights as flags: its recipe, the dialogue format and the weights' type."""
-    decided = {
-        key: value
-        for key, value in recipe_of(wildcards.base).items()
-        if key not in recipes.NO_WEIGHTS
-    }
-    return flags(
-        decided
-        | config["dialogue"]
-        | {"dtype": config["models"][wildcards.base]["dtype"]}
-    )
+    decided = {key: value for key, value in recipe_of(wildcards.base).items() if key not in recipes.NO_WEIGHTS}
+    return flags(decided | config["dialogue"] | {"dtype": config["models"][wildcards.base]["dtype"]})
 
 
 def save_steps(wildcards):

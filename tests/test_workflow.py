@@ -472,7 +472,7 @@ def test_style(repository):
     for command in (
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
-        ["snakefmt", "--check", "Snakefile", "rules"],
+        ["snakefmt", "--check", "-l", "119", "Snakefile", "rules"],
     ):
         done = subprocess.run([BIN / command[0], *command[1:]], cwd=repository, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
