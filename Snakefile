@@ -26,6 +26,7 @@ include: "rules/cluster.smk"
 pathvars:
     results=RESULTS,
     models=MODELS,
+    dataset=config["dataset"],
 
 
 onstart:

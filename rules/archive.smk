@@ -9,7 +9,7 @@ Targets by name: archive
 
 def archived_files(wildcards):
     """What every table and figure of the configuration is made of, as far as it takes a model or a GPU to make it."""
-    files = {"<results>/ed/test_ids.json"}
+    files = {"<results>/<dataset>/test_ids.json"}
     prompts = {config["figures"]["figure5"]["prompt"]}
     for table in tables.COLUMNS:
         for row in table_rows(table):

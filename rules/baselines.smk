@@ -25,7 +25,7 @@ def outputs_of(wildcards):
 
 def alignment_flags(wildcards):
     """How many mismatches are taken, and whether the test samples are a part of the split."""
-    part = config["ed"]["keep"]["test"] is not None
+    part = DATA.keep.test is not None
     return flags({"unaligned": config["outputs"]["unaligned"], "part": part})
 
 
@@ -206,7 +206,7 @@ rule run_baseline:
 rule read_outputs:
     input:
         outputs=outputs_of,
-        samples="<results>/ed/test.jsonl",
+        samples="<results>/<dataset>/test.jsonl",
         code=code("read_outputs"),
     output:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",

@@ -54,10 +54,12 @@ rule report_claims:
     params:
         state=claims_state,
         results=RESULTS,
+        dataset=config["dataset"],
         note=as_it_is(flags({"note": config["note"]})),
     shell:
         "{PYTHON[core]} scripts/check_claims.py"
         " --results {params.results:q}"
+        " --dataset {params.dataset:q}"
         " --claims {input.claims:q}"
         " {params.note}"
         " --markdown {output.markdown:q}"

@@ -4,6 +4,7 @@ Requires: config.yaml and its overlays.
 Makes: nothing; no rule stands here.
 """
 
+import json
 import os
 import shlex
 import sys
@@ -22,9 +23,10 @@ from synth_empathy.core import addresses, archive
 from synth_empathy.core.code_graph import reached
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.records import write_text
+from synth_empathy.data.readers.registry import reader_of
 from synth_empathy.evaluation.metrics import registry
 from synth_empathy.execution import images
-from synth_empathy.reporting import cells, tables
+from synth_empathy.reporting import cells, paper_values, tables
 from synth_empathy.selection import diversity
 from synth_empathy.training import recipes
 
@@ -34,6 +36,7 @@ CONTAINERS = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployme
 try:
     settings.check_files(workflow.configfiles)
     settings.check(config)
+    settings.name_dataset(config)
     #: The files of the archive that the configuration names, by their paths in <results>; none without one.
     ARCHIVED = archive.read_index(Path(config["archive"])) if config["archive"] else {}
 except UserError as error:
@@ -51,6 +54,11 @@ RESULTS = f"results/{config['run']}"
 MODELS = config["models_dir"]
 
 SPLITS = ["train", "valid", "test"]
+#: The run's data set: its entry in the configuration, with the way to read it; and what a model is trained on here.
+DATA = reader_of(config["datasets"][config["dataset"]])
+TRAINED = systems.trained_on(config["dataset"])
+#: What tables, figures and claims say where the run's data set is not the paper's; None where it is.
+OTHER_DATA = paper_values.other_data(config["dataset"])
 SHARDS = range(config["generation"]["shards"])
 
 
@@ -70,7 +78,7 @@ wildcard_constraints:
     quality=systems.QUALITY,
     selection=systems.SELECTION,
     stage=systems.STAGE,
-    training_set=systems.TRAINING_SET,
+    training_set=systems.every_training_set(config["dataset"]),
     inputs=systems.INPUTS,
     protocol="paper|standard",
     table="table[1-4]",
@@ -157,8 +165,9 @@ def as_it_is(words):
 
 
 def located(path):
-    """A path with <results> and <models> filled in."""
-    return path.replace("<results>", RESULTS).replace("<models>", MODELS)
+    """A path with <results>, <models> and <dataset> filled in."""
+    path = path.replace("<results>", RESULTS).replace("<models>", MODELS)
+    return path.replace("<dataset>", config["dataset"])
 
 
 def model_of(base, training_set, seed):

@@ -86,7 +86,7 @@ rule compare_systems:
     benchmark:
         "<results>/benchmarks/compare_systems/{base}/{training_set}/against-{other}/{protocol}.tsv"
     wildcard_constraints:
-        other=systems.TRAINING_SET,
+        other=systems.every_training_set(config["dataset"]),
     container:
         image("core")
     resources:

@@ -1,28 +1,33 @@
-"""EmpatheticDialogues, prepared as the line of research prepares it (paper, section 4.1.1), and the models.
+"""The run's data set, prepared (ED as the line of research prepares it: paper, section 4.1.1), and the models.
 
-Requires: the folder or archive of `ed` in the configuration, or a network to fetch the archive; for the models a
-    network, or the packages of envs/models.lock.
+Requires: the raw files that the data set's entry names (docs/data.md), or a network to fetch ED's archive; for the
+    models a network, or the packages of envs/models.lock.
 Makes:
-    <results>/ed/raw/{split}.csv        ED as its authors publish it (not for an `ed: folder`, which is used as it is)
-    <results>/ed/{split}.jsonl          one sample per listener turn
-    <models>/{model}/manifest.json      a model's folder: safetensors, tokenizer, and the manifest with their hashes
+    <results>/<dataset>/raw/{split}.csv    ED as its authors publish it, out of its archive; not from a `folder`
+    <results>/<dataset>/{split}.jsonl      one sample per listener turn
+    <results>/<dataset>/report.json        by split, what was read, left out and kept
+    <models>/{model}/manifest.json         a model's folder: safetensors, tokenizer, and the manifest with their hashes
 """
 
-
-def raw_ed(wildcards):
-    """ED's raw CSV files: in the folder that the configuration names, or out of the archive."""
-    folder = config["ed"]["folder"] or "<results>/ed/raw"
-    return [f"{folder}/{split}.csv" for split in SPLITS]
+#: Where the raw files are: at the place that the data set's entry names, or out of the archive.
+RAW = DATA.location or "<results>/<dataset>/raw"
 
 
 def archive_flags(wildcards):
-    """Where ED's archive is to be had, and its checksum."""
-    return flags({key: config["ed"][key] for key in ("archive", "url", "sha256")})
+    """ED's archive, or its address, and its checksum."""
+    entry = config["datasets"][config["dataset"]]
+    return flags({key: entry.get(key) for key in ("archive", "url", "sha256")})
 
 
 def keep_flags(wildcards):
     """How many samples of each split are kept; all where the configuration says null."""
-    return flags({f"keep_{split}": config["ed"]["keep"][split] for split in SPLITS})
+    return flags({f"keep_{split}": getattr(DATA.keep, split) for split in SPLITS})
+
+
+def preparation_flag(wildcards):
+    """--settings JSON, where the entry says how the raw files are prepared."""
+    keys = DATA.preparation_keys()
+    return flags({"settings": json.dumps(keys) if keys else None})
 
 
 def model_source_flags(wildcards):
@@ -46,7 +51,7 @@ localrules:
 
 rule fetch_ed:
     output:
-        expand("<results>/ed/raw/{split}.csv", split=SPLITS),
+        expand("<results>/<dataset>/raw/{split}.csv", split=SPLITS),
     log:
         "<results>/logs/fetch_ed.log",
     container:
@@ -60,26 +65,31 @@ rule fetch_ed:
         " > {log:q} 2>&1"
 
 
-rule prepare_ed:
+rule prepare_data:
     input:
-        raw=raw_ed,
+        raw=DATA.files(RAW),
     output:
-        samples=expand("<results>/ed/{split}.jsonl", split=SPLITS),
-        report="<results>/ed/report.json",
+        samples=expand("<results>/<dataset>/{split}.jsonl", split=SPLITS),
+        report="<results>/<dataset>/report.json",
     log:
-        "<results>/logs/prepare_ed.log",
+        "<results>/logs/prepare_data.log",
     benchmark:
-        "<results>/benchmarks/prepare_ed.tsv"
+        "<results>/benchmarks/prepare_data.tsv"
     container:
         image("core")
     resources:
         mem_mb=grows(2000),
         runtime=grows(20),
     params:
+        reader=DATA.reader,
+        raw=located(RAW),
+        settings=preparation_flag,
         keep=keep_flags,
     shell:
-        "{PYTHON[core]} scripts/prepare_ed.py"
-        ' --raw "$(dirname {input.raw[0]:q})"'
+        "{PYTHON[core]} scripts/prepare_data.py"
+        " --reader {params.reader:q}"
+        " --raw {params.raw:q}"
+        " {params.settings}"
         " {params.keep}"
         ' --output "$(dirname {output.report:q})"'
         " > {log:q} 2>&1"

@@ -2,7 +2,7 @@
 
 Requires: the system's responses to ED's test samples; for BERTScore its model, unless the configuration leaves it out.
 Makes, for each {protocol}: paper, or standard
-    <results>/ed/test_ids.json                                                      which samples, in which order
+    <results>/<dataset>/test_ids.json                                                      which samples, in which order
     <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}.json              BLEU, Distinct, ROUGE, CIDEr: values x 100, signatures, counts
     <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-bertscore.json    BERTScore alone, each sample's too
     <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-{metric}.json     the same of each metric that was added
@@ -44,10 +44,10 @@ localrules:
 
 rule list_test_ids:
     input:
-        test="<results>/ed/test.jsonl",
+        test="<results>/<dataset>/test.jsonl",
         code=code("list_test_ids"),
     output:
-        "<results>/ed/test_ids.json",
+        "<results>/<dataset>/test_ids.json",
     container:
         image("core")
     shell:
@@ -57,7 +57,7 @@ rule list_test_ids:
 rule evaluate:
     input:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
-        test_ids="<results>/ed/test_ids.json",
+        test_ids="<results>/<dataset>/test_ids.json",
         code=code("evaluate", entries=registry.code(registry.TOGETHER)),
     output:
         "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}.json",
@@ -87,7 +87,7 @@ rule evaluate:
 use rule evaluate as evaluate_metric with:
     input:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
-        test_ids="<results>/ed/test_ids.json",
+        test_ids="<results>/<dataset>/test_ids.json",
         code=metric_code,
     output:
         "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-{metric}.json",
@@ -105,7 +105,7 @@ use rule evaluate as evaluate_metric with:
 rule evaluate_bertscore:
     input:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
-        test_ids="<results>/ed/test_ids.json",
+        test_ids="<results>/<dataset>/test_ids.json",
         model=bertscore_model,
         code=code("evaluate", entries=registry.code(["bertscore"])),
     output:

@@ -2,7 +2,7 @@
 
 Requires: Table 1's and Table 2's cells, the judge's summaries, a file of human judgements (docs/human-evaluation.md), and
     the paper's numbers (resources/paper/).
-    Figure 7 also requires <results>/ed/test_ids.json: people judged responses to these samples.
+    Figure 7 also requires <results>/<dataset>/test_ids.json: people judged responses to these samples.
 Makes, each as .pdf, .svg and .png, and as .csv its numbers: ours, the paper's, the difference:
     <results>/figures/figure1    systems over metrics, a radar
     <results>/figures/figure5    the judge's marks before and after selection
@@ -29,6 +29,17 @@ def figure_files(number):
     )
     drawings = {"pdf": f"{path}.pdf", "svg": f"{path}.svg", "png": drawing}
     return drawings | {"csv": numbers}
+
+
+def figure_notes():
+    """The note of a figure that shows the paper's numbers: the configuration's; with another data set, why there are none."""
+    other = f"{OTHER_DATA[0].upper()}{OTHER_DATA[1:]}: none of the paper's numbers is shown." if OTHER_DATA else None
+    return " ".join(filter(None, [config["note"], other])) or None
+
+
+def paper_flag(wildcards, input):
+    """--paper FILE, where the run's data set is the paper's."""
+    return flags({"paper": None if OTHER_DATA else input.paper})
 
 
 def figure1_cells(wildcards):
@@ -131,12 +142,13 @@ rule make_figure5:
     container:
         image("core")
     params:
-        note=as_it_is(flags({"note": config["note"]})),
+        paper=paper_flag,
+        note=as_it_is(flags({"note": figure_notes()})),
     shell:
         "{PYTHON[core]} scripts/make_figure5.py"
         " --before {input.before:q}"
         " --after {input.after:q}"
-        " --paper {input.paper:q}"
+        " {params.paper}"
         " {params.note}"
         " --csv {output.csv:q}"
         " --figures {output.pdf:q} {output.svg:q} {output.png:q}"
@@ -146,7 +158,7 @@ rule make_figure5:
 rule make_figure7:
     input:
         judgements=human_judgements,
-        test_ids="<results>/ed/test_ids.json",
+        test_ids="<results>/<dataset>/test_ids.json",
         paper="resources/paper/figure7.csv",
         code=code("make_figure7"),
     output:
@@ -157,14 +169,15 @@ rule make_figure7:
         image("core")
     params:
         baselines=as_it_is(shlex.join(config["human"]["baselines"])),
-        settings=as_it_is(flags({"count": config["human"]["count"], "note": config["note"]})),
+        paper=paper_flag,
+        settings=as_it_is(flags({"count": config["human"]["count"], "note": figure_notes()})),
     shell:
         "{PYTHON[core]} scripts/make_figure7.py"
         " --judgements {input.judgements:q}"
         " --test-ids {input.test_ids:q}"
         " --baselines {params.baselines}"
         " {params.settings}"
-        " --paper {input.paper:q}"
+        " {params.paper}"
         " --csv {output.csv:q}"
         " --figures {output.pdf:q} {output.svg:q} {output.png:q}"
         " > {log:q} 2>&1"

@@ -46,7 +46,7 @@ def generation_memory(wildcards, attempt):
 
 rule generate:
     input:
-        seeds="<results>/ed/train.jsonl",
+        seeds="<results>/<dataset>/train.jsonl",
         prompt=prompt_file,
         demonstration=config["generation"]["demonstration"] or [],
         model=f"<models>/{config['generation']['model']}/manifest.json",

@@ -2,7 +2,7 @@
 
 Requires: the selected samples, their embeddings, ED's train and test splits, the embedding model.
 Makes:
-    <results>/ed/embedded/{split}/texts.jsonl, embeddings.npy                              ED's dialogues, embedded as the synthetic ones are
+    <results>/<dataset>/embedded/{split}/texts.jsonl, embeddings.npy                              ED's dialogues, embedded as the synthetic ones are
     <results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.json                  the report (docs/novelty.md)
     <results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.jsonl                 one record a selected sample
     <results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.svg, .png             the figure
@@ -38,17 +38,17 @@ rule novelty:
         novelty_reports,
 
 
-rule embed_ed:
+rule embed_data:
     input:
-        samples="<results>/ed/{split}.jsonl",
+        samples="<results>/<dataset>/{split}.jsonl",
         model=f"<models>/{config['scoring']['model']}/manifest.json",
     output:
-        texts="<results>/ed/embedded/{split}/texts.jsonl",
-        embeddings="<results>/ed/embedded/{split}/embeddings.npy",
+        texts="<results>/<dataset>/embedded/{split}/texts.jsonl",
+        embeddings="<results>/<dataset>/embedded/{split}/embeddings.npy",
     log:
-        "<results>/logs/embed_ed/{split}.log",
+        "<results>/logs/embed_data/{split}.log",
     benchmark:
-        "<results>/benchmarks/embed_ed/{split}.tsv"
+        "<results>/benchmarks/embed_data/{split}.tsv"
     container:
         image("embed", config["models"][config["scoring"]["model"]]["gpus"])
     threads: model_threads(config["models"][config["scoring"]["model"]]["gpus"])
@@ -83,10 +83,10 @@ rule report_novelty:
         passed="<results>/selected/{prompt}/{quality}/quality.jsonl",
         kcenter="<results>/selected/{prompt}/{quality}/kcenter/seed{seed}.jsonl",
         embedded=multiext("<results>/scored/{prompt}/", "texts.jsonl", "embeddings.npy"),
-        train="<results>/ed/train.jsonl",
-        train_embedded=multiext("<results>/ed/embedded/train/", "texts.jsonl", "embeddings.npy"),
-        test="<results>/ed/test.jsonl",
-        test_embedded=multiext("<results>/ed/embedded/test/", "texts.jsonl", "embeddings.npy"),
+        train="<results>/<dataset>/train.jsonl",
+        train_embedded=multiext("<results>/<dataset>/embedded/train/", "texts.jsonl", "embeddings.npy"),
+        test="<results>/<dataset>/test.jsonl",
+        test_embedded=multiext("<results>/<dataset>/embedded/test/", "texts.jsonl", "embeddings.npy"),
         code=code("report_novelty"),
     output:
         report="<results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.json",
@@ -110,6 +110,7 @@ rule report_novelty:
         runtime=grows(120),
     params:
         settings=flags(config["report"] | {"embedder": config["scoring"]["model"]}),
+        data=flags({"data": paper_values.data_title(config["dataset"])}),
         title=novelty_title,
     shell:
         "{PYTHON[embed]} scripts/report_novelty.py"
@@ -122,6 +123,7 @@ rule report_novelty:
         " --test {input.test:q}"
         ' --test-embedded "$(dirname {input.test_embedded[0]:q})"'
         " {params.settings}"
+        " {params.data}"
         " --seed {wildcards.seed:q}"
         " --title={params.title:q}"
         " --threads {threads:q}"

@@ -1,5 +1,5 @@
 """Responses of a model to samples' histories, by one rule: the discriminator's to the synthetic samples (paper,
-section 3.2, step 1), and every system's to ED's test split (section 4.2).
+section 3.2, step 1), and every system's to the test split (section 4.2).
 
 Requires: the samples, and the model: fetched (training set none, zero-shot) or fine-tuned.
 Makes, for each {inputs}: test, or synthetic-{prompt}
@@ -11,7 +11,7 @@ Makes, for each {inputs}: test, or synthetic-{prompt}
 def samples_to_answer(wildcards):
     """The samples behind a name of inputs."""
     prompt = systems.prompt_of(wildcards.inputs)
-    return f"<results>/synthetic/{prompt}/samples.jsonl" if prompt else "<results>/ed/test.jsonl"
+    return f"<results>/synthetic/{prompt}/samples.jsonl" if prompt else "<results>/<dataset>/test.jsonl"
 
 
 def responding_model(wildcards):
@@ -63,7 +63,7 @@ rule respond:
     benchmark:
         "<results>/benchmarks/respond/{base}/{training_set}/seed{seed}/{inputs}.tsv"
     wildcard_constraints:
-        training_set=systems.OURS,
+        training_set=systems.ours(config["dataset"]),
     container:
         image("llm", responding_gpus)
     threads: responding_threads

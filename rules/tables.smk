@@ -43,8 +43,8 @@ def rows_as_flags(table):
 
 
 def table_flags(wildcards):
-    """A table's rows."""
-    return rows_as_flags(wildcards.table)
+    """A table's rows, and the data set that they are about."""
+    return flags({"dataset": config["dataset"]}) + " " + rows_as_flags(wildcards.table)
 
 
 localrules:

@@ -2,7 +2,7 @@
 
 Requires: an archive (rules/archive.smk, docs/archive.md).
 Makes:
-    <results>/ed/test_ids.json
+    <results>/<dataset>/test_ids.json
     <results>/responses/{base}/{training_set}/seed{seed}/test.jsonl
     <results>/selected/{prompt}/{quality}/{selection}/seed{seed}.counts.json
     <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-bertscore.json

@@ -1,14 +1,14 @@
-"""Fine-tuning: the discriminator (paper, section 3.2), the ED-only baselines and our systems (section 4.2), by one rule.
+"""Fine-tuning: the discriminator (paper, section 3.2), the baselines on the data set alone and our systems (section 4.2), by one rule.
 
-Requires: ED's train samples, for ed+... the selected synthetic samples, and the base model.
-Makes, for each {training_set}: ed, or ed+{prompt}-{quality}-{selection}
+Requires: the data set's train samples, for {dataset}+... the selected synthetic samples, and the base model.
+Makes, for each {training_set}: {dataset}, or {dataset}+{prompt}-{quality}-{selection}
     <results>/training/{training_set}/seed{seed}.jsonl                     all its samples with their source
     <results>/models/{base}/{training_set}/seed{seed}/manifest.json        merged weights, tokenizer, manifest
 """
 
 
 def synthetic_part(wildcards):
-    """The selected synthetic samples of a training set; none for ED alone."""
+    """The selected synthetic samples of a training set; none for the data set alone."""
     selected = systems.TrainingSet.parse(wildcards.training_set).selected
     return f"<results>/{selected.samples(wildcards.seed)}" if selected else []
 
@@ -57,7 +57,7 @@ def training_memory(wildcards, attempt):
 
 rule mix_training_set:
     input:
-        ed="<results>/ed/train.jsonl",
+        data="<results>/<dataset>/train.jsonl",
         synthetic=synthetic_part,
     output:
         "<results>/training/{training_set}/seed{seed}.jsonl",
@@ -66,17 +66,19 @@ rule mix_training_set:
     benchmark:
         "<results>/benchmarks/mix_training_set/{training_set}/seed{seed}.tsv"
     wildcard_constraints:
-        training_set=systems.TRAINED,
+        training_set=TRAINED,
     container:
         image("core")
     resources:
         mem_mb=grows(4000),
         runtime=grows(20),
     params:
+        name=config["dataset"],
         synthetic=synthetic_flag,
     shell:
         "{PYTHON[core]} scripts/mix_training_set.py"
-        " --ed {input.ed:q}"
+        " --data {input.data:q}"
+        " --name {params.name:q}"
         " {params.synthetic}"
         " --output {output:q}"
         " > {log:q} 2>&1"
@@ -93,7 +95,7 @@ rule train_model:
     benchmark:
         "<results>/benchmarks/train_model/{base}/{training_set}/seed{seed}.tsv"
     wildcard_constraints:
-        training_set=systems.TRAINED,
+        training_set=TRAINED,
     container:
         image("train", training_gpus)
     threads: training_threads

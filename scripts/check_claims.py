@@ -8,6 +8,8 @@ from synth_empathy.claims.evidence import Results
 from synth_empathy.core import cli
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.records import write_json, write_text
+from synth_empathy.reporting.paper_values import other_data
+from synth_empathy.systems import ED
 
 
 def main() -> None:
@@ -18,6 +20,7 @@ def main() -> None:
         "--claims", type=Path, default=claims.CLAIMS, metavar="YAML", help="the claims (docs/claims.md)"
     )
     flags.add_argument("--note", help="a sentence under the heading")
+    flags.add_argument("--dataset", default=ED, help="the run's data set; claims are tested on ED alone")
     claims.add_flags(flags)
     flags.add_argument(
         "--markdown", type=Path, metavar="FILE", help="the report to read; claims.md in the results when not given"
@@ -30,9 +33,10 @@ def main() -> None:
         raise UserError(f"{args.results} is not a folder", "give a run's results, such as results/paper")
 
     known = claims.load(args.claims)
-    checked = claims.check_all(known, Results(args.results, known.systems))
+    checked = claims.check_all(known, Results(args.results, known.systems, args.dataset))
     run = args.results.resolve().name
-    write_text(args.markdown or args.results / "claims.md", claims.as_markdown(run, args.note, checked))
+    markdown = claims.as_markdown(run, args.note, checked, other_data(args.dataset))
+    write_text(args.markdown or args.results / "claims.md", markdown)
     write_json(
         args.json or args.results / "claims.json",
         {"run": run, "note": args.note, "counts": claims.counts_of(checked), "claims": checked},

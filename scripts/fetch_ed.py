@@ -15,10 +15,10 @@ from synth_empathy.core import addresses, cli, provenance
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.escaping import terminal_text
 from synth_empathy.core.records import atomic_path, remove_outputs, sealed_path
-from synth_empathy.data import empathetic_dialogues
+from synth_empathy.data.preparation import SPLITS
 
 #: The three files of ED.
-WANTED = tuple(f"{split}.csv" for split in empathetic_dialogues.SPLITS)
+WANTED = tuple(f"{split}.csv" for split in SPLITS)
 #: What an archive's files may come to, unpacked: far more than ED's 20 MB, and little enough for a machine's memory.
 LARGEST = 1 << 30
 #: What tarfile and the decompressors raise for files that are damaged or none of theirs.
@@ -34,8 +34,8 @@ DAMAGED = (
     RecursionError,
 )
 
-ELSEWHERE = "run this step where there is a network, or give a copy in the configuration (ed: archive, or ed: folder)"
-OWN_ARCHIVE = "give ED's own archive (ed: archive)"
+ELSEWHERE = "run this step where there is a network, or give a copy (datasets: ed: archive, or datasets: ed: folder)"
+OWN_ARCHIVE = "give ED's own archive (datasets: ed: archive)"
 
 
 def main() -> None:
@@ -121,10 +121,10 @@ def unpack(archive: Path, sha256: str, output: Path) -> None:
         UserError: it is missing, has another checksum, is no archive, or lacks a file.
     """
     if not archive.is_file():
-        raise UserError(f"{archive} does not exist", "correct ed: archive in the configuration")
+        raise UserError(f"{archive} does not exist", "correct datasets: ed: archive in the configuration")
     found = provenance.sha256_file(archive)
     if found != sha256:
-        hint = "fetch ED's archive again, or, for another edition of it that you trust, give its sha256 in the configuration (ed: sha256)"
+        hint = "fetch ED's archive again, or, for another edition of it that you trust, give its sha256 in the configuration (datasets: ed: sha256)"
         raise UserError(f"the archive {archive} has sha256 {found}, not {sha256}", hint)
     texts = read_archive(archive)
     lacking = [name for name in WANTED if name not in texts]
@@ -156,7 +156,7 @@ def read_archive(archive: Path) -> dict[str, bytes]:
     except DAMAGED as error:
         problem = f"{archive} is no tar archive that can be read to its end: {str(error) or type(error).__name__}"
         raise UserError(
-            problem, f"{OWN_ARCHIVE}; its sha256 in the configuration (ed: sha256) is that of this file"
+            problem, f"{OWN_ARCHIVE}; its sha256 in the configuration (datasets: ed: sha256) is that of this file"
         ) from None
     return texts
 

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from synth_empathy.core import cli
-from synth_empathy.core.records import ED_SAMPLE, read_jsonl, write_json
+from synth_empathy.core.records import DATA_SAMPLE, read_jsonl, write_json
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
     flags.add_argument("--output", type=Path, required=True, metavar="JSON", help="a list of ids")
     args = flags.parse_args()
 
-    ids = [sample["id"] for sample in read_jsonl(args.test, ED_SAMPLE)]
+    ids = [sample["id"] for sample in read_jsonl(args.test, DATA_SAMPLE)]
     write_json(args.output, ids)
     print(f"{len(ids):,} test samples")
 

@@ -23,7 +23,7 @@ def main() -> None:
             help=f"the judge's summaries {stage} selection, one a seed",
         )
     flags.add_argument(
-        "--paper", type=Path, required=True, metavar="CSV",
+        "--paper", type=Path, metavar="CSV",
         help="the paper's numbers (resources/paper/figure5.csv); shown where the criteria are the paper's three",
     )  # fmt: skip
     flags.add_argument(
@@ -39,7 +39,7 @@ def main() -> None:
     before, after = figure5.judged(args.before), figure5.judged(args.after)
     figure5.check_stages(before, after)
     other = figure5.criteria_note(before)
-    paper = None if other else paper_values.read_figure5(args.paper)
+    paper = None if other or not args.paper else paper_values.read_figure5(args.paper)
     note = " ".join(filter(None, [other, args.note])) or None
     write_text(args.csv, figure5.judged_csv(before, after, paper, note))
     style.save(figure5.draw_figure5(before, after, paper, args.note), args.figures)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Put a training set together: ED's train split, and the selected synthetic samples if any (paper, section 4.2)."""
+"""Put a training set together: a data set's train split, and the selected synthetic samples if any (paper, section 4.2)."""
 
 from collections import Counter
 from pathlib import Path
@@ -12,14 +12,15 @@ from synth_empathy.core.records import SAMPLE, read_jsonl, write_jsonl
 def main() -> None:
     """Parse flags, write all samples with their source; the trainer shuffles, by its own seed."""
     flags = cli.parser(__doc__)
-    flags.add_argument("--ed", type=Path, required=True, metavar="JSONL", help="prepared ED samples")
+    flags.add_argument("--data", type=Path, required=True, metavar="JSONL", help="the data set's prepared samples")
+    flags.add_argument("--name", default="ed", help="the data set's name, the source of its samples")
     flags.add_argument(
-        "--synthetic", type=Path, metavar="JSONL", help="selected synthetic samples; ED alone when not given"
+        "--synthetic", type=Path, metavar="JSONL", help="selected synthetic samples; the data set alone when not given"
     )
     flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="id, history, response, source")
     args = flags.parse_args()
 
-    rows = [pick(sample, "ed") for sample in read_jsonl(args.ed, SAMPLE)]
+    rows = [pick(sample, args.name) for sample in read_jsonl(args.data, SAMPLE)]
     if args.synthetic:
         rows += [pick(sample, "synthetic") for sample in read_jsonl(args.synthetic, SAMPLE)]
     repeated = [row_id for row_id, count in Counter(row["id"] for row in rows).items() if count > 1]

@@ -4,7 +4,7 @@
 from collections import Counter
 from pathlib import Path
 
-from synth_empathy.config.settings import MEND, Settings, check
+from synth_empathy.config.settings import MEND, Settings, check, name_dataset
 from synth_empathy.core import cli, yaml_files
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.escaping import terminal_text
@@ -107,6 +107,7 @@ def merged_settings(overlays: list[Path]) -> Settings:
             raise UserError(f"{path} does not exist", "check the path of the overlay, or leave it out")
         update_config(settings, yaml_files.load_mapping(path, MEND))
     check(settings)
+    name_dataset(settings)
     return settings
 
 

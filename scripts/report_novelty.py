@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from synth_empathy.core import cli
-from synth_empathy.core.records import ED_SAMPLE, SAMPLE, read_jsonl, write_json, write_jsonl
+from synth_empathy.core.records import DATA_SAMPLE, SAMPLE, read_jsonl, write_json, write_jsonl
 from synth_empathy.evaluation import novelty
 from synth_empathy.reporting.figures import novelty_plot
 
@@ -29,7 +29,7 @@ def main() -> None:
         "--embedded", type=Path, required=True, metavar="DIR", help="embeddings of the synthetic samples"
     )
     for split in ("train", "test"):
-        flags.add_argument(f"--{split}", type=Path, required=True, metavar="JSONL", help=f"ED's {split} split")
+        flags.add_argument(f"--{split}", type=Path, required=True, metavar="JSONL", help=f"the data set's {split} split")
         flags.add_argument(
             f"--{split}-embedded", type=Path, required=True, metavar="DIR", help="its embeddings, by the same model"
         )
@@ -48,6 +48,7 @@ def main() -> None:
         "--seed", type=cli.seed, default=0, help="the selection's seed; the draws take the seeds after it"
     )
     flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads; changes no value")
+    flags.add_argument("--data", default="ED", metavar="NAME", help="what the figure calls the data set")
     flags.add_argument("--title", required=True, help="the figure's second line: which selection it is")
     flags.add_argument("--report", type=Path, required=True, metavar="JSON", help="the report")
     flags.add_argument("--records", type=Path, required=True, metavar="JSONL", help="one record a selected sample")
@@ -63,8 +64,8 @@ def main() -> None:
     faiss.omp_set_num_threads(args.threads)
     selected = novelty.load_samples(args.selected, args.embedded, SAMPLE)
     passed = novelty.load_samples(args.passed, args.embedded, SAMPLE)
-    train = novelty.load_samples(args.train, args.train_embedded, ED_SAMPLE)
-    test = novelty.load_samples(args.test, args.test_embedded, ED_SAMPLE)
+    train = novelty.load_samples(args.train, args.train_embedded, DATA_SAMPLE)
+    test = novelty.load_samples(args.test, args.test_embedded, DATA_SAMPLE)
     novelty.check_dimensions(synthetic=selected, train=train, test=test)
     among = "the samples that passed the quality rule", "give the quality.jsonl that the selection was made from"
     chosen = novelty.positions_of(selected.ids(), passed, *among)
@@ -78,13 +79,12 @@ def main() -> None:
         args.report, settings | report | {"coverage": novelty.coverage_report(passed.points, chosen, kcenter, draws)}
     )
     write_jsonl(args.records, records)
-    figure = novelty_plot.draw(found, args.near_duplicate, args.embedder, args.title)
+    figure = novelty_plot.draw(found, args.near_duplicate, args.embedder, args.title, data=args.data)
     for path in args.figures:
         novelty_plot.save(figure, path)
     leaked = report["nearest_ed_test"]["selected"]["near_duplicates"]
-    print(
-        f"{leaked:,} of {len(selected):,} selected samples are at least {args.near_duplicate:g} near an ED test sample; report in {args.report}"
-    )
+    near = f"at least {args.near_duplicate:g} near a test sample of {args.data}"
+    print(f"{leaked:,} of {len(selected):,} selected samples are {near}; report in {args.report}")
 
 
 if __name__ == "__main__":

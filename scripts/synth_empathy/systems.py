@@ -4,10 +4,10 @@ A system is a base model and a training set. A training set is one of
 
     none                                      nothing: the base model answers as it is (zero-shot)
     authors, published                        not ours: a baseline of other authors' code, or published outputs
-    ed                                        the data set alone
-    ed+{prompt}-{quality}-{selection}         the data set and synthetic samples, such as ed+prompt2-dk60-kcenter
+    {dataset}                                 the data set alone, such as ed
+    {dataset}+{prompt}-{quality}-{selection}  the data set and synthetic samples, such as ed+prompt2-dk60-kcenter
 
-The samples were written under {prompt}. {quality} says which of them passed the quality selection, {selection} which
+{dataset} is the name of the run's data set; the configuration writes the word ``dataset`` for it. The samples were written under {prompt}. {quality} says which of them passed the quality selection, {selection} which
 of those the diversity selection kept (``diversity.SELECTIONS``). A quality is one of
 
     dk{T}                                     a similarity to the discriminator's answer above the DK threshold T
@@ -32,8 +32,10 @@ from .core.errors import UserError, nearest
 from .selection import diversity
 from .selection.scorers import BUILT_IN as SIMILARITY
 
-#: The data set that models are trained on and tested with.
-DATASET = "ed"
+#: The data set of the paper, EmpatheticDialogues, by its name in the configuration.
+ED = "ed"
+#: What the configuration writes for the run's data set, so that its rows hold for every data set.
+THE_DATASET = "dataset"
 #: The training set of a model that nobody trained.
 UNTRAINED = "none"
 #: The training sets of systems that are not ours, and the catalogue of the configuration that holds their bases.
@@ -47,6 +49,15 @@ THRESHOLD, DRAW, BEST = "dk", "draw", "top"
 BEFORE = "before"
 #: What a model answers: the test split, or a prompt's synthetic samples.
 TEST, SYNTHETIC = "test", "synthetic-"
+
+
+#: The folders of results/{run}/ beside the data set's own, which no data set's name may be.
+FOLDERS = (
+    "archive", "baselines", "benchmarks", "cells", "comparisons", "figures", "human", "judged", "logs", "metrics",
+    "models", "reports", "responses", "scored", "selected", "synthetic", "tables", "training",
+)  # fmt: skip
+#: Words that have another meaning in names of training sets or in paths.
+RESERVED = (UNTRAINED, *CATALOGUES, THE_DATASET, *FOLDERS)
 
 
 # Patterns of wildcards
@@ -68,11 +79,27 @@ QUALITY = f"(?:{one_of([THRESHOLD, DRAW])}{DK}|{BEST}{SIZE}-{PART})"
 UNDRAWN = f"(?:{THRESHOLD}{DK}|{BEST}{SIZE}-{PART})"
 SELECTION = one_of(diversity.SELECTIONS)
 STAGE = f"(?:{BEFORE}|{QUALITY}-{SELECTION})"
-#: Training sets that a model is trained on here; those that it answers after here; those of systems that are not ours.
-TRAINED = rf"(?:{DATASET}(?:\+{PART}-{QUALITY}-{SELECTION})?)"
-OURS = f"(?:{UNTRAINED}|{TRAINED})"
+#: Any data set's name.
+DATASET = f"(?!{one_of(RESERVED)}(?![a-z0-9_]))[a-z0-9][a-z0-9_]*"
 OTHERS = one_of(CATALOGUES)
-TRAINING_SET = f"(?:{OURS}|{OTHERS})"
+
+
+def trained_on(dataset: str = DATASET) -> str:
+    """A pattern of the training sets that a model is trained on here; of one data set, or of any."""
+    return rf"(?:{dataset}(?:\+{PART}-{QUALITY}-{SELECTION})?)"
+
+
+def ours(dataset: str = DATASET) -> str:
+    """A pattern of the training sets that a model answers after here."""
+    return f"(?:{UNTRAINED}|{trained_on(dataset)})"
+
+
+def every_training_set(dataset: str = DATASET) -> str:
+    """A pattern of all training sets, those of systems that are not ours included."""
+    return f"(?:{ours(dataset)}|{OTHERS})"
+
+
+TRAINING_SET = every_training_set()
 INPUTS = f"(?:{TEST}|{SYNTHETIC}{PART})"
 
 
@@ -220,7 +247,7 @@ class TrainingSet:
     """What a model was trained on.
 
     Attributes:
-        source: ``UNTRAINED``, ``AUTHORS``, ``PUBLISHED`` or ``DATASET``.
+        source: ``UNTRAINED``, ``AUTHORS``, ``PUBLISHED`` or a data set's name; in the configuration ``THE_DATASET``.
         selected: the synthetic samples beside the data set; None without any.
     """
 
@@ -240,21 +267,17 @@ class TrainingSet:
         Raises:
             UserError: it is none; says what is wrong with it.
         """
-        if text in (UNTRAINED, DATASET, *CATALOGUES):
-            return cls(text)
         source, plus, synthetic = text.partition("+")
+        named = source == THE_DATASET or re.fullmatch(DATASET, source)
+        if not plus and (named or text in (UNTRAINED, *CATALOGUES)):
+            return cls(text)
         prompt, dash, stage = synthetic.partition("-")
-        if source != DATASET or not plus or not re.fullmatch(PART, prompt) or not dash:
-            known = ", ".join([UNTRAINED, *CATALOGUES, DATASET])
-            form = f"{DATASET}+{{prompt}}-{{quality}}-{{selection}}"
-            problem = f"{text!r} is no training set: neither {known} nor {form}"
-            raise UserError(problem, f"use one such as {DATASET}+prompt2-{STAGES}")
-        return cls(DATASET, Selected.at(prompt, stage))
-
-    @classmethod
-    def synthetic(cls, prompt: str, quality: Quality, selection: str = diversity.K_CENTER) -> TrainingSet:
-        """The data set and selected synthetic samples; by the paper's diversity selection, unless another is named."""
-        return cls(DATASET, Selected(prompt, quality, selection))
+        if not named or not re.fullmatch(PART, prompt) or not dash:
+            known = ", ".join([UNTRAINED, *CATALOGUES])
+            form = "{dataset}+{prompt}-{quality}-{selection}"
+            problem = f"{text!r} is no training set: neither {known}, a data set's name nor {form}"
+            raise UserError(problem, f"use one such as {ED}+prompt2-{STAGES}")
+        return cls(source, Selected.at(prompt, stage))
 
     @property
     def catalogue(self) -> str | None:
@@ -264,7 +287,7 @@ class TrainingSet:
     @property
     def trained(self) -> bool:
         """Whether a model is trained on it here."""
-        return self.source == DATASET
+        return self.source != UNTRAINED and self.catalogue is None
 
 
 @dataclass(frozen=True)
@@ -287,6 +310,12 @@ class System:
 #: Examples, as errors show them.
 QUALITIES = f"{Quality(THRESHOLD, '60')}, {Quality(DRAW, '60')} or {Quality(BEST, '1000')}"
 STAGES = f"{Quality(THRESHOLD, '60')}-{diversity.K_CENTER}"
+
+
+def with_dataset(training_set: str, dataset: str) -> str:
+    """A training set of the configuration with the data set's name in place of the word ``dataset``."""
+    source, plus, synthetic = training_set.partition("+")
+    return f"{dataset}{plus}{synthetic}" if source == THE_DATASET else training_set
 
 
 def seeds_of(training_set: str, seeds: list[int], greedy: bool) -> list[int]:

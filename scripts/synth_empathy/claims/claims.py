@@ -19,6 +19,7 @@ from ..core.escaping import markdown_cell, markdown_code, markdown_row, markdown
 from ..core.paths import ROOT
 from ..core.records import Record
 from ..schema import json_schemas
+from ..reporting.paper_values import other_data
 from .evidence import Numbers, Paper, Results, parts_of
 from .kinds import KINDS, LISTS, QUANTITIES, Operands, Outcome, Scale, both, shortened
 
@@ -226,6 +227,9 @@ def own_verdict(claim: Record, claims: Claims, paper: Paper) -> str:
 
 def unmet(claim: Record, claims: Claims, results: Results) -> str | None:
     """Why the run cannot test a claim: it was made by other means than the paper's, or does not say; else None."""
+    other = other_data(results.dataset)
+    if other:
+        return other
     for name in claim.get("needs", []):
         condition = claims.conditions[name]
         if results.lacks(condition["files"]):
@@ -274,8 +278,12 @@ def summary(checked: list[Record]) -> str:
     )
 
 
-def as_markdown(run: str, note: str | None, checked: list[Record]) -> str:
-    """The report to read: a line a claim, and what is not tested with the target that would build it."""
+def as_markdown(run: str, note: str | None, checked: list[Record], other: str | None = None) -> str:
+    """The report to read: a line a claim, and what is not tested with the target that would build it.
+
+    Args:
+        other: why no target would build it, where the run's data set is not the paper's.
+    """
     lines = [f"# The paper's claims, tested on results/{markdown_text(run)}", ""]
     lines += [f"> {markdown_text(note)}", ""] if note else []
     lines += [f"{summary(checked)}.", ""]
@@ -285,7 +293,8 @@ def as_markdown(run: str, note: str | None, checked: list[Record]) -> str:
         own, verdict = claim["in_the_papers_own_numbers"], f"**{claim['verdict']}**"
         before = [markdown_cell(text) for text in (claim["id"], said, own)]
         lines.append(markdown_row([*before, verdict, markdown_cell(claim["found"])]))
-    lines += ["", *missing_targets(checked), *contradictions(checked)]
+    targets = [] if other else missing_targets(checked)
+    lines += ["", *targets, *contradictions(checked)]
     return "\n".join(lines) + "\n"
 
 

@@ -31,7 +31,7 @@ from ..core.records import ED_SAMPLE, Record, check_seal, field_at, read_json, r
 from ..core.yaml_files import shortened
 from ..reporting import cells, paper_values
 from ..reporting.paper_values import PAPER_MEAN, PAPER_SHARE, other_criteria
-from ..systems import BEFORE
+from ..systems import BEFORE, ED
 
 SPLITS = ("train", "valid", "test")
 #: Test samples of the paper's tables: ED's test split as its line of research prepares it (docs/deviations.md).
@@ -127,11 +127,13 @@ class Results:
     Args:
         folder: results/{run}.
         systems: as of ``Paper``.
+        dataset: the run's data set; claims are about ED.
     """
 
-    def __init__(self, folder: Path, systems: dict[str, dict[str, str]]):
+    def __init__(self, folder: Path, systems: dict[str, dict[str, str]], dataset: str = ED):
         self.folder = folder
         self.systems = systems
+        self.dataset = dataset
 
     def value(self, quantity: str) -> Value | Missing:
         """A quantity from the run's files, its mean over seeds where there are several, or what is missing."""
@@ -269,7 +271,7 @@ class Results:
         kept = {split: number_of(part, "kept", path) for split, part in parts.items()}
         cut = [split for split, part in parts.items() if kept[split] != number_of(part, "samples", path)]
         if cut:
-            return Missing(f"ed/{cut[0]}.jsonl holds a part of the split only (ed: keep)")
+            return Missing(f"ed/{cut[0]}.jsonl holds a part of the split only (datasets: ed: keep)")
         counts = Counter(self._emotions.values())
         if not counts:
             return Missing("ed/*.jsonl hold no samples")

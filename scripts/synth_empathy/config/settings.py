@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,9 +14,10 @@ from ..core.errors import UserError, nearest
 from ..core.paths import ROOT
 from ..core.records import is_file, read_json
 from ..data.prompts import load_prompt, load_rubric
+from ..data.readers.registry import READERS, reader_class, reader_of
 from ..reporting import paper_values
 from ..reporting.tables import COLUMNS, rows_of
-from ..schema.setting_faults import Fault, faults_of
+from ..schema.setting_faults import UNKNOWN, Fault, faults_of
 from ..selection import diversity
 from ..selection.scorers import manifest_of
 from ..systems import Quality, Selected, TrainingSet
@@ -26,6 +28,13 @@ Settings = dict[str, Any]
 T = TypeVar("T")
 
 
+#: The reader of the paper's data set.
+PAPER_READER = "empathetic_dialogues"
+#: What an overlay of before November 2026 is told.
+EARLIER_ED = (
+    "the section 'ed' is now an entry of datasets: write its keys under `datasets: {ed: {...}}`, such as "
+    '`datasets: {ed: {folder: DIR}}`, or on the command line --config \'datasets={"ed": {"folder": "DIR"}}\''
+)
 MEND = "correct config.yaml or the overlay given with --configfile (docs/configuration.md says what each key may hold)"
 
 
@@ -80,11 +89,33 @@ def value_faults(value: Any, place: tuple[str, ...] = ()) -> Iterator[str]:
 
 def form_faults(settings: Any) -> list[Fault]:
     """Unknown keys, missing keys, wrong types and impossible values, in order of place."""
-    return faults_of(Configuration, settings)
+    faults = [renamed(fault) for fault in faults_of(Configuration, settings)]
+    entries = settings.get("datasets") if isinstance(settings, dict) else None
+    for name, entry in entries.items() if isinstance(entries, dict) else ():
+        if isinstance(entry, dict) and entry.get("reader") in READERS:
+            found = faults_of(reader_class(entry["reader"]), entry)
+            faults += [replace(fault, place=("datasets", name, *fault.place)) for fault in found]
+    return faults
+
+
+def renamed(fault: Fault) -> Fault:
+    """A fault that says what to write now, where a key of earlier versions stands."""
+    if fault.kind == UNKNOWN and not fault.place and fault.words.startswith("unknown key 'ed'"):
+        return replace(fault, words=EARLIER_ED)
+    return fault
+
+
+def name_dataset(settings: Settings) -> None:
+    """Put the name of the run's data set where a checked configuration writes the word `dataset` in training sets."""
+    places = [(system, "training_set") for system in settings["systems"].values()]
+    places += [(settings["discriminator"], "training_set"), (settings["comparison"], "baseline")]
+    for section, key in places:
+        section[key] = systems.with_dataset(section[key], settings["dataset"])
 
 
 def reference_faults(settings: Settings) -> Iterator[str]:
     """Names that refer to nothing, and values that contradict one another."""
+    yield from dataset_faults(settings)
     yield from model_faults(settings)
     yield from system_faults(settings)
     yield from table_faults(settings)
@@ -95,6 +126,30 @@ def reference_faults(settings: Settings) -> Iterator[str]:
     turns = settings["turns"]
     if turns["min_history"] > turns["max_history"]:
         yield f"turns: min_history {turns['min_history']} is above max_history {turns['max_history']}"
+
+
+def dataset_faults(settings: Settings) -> Iterator[str]:
+    """A data set that no entry describes, a name with another meaning, and an entry that contradicts itself."""
+    name, entries = settings["dataset"], settings["datasets"]
+    if name not in entries:
+        yield f"dataset: there is no data set {name!r}{nearest(name, entries)}; describe it under datasets"
+    for reserved in sorted(entries.keys() & set(systems.RESERVED)):
+        yield f"datasets: {reserved}: this name has another meaning in the results; choose another"
+    if entries.get(systems.ED, {}).get("reader", PAPER_READER) != PAPER_READER:
+        yield f"datasets: ed: this name is EmpatheticDialogues', whose reader is {PAPER_READER}; choose another name"
+    archive = archived_dataset(settings)
+    if archive not in (None, name):
+        yield f"archive: it is of the data set {archive}, and this run's is {name}; set dataset: {archive}"
+    if name in entries and not settings["archive"]:  # an archive has what was made of the data
+        yield from (f"datasets: {name}: {fault}" for fault in reader_of(entries[name]).faults())
+
+
+def archived_dataset(settings: Settings) -> str | None:
+    """The data set of the archive that the configuration names; None without one."""
+    if not settings["archive"] or not is_file(Path(settings["archive"], INDEX)):
+        return None
+    places = [name.split("/") for name in read_index(Path(settings["archive"])) if name.endswith("/test_ids.json")]
+    return places[0][0] if places else None
 
 
 def model_faults(settings: Settings) -> Iterator[str]:
@@ -135,18 +190,29 @@ def system_faults(settings: Settings) -> Iterator[str]:
         if training_set.catalogue:
             yield from other_faults(settings, place, system)
             continue
+        if training_set.trained and training_set.source not in (systems.THE_DATASET, settings["dataset"]):
+            yield f"{place}: training_set: {other_dataset(settings, training_set.source)}"
+            continue
         bases = settings["training"]["bases"]
         if training_set.trained and system["base"] not in bases:
             yield f"{place}: training: bases names no recipe for {system['base']!r}{nearest(system['base'], bases)}"
         if training_set.selected:
             yield from (f"{place}: training_set: {fault}" for fault in training_set.selected.faults(settings))
-    unselected = [systems.UNTRAINED, systems.DATASET]
-    if settings["discriminator"]["training_set"] not in unselected:
+    unselected = [systems.UNTRAINED, systems.THE_DATASET]
+    dataset = settings["dataset"]
+    if "+" in settings["discriminator"]["training_set"]:
         reason = "it selects the synthetic samples and so cannot be trained on them"
-        yield f"discriminator: training_set: {reason}; use {systems.DATASET}"
+        yield f"discriminator: training_set: {reason}; use {systems.THE_DATASET}"
     baseline = settings["comparison"]["baseline"]
-    if baseline not in unselected:
+    if baseline not in (*unselected, dataset):
         yield f"comparison: baseline: {baseline!r} is not one of {', '.join(unselected)}"
+
+
+def other_dataset(settings: Settings, name: str) -> str:
+    """Why a training set of another data set than the run's is refused."""
+    dataset, word = settings["dataset"], systems.THE_DATASET
+    hint = nearest(name, [systems.UNTRAINED, *systems.CATALOGUES, word, dataset])
+    return f"{name!r} is not this run's data set, {dataset}; write {word}, which stands for it{hint}"
 
 
 def parsed(parse: Callable[..., T], *names: str) -> tuple[T | None, str | None]:

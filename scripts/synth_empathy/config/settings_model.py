@@ -7,11 +7,12 @@ docs/configuration.md is made of these classes (scripts/describe_settings.py).
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from ..core.model_folder import DTYPES
 from ..data.prompts import STYLES
+from ..data.readers.registry import READERS
 from ..data.rounds import MODES as TURN_MODES
 from ..evaluation.human import COUNTS
 from ..evaluation.judging import MODES as JUDGE_MODES
@@ -22,6 +23,7 @@ from ..schema.setting_types import (
     Count,
     CountOrNone,
     Criterion,
+    DataSetName,
     Distinct,
     File,
     Form,
@@ -83,22 +85,12 @@ class Images(Section):
     llm: Image = Field(description="the engine that generates and responds")
 
 
-class Keep(Section):
-    """Samples to keep of each split of ED; null keeps all."""
+class DataSet(Section):
+    """A data set: its reader decides which further keys its entry has (the next sections)."""
 
-    train: Limit = Field(description="of the training split")
-    valid: Limit = Field(description="of the validation split")
-    test: Limit = Field(description="of the test split")
+    model_config = ConfigDict(extra="allow")
 
-
-class EmpatheticDialogues(Section):
-    """Where ED comes from: a folder, else an archive on this machine, else the address."""
-
-    folder: File = Field(description="a folder with train.csv, valid.csv and test.csv; null takes the archive")
-    archive: File = Field(description="an archive on this machine; null downloads it")
-    url: Text = Field(description="where the archive is downloaded from")
-    sha256: Sha256 = Field(description="of the archive")
-    keep: Keep = Field(description="samples to keep of each split")
+    reader: Literal[READERS] = Field(description="the form of its raw files")
 
 
 class Model(Section):
@@ -121,7 +113,7 @@ class Model(Section):
 
 
 class Generation(Section):
-    """The synthetic dialogues: a language model writes after each training sample of ED (paper, section 3.1)."""
+    """The synthetic dialogues: a language model writes after each training sample (paper, section 3.1)."""
 
     model: Name = Field(description="a key of models")
     engine: Literal[tuple(ENGINES)] = Field(description="what runs the model")
@@ -171,7 +163,7 @@ class Discriminator(Section):
     """The model whose answers decide the quality score (paper, section 3.2)."""
 
     base: Name = Field(description="a key of models")
-    training_set: TrainingSet = Field(description="what it is trained on: ed or none")
+    training_set: TrainingSet = Field(description="what it is trained on: dataset or none")
     temperature: Temperature = Field(description="0 takes the likeliest token each time")
     top_p: TopP = Field(description="draws from the likeliest tokens that have this probability together")
     max_tokens: Count = Field(description="the most tokens of an answer")
@@ -336,7 +328,7 @@ class System(Section):
     title: Title = Field(description="its name in tables")
     base: Name = Field(description="a key of models; of baselines or published, where the training set says so")
     training_set: TrainingSet = Field(
-        description="none, ed, ed+{prompt}-{quality}-{selection}, authors or published (docs/files.md)",
+        description="none, dataset, dataset+{prompt}-{quality}-{selection}, authors or published (docs/files.md)",
     )
     paper_row: Note = Field(description="its row in the paper's Table 1; null where the paper has none")
 
@@ -433,7 +425,8 @@ class Configuration(Section):
     image_folder: ImageFolder = Field(
         description="a folder of {image}.sif; null takes the registry of containers/images.yaml",
     )
-    ed: EmpatheticDialogues = Field(description="the data set")
+    dataset: DataSetName = Field(description="the data set of this run: a key of datasets")
+    datasets: dict[DataSetName, DataSet] = Field(description="data sets by name (docs/data.md)")
     models: dict[Name, Model] = Field(description="the catalogue of models")
     prompts: dict[PromptName, PathText] = Field(description="the file of each generation prompt")
     generation: Generation = Field(description="the synthetic dialogues")

@@ -102,7 +102,8 @@ def forms_of(secret: str) -> Iterator[str]:
 def without_secrets(settings: dict[str, Any]) -> dict[str, Any]:
     """A configuration as it may be kept beside its results, which are handed on: with its addresses masked."""
     kept = copy.deepcopy(settings)
-    entries = [(kept["ed"], "url"), *((baseline, "repository") for baseline in kept["baselines"].values())]
+    entries = [(entry, "url") for entry in kept["datasets"].values() if entry.get("url")]
+    entries += [(baseline, "repository") for baseline in kept["baselines"].values()]
     for entry, key in entries:
         entry[key] = masked(entry[key])
     return kept

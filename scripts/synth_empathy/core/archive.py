@@ -31,7 +31,7 @@ ALPHABET = "[A-Za-z0-9._+/-]"
 #: What a run's archive holds, as patterns of its names.
 KINDS = "|".join(
     [
-        r"ed/test_ids\.json",
+        r"[a-z0-9][a-z0-9_]*/test_ids\.json",
         rf"responses/{ALPHABET}+/test\.jsonl",
         rf"selected/{ALPHABET}+\.counts\.json",
         rf"metrics/{ALPHABET}+-bertscore\.json",

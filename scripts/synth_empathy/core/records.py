@@ -53,10 +53,12 @@ METRIC = Number(float, -1e15, 1e15)
 #: One sample's BERTScore x 100. Rescaled by a baseline it may leave 0 to 100, and not by far.
 SAMPLE_SCORE = Number(float, -1000, 1000)
 
-#: One ED or synthetic sample: a dialogue up to a listener turn, and that turn.
+#: One sample, of a data set or synthetic: a dialogue up to a listener turn, and that turn.
 SAMPLE: Fields = {"id": str, "history": list[str], "response": str}
-#: One sample of ED, which also knows its conversation.
-ED_SAMPLE: Fields = {"id": str, "conv_id": str, "turn": COUNT, "emotion": str, "history": list[str], "response": str}
+#: One sample of a data set, which also knows its conversation; it may have an emotion and a situation.
+DATA_SAMPLE: Fields = {"id": str, "conv_id": str, "turn": COUNT, "history": list[str], "response": str}
+#: One sample of ED, which has an emotion.
+ED_SAMPLE: Fields = DATA_SAMPLE | {"emotion": str}
 #: How a text ends: at a stop token, or cut at max_tokens.
 FINISH = OneOf(("stop", "length"))
 #: One output of the generator.
@@ -367,7 +369,7 @@ def read_test_ids(path: str | Path) -> list[str]:
     """
     ids = read_json(path)
     if not ids or not is_a(ids, list[str]) or len(set(ids)) < len(ids):
-        hint = f"give a run's ed/test_ids.json; {REMAKE}"
+        hint = f"give a run's test_ids.json; {REMAKE}"
         raise UserError(f"{path} is no list of test samples' ids, each once", hint)
     return ids
 

@@ -11,14 +11,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UserError
 from ..core.records import Record, read_bytes
+from .preparation import Preparation
 from .tokenization import family_words
 
-SPLITS = ("train", "valid", "test")
 COLUMNS = ["conv_id", "utterance_idx", "context", "prompt", "speaker_idx", "utterance", "selfeval", "tags"]
 
 #: What a field's form tells: a bare comma in the text pushes words into the columns behind it.
@@ -74,14 +74,6 @@ class Dialogue:
     turns: list[str]
 
 
-@dataclass
-class Preparation:
-    """The samples of one split and the account of every dialogue that is not among them as it stood."""
-
-    samples: list[Record]
-    report: Record = field(default_factory=dict)
-
-
 def prepare_split(path: Path, split: str) -> Preparation:
     """Prepare one split of ED.
 
@@ -110,7 +102,16 @@ def prepare_split(path: Path, split: str) -> Preparation:
             f"{path} gives no sample: it holds {len(dialogues)} conversations, and the last of a split is dropped",
             USE_ED,
         )
-    return Preparation(samples, report)
+    log = [
+        f"{split}: the dialogue {name} is left out ({count_in_words(entry['samples'])}): {entry['reason']}"
+        for name, entry in report["dialogues_dropped"].items()
+    ]
+    return Preparation(samples, report, log)
+
+
+def count_in_words(samples: int) -> str:
+    """1 sample, 2 samples."""
+    return f"{samples} sample{'s' * (samples != 1)}"
 
 
 def content_digest(dialogues: list[Dialogue]) -> str:
@@ -154,7 +155,12 @@ def read_dialogues(path: Path) -> list[Dialogue]:
     return dialogues
 
 
-USE_ED = "give ED's own files: the archive that config.yaml names (ed: archive), or a folder with its train.csv, valid.csv and test.csv (ed: folder)"
+USE_ED = (
+    "give ED's own files: its archive (datasets: ed: archive), or a folder with its train.csv, valid.csv and test.csv "
+    "(datasets: ed: folder); for other dialogues write JSON Lines. docs/data.md describes both forms, and converts a CSV"
+)
+#: What a line with too many or too few commas breaks.
+UNQUOTED = "ED's raw files have no quotes, and write a comma in a text as _comma_"
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -179,7 +185,8 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     for number, line in rows:
         fields = line.split(",")
         if len(fields) not in (len(header), len(header) + 1):
-            raise UserError(f"{path}, line {number}: {len(fields)} fields, the header has {len(header)}", USE_ED)
+            problem = f"{path}, line {number}: {len(fields)} fields, the header has {len(header)}"
+            raise UserError(f"{problem}; {UNQUOTED}", USE_ED)
         yield number, dict(zip(header, fields))
 
 
@@ -243,8 +250,13 @@ def samples_of(dialogue: Dialogue, split: str) -> Iterator[Record]:
 
 
 def normalise(utterance: str) -> str:
-    """An utterance in the family's form: no double quotes, lower case, contractions expanded, tokens and blanks."""
-    text = utterance.replace("_comma_", ",").replace("_pipe_", "|").replace('"', "").lower()
+    """A raw utterance of ED in the family's form: commas and bars put back, then ``tokenised``."""
+    return tokenised(utterance.replace("_comma_", ",").replace("_pipe_", "|"))
+
+
+def tokenised(text: str) -> str:
+    """A text in the family's form: no double quotes, lower case, contractions expanded, tokens and blanks."""
+    text = text.replace('"', "").lower()
     for short, long in CONTRACTIONS.items():
         text = text.replace(short, long)
     return " ".join(family_words(text))

@@ -31,7 +31,7 @@ TEST = "paired bootstrap resampling (Koehn, 2004); p as sacreBLEU defines it, p_
 #: Draws at a time: each takes 16 bytes a sample, and an eighth of that for every n-gram.
 CHUNK = 100
 SAME_TEST = (
-    "compare responses to the same test samples in the same order: make both from the same ED, with the same ed: keep"
+    "compare responses to the same test samples in the same order: make both from the same data set, with the same keep"
 )
 
 

@@ -24,8 +24,8 @@ COUNTS = ("judgements", "majority")
 ALL = "all"
 HINT = "correct the file; docs/human-evaluation.md says what it holds"
 EXAMPLE_HINT = (
-    "give as example the id of the test sample whose responses were judged (ed/test.jsonl, or the archive's ed/test_ids.json), "
-    "or run with the settings of ed: that the judged responses were made with"
+    "give as example the id of the test sample whose responses were judged (test.jsonl of the run's data set, or the archive's test_ids.json), "
+    "or run with the settings of the data set that the judged responses were made with"
 )
 COLUMNS = ["baseline", "criterion", "counted", "total", *VERDICTS, *(f"{verdict}_pct" for verdict in VERDICTS)]
 COLUMNS += [f"{what}_{verdict}_pct" for what in ("paper", "difference") for verdict in VERDICTS]

@@ -46,7 +46,7 @@ class Load:
 def fetch_ed(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     """ED's archive; nothing comes over the network when it is here already."""
     size = sizes.assumed["ed_archive"]
-    return Load(work=size, network_bytes=0 if sizes.settings["ed"]["archive"] else size, disk=size)
+    return Load(work=size, network_bytes=0 if sizes.settings["datasets"][sizes.dataset].get("archive") else size, disk=size)
 
 
 def fetch_model(sizes: Sizes, wildcards: dict[str, str]) -> Load:
@@ -157,7 +157,7 @@ def evaluate_bertscore(sizes: Sizes, wildcards: dict[str, str]) -> Load:
 
 def select_diverse(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     """A selection; of one that compares embeddings, the work is rows x chosen rows."""
-    selected = selected_of(wildcards)
+    selected = selectdata_of(wildcards)
     rows, chosen = sizes.passed(selected.prompt, selected.quality), sizes.selected(selected, wildcards["seed"])
     load = Load(work=rows, rows=rows, variant=selected.selection, disk=chosen * sizes.assumed["record"])
     compared = diversity.SELECTIONS[selected.selection].compared(rows, chosen)
@@ -167,7 +167,7 @@ def select_diverse(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     return replace(load, work=rows * chosen, products=products)
 
 
-def selected_of(wildcards: dict[str, str]) -> Selected:
+def selectdata_of(wildcards: dict[str, str]) -> Selected:
     """The selection that a job's wildcards name."""
     return Selected(wildcards["prompt"], Quality.parse(wildcards["quality"]), wildcards["selection"])
 
@@ -183,9 +183,9 @@ def judge(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     )  # fmt: skip
 
 
-def embed_ed(sizes: Sizes, wildcards: dict[str, str]) -> Load:
-    """The embeddings of a split of ED; its work is the texts."""
-    chosen, texts = sizes.settings["scoring"], sizes.ed(wildcards["split"])
+def embed_data(sizes: Sizes, wildcards: dict[str, str]) -> Load:
+    """The embeddings of a split of the data set; its work is the texts."""
+    chosen, texts = sizes.settings["scoring"], sizes.data(wildcards["split"])
     tokens = texts * (sum(sizes.ed_sample()) + (sizes.assumed["embedding_prompt"] if chosen["prompt_name"] else 0))
     return Load(
         work=texts, requests=texts, tokens_in=tokens, model=chosen["model"], disk=embeddings_disk(sizes, texts)
@@ -194,9 +194,9 @@ def embed_ed(sizes: Sizes, wildcards: dict[str, str]) -> Load:
 
 def report_novelty(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     """Nearest neighbours among the selected samples and ED's; its work is the pairs that are compared."""
-    chosen = selected_of(wildcards)
+    chosen = selectdata_of(wildcards)
     selected, passed = sizes.selected(chosen, wildcards["seed"]), sizes.passed(chosen.prompt, chosen.quality)
-    train, test = sizes.ed("train"), sizes.ed("test")
+    train, test = sizes.data("train"), sizes.data("test")
     coverages = 2 + sizes.settings["report"]["draws"]
     pairs = selected * (test + train + 2 * selected) + 2 * train * test + coverages * (passed - selected) * selected
     products = 2 * pairs * sizes.dimensions(sizes.settings["scoring"]["model"])
@@ -218,9 +218,9 @@ def samples_of(sizes: Sizes, wildcards: dict[str, str]) -> float:
     return sizes.samples(wildcards["prompt"])
 
 
-def ed_of(sizes: Sizes, wildcards: dict[str, str]) -> float:
-    """ED's samples, all splits."""
-    return sum(sizes.ed(split) for split in ("train", "valid", "test"))
+def data_of(sizes: Sizes, wildcards: dict[str, str]) -> float:
+    """The data set's samples, all splits."""
+    return sum(sizes.data(split) for split in ("train", "valid", "test"))
 
 
 def outputs_of(sizes: Sizes, wildcards: dict[str, str]) -> float:
@@ -237,7 +237,7 @@ def training_of(sizes: Sizes, wildcards: dict[str, str]) -> float:
 LOADS: dict[str, Callable[[Sizes, dict[str, str]], Load]] = {
     "fetch_ed": fetch_ed,
     "fetch_model": fetch_model,
-    "prepare_ed": reading(ed_of),
+    "prepare_data": reading(data_of),
     "generate": generate,
     "parse_rounds": reading(outputs_of),
     "sample_turns": reading(samples_of),
@@ -251,7 +251,7 @@ LOADS: dict[str, Callable[[Sizes, dict[str, str]], Load]] = {
     "select_top": reading(samples_of),
     "select_diverse": select_diverse,
     "judge": judge,
-    "embed_ed": embed_ed,
+    "embed_data": embed_data,
     "report_novelty": report_novelty,
     "evaluate": evaluate,
     "evaluate_metric": evaluate_metric,
@@ -265,7 +265,7 @@ WORK = {
     "train_model": "samples x epochs",
     "embed_texts": "texts",
     "judge": "marks",
-    "embed_ed": "texts",
+    "embed_data": "texts",
     "evaluate": "responses",
     "evaluate_metric": "responses",
     "evaluate_bertscore": "responses",

@@ -25,7 +25,7 @@ from .sizes import Assumptions, Sizes, counters
 
 #: The paths of benchmark files under results/{run}/benchmarks/, without their suffix; logs have the same.
 PATHS = {
-    "prepare_ed": "prepare_ed",
+    "prepare_data": "prepare_data",
     "generate": "generate/{prompt}/{shard}",
     "parse_rounds": "parse_rounds/{prompt}",
     "sample_turns": "sample_turns/{prompt}",

@@ -23,20 +23,23 @@ CHECKED = ".checked-"
 #: How files end that say what made other files: they may differ where the files that they describe do not.
 MANIFESTS = ("manifest.json", "/prepared.json")
 #: A run's files in the order in which data flow: a rule's outputs stand after its inputs (a test asks Snakemake). The
-#: first pattern that fits counts; * is any name, ** any path.
+#: first pattern that fits counts; * is any name, ** any path, {alone} the name of a data set, or of a training set
+#: that is nothing else. The data set's own folder comes first.
 ORDER = (
-    "ed/raw/*",
-    "ed/*.jsonl",
-    "ed/report.json",
-    "ed/test_ids.json",
-    "ed/embedded/**",
+    "{alone}/raw/*",
+    "{alone}/train.jsonl",
+    "{alone}/valid.jsonl",
+    "{alone}/test.jsonl",
+    "{alone}/report.json",
+    "{alone}/test_ids.json",
+    "{alone}/embedded/**",
     "synthetic/*/outputs/*",
     "synthetic/*/dialogues.jsonl",
     "synthetic/*/rejected.jsonl",
     "synthetic/*/parse_summary.json",
     "synthetic/*/samples.jsonl",
-    "training/ed/*",
-    "models/*/ed/**",
+    "training/{alone}/*",
+    "models/*/{alone}/**",
     "responses/*/*/*/synthetic-*",
     "scored/*/texts.jsonl",
     "scored/*/embeddings.npy",
@@ -106,8 +109,15 @@ def rank(name: str) -> int:
 @cache
 def forms() -> list[re.Pattern[str]]:
     """``ORDER`` as regular expressions."""
-    escaped = [re.escape(pattern).replace(r"\*\*", ".+").replace(r"\*", "[^/]+") for pattern in ORDER]
-    return [re.compile(text) for text in escaped]
+    meanings = {r"\*\*": ".+", r"\*": "[^/]+", r"\{alone\}": "[^/+]+"}
+    return [re.compile(with_meanings(re.escape(pattern), meanings)) for pattern in ORDER]
+
+
+def with_meanings(text: str, meanings: dict[str, str]) -> str:
+    """A text with each of some signs replaced by what it means, in their order."""
+    for sign, meaning in meanings.items():
+        text = text.replace(sign, meaning)
+    return text
 
 
 def is_seal_of_one(name: str, found: Sequence[Difference]) -> bool:

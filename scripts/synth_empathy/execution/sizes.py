@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from ..config.settings import Settings
@@ -17,6 +17,8 @@ from ..core.errors import UserError
 from ..core.paths import ROOT
 from ..core.records import REMAKE, Record, check_record
 from ..data.prompts import load_demonstration, load_prompt
+from ..data.readers.base import Reader
+from ..data.readers.registry import reader_of
 from ..schema import json_schemas
 from ..selection import diversity
 from ..systems import BEFORE, TEST, THRESHOLD, Quality, Selected, TrainingSet, prompt_of
@@ -90,21 +92,37 @@ class Sizes:
         self.settings, self.assumed = settings, assumed
         self._count, self._total = count, total
         self.root = f"results/{settings['run']}"
+        self.dataset = settings["dataset"]
 
     def rows(self, path: str, estimate: Callable[[], float]) -> int:
         """Rows of a file of this run; ``estimate`` is asked only when it cannot be counted."""
         counted = self._count(f"{self.root}/{path}")
         return round(estimate()) if counted is None else counted
 
-    def ed(self, split: str) -> int:
-        """Samples of a split of ED."""
-        keep = self.settings["ed"]["keep"][split]
-        return self.rows(f"ed/{split}.jsonl", lambda: min(keep or math.inf, self.assumed[f"ed_{split}"]))
+    def data(self, split: str) -> int:
+        """Samples of a split of the run's data set: counted in its raw files, or assumed to be as many as ED's."""
+
+        def estimate() -> float:
+            counted = self._raw_counts
+            known = self.assumed[f"ed_{split}"] if counted is None else counted[split]
+            return min(getattr(self._reader.keep, split) or math.inf, known)
+
+        return self.rows(f"{self.dataset}/{split}.jsonl", estimate)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        """The reader of the run's data set."""
+        return reader_of(self.settings["datasets"][self.dataset])
+
+    @cached_property
+    def _raw_counts(self) -> dict[str, int] | None:
+        """Samples of each split in the raw files; None where their reader does not count them."""
+        return self._reader.count()
 
     def all_outputs(self) -> int:
         """Outputs of the generator under one prompt: seeds x passes."""
         chosen = self.settings["generation"]
-        return min(chosen["keep"] or math.inf, self.ed("train")) * chosen["passes"]
+        return min(chosen["keep"] or math.inf, self.data("train")) * chosen["passes"]
 
     def outputs(self, prompt: str, shard: int) -> int:
         """Outputs in one shard; every shards-th row is its own (generate.py)."""
@@ -172,14 +190,14 @@ class Sizes:
     def training(self, training_set: str, seed: str) -> int:
         """Samples of a training set."""
         path = f"training/{training_set}/seed{seed}.jsonl"
-        return self.rows(path, lambda: self.ed("train") + self.synthetic_part(training_set, seed))
+        return self.rows(path, lambda: self.data("train") + self.synthetic_part(training_set, seed))
 
     def responses(self, base: str, training_set: str, seed: str, inputs: str) -> int:
         """Rows that a model answers."""
 
         def estimate() -> float:
             prompt = prompt_of(inputs)
-            return self.samples(prompt) if prompt else self.ed(TEST)
+            return self.samples(prompt) if prompt else self.data(TEST)
 
         return self.rows(f"responses/{base}/{training_set}/seed{seed}/{inputs}.jsonl", estimate)
 

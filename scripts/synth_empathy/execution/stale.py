@@ -20,9 +20,11 @@ from . import run_diff
 
 #: Files whose seals name their code, by rules whose inputs do not.
 SEALED = (
-    "ed/*.jsonl",
-    "ed/report.json",
-    "ed/embedded/*/*",
+    "*/train.jsonl",
+    "*/valid.jsonl",
+    "*/test.jsonl",
+    "*/report.json",
+    "*/embedded/*/*",
     "synthetic/*/*.jsonl",
     "synthetic/*/parse_summary.json",
     "scored/*/*",

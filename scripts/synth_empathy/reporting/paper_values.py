@@ -12,8 +12,11 @@ from ..core.paths import ROOT
 from ..core.records import METRIC
 from ..evaluation.metrics import registry
 from ..evaluation.metrics.base import EVERY_TABLE
+from ..systems import ED
 from .cells import COUNTS, METRICS
 
+#: The paper's data set in a sentence.
+DATA = "EmpatheticDialogues"
 #: What is known of the paper's numbers, a table a file.
 PAPER = ROOT / "resources" / "paper"
 #: The columns that each of the paper's own tables has.
@@ -24,6 +27,16 @@ PAPER_CRITERIA = ("coherence", "naturalness", "empathy")
 PAPER_MEAN, PAPER_SHARE = f"mean_score_of_{'_'.join(PAPER_CRITERIA)}", "share_with_full_marks"
 #: The columns of the paper's numbers of Figure 7, by verdict.
 VERDICT_COLUMNS = {"win": "win_pct", "tie": "tie_pct", "loss": "loss_pct"}
+
+
+def other_data(dataset: str) -> str | None:
+    """Why nothing of a run is compared with the paper's; None where the run's data set is the paper's."""
+    return None if dataset == ED else f"this run's data set is {dataset}, not {DATA}"
+
+
+def data_title(dataset: str) -> str:
+    """What readers call a data set."""
+    return "ED" if dataset == ED else dataset
 
 
 @dataclass(frozen=True)

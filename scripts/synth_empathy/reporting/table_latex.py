@@ -6,7 +6,7 @@ from ..core.absent import DASH
 from ..core.escaping import LATEX_SIGN, latex_text
 from .cells import HEADINGS, Cell
 from .table_notes import legend, paper_is_known, row_notes
-from .tables import COLUMNS, TITLES, Row, Table, number
+from .tables import COLUMNS, Row, Table, number
 
 BESIDE = " ".join(
     [
@@ -68,5 +68,5 @@ def latex_row(cells: list[str]) -> str:
 
 def caption(table: Table) -> str:
     """A table's caption in LaTeX: its title without its number, which LaTeX gives, and the note."""
-    title = latex_text(TITLES[table.name].partition(": ")[2])
+    title = latex_text(table.title.partition(": ")[2])
     return f"{title}. {latex_text(table.note)}" if table.note else f"{title}."

@@ -12,7 +12,7 @@ from ..core.escaping import markdown_cell, markdown_row, markdown_text
 from ..evaluation.metrics import registry
 from .cells import COUNTS, HEADINGS, Cell
 from .table_notes import legend, row_notes
-from .tables import COLUMNS, TITLES, Table, number
+from .tables import COLUMNS, Table, number
 
 #: Columns of a terminal that a line of a table takes at most.
 WIDTH = 160
@@ -28,7 +28,7 @@ BESIDE = " ".join(
 
 def as_markdown(table: Table) -> str:
     """The table to read: what it shows, a line a system, and under it what was measured, and on how much."""
-    lines = [f"# {TITLES[table.name]}", ""]
+    lines = [f"# {markdown_text(table.title)}", ""]
     lines += [f"> {markdown_text(table.note)}", ""] if table.note else []
     titles = [markdown_cell(row.title) for row in table.rows]
     columns = {metric: column_of(table, metric) for metric in COLUMNS[table.name]}

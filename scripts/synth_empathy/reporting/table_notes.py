@@ -7,6 +7,7 @@ from itertools import chain
 
 from ..core.absent import DASH
 from .cells import HEADINGS, Cell
+from .paper_values import other_data
 from .tables import Table
 
 NO_PAPER = "No text of the paper that we have holds its values of this table."
@@ -32,7 +33,11 @@ def legend(table: Table, beside: str) -> list[str]:
     lines = ["Metrics are times 100."]
     if any(cell.sd is not None for cell in cells):
         lines.append("±: standard deviation over the seeds.")
-    lines.append(beside if paper_is_known(cells) else NO_PAPER)
+    other = other_data(table.dataset)
+    if other:
+        lines.append(f"{other[0].upper()}{other[1:]}: no value of the paper stands beside ours.")
+    else:
+        lines.append(beside if paper_is_known(cells) else NO_PAPER)
     if any(cell.value is None for cell in cells):
         lines.append(f"{DASH}: no value, for the reason given below.")
     if table.name == "table2" and paper_is_known(cells):

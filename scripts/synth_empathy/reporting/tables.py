@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, product
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from ..core.absent import DASH, MISSING, UNKNOWN
 from ..core.errors import UserError
 from ..core.escaping import csv_with_note
 from ..evaluation.metrics import registry
-from ..systems import PUBLISHED, Quality, System, TrainingSet
+from ..selection.diversity import K_CENTER
+from ..systems import ED, PUBLISHED, Quality, Selected, System, TrainingSet, with_dataset
 from . import paper_values
 from .cells import COUNTS, Cell, missing_cell, read_cell
 
 TITLES = {
-    "table1": "Table 1: automatic evaluation on the ED test split",
+    "table1": "Table 1: automatic evaluation on the {data} test split",
     "table2": "Table 2: the DK threshold between quality and quantity of the synthetic data",
     "table3": "Table 3: with and without quality selection",
     "table4": "Table 4: with and without diversity selection",
@@ -68,44 +69,60 @@ class Table:
     rows: list[Row]
     cells: dict[str, dict[str, Cell]]
     note: str | None
+    dataset: str = ED
+
+    @property
+    def title(self) -> str:
+        """What the table shows."""
+        return TITLES[self.name].format(data=paper_values.data_title(self.dataset))
 
 
 def rows_of(settings: dict[str, Any], table: str) -> list[Row]:
     """A table's rows by the configuration, in its order."""
-    chosen = settings["tables"][table]
+    rows = all_rows(table, settings["tables"][table], settings)
+    if settings["dataset"] == ED:
+        return rows
+    return [replace(row, paper_row=None) for row in rows]
+
+
+def all_rows(table: str, chosen: dict[str, Any], settings: dict[str, Any]) -> list[Row]:
+    """A table's rows, with the paper's rows as if the data set were the paper's."""
+    dataset = settings["dataset"]
     if table == "table1":
-        return [listed(settings["systems"][name]) for name in chosen["systems"]]
+        return [listed(settings["systems"][name], dataset) for name in chosen["systems"]]
     if table == "table2":
-        return thresholds(chosen)
-    training_sets = list(chain.from_iterable(ablations(table, chosen, dk) for dk in chosen["thresholds"]))
+        return thresholds(chosen, dataset)
+    selections = list(chain.from_iterable(ablations(table, chosen, dk) for dk in chosen["thresholds"]))
     if table == "table3":
         others = map(Quality.parse, chosen["qualities"])
-        training_sets += [TrainingSet.synthetic(chosen["prompt"], quality) for quality in others]
+        selections += [Selected(chosen["prompt"], quality, K_CENTER) for quality in others]
+    training_sets = [TrainingSet(dataset, selected) for selected in selections]
     return [trained(base, training_set) for base, training_set in product(chosen["bases"], training_sets)]
 
 
-def thresholds(chosen: dict[str, Any]) -> list[Row]:
+def thresholds(chosen: dict[str, Any], dataset: str) -> list[Row]:
     """Table 2's rows: each series at each DK threshold."""
     rows = []
     for series, dk in product(chosen["series"], chosen["thresholds"]):
-        training_set = TrainingSet.synthetic(series["prompt"], Quality.threshold(dk), chosen["selection"])
-        rows.append(trained(series["base"], training_set))
+        selected = Selected(series["prompt"], Quality.threshold(dk), chosen["selection"])
+        rows.append(trained(series["base"], TrainingSet(dataset, selected)))
     return rows
 
 
-def listed(system: dict[str, Any]) -> Row:
+def listed(system: dict[str, Any], dataset: str) -> Row:
     """The row of a system of the configuration."""
     mark = " (published outputs)" if system["training_set"] == PUBLISHED else ""
-    return Row(system["base"], system["training_set"], system["title"] + mark, system["paper_row"])
+    training_set = with_dataset(system["training_set"], dataset)
+    return Row(system["base"], training_set, system["title"] + mark, system["paper_row"])
 
 
-def ablations(table: str, chosen: dict[str, Any], dk: float) -> list[TrainingSet]:
+def ablations(table: str, chosen: dict[str, Any], dk: float) -> list[Selected]:
     """Ours at a DK threshold, then what stands beside it: no quality selection, or other diversity selections."""
     prompt, passed = chosen["prompt"], Quality.threshold(dk)
-    ours = TrainingSet.synthetic(prompt, passed)
+    ours = Selected(prompt, passed, K_CENTER)
     if table == "table3":
-        return [ours, TrainingSet.synthetic(prompt, Quality.draw(dk))]
-    return [ours, *(TrainingSet.synthetic(prompt, passed, selection) for selection in chosen["selections"])]
+        return [ours, Selected(prompt, Quality.draw(dk), K_CENTER)]
+    return [ours, *(Selected(prompt, passed, selection) for selection in chosen["selections"])]
 
 
 def row_of(settings: dict[str, Any], table: str, base: str, training_set: str) -> Row:
@@ -113,7 +130,10 @@ def row_of(settings: dict[str, Any], table: str, base: str, training_set: str) -
     systems = settings | {"tables": settings["tables"] | {"table1": {"systems": list(settings["systems"])}}}
     known = rows_of(systems if table == "table1" else settings, table)
     listed = [row for row in known if (row.base, row.training_set) == (base, training_set)]
-    return listed[0] if listed else Row(base, training_set, f"{base}, {training_set}", f"{base}/{training_set}")
+    if listed:
+        return listed[0]
+    paper_row = f"{base}/{training_set}" if settings["dataset"] == ED else None
+    return Row(base, training_set, f"{base}, {training_set}", paper_row)
 
 
 def trained(base: str, training_set: TrainingSet) -> Row:

@@ -86,6 +86,8 @@ SOME_TEXT = "text of at least one character, without control characters"
 Name = Annotated[str, Form("[a-z0-9][a-z0-9._-]*", short="a name")]
 #: A prompt's or a scorer's name has no dash, since the names of training sets are parted by dashes.
 PromptName = ScorerName = Annotated[str, Form("[a-z0-9][a-z0-9._]*")]
+#: A data set's name begins the names of training sets and is a folder of the results.
+DataSetName = Annotated[str, Form("[a-z0-9][a-z0-9_]*")]
 Criterion = Annotated[str, Form("[a-z][a-z0-9_]*")]
 Text = Annotated[str, Form(f"[^{CONTROL}]+", SOME_TEXT, "text")]
 TextOrEmpty = Annotated[str, Form(f"[^{CONTROL}]*", "text without control characters", "text, which may be empty")]

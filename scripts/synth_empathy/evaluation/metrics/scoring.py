@@ -99,7 +99,7 @@ def check_test_set(path: Path, ids: list[str], subset: bool) -> None:
         place = next(place for place, pair in enumerate(zip(given, expected)) if pair[0] != pair[1])
         stands = f"on line {place + 1} stands {given[place]!r}, not {expected[place]!r}"
         fault = f"its responses are in another order than the test samples: {stands}"
-    hint = "make the responses again from this run's test samples (ed/test.jsonl), or bring them into their order"
+    hint = "make the responses again from this run's test samples (test.jsonl of its data set), or bring them into their order"
     raise UserError(f"{path}: {fault}", hint)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...core.errors import UserError
 from ...core.escaping import csv_with_note
-from ...systems import DATASET, STAGES, Quality, TrainingSet
+from ...systems import ED, STAGES, Quality, TrainingSet
 from ..tables import Row, Table
 from .data import BESIDE, Values, comparison_columns, has_value, one_protocol
 from .style import LINES, freeze_layout, gaps, line_of, sheet, style
@@ -36,7 +36,7 @@ def curves(table: Table) -> list[Curve]:
     for row in table.rows:
         selected = TrainingSet.parse(row.training_set).selected
         if selected is None or selected.quality.dk is None:
-            hint = f"give Table 2's rows, such as {DATASET}+prompt2-{STAGES}"
+            hint = f"give Table 2's rows, such as {ED}+prompt2-{STAGES}"
             raise UserError(f"{row.system} is of no DK threshold", hint)
         line = series.setdefault((row.base, selected.prompt, selected.selection), {})
         if line.setdefault(selected.quality.dk, row) is not row:

@@ -9,7 +9,7 @@ from ...core.records import atomic_path
 from ...evaluation.novelty import Found
 
 
-def draw(found: Found, near_duplicate: float, embedder: str, name: str):
+def draw(found: Found, near_duplicate: float, embedder: str, name: str, *, data: str = "ED"):
     """The share of samples that are at least so near to ED's test and train splits, beside that of real data.
 
     A leak is a matter of few samples, so the shares stand on a logarithmic scale.
@@ -17,22 +17,24 @@ def draw(found: Found, near_duplicate: float, embedder: str, name: str):
     Args:
         embedder: the embedding model, which the scale of similarities belongs to.
         name: the selection, for the title.
+        data: what readers call the data set.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.6), layout="constrained")
-    question = "Does the synthetic data leak ED's test split, or repeat its train split?"
+    data = plot_text(data)
+    question = f"Does the synthetic data leak {data}'s test split, or repeat its train split?"
     figure.suptitle(f"{question}\n{plot_text(name)}", fontsize=12, parse_math=False)
     panels = (
-        ("test", found.to_test.similarity, found.train_to_test.similarity, "ED train samples"),
-        ("train", found.to_train.similarity, found.test_to_train.similarity, "ED test samples"),
+        ("test", found.to_test.similarity, found.train_to_test.similarity, f"{data} train samples"),
+        ("train", found.to_train.similarity, found.test_to_train.similarity, f"{data} test samples"),
     )
     for axes, (split, selected, control, real) in zip(figure.subplots(1, 2, sharex=True, sharey=True), panels):
         axes.ecdf(control, complementary=True, color="0.6", linewidth=3, label=f"real: {len(control):,} {real}")
         axes.ecdf(selected, complementary=True, color="C0", label=f"synthetic: {len(selected):,} selected samples")
         axes.axvline(near_duplicate, color="C3", linestyle="--", label=f"near-duplicate: {near_duplicate:g} and above")
         scale = f"(cosine x 100, whole dialogue, {plot_text(embedder)})"
-        axes.set_xlabel(f"similarity to the nearest ED {split} sample\n{scale}", parse_math=False)
+        axes.set_xlabel(f"similarity to the nearest {data} {split} sample\n{scale}", parse_math=False)
         axes.legend(fontsize=8, loc="lower left")
         axes.grid(alpha=0.3)
     axes.set_yscale("log")

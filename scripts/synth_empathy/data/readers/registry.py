@@ -1,0 +1,28 @@
+"""The readers by name. A reader is a module of this package with a class ``READER``, and an entry in ``READERS``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from .base import Reader
+
+#: The names that an entry's `reader` may have; each is the module's name, too.
+READERS = ("empathetic_dialogues", "jsonl")
+
+
+def reader_class(name: str) -> type[Reader]:
+    """A reader's class: its fields are the keys that an entry may have."""
+    return import_module(f".{name}", __package__).READER
+
+
+def reader_of(entry: Mapping[str, Any]) -> Reader:
+    """The reader of a checked entry of the configuration."""
+    return reader_class(entry["reader"]).model_validate(dict(entry))
+
+
+def code(name: str) -> list[str]:
+    """The module that decides what a reader makes, as a step names the code that it depends on (``code_graph``)."""
+    package = __package__.partition(".")[2]
+    return [f"{package}.{name}"]
