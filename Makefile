@@ -1,5 +1,6 @@
 # make demo          the whole pipeline on small models, from the shipped sample to results/demo/tables/table1.md
 # make demo ED=DIR   the same on real ED (a folder with train.csv, valid.csv, test.csv), in results/demo-ed/
+# make demo DATA=FILE.jsonl   the same on dialogues of your own (docs/data.md), in results/demo-mine/
 # make demo-all      every table and figure on small models, the claims, an archive, and a report of them: results/demo/report.html
 # make test          all tests but those below; PYTEST="..." gives pytest's own words
 # make test-all      these, and what needs a cluster, images, the vllm engine, or kills what runs (tests/hpc/install.sh installs the clusters' programs)
@@ -22,13 +23,18 @@ CORES ?= 2
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
 ED ?=
+DATA ?=
 
 # Large freed blocks stay with the process instead of going back to the system: a training step is a fifth faster.
 export MALLOC_MMAP_THRESHOLD_ := 8589934592
 export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
-DEMO := --configfile config/demo.yaml $(if $(ED),--config run=demo-ed 'ed={"folder": "$(ED)"}')
-RUN := $(if $(ED),demo-ed,demo)
+# Data other than the demo's own: ED itself, or a file of dialogues.
+ED_DEMO := --config run=demo-ed 'datasets={"ed": {"folder": "$(ED)"}}'
+DATA_DEMO := config/own-data.yaml --config 'datasets={"mine": {"file": "$(DATA)"}}'
+DEMO := --configfile config/demo.yaml $(if $(DATA),$(DATA_DEMO),$(if $(ED),$(ED_DEMO)))
+RUN := $(if $(DATA),demo-mine,$(if $(ED),demo-ed,demo))
+DATASET := $(if $(DATA),mine,ed)
 
 .PHONY: setup setup-vllm setup-workflow setup-baseline demo demo-all test test-all test-long fuzz bench plan compare stale
 .PHONY: lint clean-state
@@ -109,9 +115,9 @@ bench: setup setup-vllm
 	@$(BIN)/python benchmarks/demo_times.py --results results/$(RUN)
 	@$(BIN)/python benchmarks/dry_run_time.py --snakemake $(BIN)/snakemake --repeat 3
 	@env -u MALLOC_MMAP_THRESHOLD_ -u MALLOC_TRIM_THRESHOLD_ $(BIN)/python benchmarks/k_center.py
-	@$(BIN)/python benchmarks/scoring.py --samples results/$(RUN)/ed/train.jsonl
+	@$(BIN)/python benchmarks/scoring.py --samples results/$(RUN)/$(DATASET)/train.jsonl
 	@for engine in "transformers --python $(BIN)/python" "vllm --python .venv-vllm/bin/python"; do \
-	  $(BIN)/python benchmarks/generation.py --seeds results/$(RUN)/ed/train.jsonl --engine $$engine || exit 1; done
+	  $(BIN)/python benchmarks/generation.py --seeds results/$(RUN)/$(DATASET)/train.jsonl --engine $$engine || exit 1; done
 
 compare: setup
 	@test -n "$(A)" -a -n "$(B)" || { echo "error: two runs are needed"; echo "  What to do: make compare A=results/x B=results/y"; exit 1; }

@@ -118,7 +118,7 @@ rule make_figure1:
     container:
         image("core")
     params:
-        rows=as_it_is(rows_as_flags("table1")),
+        rows=as_it_is(rows_as_flags("table1", figure_notes())),
         cells=f"{RESULTS}/cells/table1",
     shell:
         "{PYTHON[core]} scripts/make_figure1.py"
@@ -195,7 +195,7 @@ rule make_figure8:
     container:
         image("core")
     params:
-        rows=as_it_is(rows_as_flags("table2")),
+        rows=as_it_is(rows_as_flags("table2", figure_notes())),
         cells=f"{RESULTS}/cells/table2",
     shell:
         "{PYTHON[core]} scripts/make_figure8.py"

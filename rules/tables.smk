@@ -33,9 +33,9 @@ def table_cells(wildcards):
     return cells_of(wildcards.table, tables.COLUMNS[wildcards.table])
 
 
-def rows_as_flags(table):
-    """The note, whether cells may be missing, and each row as --row BASE TRAINING_SET TITLE PAPER_ROW, in the table's order."""
-    words = [flags({"note": config["note"], "partial": config["tables"]["partial"]})]
+def rows_as_flags(table, note=config["note"]):
+    """A note, whether cells may be missing, and each row as --row BASE TRAINING_SET TITLE PAPER_ROW, in the table's order."""
+    words = [flags({"note": note, "partial": config["tables"]["partial"]})]
     for row in table_rows(table):
         place = [row.base, row.training_set, row.title, row.paper_row or ""]
         words.append(shlex.join(["--row", *place]))

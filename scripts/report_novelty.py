@@ -29,7 +29,9 @@ def main() -> None:
         "--embedded", type=Path, required=True, metavar="DIR", help="embeddings of the synthetic samples"
     )
     for split in ("train", "test"):
-        flags.add_argument(f"--{split}", type=Path, required=True, metavar="JSONL", help=f"the data set's {split} split")
+        flags.add_argument(
+            f"--{split}", type=Path, required=True, metavar="JSONL", help=f"the data set's {split} split"
+        )
         flags.add_argument(
             f"--{split}-embedded", type=Path, required=True, metavar="DIR", help="its embeddings, by the same model"
         )

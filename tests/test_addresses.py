@@ -71,12 +71,12 @@ def test_a_decoded_password_is_one():
 
 def test_the_configuration_is_kept_with_its_addresses_masked():
     settings = {
-        "ed": {"url": "https://me:secret@example.org/", "x": 1},
+        "datasets": {"ed": {"url": "https://me:secret@example.org/", "x": 1}, "mine": {"file": "x.jsonl"}},
         "baselines": {"seek": {"repository": "https://secret@example.org/"}},
     }
     kept = without_secrets(settings)
     assert kept == {
-        "ed": {"url": "https://***@example.org/", "x": 1},
+        "datasets": {"ed": {"url": "https://***@example.org/", "x": 1}, "mine": {"file": "x.jsonl"}},
         "baselines": {"seek": {"repository": "https://***@example.org/"}},
     }
-    assert "secret" in settings["ed"]["url"]
+    assert "secret" in settings["datasets"]["ed"]["url"]

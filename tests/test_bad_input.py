@@ -33,7 +33,8 @@ def raw_ed(folder, train):
 
 def csv_case(train, *fragments):
     def case(tmp_path, tiny_model, repository):
-        return ["prepare_ed.py", "--raw", raw_ed(tmp_path / "raw", train), "--output", tmp_path / "out"], fragments
+        flags = ["--reader", "empathetic_dialogues", "--raw", raw_ed(tmp_path / "raw", train)]
+        return ["prepare_data.py", *flags, "--output", tmp_path / "out"], fragments
 
     return case
 
@@ -194,7 +195,7 @@ def packaged_model_of_another_version(tmp_path, tiny_model, repository):
 
 def bad_record(tmp_path, tiny_model, repository):
     rows = [{"id": "s0", "history": ["a"], "response": "b"}, {"id": "s1", "history": "a", "response": "b"}]
-    return ["mix_training_set.py", "--ed", write_jsonl(tmp_path / "ed.jsonl", rows), "--output", tmp_path / "out"], [
+    return ["mix_training_set.py", "--data", write_jsonl(tmp_path / "ed.jsonl", rows), "--output", tmp_path / "out"], [
         "line 2",
         "'history' is str",
     ]

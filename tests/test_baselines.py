@@ -100,7 +100,7 @@ def overlay(checkout, repository_of_authors, given):
         } | changes  # fmt: skip
         settings = {
             "run": "b",
-            "ed": {"url": "https://me:secret@example.org/ed.tar.gz?key=secret"},
+            "datasets": {"ed": {"url": "https://me:secret@example.org/ed.tar.gz?key=secret"}},
             "baselines": {"standin": baseline},
             "published": {
                 "somebody": {
@@ -145,7 +145,10 @@ def test_a_baseline_is_fetched_trained_run_and_read_and_published_outputs_are_re
     )
     assert alignment["aligned"] == 24 and alignment["outputs"] > 24 and len(alignment["sha256"]) == 64
     kept = (checkout.folder / "results/b/config.yaml").read_text()
-    assert yaml.safe_load(kept)["ed"]["url"] == "https://***@example.org/ed.tar.gz?***" and "secret" not in kept
+    assert (
+        yaml.safe_load(kept)["datasets"]["ed"]["url"] == "https://***@example.org/ed.tar.gz?***"
+        and "secret" not in kept
+    )
 
 
 TARGET = "results/b/responses/standin/authors/seed0/test.jsonl"

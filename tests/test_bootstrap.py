@@ -479,7 +479,7 @@ def test_a_system_against_itself_and_bertscore_of_some_seeds_are_refused(two, tm
 def test_the_rule_compares_with_real_bertscores(checkout):
     """From responses that are there, and are newer than model and samples: what made them is not asked for again."""
     words = ["--cores", "2", "--configfile", "config/demo.yaml", "few.yaml", "--"]
-    (checkout.folder / "few.yaml").write_text("comparison: {draws: 100}\ned: {keep: {test: 6}}\n")
+    (checkout.folder / "few.yaml").write_text("comparison: {draws: 100}\ndatasets: {ed: {keep: {test: 6}}}\n")
     results = checkout.folder / "results/demo"
     done = checkout.snakemake(*words, "models/all-minilm-l6-v2/manifest.json", "results/demo/ed/test_ids.json")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -211,7 +211,7 @@ def test_what_a_later_attempt_asks_for_is_warned_of_once_a_rule():
 def test_jobs_that_an_earlier_run_left_are_refused_where_they_make_the_same(tmp_path):
     queue = f"7|run-a|{tmp_path}|rule_generate_wildcards_p_0\n9_[1-3]|run-b|{tmp_path}|rule_respond_wildcards_x\n8|wrap|{tmp_path}|(null)\n"
     with pytest.raises(UserError, match="still in Slurm's queue: 7\n") as caught:
-        cluster.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_0", "rule_prepare_ed"})
+        cluster.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_0", "rule_prepare_data"})
     assert "scancel --name=run-a;" in caught.value.hint
     with pytest.raises(UserError, match="queue: 7, 9"):  # an array names the first of its jobs alone
         cluster.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_0", "rule_respond_wildcards_y"})

@@ -236,13 +236,15 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def test_prepared_splits_are_of_one_run(step, repository, tmp_path):
     """A kill between two splits leaves none of an earlier run beside one of this."""
     raw = repository / "resources/sample/empatheticdialogues"
-    done = step("prepare_ed.py", "--raw", raw, "--output", tmp_path)
+    done = step("prepare_data.py", "--reader", "empathetic_dialogues", "--raw", raw, "--output", tmp_path)
     assert done.returncode == 0, done.stderr
     words = [
         sys.executable,
         "-c",
         KILLED_AT,
-        repository / "scripts/prepare_ed.py",
+        repository / "scripts/prepare_data.py",
+        "--reader",
+        "empathetic_dialogues",
         "--raw",
         raw,
         "--keep-train",

@@ -19,6 +19,7 @@ from synth_empathy.core.errors import UserError
 from synth_empathy.data import empathetic_dialogues, tokenization
 
 SPLITS = ("train", "valid", "test")
+READER = ("--reader", "empathetic_dialogues")
 HEADER = "conv_id,utterance_idx,context,prompt,speaker_idx,utterance,selfeval,tags"
 
 
@@ -27,7 +28,7 @@ def read(path):
 
 
 def prepare(step_or_run, raw, output, *flags):
-    done = step_or_run("prepare_ed.py", "--raw", raw, "--output", output, *flags)
+    done = step_or_run("prepare_data.py", *READER, "--raw", raw, "--output", output, *flags)
     assert done.returncode == 0, done.stderr
     return {split: read(output / f"{split}.jsonl") for split in SPLITS}, json.loads(
         (output / "report.json").read_text()
@@ -465,10 +466,12 @@ def test_bad_files_end_the_step_before_it_writes(tmp_path, repository, monkeypat
     """The whole script, in this process; even when the bad file is the last one read."""
     content, problem = BAD[name]
     raw_folder = bad_folder(tmp_path / "raw", content, split="test")
-    monkeypatch.setattr("sys.argv", ["prepare_ed.py", "--raw", str(raw_folder), "--output", str(tmp_path / "out")])
+    monkeypatch.setattr(
+        "sys.argv", ["prepare_data.py", *READER, "--raw", str(raw_folder), "--output", str(tmp_path / "out")]
+    )
     monkeypatch.setattr("os.environ", dict(os.environ))
     with pytest.raises(SystemExit) as caught:
-        runpy.run_path(str(repository / "scripts" / "prepare_ed.py"), run_name="__main__")
+        runpy.run_path(str(repository / "scripts" / "prepare_data.py"), run_name="__main__")
     assert caught.value.code == 1
     said = capsys.readouterr().err
     assert problem.replace("train.csv", "test.csv") in said
@@ -478,7 +481,9 @@ def test_bad_files_end_the_step_before_it_writes(tmp_path, repository, monkeypat
 
 def test_a_bad_file_by_the_command_line(tmp_path, step):
     content, problem = BAD["bytes that are not UTF-8"]
-    done = step("prepare_ed.py", "--raw", bad_folder(tmp_path / "raw", content), "--output", tmp_path / "out")
+    done = step(
+        "prepare_data.py", *READER, "--raw", bad_folder(tmp_path / "raw", content), "--output", tmp_path / "out"
+    )
     assert done.returncode == 1
     assert done.stderr == f"error: {tmp_path / 'raw'}/{problem}\n  What to do: {empathetic_dialogues.USE_ED}\n"
     assert not (tmp_path / "out").exists()

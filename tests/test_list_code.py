@@ -6,7 +6,7 @@ ROW = "results/demo/cells/table1/smollm2-135m/ed+prompt2-dk20-kcenter/bleu1.json
 #: A file of every stage.
 STAGES = (
     "rules/data.smk",
-    "scripts/prepare_ed.py",
+    "scripts/prepare_data.py",
     "scripts/synth_empathy/data/empathetic_dialogues.py",
     "scripts/generate.py",
     "scripts/synth_empathy/inference/transformers_engine.py",
@@ -33,7 +33,7 @@ def test_a_rows_files_are_those_of_its_jobs_each_listed_once(step, repository):
     assert set(STAGES) <= set(names) and not [name for name in names if name.endswith(NOT_PASSED)]
     assert int(re.match(r"(\d+) files; ", last)[1]) == len(names)
     first = {rule: place for place, (rule, _) in reversed(list(enumerate(listed)))}
-    rules = "prepare_ed generate parse_rounds embed_texts select_diverse evaluate make_cells"
+    rules = "prepare_data generate parse_rounds embed_texts select_diverse evaluate make_cells"
     order = [first[rule] for rule in rules.split()]
     assert order == sorted(order)
     assert step("list_code.py", ROW).stdout == done.stdout

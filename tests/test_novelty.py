@@ -348,7 +348,7 @@ def run(tmp_path_factory):
     write(results / "selected/prompt2/dk20/quality.jsonl", synthetic)
     write(results / "selected/prompt2/dk20/random/seed0.jsonl", synthetic[:5])
     write(results / "selected/prompt2/dk20/kcenter/seed0.jsonl", synthetic[1:])
-    rules = ["embed_ed", "embed_texts", "report_novelty"]
+    rules = ["embed_data", "embed_texts", "report_novelty"]
     done = checkout.snakemake(
         "--cores", "2", "--configfile", "config/demo.yaml", "--allowed-rules", *rules, "--", f"{TARGET}.json"
     )

@@ -534,7 +534,7 @@ def test_the_best_by_a_scorer_are_as_many_as_asked_for_or_as_there_are():
     assert (load.rows, load.disk) == (1000, 1000 * sizes().assumed["record"])
     few = sizes(counts={"synthetic/prompt2/samples.jsonl": 7})
     assert loads.select_diverse(few, wildcards).rows == 7
-    assert few.training("ed+prompt2-top5-length-kcenter", "0") == few.ed("train") + 4
+    assert few.training("ed+prompt2-top5-length-kcenter", "0") == few.data("train") + 4
     judged = {"prompt": "prompt2", "stage": "top1000-length-kcenter", "seed": "0"}
     assert loads.judge(sizes(), judged).requests == 900 * 3
 

@@ -15,6 +15,8 @@ import hostile
 from synth_empathy.config import settings, settings_reference
 from synth_empathy.config.settings_model import Configuration
 from synth_empathy.core.errors import UserError
+from synth_empathy.data.readers.base import Keep, Reader
+from synth_empathy.data.readers.jsonl import Split
 from synth_empathy.schema.declared import Declared, key_names
 from synth_empathy.schema.setting_types import Section
 
@@ -76,8 +78,9 @@ def test_only_a_baseline_whose_training_writes_its_results_has_no_checkpoint(shi
 def overlays(repository):
     """The overlays that are shipped, each with those that it is put over."""
     demo = "config/demo.yaml"
-    assert {f"config/{path.name}" for path in (repository / "config").glob("*.yaml")} == {demo, "config/vllm-cpu.yaml"}
-    return [[], [demo], [demo, "config/vllm-cpu.yaml"], [demo, "tests/small.yaml"]]
+    vllm, own = "config/vllm-cpu.yaml", "config/own-data.yaml"
+    assert {f"config/{path.name}" for path in (repository / "config").glob("*.yaml")} == {demo, vllm, own}
+    return [[], [demo], [demo, vllm], [demo, "tests/small.yaml"], [demo, own]]
 
 
 def test_each_shipped_overlay_is_valid(repository, shipped):
@@ -86,6 +89,8 @@ def test_each_shipped_overlay_is_valid(repository, shipped):
         for name in names:
             whole = merged(whole, yaml.safe_load((repository / name).read_text(encoding="utf-8")))
         assert settings.form_faults(whole) == [], names
+        if "config/own-data.yaml" in names:  # make demo DATA=FILE names the file
+            whole = merged(whole, {"datasets": {"mine": {"file": "README.md"}}})
         assert settings.check(whole) is None
 
 
@@ -109,13 +114,18 @@ def every_section(section):
 
 
 def test_the_model_and_the_shipped_configuration_have_the_same_keys(shipped, demo):
-    """Nothing has to be looked up in the model that config.yaml and the demo do not show; `published` and `scorers` are empty in both."""
+    """Nothing has to be looked up in the model that config.yaml and the demo do not show.
+
+    `published` and `scorers` are empty in both; readers have further keys.
+    """
     whole = demo | {"published": {"kemp": {"title": "KEMP", "file": "kemp.jsonl", "source": "its authors"}}}
     whole |= {"scorers": {"length": {"file": "length.jsonl", "higher_is_better": True}}}
+    whole |= {"datasets": {"ed": {"reader": "empathetic_dialogues"}}}
     used = set(keys_used(whole, Configuration))
     sections = {section for section, _ in used}
     assert used == {(section, key) for section in sections for key in section.model_fields}
-    assert sections == {section for section in every_section(Section) if not section.__subclasses__()}
+    readers = {Reader, Keep, Split, *Reader.__subclasses__()}
+    assert sections == {one for one in every_section(Section) if not one.__subclasses__()} - readers
     assert key_names(Configuration) == {key for _, key in used}
 
 
@@ -239,9 +249,9 @@ FAULTS = {
     "baseline that a comparison has not": (
         "comparison/baseline",
         "ED",
-        ["comparison: baseline: 'ED' is not one of none, ed"],
+        ["comparison: baseline: 'ED' is not one of none, dataset"],
     ),
-    "keep none": ("ed/keep/test", 0, ["ed: keep: test: 0 is out of range", "at least 1"]),
+    "keep none": ("datasets/ed/keep/test", 0, ["datasets: ed: keep: test: 0 is out of range", "at least 1"]),
     "top_p of 0": ("responding/top_p", 0, ["responding: top_p: 0 is out of range", "above 0 and at most 1"]),
     "unknown engine": (
         "generation/engine",
@@ -346,7 +356,7 @@ FAULTS = {
     "discriminator by somebody else": (
         "discriminator/training_set",
         "authors",
-        ["discriminator: training_set", "use ed"],
+        ["discriminator: training_set", "use dataset"],
     ),
     "branch for a commit": (
         "baselines/seek/commit",
@@ -445,7 +455,7 @@ FAULTS = {
     "discriminator on synthetic samples": (
         "discriminator/training_set",
         "ed+prompt2-dk60-kcenter",
-        ["discriminator: training_set", "cannot be trained on them", "use ed"],
+        ["discriminator: training_set", "cannot be trained on them", "use dataset"],
     ),
     "LoRA without its rank": (
         "training/recipes/lora/lora_r",
@@ -639,7 +649,14 @@ def test_snakemake_ends_with_the_sentence(repository, tmp_path, overlay, words, 
 
 #: What no value may hold, and where: in text, in a path, in front.
 CONTROLS = ["\x00", "\x1b", "\x7f", "\x85", "\ud800"]
-PATHS = ["models_dir", "archive", "environments/core", "ed/folder", "prompts/prompt1", "generation/demonstration"]
+PATHS = [
+    "models_dir",
+    "archive",
+    "environments/core",
+    "datasets/ed/folder",
+    "prompts/prompt1",
+    "generation/demonstration",
+]
 PATHS += [
     "human/judgements",
     "baselines/seek/data",
@@ -653,7 +670,7 @@ TEXTS = [
     "zero_shot/system",
     "dialogue/system",
     "systems/ours/title",
-    "ed/url",
+    "datasets/ed/url",
     "baselines/seek/train",
 ]
 NAMES = ["run", "systems/ours/base", "baselines/seek/image", "evaluation/bertscore/model"]

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.more
 
 #: rule: GPUs, CPUs, MB, time limit of its jobs in the demo cut down, in Slurm's words.
 ASKED = {
-    "prepare_ed": (0, 1, 2000, "00:20:00"),
+    "prepare_data": (0, 1, 2000, "00:20:00"),
     "generate": (0, 2, 4000, "08:00:00"),
     "parse_rounds": (0, 1, 4000, "00:20:00"),
     "sample_turns": (0, 1, 4000, "00:20:00"),

@@ -60,6 +60,6 @@ def test_without_accounting_squeue_works_and_sacct_is_refused_by_a_sentence(unac
     (site.folder / "broken").mkdir()
     for split in ("train", "valid", "test"):
         (site.folder / f"broken/{split}.csv").write_text("not,ed\n")
-    (site.folder / "broken.yaml").write_text("{run: broken, ed: {folder: broken}}\n")
+    (site.folder / "broken.yaml").write_text("{run: broken, datasets: {ed: {folder: broken}}}\n")
     done = site.run(*ASKING_OFTEN, *words[:-2], "broken.yaml", "--retries", 0, "--", "results/broken/ed/report.json")
     assert done.returncode == 1 and "What to do: " in done.stdout + done.stderr

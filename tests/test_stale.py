@@ -16,8 +16,8 @@ from synth_empathy.execution import stale
 
 #: A file of each step that names its code in a seal or in a manifest, and the script that makes it.
 SEALED = {
-    "ed/train.jsonl": "prepare_ed",
-    "ed/report.json": "prepare_ed",
+    "ed/train.jsonl": "prepare_data",
+    "ed/report.json": "prepare_data",
     "ed/embedded/train/embeddings.npy": "embed_texts",
     "synthetic/prompt2/dialogues.jsonl": "parse_rounds",
     "synthetic/prompt2/parse_summary.json": "parse_rounds",

@@ -18,9 +18,10 @@ QUALITIES = st.one_of(
     st.builds(Quality, st.just(BEST), st.from_regex(systems.SIZE, fullmatch=True), PARTS),
 )
 SELECTED = st.builds(Selected, PARTS, QUALITIES, st.sampled_from(list(diversity.SELECTIONS)))
+DATA_SETS = st.one_of(st.from_regex(systems.DATASET, fullmatch=True), st.just("dataset"))
 TRAINING_SETS = st.one_of(
-    st.sampled_from([TrainingSet(name) for name in ("none", "authors", "published", "ed")]),
-    st.builds(TrainingSet, st.just(systems.DATASET), SELECTED),
+    st.sampled_from([TrainingSet(name) for name in ("none", "authors", "published", "dataset", "ed", "my_data2")]),
+    st.builds(TrainingSet, DATA_SETS, SELECTED),
 )
 
 
@@ -28,8 +29,13 @@ TRAINING_SETS = st.one_of(
 def test_what_is_printed_is_parsed_again_and_taken_by_the_constraints(training_set):
     name = str(training_set)
     assert TrainingSet.parse(name) == training_set
-    assert re.fullmatch(systems.TRAINING_SET, name)
-    assert bool(re.fullmatch(systems.TRAINED, name)) == training_set.trained
+    if training_set.source != systems.THE_DATASET:
+        assert re.fullmatch(systems.TRAINING_SET, name)
+        assert bool(re.fullmatch(systems.trained_on(), name)) == training_set.trained
+    assert bool(re.fullmatch(systems.trained_on("ed"), name)) == (training_set.source == "ed")
+    assert systems.with_dataset(name, "my_data") == name.replace(
+        "dataset", "my_data", training_set.source == "dataset"
+    )
     assert bool(re.fullmatch(systems.OTHERS, name)) == (training_set.catalogue is not None)
 
 
@@ -73,7 +79,9 @@ def test_a_training_set_is_taken_apart():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("edd", "'edd' is no training set: neither none, authors, published, ed nor ed+{prompt}-{quality}-{selec"),
+        ("e-d", "'e-d' is no training set: neither none, authors, published, a data set's name nor {dataset}+{promp"),
+        ("models", "'models' is no training set"),
+        ("authors+prompt2-dk60-kcenter", "is no training set"),
         ("ed+prompt2", "is no training set"),
         ("ed+-dk60-kcenter", "is no training set"),
         ("ed+prompt2-dk60-kcentre", "there is no 'kcentre' (did you mean 'kcenter'?)"),

@@ -10,14 +10,14 @@ import pytest
 #: Jobs by rule of the paper's Table 1: 16 shards, 7 models to fetch, the discriminator that is a baseline too; the three
 #: baselines of other authors, for which nothing is given, are rows that say so.
 TABLE1_JOBS = {
-    "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 7, "generate": 16, "parse_rounds": 1, "sample_turns": 1,
+    "fetch_ed": 1, "prepare_data": 1, "fetch_model": 7, "generate": 16, "parse_rounds": 1, "sample_turns": 1,
     "mix_training_set": 2, "train_model": 3, "respond": 7, "embed_texts": 1, "score_similarity": 1,
     "select_quality": 1, "select_diverse": 1, "evaluate": 6, "evaluate_bertscore": 6, "make_cells": 9,
     "make_bertscore_cells": 9, "list_test_ids": 1, "make_table": 1, "table1": 1,
 }  # fmt: skip
 #: Figure 8 is of CIDEr alone: 15 cells, neither BERTScore nor counts of samples, and 15 models beside the discriminator.
 FIGURE8_JOBS = {
-    "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 4, "generate": 32, "parse_rounds": 2, "sample_turns": 2, "mix_training_set": 11,
+    "fetch_ed": 1, "prepare_data": 1, "fetch_model": 4, "generate": 32, "parse_rounds": 2, "sample_turns": 2, "mix_training_set": 11,
     "train_model": 16, "respond": 17, "embed_texts": 2, "score_similarity": 2, "select_quality": 10, "select_diverse": 10,
     "evaluate": 15, "make_cells": 15, "list_test_ids": 1, "make_figure8": 1, "figure8": 1,
 }  # fmt: skip
@@ -26,7 +26,7 @@ TABLE2_JOBS = {rule: count for rule, count in FIGURE8_JOBS.items() if "figure" n
 }  # fmt: skip
 #: Two base models at two thresholds, with and without quality selection, and the discriminator.
 TABLE3_JOBS = {
-    "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 4, "generate": 16, "parse_rounds": 1, "sample_turns": 1, "mix_training_set": 5,
+    "fetch_ed": 1, "prepare_data": 1, "fetch_model": 4, "generate": 16, "parse_rounds": 1, "sample_turns": 1, "mix_training_set": 5,
     "train_model": 9, "respond": 9, "embed_texts": 1, "score_similarity": 1, "select_quality": 2, "draw_samples": 2,
     "select_diverse": 4, "evaluate": 8, "make_cells": 8, "list_test_ids": 1, "make_table": 1, "table3": 1,
 }  # fmt: skip
@@ -35,7 +35,7 @@ TABLE4_JOBS = {rule: count for rule, count in TABLE3_JOBS.items() if rule not in
 }
 #: Everything shares what it can: 26 systems and the discriminator are trained once each, for four tables and three figures.
 ALL_JOBS = {
-    "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 7, "generate": 32, "parse_rounds": 2, "sample_turns": 2, "mix_training_set": 15,
+    "fetch_ed": 1, "prepare_data": 1, "fetch_model": 7, "generate": 32, "parse_rounds": 2, "sample_turns": 2, "mix_training_set": 15,
     "train_model": 27, "respond": 32, "embed_texts": 2, "score_similarity": 2, "select_quality": 10, "draw_samples": 2,
     "select_diverse": 14, "count_samples": 10, "judge": 2, "list_test_ids": 1, "evaluate": 30, "evaluate_bertscore": 6,
     "make_cells": 40, "make_bertscore_cells": 9, "make_sample_cells": 15, "make_table": 4,
@@ -54,15 +54,15 @@ FIGURE1_JOBS = {rule: count for rule, count in TABLE1_JOBS.items() if rule not i
     "make_figure1": 1,
     "figure1": 1,
 }
-ED_ONLY = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "mix_training_set": 1, "train_model": 1}
+ED_ONLY = {"fetch_ed": 1, "prepare_data": 1, "fetch_model": 1, "mix_training_set": 1, "train_model": 1}
 SELECTION = {
-    "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 3, "generate": 16, "parse_rounds": 1, "sample_turns": 1, "mix_training_set": 1,
+    "fetch_ed": 1, "prepare_data": 1, "fetch_model": 3, "generate": 16, "parse_rounds": 1, "sample_turns": 1, "mix_training_set": 1,
     "train_model": 1, "respond": 1, "embed_texts": 1, "score_similarity": 1, "select_quality": 1,
 }  # fmt: skip
 TOP = {rule: count for rule, count in SELECTION.items() if rule != "select_quality"} | {"select_top": 1}
-NOVELTY_OF_ALL = {"select_diverse": 2, "embed_ed": 2, "report_novelty": 1}
-GENERATION = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "generate": 16, "parse_rounds": 1, "sample_turns": 1}
-NOVELTY = SELECTION | {"select_diverse": 1, "embed_ed": 2, "report_novelty": 1}
+NOVELTY_OF_ALL = {"select_diverse": 2, "embed_data": 2, "report_novelty": 1}
+GENERATION = {"fetch_ed": 1, "prepare_data": 1, "fetch_model": 1, "generate": 16, "parse_rounds": 1, "sample_turns": 1}
+NOVELTY = SELECTION | {"select_diverse": 1, "embed_data": 2, "report_novelty": 1}
 CELL = SELECTION | {
     "fetch_model": 4,
     "select_diverse": 1,
@@ -75,7 +75,7 @@ CELL |= {"list_test_ids": 1}
 SAMPLES_CELL = SELECTION | {"select_diverse": 1, "count_samples": 1, "make_sample_cells": 1}
 ZERO_SHOT_CELL = {
     "fetch_ed": 1,
-    "prepare_ed": 1,
+    "prepare_data": 1,
     "fetch_model": 1,
     "list_test_ids": 1,
     "respond": 1,
@@ -249,7 +249,7 @@ def test_figure_7_is_drawn_from_judgements_of_the_test_samples_and_asks_for_no_m
     (checkout.folder / "human.yaml").write_text("human: {judgements: mine.jsonl}\n")
     (checkout.folder / "mine.jsonl").write_text("")
     done, jobs = dry_run("--configfile", "human.yaml", "--", "figure7")
-    assert jobs == {"fetch_ed": 1, "prepare_ed": 1, "list_test_ids": 1, "make_figure7": 1, "figure7": 1}
+    assert jobs == {"fetch_ed": 1, "prepare_data": 1, "list_test_ids": 1, "make_figure7": 1, "figure7": 1}
     done, jobs = dry_run("--configfile", "human.yaml", "--", "all")
     assert jobs == ALL_JOBS | {"make_figure7": 1}
 
@@ -301,8 +301,8 @@ def test_the_demo_resolves(dry_run):
 def test_the_demos_novelty_report_trains_the_discriminator_alone(dry_run):
     done, jobs = dry_run("--configfile", "config/demo.yaml", "--", "novelty")
     assert done.returncode == 0, done.stderr
-    assert {rule: jobs[rule] for rule in ("embed_ed", "report_novelty", "train_model", "respond")} == {
-        "embed_ed": 2, "report_novelty": 1, "train_model": 1, "respond": 1,
+    assert {rule: jobs[rule] for rule in ("embed_data", "report_novelty", "train_model", "respond")} == {
+        "embed_data": 2, "report_novelty": 1, "train_model": 1, "respond": 1,
     }  # fmt: skip
 
 

@@ -18,8 +18,8 @@ from ..core.errors import UserError, nearest
 from ..core.escaping import markdown_cell, markdown_code, markdown_row, markdown_text, terminal_text
 from ..core.paths import ROOT
 from ..core.records import Record
-from ..schema import json_schemas
 from ..reporting.paper_values import other_data
+from ..schema import json_schemas
 from .evidence import Numbers, Paper, Results, parts_of
 from .kinds import KINDS, LISTS, QUANTITIES, Operands, Outcome, Scale, both, shortened
 

@@ -200,7 +200,7 @@ def system_faults(settings: Settings) -> Iterator[str]:
             yield from (f"{place}: training_set: {fault}" for fault in training_set.selected.faults(settings))
     unselected = [systems.UNTRAINED, systems.THE_DATASET]
     dataset = settings["dataset"]
-    if "+" in settings["discriminator"]["training_set"]:
+    if settings["discriminator"]["training_set"] not in (*unselected, dataset):
         reason = "it selects the synthetic samples and so cannot be trained on them"
         yield f"discriminator: training_set: {reason}; use {systems.THE_DATASET}"
     baseline = settings["comparison"]["baseline"]

@@ -86,7 +86,7 @@ class Images(Section):
 
 
 class DataSet(Section):
-    """A data set: its reader decides which further keys its entry has (the next sections)."""
+    """A data set (docs/data.md). Its reader decides which further keys the entry has: the next sections."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -6,17 +6,18 @@ from collections.abc import Iterator
 
 from ..core.cli import LARGEST_SEED, MOST
 from ..core.escaping import markdown_code, markdown_row
+from ..data.readers.registry import READERS, reader_class
 from ..schema import wording
 from ..schema.declared import Declared
 from ..schema.setting_types import Section
-from .settings_model import Configuration
+from .settings_model import Configuration, DataSet
 
 HEAD = """# What config.yaml and its overlays may hold
 
 `config.yaml` holds the paper's own values, and says where each comes from. `scripts/describe_settings.py` writes this
-page from the model that checks them (`scripts/synth_empathy/config/settings_model.py` and
-`scripts/synth_empathy/training/recipes.py`). Every key must be
-there unless it may be left out. An overlay names only what differs. Any other key is refused.
+page from the model that checks them (`settings_model.py` in `scripts/synth_empathy/config/`, `recipes.py` in
+`training/`, the readers in `data/readers/`). Every key must be there unless it may be left out. An overlay names only
+what differs. Any other key is refused.
 
 - **A name** consists of lower-case letters, digits, `.`, `_` and `-`, and begins with a letter or a digit.
 - **Text** has at least one character and no control characters; a title has no dash in front.
@@ -47,6 +48,9 @@ def sections(section: type[Section], place: tuple[str, ...]) -> Iterator[tuple[t
             declared = Declared.of(declared.inner[-1])
         if declared.is_section:
             yield from sections(declared.kind, below)
+        if declared.kind is DataSet:
+            for reader in READERS:
+                yield from sections(reader_class(reader), (*below[:-1], f"{below[-1]} of the reader {reader}"))
 
 
 def row(key: str, section: type[Section]) -> str:

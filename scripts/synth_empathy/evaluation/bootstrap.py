@@ -30,9 +30,7 @@ Scores = dict[str, np.ndarray]
 TEST = "paired bootstrap resampling (Koehn, 2004); p as sacreBLEU defines it, p_two_sided from the draws' differences less their mean"
 #: Draws at a time: each takes 16 bytes a sample, and an eighth of that for every n-gram.
 CHUNK = 100
-SAME_TEST = (
-    "compare responses to the same test samples in the same order: make both from the same data set, with the same keep"
-)
+SAME_TEST = "compare responses to the same test samples in the same order: make both from the same data set, with the same keep"
 
 
 @dataclass(frozen=True)

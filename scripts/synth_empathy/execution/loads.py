@@ -46,7 +46,9 @@ class Load:
 def fetch_ed(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     """ED's archive; nothing comes over the network when it is here already."""
     size = sizes.assumed["ed_archive"]
-    return Load(work=size, network_bytes=0 if sizes.settings["datasets"][sizes.dataset].get("archive") else size, disk=size)
+    return Load(
+        work=size, network_bytes=0 if sizes.settings["datasets"][sizes.dataset].get("archive") else size, disk=size
+    )
 
 
 def fetch_model(sizes: Sizes, wildcards: dict[str, str]) -> Load:

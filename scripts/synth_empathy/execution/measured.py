@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import systems
-from ..config.settings import Settings, form_faults, value_faults
+from ..config.settings import PAPER_READER, Settings, form_faults, value_faults
 from ..core import yaml_files
 from ..core.errors import UserError
 from ..schema.setting_faults import MISSING, UNKNOWN
@@ -39,7 +39,7 @@ PATHS = {
     "select_top": "select_top/{prompt}/top{size}-{scorer}",
     "select_diverse": "select_diverse/{prompt}/{quality}/{selection}/seed{seed}",
     "judge": "judge/{prompt}/{stage}/seed{seed}",
-    "embed_ed": "embed_ed/{split}",
+    "embed_data": "embed_data/{split}",
     "report_novelty": "report_novelty/{prompt}/{quality}/{selection}/seed{seed}",
     "evaluate": "evaluate/{base}/{training_set}/seed{seed}/{protocol}",
     "evaluate_metric": "evaluate_metric/{metric}/{base}/{training_set}/seed{seed}/{protocol}",
@@ -52,7 +52,7 @@ RESUMABLE = {
     "respond": re.compile(r"\b0 finished before"),
     "embed_texts": re.compile(r"\b0 finished before"),
     "judge": re.compile(r"\b0 finished before"),
-    "embed_ed": re.compile(r"\b0 finished before"),
+    "embed_data": re.compile(r"\b0 finished before"),
     "train_model": re.compile(r"\bfrom the start"),
 }
 #: What wildcards in those paths look like; any other one is a name.
@@ -186,6 +186,8 @@ def settings_of(run: Path) -> Settings:
     wrong = [fault for fault in form_faults(settings) if fault.kind not in (MISSING, UNKNOWN)]
     if wrong or any(value_faults(settings)):
         raise Unusable("its run's config.yaml does not fit it")
+    if "ed" in settings:  # of before November 2026
+        settings |= {"dataset": systems.ED, "datasets": {systems.ED: {"reader": PAPER_READER} | settings["ed"]}}
     return settings | {"run": run.name}
 
 
@@ -197,7 +199,7 @@ def gpus_of(rule: str, wildcards: dict[str, str], settings: Settings) -> int:
         "generate": settings["generation"]["model"],
         "embed_texts": settings["scoring"]["model"],
         "judge": settings.get("judge", {}).get("model"),
-        "embed_ed": settings["scoring"]["model"],
+        "embed_data": settings["scoring"]["model"],
         "evaluate_bertscore": settings["evaluation"]["bertscore"]["model"],
     }
     model = wildcards["base"] if rule == "respond" else models.get(rule)

@@ -92,12 +92,16 @@ class Sizes:
         self.settings, self.assumed = settings, assumed
         self._count, self._total = count, total
         self.root = f"results/{settings['run']}"
-        self.dataset = settings["dataset"]
 
     def rows(self, path: str, estimate: Callable[[], float]) -> int:
         """Rows of a file of this run; ``estimate`` is asked only when it cannot be counted."""
         counted = self._count(f"{self.root}/{path}")
         return round(estimate()) if counted is None else counted
+
+    @property
+    def dataset(self) -> str:
+        """The name of the run's data set."""
+        return self.settings["dataset"]
 
     def data(self, split: str) -> int:
         """Samples of a split of the run's data set: counted in its raw files, or assumed to be as many as ED's."""

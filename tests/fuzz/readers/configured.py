@@ -385,7 +385,7 @@ def assumptions() -> sizes.Assumptions:
 
 
 RUN = "results/old"
-SMALL = {key: CONFIG[key] for key in ("run", "generation", "prompts", "ed")} | {
+SMALL = {key: CONFIG[key] for key in ("run", "generation", "prompts", "dataset", "datasets")} | {
     "models": {"llama3-70b-instruct": CONFIG["models"]["llama3-70b-instruct"]}
 }
 PAST = {f"{RUN}/config.yaml": yaml_file(SMALL), f"{RUN}/ed/train.jsonl": plain(b"{}\n" * 6)}

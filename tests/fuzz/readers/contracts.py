@@ -16,6 +16,7 @@ from .registry import Reader
 
 KINDS = {
     "SAMPLE": valid.SAMPLES,
+    "DATA_SAMPLE": valid.ED_SAMPLES,
     "ED_SAMPLE": valid.ED_SAMPLES,
     "OUTPUT": valid.OUTPUTS,
     "DIALOGUE": valid.DIALOGUES,

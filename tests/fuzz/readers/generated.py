@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from synth_empathy.baselines import outputs
 from synth_empathy.core import records
 from synth_empathy.data import empathetic_dialogues, rounds
+from synth_empathy.data.preparation import SPLITS
 
 from ..checks import same
 from ..mutations import Part, damaged, encoded, json_file, json_lines, one_of, plain, steps, table
@@ -54,20 +55,30 @@ def prepare_split(folder: Path, how: dict) -> None:
     same("utterances in samples or dropped", report["utterances"], 2 * turns + report["unanswered_turns_dropped"])
 
 
-def prepare_ed(folder: Path, how: dict) -> None:
+def prepare_data(folder: Path, how: dict) -> None:
     """All three splits are written, each with as many samples as its report says; or none is."""
     out = folder / "out"
     try:
-        run("prepare_ed", "--raw", folder, "--output", out, "--keep-train", how["keep"])
+        run(
+            "prepare_data",
+            "--reader",
+            "empathetic_dialogues",
+            "--raw",
+            folder,
+            "--output",
+            out,
+            "--keep-train",
+            how["keep"],
+        )
     finally:
         made = sorted(path.name for path in out.glob("[!.]*"))
         same(
             "all files or none",
-            made and sorted(["report.json", *(f"{split}.jsonl" for split in empathetic_dialogues.SPLITS)]),
+            made and sorted(["report.json", *(f"{split}.jsonl" for split in SPLITS)]),
             made,
         )
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    for split in empathetic_dialogues.SPLITS:
+    for split in SPLITS:
         rows = objects((out / f"{split}.jsonl").read_text(encoding="utf-8"))
         same(f"samples of {split}", report[split]["kept"], len(rows))
 
@@ -85,7 +96,7 @@ def archive_of(*members: tuple[str, bytes, bytes]) -> bytes:
     return file.getvalue()
 
 
-REGULAR = [(f"empatheticdialogues/{split}.csv", tarfile.REGTYPE, b"a,b\n") for split in empathetic_dialogues.SPLITS]
+REGULAR = [(f"empatheticdialogues/{split}.csv", tarfile.REGTYPE, b"a,b\n") for split in SPLITS]
 LINK = ("empatheticdialogues/train.csv", tarfile.SYMTYPE, b"")
 DEVICE = ("empatheticdialogues/train.csv", tarfile.CHRTYPE, b"")
 OUTSIDE = ("../../train.csv", tarfile.REGTYPE, b"x")
@@ -116,7 +127,7 @@ def unpack(folder: Path, how: dict) -> None:
     finally:
         made = sorted(one.name for one in out.glob("[!.]*"))
         same("files outside the folder", before, {str(one) for one in folder.parent.glob("*.csv")})
-        same("all files or none", made and sorted(f"{split}.csv" for split in empathetic_dialogues.SPLITS), made)
+        same("all files or none", made and sorted(f"{split}.csv" for split in SPLITS), made)
 
 
 def fetch(folder: Path, how: dict) -> None:
@@ -348,9 +359,9 @@ WORDS_ASKED = {"max_words": one_of(120, 1, 0, -1, "x")}
 READERS = [
     Reader("ed.prepare_split", prepare_split, {"train.csv": ED_CSV}),
     Reader(
-        "prepare_ed.py",
-        prepare_ed,
-        {f"{split}.csv": ED_CSV for split in empathetic_dialogues.SPLITS},
+        "prepare_data.py",
+        prepare_data,
+        {f"{split}.csv": ED_CSV for split in SPLITS},
         {"keep": one_of("2", "0", "x", "99")},
     ),
     Reader("fetch_ed.unpack", unpack, {"ed.tar.gz": Part(ARCHIVE, ARCHIVES)}),

@@ -154,7 +154,7 @@ def select_rows(folder: Path, how: dict) -> None:
 def mix(folder: Path, how: dict) -> None:
     """ED's samples, then the synthetic ones."""
     made = folder / "made.jsonl"
-    run("mix_training_set", "--ed", folder / "ed.jsonl", "--synthetic", folder / "synthetic.jsonl", "--output", made)
+    run("mix_training_set", "--data", folder / "ed.jsonl", "--synthetic", folder / "synthetic.jsonl", "--output", made)
     came = [row["id"] for name in ("ed.jsonl", "synthetic.jsonl") for row in rows_of(folder / name)]
     same("samples", came, [row["id"] for row in records.read_jsonl(made, records.SAMPLE)])
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from ...schema.setting_types import Limit, Section
 from ..preparation import Preparation
 
+
 class Keep(Section):
     """How many samples of each split to keep, chosen by a hash of their ids; null keeps all."""
 

@@ -27,8 +27,8 @@ HINT = "correct the file; docs/data.md says what a record holds, and how a CSV f
 class Split(Section):
     """The shares of conversations that one file gives for validation and test; the rest is for training."""
 
-    valid: Share = Field(default=0.1, description="share for validation")
-    test: Share = Field(default=0.1, description="share for the test")
+    valid: Share = Field(default=0.1, description="share for validation; 0.1 when left out")
+    test: Share = Field(default=0.1, description="share for the test; 0.1 when left out")
 
 
 class JsonLines(Reader):
@@ -42,7 +42,7 @@ class JsonLines(Reader):
     split: Split = Field(default=Split(), description="how a single file is split")
     preparation: Literal["as_is", "like_ed"] = Field(
         default="as_is",
-        description="as_is: text stays as written; like_ed: lower case, contractions expanded, tokens, as ED's is",
+        description="as_is (when left out): text stays as written; like_ed: in the form of prepared ED (docs/data.md)",
     )
 
     @property
@@ -97,7 +97,9 @@ class JsonLines(Reader):
         samples = [self.sample(split, where, record) for where, record in rows]
         if split != "valid" and not samples:
             problem = f"{location} gives no sample for the split {split}"
-            raise UserError(problem, "give more conversations, or change the shares of `split` in the data set's entry")
+            raise UserError(
+                problem, "give more conversations, or change the shares of `split` in the data set's entry"
+            )
         conversations = len({sample["conv_id"] for sample in samples})
         report = {
             "split": split,
