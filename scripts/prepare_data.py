@@ -45,7 +45,7 @@ def main() -> None:
     args = flags.parse_args()
 
     # All three are read before the first is written: a bad file leaves nothing behind.
-    prepared = reader_by_hand(args.reader, args.settings).prepare(args.raw)
+    prepared = reader_by_hand(args.reader, args.settings, args.raw).prepare(args.raw)
     report = {}
     code = provenance.code(__file__, entries=registry.code(args.reader))
     remove_outputs(*(args.output / f"{split}.jsonl" for split in SPLITS), args.output / "report.json")
@@ -59,8 +59,8 @@ def main() -> None:
     write_json(args.output / "report.json", report, code=code)
 
 
-def reader_by_hand(name: str, settings: str) -> Reader:
-    """A reader with the keys that --settings gives.
+def reader_by_hand(name: str, settings: str, raw: Path) -> Reader:
+    """A reader with the keys that --settings gives; its raw files are where --raw says.
 
     Raises:
         UserError: they are no JSON object, or not the reader's.
@@ -68,7 +68,7 @@ def reader_by_hand(name: str, settings: str) -> Reader:
     hint = "give a JSON object of the reader's keys (docs/configuration.md, datasets)"
     try:
         values: Any = json.loads(settings)
-        entry = {**values, "reader": name}
+        entry = {**values, "reader": name, **registry.sources(name, str(raw))}
     except (ValueError, TypeError) as error:
         raise UserError(f"--settings is no JSON object: {error}", hint) from None
     faults = faults_of(registry.reader_class(name), entry)

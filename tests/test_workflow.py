@@ -308,7 +308,7 @@ def test_the_demos_novelty_report_trains_the_discriminator_alone(dry_run):
 
 def test_the_demo_on_another_folder_of_ed_keeps_the_rest_of_its_settings(dry_run, checkout):
     done, jobs = dry_run(
-        "--configfile", "config/demo.yaml", "--config", "run=demo-ed", 'ed={"folder": "/somewhere/ed"}', "--", "table1"
+        "--configfile", "config/demo.yaml", "--config", "run=demo-ed", 'datasets={"ed": {"folder": "/somewhere/ed"}}', "--", "table1"
     )
     assert (
         done.returncode != 0 and "/somewhere/ed/train.csv" in done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""The worked examples of docs/extending.md, read so that a test can follow them to the letter."""
+"""The worked examples of the documentation, read so that a test can follow them to the letter."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ BLOCK = re.compile(
 
 
 class Example:
-    """A section of docs/extending.md: files by their paths, lines for Python files that are there, and commands."""
+    """A section of a page: files by their paths, lines for Python files that are there, and commands."""
 
-    def __init__(self, heading: str):
-        sections = re.split(r"(?m)^## ", (REPOSITORY / "docs/extending.md").read_text(encoding="utf-8"))
+    def __init__(self, heading: str, page: str = "docs/extending.md"):
+        sections = re.split(r"(?m)^## ", (REPOSITORY / page).read_text(encoding="utf-8"))
         [section] = [text for text in sections if text.startswith(f"{heading}\n")]
         blocks = list(BLOCK.finditer(section))
         assert section.count("```") == 2 * len(blocks)

@@ -9,7 +9,10 @@ from typing import Any
 from .base import Reader
 
 #: The names that an entry's `reader` may have; each is the module's name, too.
-READERS = ("empathetic_dialogues", "jsonl")
+READERS = (
+    "empathetic_dialogues",
+    "jsonl",
+)
 
 
 def reader_class(name: str) -> type[Reader]:
@@ -20,6 +23,12 @@ def reader_class(name: str) -> type[Reader]:
 def reader_of(entry: Mapping[str, Any]) -> Reader:
     """The reader of a checked entry of the configuration."""
     return reader_class(entry["reader"]).model_validate(dict(entry))
+
+
+def sources(name: str, location: str) -> dict[str, str]:
+    """The keys that an entry must have to say where the raw files are, with a place for them."""
+    reader = reader_class(name)
+    return {key: location for key in reader.SOURCES if reader.model_fields[key].is_required()}
 
 
 def code(name: str) -> list[str]:
