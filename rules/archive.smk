@@ -2,7 +2,7 @@
 
 Requires: the inputs of the configuration's tables and figures that a model or a GPU makes.
 Makes:
-    <results>/archive/archive.json    the index, with each file's SHA-256; the files have their own paths
+    <results>/archive/archive.json    the index, with each file's SHA-256; next to it, the files
 Targets by name: archive
 """
 
