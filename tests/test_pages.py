@@ -10,6 +10,8 @@ import pytest
 from conftest import BIN, REPOSITORY
 
 FOLDERS = ("config", "containers", "envs", "results")
+#: A path in a folder of the repository, without its extension.
+FILES = r"(?:rules|scripts|tests|benchmarks|resources|containers|envs|slurm|config)/[\w/.-]+"
 PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])
 PAGES += [REPOSITORY / folder / "README.md" for folder in FOLDERS]
 
@@ -33,6 +35,14 @@ def test_links_lead_to_a_file_and_a_heading(page):
         target = (page.parent / name).resolve() if name else page
         assert target.exists(), f"{page.name} links to {link}, which does not exist"
         assert not anchor or anchor in anchors(target), f"{page.name} links to {link}, which is not a heading"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(REPOSITORY)) for page in PAGES])
+def test_files_of_the_repository_that_a_page_names_exist(page):
+    text = page.read_text(encoding="utf-8")
+    added = set(re.findall(r"(?m)^`([^`]+)`:\n\n```", text))  # by a worked example
+    named = set(re.findall(rf"(?<![\w/.]){FILES}\.(?:py|smk|yaml|yml|csv|cff|lock|in|sh)(?!\w)", text))
+    assert {name for name in named - added if not (REPOSITORY / name).is_file()} == set()
 
 
 def test_the_index_lists_every_page(repository):
