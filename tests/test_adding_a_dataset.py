@@ -156,9 +156,7 @@ def test_no_number_of_the_paper_is_in_its_figures(finished):
 def test_its_claims_are_not_tested_and_say_why(finished):
     document = json.loads((finished / "claims.json").read_text())
     assert {claim["verdict"] for claim in document["claims"]} == {"not tested"}
-    assert {claim["found"] for claim in document["claims"]} == {
-        "this run's data set is mine, not EmpatheticDialogues"
-    }
+    assert {claim["found"] for claim in document["claims"]} == {"this run's data set is mine, not EmpatheticDialogues"}
     assert "what to build" not in (finished / "claims.md").read_text()
 
 

@@ -20,7 +20,9 @@ QUALITIES = st.one_of(
 SELECTED = st.builds(Selected, PARTS, QUALITIES, st.sampled_from(list(diversity.SELECTIONS)))
 DATA_SETS = st.one_of(st.from_regex(systems.DATASET, fullmatch=True), st.just("dataset"))
 TRAINING_SETS = st.one_of(
-    st.sampled_from([TrainingSet(name) for name in ("none", "authors", "published", "dataset", "ed", "my_data2")]),
+    st.sampled_from(
+        [TrainingSet(name) for name in ("none", "authors-code", "published", "dataset", "ed", "my_data2")]
+    ),
     st.builds(TrainingSet, DATA_SETS, SELECTED),
 )
 
@@ -79,9 +81,9 @@ def test_a_training_set_is_taken_apart():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("e-d", "'e-d' is no training set: neither none, authors, published, a data set's name nor {dataset}+{promp"),
+        ("e-d", "'e-d' is no training set: neither none, authors-code, published, a data set's name nor {dataset"),
         ("models", "'models' is no training set"),
-        ("authors+prompt2-dk60-kcenter", "is no training set"),
+        ("published+prompt2-dk60-kcenter", "is no training set"),
         ("ed+prompt2", "is no training set"),
         ("ed+-dk60-kcenter", "is no training set"),
         ("ed+prompt2-dk60-kcentre", "there is no 'kcentre' (did you mean 'kcenter'?)"),
@@ -129,7 +131,7 @@ def test_seeds():
     for name, greedy, drawing in (
         ("ed", both, both),
         ("none", once, both),
-        ("authors", once, once),
+        ("authors-code", once, once),
         ("published", once, once),
     ):
         assert systems.seeds_of(name, [1, 2], greedy=True) == greedy

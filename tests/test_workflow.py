@@ -135,7 +135,7 @@ def dry_run(checkout):
             CELL | {"draw_samples": 1, "make_cells": 1},
         ),
         ("results/paper/cells/table1/mixtral-8x7b-instruct/none/rouge1.json", ZERO_SHOT_CELL),
-        ("results/paper/cells/table1/seek/authors/cider.json", {"make_cells": 1}),
+        ("results/paper/cells/table1/seek/authors-code/cider.json", {"make_cells": 1}),
         ("results/paper/models/llama3-8b-instruct/ed/seed0/manifest.json", ED_ONLY),
         ("results/paper/selected/prompt2/dk60/quality.jsonl", SELECTION),
         ("results/paper/metrics/qwen1.5-7b-chat/ed+prompt2-dk60-kcenter/seed0/standard.json", CELL),
@@ -269,7 +269,7 @@ def test_the_papers_run_names_its_engine_its_sampling_and_its_gpus(checkout):
         "--engine=vllm",
         "--batch-invariant",
         "--gpus=8",
-        "--passes=5",
+        "--samples-per-seed=5",
         "--temperature=0.8",
         "--top-p=0.9",
         "--max-tokens=300",
@@ -308,7 +308,13 @@ def test_the_demos_novelty_report_trains_the_discriminator_alone(dry_run):
 
 def test_the_demo_on_another_folder_of_ed_keeps_the_rest_of_its_settings(dry_run, checkout):
     done, jobs = dry_run(
-        "--configfile", "config/demo.yaml", "--config", "run=demo-ed", 'datasets={"ed": {"folder": "/somewhere/ed"}}', "--", "table1"
+        "--configfile",
+        "config/demo.yaml",
+        "--config",
+        "run=demo-ed",
+        'datasets={"ed": {"folder": "/somewhere/ed"}}',
+        "--",
+        "table1",
     )
     assert (
         done.returncode != 0 and "/somewhere/ed/train.csv" in done.stdout + done.stderr
@@ -328,7 +334,10 @@ def test_the_demo_on_another_folder_of_ed_keeps_the_rest_of_its_settings(dry_run
             "systems: {ours: {training_set: ed+prompt2-dk101-kcenter}}",
             ["the DK threshold 101 is out of range; it must be at least 0 and at most 100"],
         ),
-        ("generation: {passes: five}", ["generation: passes: 'five' is of the wrong type; it must be a whole number"]),
+        (
+            "generation: {samples_per_seed: five}",
+            ["generation: samples_per_seed: 'five' is of the wrong type; it must be a whole number"],
+        ),
         (
             "report: {near_duplicate: 100}",
             ["report: near_duplicate: 100 is out of range; it must be above 0 and below 100"],

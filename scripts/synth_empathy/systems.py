@@ -3,12 +3,13 @@
 A system is a base model and a training set. A training set is one of
 
     none                                      nothing: the base model answers as it is (zero-shot)
-    authors, published                        not ours: a baseline of other authors' code, or published outputs
+    authors-code, published                   not ours: a baseline of other authors' code, or published outputs
     {dataset}                                 the data set alone, such as ed
     {dataset}+{prompt}-{quality}-{selection}  the data set and synthetic samples, such as ed+prompt2-dk60-kcenter
 
-{dataset} is the name of the run's data set; the configuration writes the word ``dataset`` for it. The samples were written under {prompt}. {quality} says which of them passed the quality selection, {selection} which
-of those the diversity selection kept (``diversity.SELECTIONS``). A quality is one of
+{dataset} is the name of the run's data set; the configuration writes the word ``dataset`` for it. The samples were
+written under {prompt}. {quality} says which of them passed the quality selection, {selection} which of those the
+diversity selection kept (``diversity.SELECTIONS``). A quality is one of
 
     dk{T}                                     a similarity to the discriminator's answer above the DK threshold T
     draw{T}                                   as many as that, drawn from all (the paper's Table 3)
@@ -39,7 +40,7 @@ THE_DATASET = "dataset"
 #: The training set of a model that nobody trained.
 UNTRAINED = "none"
 #: The training sets of systems that are not ours, and the catalogue of the configuration that holds their bases.
-AUTHORS, PUBLISHED = "authors", "published"
+AUTHORS, PUBLISHED = "authors-code", "published"
 CATALOGUES = {AUTHORS: "baselines", PUBLISHED: "published"}
 
 #: Kinds of quality selection: above a DK threshold; as many as that, drawn; the best by a scorer.

@@ -124,9 +124,9 @@ class Sizes:
         return self._reader.count()
 
     def all_outputs(self) -> int:
-        """Outputs of the generator under one prompt: seeds x passes."""
+        """Outputs of the generator under one prompt: seeds x samples_per_seed."""
         chosen = self.settings["generation"]
-        return min(chosen["keep"] or math.inf, self.data("train")) * chosen["passes"]
+        return min(chosen["keep"] or math.inf, self.data("train")) * chosen["samples_per_seed"]
 
     def outputs(self, prompt: str, shard: int) -> int:
         """Outputs in one shard; every shards-th row is its own (generate.py)."""
