@@ -1,6 +1,7 @@
 """What differs between two runs: the files, their order, and how much of each."""
 
 import json
+import re
 import shutil
 from operator import itemgetter
 
@@ -10,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from conftest import jobs_of
+from synth_empathy import systems
 from synth_empathy.core.records import seal_of, write_json, write_jsonl, write_text
 from synth_empathy.execution import run_diff
 
@@ -177,3 +179,20 @@ def test_the_order_of_files_is_that_in_which_snakemake_makes_them(checkout):
         made = [run_diff.rank(path) for path in outputs]
         assert max(made) < len(run_diff.ORDER), outputs
         assert all(run_diff.rank(path) < min(made) for path in inputs), (inputs, outputs)
+
+
+def test_no_data_set_may_have_the_name_of_a_runs_folder():
+    folders = {pattern.split("/")[0] for pattern in run_diff.ORDER if not pattern.startswith("{alone}")}
+    folders |= set(run_diff.OWN)
+    named = {folder for folder in folders if re.fullmatch("[a-z0-9_]+", folder)}
+    assert named == set(systems.FOLDERS)
+
+
+@pytest.mark.parametrize("name", ["ed", "mine"])
+def test_the_order_is_that_of_the_data_for_every_data_set(name):
+    paths = [
+        f"{name}/raw/train.csv", f"{name}/train.jsonl", f"{name}/test_ids.json", f"{name}/embedded/train/texts.jsonl",
+        "synthetic/prompt2/samples.jsonl", f"training/{name}/seed0.jsonl", f"models/m/{name}/seed0/manifest.json",
+        f"training/{name}+prompt2-dk60-kcenter/seed0.jsonl", f"models/m/{name}+prompt2-dk60-kcenter/seed0/manifest.json",
+    ]  # fmt: skip
+    assert sorted(reversed(paths), key=run_diff.place) == paths

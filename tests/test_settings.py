@@ -17,6 +17,7 @@ from synth_empathy.config.settings_model import Configuration
 from synth_empathy.core.errors import UserError
 from synth_empathy.data.readers.base import Keep, Reader
 from synth_empathy.data.readers.jsonl import Split
+from synth_empathy.reporting.tables import rows_of
 from synth_empathy.schema.declared import Declared, key_names
 from synth_empathy.schema.setting_types import Section
 
@@ -256,6 +257,53 @@ FAULTS = {
         ["comparison: baseline: 'ED' is not one of none, dataset"],
     ),
     "keep none": ("datasets/ed/keep/test", 0, ["datasets: ed: keep: test: 0 is out of range", "at least 1"]),
+    "data set that is not there": ("dataset", "eds", ["dataset: there is no data set 'eds' (did you mean 'ed'?)"]),
+    "section of an earlier version": (
+        "ed",
+        {"folder": "x"},
+        ["the section 'ed' is now an entry of datasets", "`datasets: {ed: {folder: DIR}}`"],
+    ),
+    "reader that is not there": (
+        "datasets/mine",
+        {"reader": "jsonlines", "file": "README.md"},
+        ["datasets: mine: reader: 'jsonlines' is not one of empathetic_dialogues, jsonl (did you mean 'jsonl'?)"],
+    ),
+    "data set without a reader": ("datasets/mine", {}, ["datasets: mine: the key 'reader' is missing"]),
+    "key of another reader": (
+        "datasets/mine",
+        {"reader": "jsonl", "file": "README.md", "url": "x"},
+        ["datasets: mine: unknown key 'url'"],
+    ),
+    "share of another type": (
+        "datasets/mine",
+        {"reader": "jsonl", "file": "README.md", "split": {"test": 2}},
+        ["datasets: mine: split: test: 2 is out of range; it must be at least 0 and at most 1"],
+    ),
+    "name of a data set that is a folder": (
+        "datasets/models",
+        {"reader": "jsonl", "file": "README.md"},
+        ["datasets: models: this name has another meaning in the results"],
+    ),
+    "name of a data set with a dash": (
+        "datasets/my-data",
+        {"reader": "jsonl", "file": "README.md"},
+        ["datasets: the key 'my-data' does not have the form"],
+    ),
+    "ED by another reader": (
+        "datasets/ed",
+        {"reader": "jsonl", "file": "README.md"},
+        ["datasets: ed: this name is EmpatheticDialogues'"],
+    ),
+    "ED from nowhere": (
+        "datasets/ed",
+        {"reader": "empathetic_dialogues", "url": "https://example.org"},
+        ["datasets: ed: give either a folder, or sha256 and an archive or its url"],
+    ),
+    "training set of another data set": (
+        "systems/ours/training_set",
+        "edd+prompt2-dk60-kcenter",
+        ["systems: ours: training_set: 'edd' is not this run's data set, ed; write dataset", "did you mean 'ed'?"],
+    ),
     "top_p of 0": ("responding/top_p", 0, ["responding: top_p: 0 is out of range", "above 0 and at most 1"]),
     "unknown engine": (
         "generation/engine",
@@ -733,3 +781,52 @@ def patterns_in(part):
 
 def test_the_reference_page_is_made_of_the_model(repository):
     assert (repository / "docs" / "configuration.md").read_text(encoding="utf-8") == settings_reference.page()
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({}, "datasets: mine: give either a folder with a file for each split, or one file"),
+        ({"file": "README.md", "folder": "docs"}, "datasets: mine: give either a folder with a file for each split"),
+        ({"file": "no.jsonl"}, "datasets: mine: there is no file no.jsonl"),
+        ({"folder": "docs"}, "datasets: mine: there is no file docs/train.jsonl"),
+        (
+            {"file": "README.md", "split": {"valid": 0.5, "test": 0.5}},
+            "datasets: mine: split: valid 0.5 and test 0.5 leave nothing for training",
+        ),
+    ],
+)
+def test_an_entry_that_contradicts_itself_is_refused_where_a_run_uses_it(shipped, entry, told):
+    entries = {"datasets": {"mine": {"reader": "jsonl", **entry}}}
+    with pytest.raises(UserError) as caught:
+        settings.check(merged(shipped, entries | {"dataset": "mine"}))
+    assert told in caught.value.problem
+    assert settings.check(merged(shipped, entries)) is None
+
+
+def test_rows_follow_the_runs_data_set(shipped):
+    """The configuration writes ``dataset``, or the data set's own name; tables and rules have the name."""
+    mine = {"dataset": "mine", "datasets": {"mine": {"reader": "jsonl", "file": "README.md"}}}
+    whole = copy.deepcopy(merged(shipped, mine))
+    assert settings.check(whole) is None
+    assert [row.training_set for row in rows_of(whole, "table1")][0] == "mine+prompt2-dk60-kcenter"
+    settings.name_dataset(whole)
+    assert whole["systems"]["ours"]["training_set"] == "mine+prompt2-dk60-kcenter"
+    assert whole["discriminator"]["training_set"] == whole["comparison"]["baseline"] == "mine"
+    assert settings.check(whole) is None
+    for table in ("table1", "table2", "table3", "table4"):
+        assert {row.paper_row for row in rows_of(whole, table)} == {None}
+        assert "mine+" in rows_of(whole, table)[0].training_set
+        assert rows_of(shipped, table)[0].training_set.startswith("ed+") and rows_of(shipped, table)[0].paper_row
+    with pytest.raises(UserError, match="'mine' is not this run's data set, ed; write dataset"):
+        settings.check(whole | {"dataset": "ed"})
+
+
+def test_an_archive_of_another_data_set_is_refused(shipped, tmp_path):
+    (tmp_path / "archive.json").write_text(
+        '{"format": 1, "run": "x", "files": {"mine/test_ids.json": "%s"}}' % ("0" * 64)
+    )
+    with pytest.raises(
+        UserError, match="archive: it is of the data set mine, and this run's is ed; set dataset: mine"
+    ):
+        settings.check(shipped | {"archive": str(tmp_path)})

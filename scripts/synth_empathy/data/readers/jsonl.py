@@ -132,7 +132,7 @@ def read_records(path: Path) -> Iterator[tuple[str, Record]]:
         UserError: the file cannot be read, or a record is bad; names file, line and reason.
     """
     try:
-        text = read_text(path)
+        text = read_text(path).removeprefix("\ufeff")  # which some programs write in front
     except UserError as error:
         raise UserError(error.problem, HINT) from None
     for number, line in enumerate(io.StringIO(text, newline=None), start=1):

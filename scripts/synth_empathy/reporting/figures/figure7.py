@@ -21,7 +21,7 @@ def draw_figure7(
 
     Args:
         count: what one percentage counts, of ``COUNTS``.
-        paper: the paper's percentages, by baseline and verdict.
+        paper: the paper's percentages, by baseline and verdict; empty for other data than the paper's.
         made_up: whether the judgements say of themselves that nobody gave them.
     """
     from matplotlib.patches import Patch
@@ -36,11 +36,14 @@ def draw_figure7(
         labels, places = [], []
         for number, found in enumerate(results):
             draw_shares(axes, found.shares(), number, high=0.42)
-            draw_shares(axes, paper.get(found.baseline, {}), number + 0.42, high=0.26)
-            labels += [plot_text(found.baseline), "paper"]
-            places += [number, number + 0.42]
+            labels.append(plot_text(found.baseline))
+            places.append(number)
+            if paper:
+                draw_shares(axes, paper.get(found.baseline, {}), number + 0.42, high=0.26)
+                labels.append("paper")
+                places.append(number + 0.42)
         axes.set_yticks(places, labels)
-        for text in axes.get_yticklabels()[1::2]:
+        for text in axes.get_yticklabels()[1::2] if paper else []:
             text.set(size=5.5, color="0.3")
         axes.text(102, -0.48, "win | tie | loss", va="center", size=5.5)
         counted = "judgements" if count == COUNTS[0] else "majority verdicts"
