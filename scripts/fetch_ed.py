@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Bring EmpatheticDialogues here: download its archive or take one that is here, check it, unpack its three CSV files."""
+"""Get EmpatheticDialogues: download its archive or take a local one, check it, unpack its three CSV files."""
 
 import http.client
 import lzma
@@ -124,7 +124,8 @@ def unpack(archive: Path, sha256: str, output: Path) -> None:
         raise UserError(f"{archive} does not exist", "correct datasets: ed: archive in the configuration")
     found = provenance.sha256_file(archive)
     if found != sha256:
-        hint = "fetch ED's archive again, or, for another edition of it that you trust, give its sha256 in the configuration (datasets: ed: sha256)"
+        other = "for another edition of it that you trust, give its sha256 in the configuration (datasets: ed: sha256)"
+        hint = f"fetch ED's archive again, or, {other}"
         raise UserError(f"the archive {archive} has sha256 {found}, not {sha256}", hint)
     texts = read_archive(archive)
     lacking = [name for name in WANTED if name not in texts]

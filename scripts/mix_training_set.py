@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Put a training set together: a data set's train split, and the selected synthetic samples if any (paper, section 4.2)."""
+"""Put a training set together: the train split, and selected synthetic samples if any (paper, section 4.2)."""
 
 from collections import Counter
 from pathlib import Path
@@ -23,12 +23,14 @@ def main() -> None:
     rows = [pick(sample, args.name) for sample in read_jsonl(args.data, SAMPLE)]
     if args.synthetic:
         rows += [pick(sample, "synthetic") for sample in read_jsonl(args.synthetic, SAMPLE)]
-    repeated = [row_id for row_id, count in Counter(row["id"] for row in rows).items() if count > 1]
+    counts = Counter(row["id"] for row in rows)
+    repeated = [row_id for row_id, count in counts.items() if count > 1]
     if repeated:
         hint = "give synthetic samples of this workflow, whose ids name prompt and pass"
         raise UserError(f"{len(repeated)} ids stand in both sources; the first is {repeated[0]}", hint)
     write_jsonl(args.output, rows, code=provenance.code(__file__))
-    print(", ".join(f"{count:,} {source}" for source, count in sorted(Counter(row["source"] for row in rows).items())))
+    sources = Counter(row["source"] for row in rows)
+    print(", ".join(f"{count:,} {source}" for source, count in sorted(sources.items())))
 
 
 def pick(sample: dict, source: str) -> dict:

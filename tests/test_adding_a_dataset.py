@@ -1,4 +1,4 @@
-"""A data set and a reader by docs/extending.md, a CSV file by docs/data.md, to the letter; a run on such data to its end."""
+"""The worked examples of data sets, readers and CSV files, followed to the letter; a whole run on such data."""
 
 import csv
 import json
@@ -104,7 +104,7 @@ def made_up():
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A checkout with a run on such dialogues, on tiny models that talk by construction, to tables, figures and claims."""
+    """A checkout with a run on such dialogues to a table, a figure and claims, on tiny models that can talk."""
     from conftest import Checkout
     from tiny import make_talking_model
 

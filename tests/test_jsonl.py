@@ -1,4 +1,4 @@
-"""Dialogues of one's own as JSON Lines: what is read, how it is split, and what is refused with file, line and reason."""
+"""Dialogues of one's own as JSON Lines: what is read, how it is split, what is refused."""
 
 import json
 from pathlib import Path

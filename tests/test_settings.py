@@ -137,7 +137,7 @@ def test_every_key_says_what_it_is_for():
             assert field.description and not field.description.endswith("."), (section, key)
 
 
-#: Where (a path into the configuration), what stands there instead, and what the message says. ``DELETE`` takes it away.
+#: A place in the configuration, its value there, and parts of the message. ``DELETE`` takes the key away.
 DELETE = object()
 SEEK = {"title": "SEEK", "base": "seek", "training_set": "authors-code", "paper_row": "SEEK"}
 FAULTS = {

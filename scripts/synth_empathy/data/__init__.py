@@ -1,1 +1,1 @@
-"""EmpatheticDialogues to samples, samples to chat messages, and generated text to synthetic samples (paper, section 3.1)."""
+"""Data sets to samples, samples to chat messages, generated text to synthetic samples (paper, section 3.1)."""

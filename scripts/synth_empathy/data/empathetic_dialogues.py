@@ -115,7 +115,10 @@ def count_in_words(samples: int) -> str:
 
 
 def content_digest(dialogues: list[Dialogue]) -> str:
-    """A hash of a split's conversations, labels, situations and utterances, in order: whether it is ED, however its file is written."""
+    """A hash of a split's conversations, labels, situations and utterances, in order.
+
+    It tells whether the split is ED's, however its file is written.
+    """
     whole = hashlib.sha256()
     for dialogue in dialogues:
         whole.update(json.dumps([dialogue.conv_id, dialogue.emotion, dialogue.situation, *dialogue.turns]).encode())
@@ -137,10 +140,8 @@ def read_dialogues(path: Path) -> list[Dialogue]:
         where = f"{path}, line {number}"
         for column, form in FORMS.items():
             if not form.fullmatch(row[column]):
-                raise UserError(
-                    f"{where}: {column} {row[column]!r} does not have the form {form.pattern}; is a comma in the text not written _comma_?",
-                    USE_ED,
-                )
+                problem = f"{where}: {column} {row[column]!r} does not have the form {form.pattern}"
+                raise UserError(f"{problem}; is a comma in the text not written _comma_?", USE_ED)
         if not dialogues or dialogues[-1].conv_id != row["conv_id"]:
             dialogues.append(Dialogue(row["conv_id"], row["context"], row["prompt"], []))
         turns = dialogues[-1].turns
@@ -149,7 +150,8 @@ def read_dialogues(path: Path) -> list[Dialogue]:
                 f"{where}: utterance {row['utterance_idx']} of {row['conv_id']} follows {len(turns)} others", USE_ED
             )
         turns.append(row["utterance"])
-    repeated = [conv_id for conv_id, count in Counter(d.conv_id for d in dialogues).items() if count > 1]
+    counts = Counter(dialogue.conv_id for dialogue in dialogues)
+    repeated = [conv_id for conv_id, count in counts.items() if count > 1]
     if repeated:
         raise UserError(f"{path}: the rows of conversation {repeated[0]} do not stand together", USE_ED)
     return dialogues
@@ -157,7 +159,7 @@ def read_dialogues(path: Path) -> list[Dialogue]:
 
 USE_ED = (
     "give ED's own files: its archive (datasets: ed: archive), or a folder with its train.csv, valid.csv and test.csv "
-    "(datasets: ed: folder); for other dialogues write JSON Lines. docs/data.md describes both forms, and converts a CSV"
+    "(datasets: ed: folder); write other dialogues as JSON Lines. docs/data.md describes both, and converts a CSV file"
 )
 #: What a line with too many or too few commas breaks.
 UNQUOTED = "ED's raw files have no quotes, and write a comma in a text as _comma_"

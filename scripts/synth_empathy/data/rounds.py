@@ -22,10 +22,10 @@ REASONS = {
 # "Round 2:", "**Context:**", "- Response 1:", "Round One: Context:", "1. Context:"; the label starts a line, perhaps
 # behind markup. What follows it is taken up to the line's end only: the next line's markup belongs to the next label.
 #
-# Texts are a model's and may be anything, so the time that they take must grow as their length does. No two parts that
-# may repeat can share a character (possessive: what one took, it never gives back), and a run of lines of markup is read
-# once: where no label follows it, the pattern matches the run itself, with an empty group, and the search goes on behind
-# it. Tried anew from every line of the run, as a pattern with the label alone is, n empty lines cost n * n / 2 steps.
+# A model's text may be anything, so the time to read it must be linear in its length. Two neighbouring parts that may
+# repeat share no character (possessive quantifiers: a part never gives back what it matched). A run of lines of markup
+# is read once: if no label follows, the pattern matches the run itself, with an empty group, and the search goes on
+# behind it. A pattern of the label alone would be tried from every line of the run, n * n / 2 steps for n empty lines.
 MARKUP = r"^[\s>*#_\-]*+"
 INNER = r"[ \t*_]*+"
 NUMBER = r"(?:\d++|one|two|three|four|five|six|seven|eight|nine|ten)"
@@ -146,7 +146,8 @@ def sample_turns(dialogue: Record, mode: str, seed: int, history_rounds: tuple[i
         history_rounds: fewest and most rounds of history; a shorter dialogue gives as many as it can.
 
     Returns:
-        ``records.SAMPLE`` with the number of rounds of history (``history_rounds``) and the target's (``target_round``).
+        ``records.SAMPLE``, with the number of rounds of history (``history_rounds``) and the number of the target's
+        round (``target_round``).
     """
     rounds = dialogue["rounds"]
     most = min(history_rounds[1], len(rounds) - 1)

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import systems
-from ..config.settings import PAPER_READER, Settings, form_faults, value_faults
+from ..config.settings import Settings, form_faults, value_faults
 from ..core import yaml_files
 from ..core.errors import UserError
+from ..reporting import paper_values
 from ..schema.setting_faults import MISSING, UNKNOWN
 from .loads import LOADS
 from .planning import Key, Rate, key_of
@@ -187,7 +188,7 @@ def settings_of(run: Path) -> Settings:
     if wrong or any(value_faults(settings)):
         raise Unusable("its run's config.yaml does not fit it")
     if "ed" in settings:  # of before November 2026
-        settings |= {"dataset": systems.ED, "datasets": {systems.ED: {"reader": PAPER_READER} | settings["ed"]}}
+        settings |= {"dataset": systems.ED, "datasets": {systems.ED: {"reader": paper_values.READER} | settings["ed"]}}
     return settings | {"run": run.name}
 
 

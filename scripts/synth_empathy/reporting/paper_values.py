@@ -15,8 +15,8 @@ from ..evaluation.metrics.base import EVERY_TABLE
 from ..systems import ED
 from .cells import COUNTS, METRICS
 
-#: The paper's data set in a sentence.
-DATA = "EmpatheticDialogues"
+#: The paper's data set in a sentence, and its reader.
+DATA, READER = "EmpatheticDialogues", "empathetic_dialogues"
 #: What is known of the paper's numbers, a table a file.
 PAPER = ROOT / "resources" / "paper"
 #: The columns that each of the paper's own tables has.

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from synth_empathy.claims import claims, evidence
 from synth_empathy.config import settings
-from synth_empathy.core import records
+from synth_empathy.core import paths, records
 from synth_empathy.data import prompts
 from synth_empathy.evaluation import judging
 from synth_empathy.execution import cluster, images, measured, sizes
@@ -28,7 +28,7 @@ from . import valid
 from .registry import Reader
 from .scored import CELL
 
-ROOT = settings.ROOT
+ROOT = paths.ROOT
 
 
 def shipped(name: str) -> Any:

@@ -16,6 +16,7 @@ from synth_empathy.baselines import outputs
 from synth_empathy.core import records
 from synth_empathy.data import empathetic_dialogues, rounds
 from synth_empathy.data.preparation import SPLITS
+from synth_empathy.data.readers.registry import reader_of
 
 from ..checks import same
 from ..mutations import Part, damaged, encoded, json_file, json_lines, one_of, plain, steps, table
@@ -41,6 +42,11 @@ def turn(conversation: int, number: int, text: str) -> list[str]:
 
 
 TURNS = [turn(one, number, f"words {number} of {one} _comma_ i'm sad .") for one in range(4) for number in range(1, 4)]
+#: Dialogues of one's own, of enough conversations for each split to have some.
+OWN = [
+    {"conversation": f"c{one}", "history": [f"it rained {one} ."], "response": f"what a pity {one} !"}
+    for one in range(9)
+]
 ED_CSV = table([empathetic_dialogues.COLUMNS, *TURNS])
 
 
@@ -81,6 +87,17 @@ def prepare_data(folder: Path, how: dict) -> None:
     for split in SPLITS:
         rows = objects((out / f"{split}.jsonl").read_text(encoding="utf-8"))
         same(f"samples of {split}", report[split]["kept"], len(rows))
+
+
+def prepare_jsonl(folder: Path, how: dict) -> None:
+    """Every record is a sample of one split, all of a conversation are in the same, and no text changes."""
+    path = folder / "mine.jsonl"
+    prepared = reader_of({"reader": "jsonl", "file": str(path), "split": {"valid": 0.3, "test": 0.3}}).prepare(path)
+    samples = [sample for preparation in prepared.values() for sample in preparation.samples]
+    rows = [row for row in objects(path.read_text(encoding="utf-8").removeprefix("\ufeff")) if row]
+    same("records", sorted(row["response"] for row in rows), sorted(sample["response"] for sample in samples))
+    homes = {(sample["conv_id"], sample["id"].partition("/")[0]) for sample in samples}
+    same("splits of a conversation", len({conversation for conversation, _ in homes}), len(homes))
 
 
 def archive_of(*members: tuple[str, bytes, bytes]) -> bytes:
@@ -364,6 +381,7 @@ READERS = [
         {f"{split}.csv": ED_CSV for split in SPLITS},
         {"keep": one_of("2", "0", "x", "99")},
     ),
+    Reader("readers.jsonl", prepare_jsonl, {"mine.jsonl": json_lines(OWN)}),
     Reader("fetch_ed.unpack", unpack, {"ed.tar.gz": Part(ARCHIVE, ARCHIVES)}),
     Reader("fetch_ed.py --url", fetch, {"ed.tar.gz": plain(ARCHIVE)}, {"url": URLS}),
     Reader("rounds.parse_rounds", parse_text, how=TEXT),

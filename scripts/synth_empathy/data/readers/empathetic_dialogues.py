@@ -1,4 +1,4 @@
-"""EmpatheticDialogues in its raw form: a folder with train.csv, valid.csv and test.csv, or the archive that holds them."""
+"""EmpatheticDialogues in its raw form: a folder with train.csv, valid.csv and test.csv, or the archive of it."""
 
 from __future__ import annotations
 
