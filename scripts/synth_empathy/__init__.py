@@ -8,7 +8,7 @@ Packages in layers: each imports from those below it alone (`make lint` checks t
     evaluation             metrics, tests between systems, judges, people, novelty
     systems                the names of systems: base model and training set
     inference, training, selection, baselines      the stages that models take part in
-    data                   ED, prompts, generated dialogues
+    data                   data sets and their readers, prompts, generated dialogues
     schema                 kinds of values, and what is said of a faulty one
     core                   files, errors, flags, seeds, model folders, code records
 """
