@@ -15,6 +15,7 @@ from synth_empathy.core.provenance import sha256_file
 from synth_empathy.evaluation import human
 from synth_empathy.reporting.cells import METRICS
 from synth_empathy.reporting.figures import style
+from synth_empathy.systems import with_dataset
 
 MADE_UP = "resources/sample/made-up-judgements.jsonl"
 KINDS = style.KINDS
@@ -39,7 +40,9 @@ def figures_run(tmp_path_factory):
     systems = yaml.safe_load((checkout.folder / "config/demo.yaml").read_text())["systems"]
     places = [(systems[name], 20.0 - i) for i, name in enumerate(["demo-ours", "demo-ft"])]
     cells = [
-        cell(value, metric, system["base"], system["training_set"]) for system, value in places for metric in METRICS
+        cell(value, metric, system["base"], with_dataset(system["training_set"], "ed"))
+        for system, value in places
+        for metric in METRICS
     ]
     cells += [cell(dk / 10, "cider", "smollm2-135m", f"ed+prompt2-dk{dk}-kcenter", table="table2") for dk in (20, 30)]
     for one in cells:
@@ -81,10 +84,10 @@ def inputs(run, number):
     results, paper = run / RUN, run / "resources/paper"
     if number == 1:
         systems = yaml.safe_load((run / "config/demo.yaml").read_text())["systems"]
-        rows = [
-            [systems[name][key] or "" for key in ("base", "training_set", "title", "paper_row")]
-            for name in ("demo-ours", "demo-ft")
-        ]
+        rows = []
+        for name in ("demo-ours", "demo-ft"):
+            row = systems[name] | {"training_set": with_dataset(systems[name]["training_set"], "ed")}
+            rows.append([row[key] or "" for key in ("base", "training_set", "title", "paper_row")])
     if number == 8:
         rows = [
             ["smollm2-135m", f"ed+prompt2-dk{dk}-kcenter", f"smollm2-135m, prompt2, DK {dk}", ""] for dk in (20, 30)
