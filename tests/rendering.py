@@ -31,6 +31,9 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from synth_empathy.config import settings  # noqa: E402
 from synth_empathy.config.settings_model import Configuration  # noqa: E402
+from synth_empathy.data.readers import registry  # noqa: E402
+from synth_empathy.data.readers.base import Keep  # noqa: E402
+from synth_empathy.data.readers.empathetic_dialogues import EmpatheticDialogues  # noqa: E402
 from synth_empathy.schema.declared import key_names  # noqa: E402
 
 TOKEN = re.compile(r"tok[0-9]+([pt])")
@@ -38,7 +41,7 @@ TOKEN = re.compile(r"tok[0-9]+([pt])")
 MESS = "$(touch PWNED) `touch PWNED`; touch PWNED | touch PWNED & touch PWNED\n\"a\" 'b' * ? [c] # ! \\ $HOME %"
 MORE = " > PWNED < PWNED {threads} {x} {{ <results>"
 #: Strings that the rules compare with.
-KEPT = {"none", "ed", "authors-code", "published", "kcenter", "random"}
+KEPT = {"none", "ed", "dataset", "authors-code", "published", "kcenter", "random"}
 #: Where a configuration holds text for people.
 TEXTS = {"note", "title", "system", "source", "license", "url"}
 #: Values on which a rule's functions decide, beside a token.
@@ -98,7 +101,7 @@ def configuration(tokens: Tokens) -> dict[str, Any]:
     """The paper's configuration with everything set that it leaves out, and a token for each string."""
     given = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
     given |= {"note": "a note", "archive": "an archive", "claims": {"fail": True}}
-    given["ed"] |= {"folder": "a folder", "archive": "ed's archive"}
+    given["datasets"]["ed"] |= {"folder": "a folder", "archive": "ed's archive"}
     given["generation"]["demonstration"] = "a demonstration"
     given["human"]["judgements"] = "judgements"
     given["judge"]["note"] = "a note of the judge"
@@ -107,9 +110,10 @@ def configuration(tokens: Tokens) -> dict[str, Any]:
     for baseline in given["baselines"].values():
         baseline["data"] = "a folder of data"
     given["evaluation"]["bertscore"]["layer"] = 17
-    own = key_names(Configuration)  # as against the names that users give
+    own = key_names(Configuration) | key_names(EmpatheticDialogues)  # as against the names that users give
     names = [tokens.of(f"wildcard {name}") for name in wildcards_named()]
     config = with_wildcards(tokenised(given, tokens, own), own, names)
+    config["datasets"]["ed"] = config["datasets"][tokens.of("ed")]
     config["tables"][tokens.of("wildcard table")] = copy.deepcopy(config["tables"]["table4"])
     config["environments"] = {group: f"bin/{tokens.of(f'python of {group}')}" for group in config["environments"]}
     for baseline in config["baselines"].values():
@@ -183,6 +187,7 @@ def commands(workflow: Any, tokens: Tokens, spelling: Any) -> Iterator[dict[str,
 def main(root: Path) -> None:
     """Render everything in both spellings."""
     settings.check = say_nothing
+    registry.reader_of = unchecked_reader
     tokens = Tokens()
     config = configuration(tokens)
     python = f"bin/{tokens.of('the python of Snakemake')}"
@@ -198,6 +203,11 @@ def main(root: Path) -> None:
 
 def say_nothing(_: Any) -> None:
     """Stands in for the check of the configuration."""
+
+
+def unchecked_reader(entry: dict[str, Any]) -> EmpatheticDialogues:
+    """Stands in for the reader of a checked entry."""
+    return EmpatheticDialogues.model_construct(**entry | {"keep": Keep.model_construct(**entry["keep"])})
 
 
 def respelled(value: Any, spelling: Any) -> Any:

@@ -62,7 +62,7 @@ def test_a_data_set_added_by_the_documentation(checkout):
 def test_a_reader_added_by_the_documentation(checkout):
     registry = checkout.folder / "scripts/synth_empathy/data/readers/registry.py"
     [line] = PLAIN.lines
-    registry.write_text(registry.read_text().replace("READERS = (\n", f"READERS = (\n{line}"))
+    registry.write_text(registry.read_text().replace("READERS = {\n", f"READERS = {{\n{line}"))
     assert jobs_in(follow(PLAIN, checkout)) == LEFT
     by_hand, by_rule = checkout.folder / "by-hand", checkout.folder / "results/plain/plain"
     for split, count in (("train", 3), ("valid", 1), ("test", 1)):

@@ -90,7 +90,7 @@ class DataSet(Section):
 
     model_config = ConfigDict(extra="allow")
 
-    reader: Literal[READERS] = Field(description="the form of its raw files")
+    reader: Literal[tuple(READERS)] = Field(description="the form of its raw files")
 
 
 class Model(Section):

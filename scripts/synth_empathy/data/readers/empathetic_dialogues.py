@@ -42,6 +42,3 @@ class EmpatheticDialogues(Reader):
         """As of ``Reader``."""
         if self.folder is None and (self.sha256 is None or self.archive is None and self.url is None):
             yield "give either a folder, or sha256 and an archive or its url"
-
-
-READER = EmpatheticDialogues

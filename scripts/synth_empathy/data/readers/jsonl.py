@@ -227,6 +227,3 @@ def digest(records: Iterator[Record]) -> str:
     for record in records:
         whole.update("\x1f".join([record["id"], *record["history"], record["response"]]).encode() + b"\n")
     return whole.hexdigest()
-
-
-READER = JsonLines

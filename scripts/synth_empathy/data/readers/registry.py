@@ -1,4 +1,4 @@
-"""The readers by name. A reader is a module of this package with a class ``READER``, and an entry in ``READERS``."""
+"""The readers by name. A reader is a class in a module of this package, and an entry in ``READERS``."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Any
 
 from .base import Reader
 
-#: The names that an entry's `reader` may have; each is the module's name, too.
-READERS = (
-    "empathetic_dialogues",
-    "jsonl",
-)
+#: Each reader's module and class, by the name that an entry's `reader` gives.
+READERS = {
+    "empathetic_dialogues": "empathetic_dialogues:EmpatheticDialogues",
+    "jsonl": "jsonl:JsonLines",
+}
 
 
 def reader_class(name: str) -> type[Reader]:
     """A reader's class: its fields are the keys that an entry may have."""
-    return import_module(f".{name}", __package__).READER
+    module, _, class_name = READERS[name].partition(":")
+    return getattr(import_module(f".{module}", __package__), class_name)
 
 
 def reader_of(entry: Mapping[str, Any]) -> Reader:
@@ -34,4 +35,4 @@ def sources(name: str, location: str) -> dict[str, str]:
 def code(name: str) -> list[str]:
     """The module that decides what a reader makes, as a step names the code that it depends on (``code_graph``)."""
     package = __package__.partition(".")[2]
-    return [f"{package}.{name}"]
+    return [f"{package}.{READERS[name].partition(':')[0]}"]
