@@ -13,13 +13,13 @@ def metric_files(base, training_set, metric):
     """The files that hold a metric's scores of a system; none of a system that is left out."""
     if left_out(base, training_set):
         return []
-    name = registry.file_name(metric, config["evaluation"]["protocol"])
+    name = metrics.file_name(metric, config["evaluation"]["protocol"])
     return seed_files(base, training_set, "metrics", name)
 
 
 def overlap_metrics(wildcards):
     """The scores of shared words of a row's system."""
-    first = registry.METRICS[registry.TOGETHER[0]]
+    first = metrics.METRICS[metrics.TOGETHER[0]]
     return metric_files(wildcards.base, wildcards.training_set, first)
 
 
@@ -27,20 +27,20 @@ def bertscore_metrics(wildcards):
     """BERTScore of a row's system; none when the configuration leaves it out."""
     if config["evaluation"]["bertscore"]["model"] is None:
         return []
-    bertscore = registry.METRICS["bertscore"]
+    bertscore = metrics.METRICS["bertscore"]
     return metric_files(wildcards.base, wildcards.training_set, bertscore)
 
 
 def added_metric(wildcards):
     """The scores of a row's system by the metric that was added and has the cell's score."""
-    metric = registry.metric_of(wildcards.metric)
+    metric = metrics.metric_of(wildcards.metric)
     return metric_files(wildcards.base, wildcards.training_set, metric)
 
 
 def added_cell_code(wildcards):
     """The code that a cell of an added metric depends on."""
-    metric = registry.metric_of(wildcards.metric)
-    return code("make_cells", entries=registry.code([metric.name]))
+    metric = metrics.metric_of(wildcards.metric)
+    return code("make_cells", entries=metrics.code([metric.name]))
 
 
 def counts_path(training_set, seed):
@@ -58,12 +58,12 @@ def cell_sources(row, metric):
     """What a cell is made of, as far as a model or a GPU makes it; none of BERTScore where the configuration leaves it out."""
     if metric in cells.COUNTS:
         return [counts_path(row.training_set, seed) for seed in config["seeds"]]
-    found = registry.metric_of(metric)
+    found = metrics.metric_of(metric)
     if not found.needs_model:
         return seed_files(row.base, row.training_set, "responses", "test.jsonl")
     if metric in cells.BERTSCORE and not config["evaluation"]["bertscore"]["model"]:
         return []
-    name = registry.file_name(found, config["evaluation"]["protocol"])
+    name = metrics.file_name(found, config["evaluation"]["protocol"])
     return seed_files(row.base, row.training_set, "metrics", name)
 
 
@@ -117,7 +117,7 @@ rule make_cells:
     input:
         documents=overlap_metrics,
         paper="resources/paper/{table}.csv",
-        code=code("make_cells", entries=registry.code(registry.TOGETHER)),
+        code=code("make_cells", entries=metrics.code(metrics.TOGETHER)),
     output:
         expand(
             "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",
@@ -142,7 +142,7 @@ use rule make_cells as make_bertscore_cells with:
     input:
         documents=bertscore_metrics,
         paper="resources/paper/{table}.csv",
-        code=code("make_cells", entries=registry.code(["bertscore"])),
+        code=code("make_cells", entries=metrics.code(["bertscore"])),
     output:
         expand(
             "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",

@@ -22,7 +22,7 @@ from synth_empathy.core import addresses, archive
 from synth_empathy.core.code_graph import reached
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.records import write_text
-from synth_empathy.evaluation.metrics import registry
+from synth_empathy.evaluation import metrics
 from synth_empathy.execution import images
 from synth_empathy.reporting import cells, tables
 from synth_empathy.selection import diversity

@@ -30,7 +30,7 @@ def metric_asked(wildcards):
 
 def metric_code(wildcards):
     """The code that one metric's scores depend on."""
-    return code("evaluate", entries=registry.code([wildcards.metric]))
+    return code("evaluate", entries=metrics.code([wildcards.metric]))
 
 
 def subset_flag(wildcards):
@@ -58,7 +58,7 @@ rule evaluate:
     input:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
         test_ids="<results>/ed/test_ids.json",
-        code=code("evaluate", entries=registry.code(registry.TOGETHER)),
+        code=code("evaluate", entries=metrics.code(metrics.TOGETHER)),
     output:
         "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}.json",
     log:
@@ -72,7 +72,7 @@ rule evaluate:
         runtime=grows(60),
     params:
         subset=subset_flag,
-        metrics=registry.TOGETHER,
+        metrics=metrics.TOGETHER,
     shell:
         "{PYTHON[core]} scripts/evaluate.py"
         " --responses {input.responses:q}"
@@ -96,7 +96,7 @@ use rule evaluate as evaluate_metric with:
     benchmark:
         "<results>/benchmarks/evaluate_metric/{metric}/{base}/{training_set}/seed{seed}/{protocol}.tsv"
     wildcard_constraints:
-        metric="|".join(registry.ADDED) or "none",
+        metric="|".join(metrics.ADDED) or "none",
     params:
         subset=subset_flag,
         metrics=metric_asked,
@@ -107,7 +107,7 @@ rule evaluate_bertscore:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
         test_ids="<results>/ed/test_ids.json",
         model=bertscore_model,
-        code=code("evaluate", entries=registry.code(["bertscore"])),
+        code=code("evaluate", entries=metrics.code(["bertscore"])),
     output:
         "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-bertscore.json",
     log:

@@ -107,12 +107,15 @@ rule make_figure1:
     container:
         image("core")
     params:
-        rows=as_it_is(rows_as_flags("table1")),
+        rows=as_it_is(list(map(str, table_rows("table1")))),
+        settings=as_it_is(TABLE_FLAGS),
+        config=f"{RESULTS}/config.yaml",
         cells=f"{RESULTS}/cells/table1",
     shell:
         "{PYTHON[core]} scripts/make_figure1.py"
+        " --config {params.config:q}"
         " --cells {params.cells:q}"
-        " {params.rows}"
+        " {params.settings}"
         " --csv {output.csv:q}"
         " --figures {output.pdf:q} {output.svg:q} {output.png:q}"
         " > {log:q} 2>&1"
@@ -182,12 +185,15 @@ rule make_figure8:
     container:
         image("core")
     params:
-        rows=as_it_is(rows_as_flags("table2")),
+        rows=as_it_is(list(map(str, table_rows("table2")))),
+        settings=as_it_is(TABLE_FLAGS),
+        config=f"{RESULTS}/config.yaml",
         cells=f"{RESULTS}/cells/table2",
     shell:
         "{PYTHON[core]} scripts/make_figure8.py"
+        " --config {params.config:q}"
         " --cells {params.cells:q}"
-        " {params.rows}"
+        " {params.settings}"
         " --csv {output.csv:q}"
         " --figures {output.pdf:q} {output.svg:q} {output.png:q}"
         " > {log:q} 2>&1"

@@ -33,18 +33,13 @@ def table_cells(wildcards):
     return cells_of(wildcards.table, tables.COLUMNS[wildcards.table])
 
 
-def rows_as_flags(table):
-    """The note, whether cells may be missing, and each row as --row BASE TRAINING_SET TITLE PAPER_ROW, in the table's order."""
-    words = [flags({"note": config["note"], "partial": config["tables"]["partial"]})]
-    for row in table_rows(table):
-        place = [row.base, row.training_set, row.title, row.paper_row or ""]
-        words.append(shlex.join(["--row", *place]))
-    return " ".join(words)
+def rows_of_table(wildcards):
+    """A table's rows, which its script reads in the run's configuration: a change of them makes the table again."""
+    return list(map(str, table_rows(wildcards.table)))
 
 
-def table_flags(wildcards):
-    """A table's rows."""
-    return rows_as_flags(wildcards.table)
+#: The note, and whether cells may be missing.
+TABLE_FLAGS = flags({"note": config["note"], "partial": config["tables"]["partial"]})
 
 
 localrules:
@@ -94,13 +89,16 @@ rule make_table:
     container:
         image("core")
     params:
-        rows=table_flags,
+        rows=rows_of_table,
+        settings=as_it_is(TABLE_FLAGS),
+        config=f"{RESULTS}/config.yaml",
         cells=f"{RESULTS}/cells",
     shell:
         "{PYTHON[core]} scripts/make_table.py"
         " --table {wildcards.table:q}"
+        " --config {params.config:q}"
         " --cells {params.cells:q}/{wildcards.table:q}"
-        " {params.rows}"
+        " {params.settings}"
         " --csv {output.csv:q}"
         " --markdown {output.markdown:q}"
         " --latex {output.latex:q}"

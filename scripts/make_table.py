@@ -11,7 +11,7 @@ from synth_empathy.reporting import table_latex, table_markdown, tables
 def main() -> None:
     """Parse flags, read the cells, write the table as CSV, Markdown and LaTeX."""
     flags = cli.parser(__doc__)
-    flags.add_argument("--table", choices=list(tables.COLUMNS), required=True, help="which one")
+    flags.add_argument("--table", choices=list(tables.COLUMNS), required=True, help="the table")
     tables.add_flags(flags)
     flags.add_argument("--note", help="a sentence under the heading")
     flags.add_argument("--csv", type=Path, required=True, help="one line a cell")
@@ -19,7 +19,7 @@ def main() -> None:
     flags.add_argument("--latex", type=Path, required=True, help="the same for LaTeX, with booktabs")
     args = flags.parse_args()
 
-    rows = tables.rows_from(args.row)
+    rows = tables.read_rows(args.config, args.table)
     table = tables.read_table(args.table, rows, args.cells, note=args.note, partial=args.partial)
     write_text(args.csv, tables.as_csv(table))
     write_text(args.latex, table_latex.as_latex(table))

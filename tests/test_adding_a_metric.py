@@ -12,9 +12,8 @@ from conftest import DEMO, REPOSITORY
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.provenance import sha256_file
 from synth_empathy.core.records import ED_SAMPLE, RESPONSE, read_jsonl, write_json, write_jsonl
-from synth_empathy.evaluation import bootstrap
-from synth_empathy.evaluation.metrics import registry
-from synth_empathy.evaluation.metrics.base import PROTOCOLS, Corpus
+from synth_empathy.evaluation import bootstrap, metrics
+from synth_empathy.evaluation.metrics import PROTOCOLS, Corpus
 from test_workflow import TABLE1_JOBS
 from worked_examples import Example
 
@@ -155,12 +154,12 @@ def test_a_metric_whose_names_cannot_be_is_refused_by_its_file(change, told):
     [text] = CHRF.files.values()
     assert change[0] in text
     metric = defined(text.replace(*change))
-    assert told in registry.fault_of(metric, "chrf", list(registry.METRICS.values()))
+    assert told in metrics.fault_of(metric, "chrf", list(metrics.METRICS.values()))
 
 
 def test_every_metric_of_the_package_is_registered_in_the_papers_order():
     table = (REPOSITORY / "resources/paper/table1.csv").read_text().splitlines()[0].split(",")
-    assert list(registry.HEADINGS) == table[1:-1]
-    assert [registry.metric_of(score).name for score in registry.HEADINGS][-1] == "bertscore"
+    assert list(metrics.HEADINGS) == table[1:-1]
+    assert [metrics.metric_of(score).name for score in metrics.HEADINGS][-1] == "bertscore"
     with pytest.raises(UserError, match="no metric has a score 'chrf'"):
-        registry.metric_of("chrf")
+        metrics.metric_of("chrf")

@@ -232,12 +232,12 @@ def judging(rows, *fragments, rubrics=("coherence.yaml",), flags=()):
 
 
 def figure_of_a_missing_cell(tmp_path, tiny_model, repository):
-    flags = ["--cells", tmp_path, "--row", "b", "ed+prompt2-dk60-kcenter", "b, prompt2, DK 60", ""]
+    flags = ["--config", repository / "config.yaml", "--cells", tmp_path]
     flags += ["--csv", tmp_path / "out" / "f.csv", "--figures", tmp_path / "out" / "f.svg"]
     return ["make_figure8.py", *flags], [
         "table2 lacks",
-        "b/ed+prompt2-dk60-kcenter/cider.json",
-        "make them by these names",
+        "qwen1.5-7b-chat/ed+prompt1-dk50-kcenter/cider.json",
+        "make them, with these names",
     ]
 
 

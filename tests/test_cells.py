@@ -113,7 +113,7 @@ def test_a_cells_file_is_read_as_it_was_written_and_nothing_else_is(tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ([document()], "no JSON object"), (document(cider={"a": 1.0}), "cider is dict, not float"), (document(cider=10**400), "cider is 1000"),
+        ([document()], "not a JSON object"), (document(cider={"a": 1.0}), "cider is dict, not float"), (document(cider=10**400), "cider is 1000"),
         (document(protocol={}), "protocol is dict"), (document(samples=[24]), "samples is list"), (document(samples=-1), "samples is -1"),
         (document(empty_predictions=[]), "empty_predictions is list"), (document(empty_predictions={}), "empty_predictions has no count"),
         (document(empty_predictions={"count": "1"}), "count is str"), (document(bertscore_other=[]), "bertscore_other is list"),
@@ -122,7 +122,7 @@ def test_a_cells_file_is_read_as_it_was_written_and_nothing_else_is(tmp_path):
 )  # fmt: skip
 def test_a_metrics_file_with_a_value_of_another_kind_is_refused_by_its_field(tmp_path, content, reason):
     (tmp_path / "0.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match=f"0.json is no metrics file: .*{reason}"):
+    with pytest.raises(UserError, match=f"0.json is not a metrics file: .*{reason}"):
         cells.read_document(tmp_path / "0.json")
 
 

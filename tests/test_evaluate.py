@@ -202,7 +202,7 @@ def test_a_protocol_is_asked_for(responses, tmp_path):
     [
         (["a", "b"], "it has no response to 1 of the 3 test samples; the first is 'c'"),
         (["a", "b", "c", "d"], "1 of its responses are to none of the 3 test samples; the first is 'd'"),
-        (["a", "c", "b"], "in another order than the test samples: on line 2 stands 'c', not 'b'"),
+        (["a", "c", "b"], "not in the test samples' order: line 2 has 'c', not 'b'"),
         ([], "has no responses to score"),
     ],
 )

@@ -98,7 +98,7 @@ def test_a_diversity_selection(embedded):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     title = "'qwen1.5-7b-chat, prompt2, DK 55, the best scores instead of k-center'"
-    assert f"--row qwen1.5-7b-chat ed+prompt2-dk55-best {title}" in done.stdout
+    assert f"--base=qwen1.5-7b-chat --training-set=ed+prompt2-dk55-best --title={title}" in done.stdout
     scored = "--method best --scores=results/paper/scored/prompt2/similarity.jsonl --scorer=similarity"
     assert done.stdout.count(scored) == 3  # dk55, dk60, draw60
     assert "--method kcenter --ratio" in done.stdout and "--method none --ratio" in done.stdout
@@ -136,7 +136,8 @@ def test_a_quality_scorer(checkout):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     title = "'qwen1.5-7b-chat, prompt2, the 1,000 best by length'"
-    assert f"--row qwen1.5-7b-chat ed+prompt2-top1000-length-kcenter {title}" in done.stdout
+    system = "--base=qwen1.5-7b-chat --training-set=ed+prompt2-top1000-length-kcenter"
+    assert f"{system} --title={title}" in done.stdout
     assert "--title='prompt2, the 7 best by length, none, seed 0'" in done.stdout
     assert "--scores=length.jsonl --scorer=length --size 7" in done.stdout
 

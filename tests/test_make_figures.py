@@ -79,29 +79,14 @@ def run(figures_run):
 def inputs(run, number):
     """The flags of a figure's script on that run's files."""
     results, paper = run / RUN, run / "resources/paper"
-    if number == 1:
-        systems = yaml.safe_load((run / "config/demo.yaml").read_text())["systems"]
-        rows = [
-            [systems[name][key] or "" for key in ("base", "training_set", "title", "paper_row")]
-            for name in ("demo-ours", "demo-ft")
-        ]
-    if number == 8:
-        rows = [
-            ["smollm2-135m", f"ed+prompt2-dk{dk}-kcenter", f"smollm2-135m, prompt2, DK {dk}", ""] for dk in (20, 30)
-        ]
     if number in (1, 8):
         table = "table1" if number == 1 else "table2"
-        return ["--cells", results / "cells" / table, *(word for row in rows for word in ("--row", *row))]
+        return ["--config", results / "config.yaml", "--cells", results / "cells" / table]
     if number == 5:
-        stages = {"before": "before", "after": "dk20-kcenter"}
-        return [
-            word
-            for flag, name in stages.items()
-            for word in (f"--{flag}", results / f"judged/prompt2/{name}/seed0.summary.json")
-        ] + [
-            "--paper",
-            paper / "figure5.csv",
-        ]
+        before, after = (
+            results / f"judged/prompt2/{stage}/seed0.summary.json" for stage in ("before", "dk20-kcenter")
+        )
+        return ["--before", before, "--after", after, "--paper", paper / "figure5.csv"]
     judgements = ["--judgements", run / MADE_UP, "--test-ids", results / "ed/test_ids.json"]
     return [*judgements, "--baselines", *BASELINES, "--paper", paper / "figure7.csv"]
 

@@ -66,7 +66,7 @@ def test_every_kind_of_value_is_among_those_that_were_rendered(rendered):
     """The test above compares what is there; this one says that what the configuration holds is there."""
     _, made = rendered
     for rule, flags in {
-        "make_table": ["--note=tok", "--row tok", "--cells results/tok"],
+        "make_table": ["--note=tok", "--config results/tok", "--cells results/tok"],
         "make_figure7": ["--baselines tok", "--judgements in/tok", "--note=tok"],
         "pack_archive": ["--judgements=in/tok", "--run results/tok"],
         "run_baseline": ["--command=tok", "--made=tok"],

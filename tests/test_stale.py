@@ -130,7 +130,7 @@ def planned(checkout, *modules):
 
 #: Modules that decide no output, or outputs before a model's work.
 NOT_PLANNED = ["core/cli", "data/rounds", "selection/embedding", "training/sft", "inference/transformers_engine"]
-#: What follows from a changed bootstrap or tables: nothing that a model made.
+#: What follows from changed cells or tables: nothing that a model made.
 CELLS = {"make_cells", "make_bertscore_cells", "make_sample_cells"}
 DRAWN = {"make_table", "make_figure1", "make_figure5", "make_figure8", "all"}
 
@@ -138,7 +138,8 @@ DRAWN = {"make_table", "make_figure1", "make_figure5", "make_figure8", "all"}
 @pytest.mark.parametrize(
     ("modules", "rules"),
     [
-        (["reporting/tables"], CELLS | DRAWN),
+        (["reporting/cells"], CELLS | DRAWN | {"make_figure7"}),
+        (["reporting/tables"], DRAWN),
         (["evaluation/bootstrap"], {"compare_systems", "all"}),
         (NOT_PLANNED, set()),
     ],

@@ -348,11 +348,30 @@ def test_unknown_paper_rows_are_refused_and_rows_that_are_ours_alone_are_not(rep
         paper_values.read_row(repository / "gone.csv", None)
 
 
-def test_by_the_command_line(folder, tmp_path, step):
-    full(folder, ROWS)
-    rows = [word for row in ROWS for word in ("--row", row.base, row.training_set, row.title, row.paper_row or "")]
+def test_by_the_command_line(folder, config, repository, tmp_path, step):
+    rows = tables.rows_of(config, "table2")
+    full(folder, rows)
+    table = ["--table", "table2", "--config", repository / "config.yaml", "--cells", folder.path]
     out = ["--csv", tmp_path / "t.csv", "--markdown", tmp_path / "t.md", "--latex", tmp_path / "t.tex"]
-    done = step("make_table.py", "--table", "table2", "--cells", folder.path, *rows, *out)
+    done = step("make_table.py", *table, *out)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "t.md").read_text() in done.stdout
-    assert len(list(csv.DictReader((tmp_path / "t.csv").open()))) == 20
+    lines = list(csv.DictReader((tmp_path / "t.csv").open()))
+    assert len(lines) == 10 * len(rows) and {line["title"] for line in lines} == {row.title for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("run: paper", "config.yaml does not configure the rows of table2: KeyError('tables')"),
+        ("tables: {table2: [1]}", "config.yaml does not configure the rows of table2: TypeError"),
+        ("- a list", "config.yaml holds no mapping"),
+        (None, "config.yaml does not exist"),
+    ],
+)
+def test_a_configuration_without_the_tables_rows_is_refused(tmp_path, text, reason):
+    if text is not None:
+        (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(UserError) as caught:
+        tables.read_rows(tmp_path / "config.yaml", "table2")
+    assert reason in caught.value.problem and "results/{run}/config.yaml" in caught.value.hint

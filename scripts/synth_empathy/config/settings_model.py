@@ -15,7 +15,7 @@ from ..data.prompts import STYLES
 from ..data.rounds import MODES as TURN_MODES
 from ..evaluation.human import COUNTS
 from ..evaluation.judging import MODES as JUDGE_MODES
-from ..evaluation.metrics.base import PROTOCOLS
+from ..evaluation.metrics import PROTOCOLS
 from ..inference.engines import ENGINES
 from ..schema.setting_types import (
     Amount,

@@ -19,7 +19,7 @@ PACKAGE = LIBRARY.name
 
 #: Modules that choose among others by name, their entries, and a pattern of the entries' names. A registry imports its
 #: entries inside functions, or by ``import_module``. A job depends on those that it asks for, and on no others.
-REGISTRIES = {"inference.engines": "inference.*_engine", "evaluation.metrics.registry": "evaluation.metrics.*"}
+REGISTRIES = {"inference.engines": "inference.*_engine", "evaluation.metrics": "evaluation.metrics.*"}
 #: Modules that decide no output, each with the reason. They are neither listed nor followed: another wording of a
 #: message makes no result anew.
 SILENT = {

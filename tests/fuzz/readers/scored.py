@@ -18,7 +18,7 @@ from synth_empathy.reporting import cells, paper_values, table_latex, table_mark
 from synth_empathy.reporting.figures import figure1, figure5
 
 from ..checks import is_finite, same
-from ..mutations import Part, json_file, json_lines, one_of, table
+from ..mutations import Part, json_file, json_lines, one_of, table, yaml_file
 from . import valid
 from .registry import Reader, run
 from .selecting import rows_of
@@ -97,7 +97,7 @@ OTHER |= {"instead": {"model": "m", "layer": 5, "value": 40.0}}
 
 def read_table(folder: Path, how: dict) -> None:
     """Every cell is a line of the CSV, and the table can be written in its three forms."""
-    shown = tables.read_table("table1", [ROW], folder, how["note"], how["partial"], metrics=("cider", "bert_f1"))
+    shown = tables.read_table("table1", [ROW], folder, how["note"], how["partial"], columns=("cider", "bert_f1"))
     found = shown.cells[ROW.system]
     lines = list(csv.reader(io.StringIO(tables.as_csv(shown))))
     same("lines", 1 + len(found) + sum(bool(cell.instead) for cell in found.values()), len(lines))
@@ -108,6 +108,24 @@ def read_table(folder: Path, how: dict) -> None:
     for text in (table_markdown.as_markdown(whole), table_latex.as_latex(whole), figure1.radar_csv(shown)):
         records.write_text(folder / "made.txt", text)
     figure1.radar(shown)
+
+
+RUN_CONFIG = {
+    "systems": {"ours": {"base": "m", "training_set": "ed", "title": "Ours", "paper_row": None}},
+    "tables": {
+        "table1": {"systems": ["ours"]},
+        "table2": {"selection": "kcenter", "thresholds": [20, 30.5], "series": [{"base": "m", "prompt": "p"}]},
+        "table3": {"bases": ["m"], "prompt": "p", "thresholds": [20], "qualities": ["top5-similarity"]},
+        "table4": {"bases": ["m"], "prompt": "p", "thresholds": [20], "selections": ["none"]},
+    },
+}
+
+
+def read_rows(folder: Path, how: dict) -> None:
+    """Rows are read, and each has a system's name."""
+    for name in tables.COLUMNS:
+        for row in tables.read_rows(folder / "config.yaml", name):
+            same("names", True, "/" in row.system)
 
 
 CELLS = {f"{ROW.system}/{cell['metric']}.json": json_file(cell) for cell in (CELL, OTHER)}
@@ -296,6 +314,7 @@ READERS = [
     Reader("bootstrap.read_output", read_output, MEASURED),
     Reader("bertscore.read_baseline", read_baseline, {"baseline.tsv": BASELINE}),
     Reader("tables.read_table, cells.read_cell", read_table, CELLS, {"note": NOTE, "partial": one_of(False, True)}),
+    Reader("tables.read_rows", read_rows, {"config.yaml": yaml_file(RUN_CONFIG)}),
     Reader(
         "make_cells.py",
         make_cells,
