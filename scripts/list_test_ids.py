@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""List the ids of ED's test samples in their order. Every system's responses are checked against them before scoring."""
+"""List the ids of ED's test samples in order. Every system's responses are checked against them before scoring."""
 
 from pathlib import Path
 

@@ -316,9 +316,9 @@ CASES = {
     "rubric that is not there": judging(
         samples(1), "humour.yaml does not exist", "resources/judge/", rubrics=["humour.yaml"]
     ),
-    "rubric given twice": judging(samples(1), "2 rubrics call themselves 'coherence'", rubrics=["coherence.yaml"] * 2),
+    "rubric given twice": judging(samples(1), "2 rubrics are named 'coherence'", rubrics=["coherence.yaml"] * 2),
     "prompt given as a rubric": judging(
-        samples(1), "prompt2.yaml: the template does not name the mark 1", rubrics=["../prompts/prompt2.yaml"]
+        samples(1), "prompt2.yaml: the template does not name the score 1", rubrics=["../prompts/prompt2.yaml"]
     ),
     "figure of a missing cell": figure_of_a_missing_cell,
     "judgement of an unknown verdict": judgement_of_an_unknown_verdict,

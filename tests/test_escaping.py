@@ -27,7 +27,7 @@ from synth_empathy.claims.evidence import Paper, Results
 from synth_empathy.core import escaping
 from synth_empathy.core.errors import UserError
 from synth_empathy.evaluation import human
-from synth_empathy.evaluation.novelty import Found, Neighbours
+from synth_empathy.evaluation.novelty import NearestSamples, Neighbours
 from synth_empathy.reporting import comparison_table, paper_values, table_latex, table_markdown, tables
 from synth_empathy.reporting.cells import METRICS
 from synth_empathy.reporting.figures import figure1, figure5, figure7, figure8, novelty_plot, style
@@ -396,7 +396,7 @@ def test_the_novelty_figure_is_drawn_with_a_hostile_title(tmp_path):
     import numpy as np
 
     near = Neighbours(np.array([0, 1]), np.array([50.0, 96.0]))
-    figure = novelty_plot.draw(Found(near, near, near, near, near), 95.0, "$\\frac$", "$\\frac$\x1b")
+    figure = novelty_plot.draw(NearestSamples(*[near] * 5), 95.0, "$\\frac$", "$\\frac$\x1b")
     novelty_plot.save(figure, tmp_path / "f.svg")
     text = (tmp_path / "f.svg").read_text(encoding="utf-8")
     ElementTree.fromstring(text)

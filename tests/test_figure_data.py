@@ -198,7 +198,7 @@ def test_figure8s_data_has_a_line_a_system():
 @pytest.mark.parametrize("training_set", ["ed", "ed+prompt1-draw50-kcenter"])
 def test_rows_that_are_no_point_of_a_curve_are_refused(training_set):
     row = Row("b", training_set, "t", None)
-    with pytest.raises(UserError, match="is of no DK threshold"):
+    with pytest.raises(UserError, match="has no DK threshold"):
         figure8.curves(Table("table2", [row], {row.system: {"cider": cell(1.0)}}, None))
     with pytest.raises(UserError, match="dk50-kcenter is given twice"):
         figure8.curves(table2(("b", "p", 50, 1.0), ("b", "p", 50, 1.0)))
@@ -217,10 +217,10 @@ def test_a_stage_is_the_mean_over_its_seeds(tmp_path):
     shown = figure5.judged(paths)
     assert shown.titles == ["Coherence", "Naturalness", "Empathy"]
     assert shown.means == pytest.approx([2.1, 2.0, 1.9, 2.0])
-    assert shown.spread == pytest.approx([0.5**0.5] * 4)
-    assert (shown.shares, shown.share_spread) == ([0.5, 0.5, 0.5, 0.25], [0, 0, 0, 0])
+    assert shown.mean_sd == pytest.approx([0.5**0.5] * 4)
+    assert (shown.shares, shown.share_sd) == ([0.5, 0.5, 0.5, 0.25], [0, 0, 0, 0])
     assert (shown.samples, shown.seeds, shown.notes, shown.stage) == (24, 2, ["Small."], "before")
-    assert figure5.judged(paths[:1]).spread == [None] * 4
+    assert figure5.judged(paths[:1]).mean_sd == [None] * 4
 
 
 @pytest.mark.parametrize(
@@ -229,15 +229,15 @@ def test_a_stage_is_the_mean_over_its_seeds(tmp_path):
         ([summary(), summary(seed=1, prompt="prompt1")], "are not one stage's summaries"),
         ([summary(), summary(seed=1, mode="sampling")], "are not one stage's summaries"),
         ([summary(), summary()], "are not one stage's summaries"),
-        ([summary(mean=3.1)], "a mean mark is not from 1 to 3"),
-        ([summary(full=-0.2)], "a mean mark is not from 1 to 3, or a share"),
-        ([summary(criteria={})], "a mean mark is not"),
-        ([{"all": {}}], "is no judge's summary: 'criteria'"),
-        ([[]], "is no judge's summary"),
-        ([summary(judge=3)], "is no judge's summary: 3 is a text or a number in another's place"),
-        ([summary(seed="0")], "is no judge's summary: '0' is"),
-        ([summary(note=["x"])], "is no judge's summary: ..x.. is"),
-        ([summary(samples={"scored": "12"})], "is no judge's summary: '12' is"),
+        ([summary(mean=3.1)], "a mean score is not from 1 to 3"),
+        ([summary(full=-0.2)], "a mean score is not from 1 to 3, or a share"),
+        ([summary(criteria={})], "a mean score is not"),
+        ([{"all": {}}], "is not a judge's summary: 'criteria'"),
+        ([[]], "is not a judge's summary"),
+        ([summary(judge=3)], "is not a judge's summary: 3 is a text in place of a number"),
+        ([summary(seed="0")], "is not a judge's summary: '0' is"),
+        ([summary(note=["x"])], "is not a judge's summary: ..x.. is"),
+        ([summary(samples={"scored": "12"})], "is not a judge's summary: '12' is"),
     ],
 )
 def test_summaries_that_make_no_stage_are_refused(tmp_path, contents, message):
@@ -251,7 +251,7 @@ def test_stages_that_were_not_judged_alike_are_refused(tmp_path):
         for content in (summary(), summary("dk60-kcenter"), summary("dk60-kcenter", judge="another"))
     )
     assert figure5.check_stages(before, after) is None
-    with pytest.raises(UserError, match="not judged alike: prompt2 / a-judge / .*; prompt2 / another /"):
+    with pytest.raises(UserError, match="not judged in the same way: prompt2 / a-judge / .*; prompt2 / another /"):
         figure5.check_stages(before, other)
     with pytest.raises(UserError, match="both before"):
         figure5.check_stages(before, before)

@@ -83,8 +83,8 @@ def test_a_model_that_computes_nothing_is_refused(logprobs):
 @pytest.mark.parametrize("logprobs", [[-0.1, -0.1, 1e308], [5.0, -1.0, -1.0], [-1.0, 0.02, -1.0]])
 def test_a_probability_above_1_is_refused_and_rounding_is_not(logprobs):
     with pytest.raises(UserError, match="no probability is more than 1"):
-        judging.read_mark({"logprobs": logprobs}, 0.8)
-    assert judging.read_mark({"logprobs": [-9.0, 1e-4, -1e308]}, 0.8)["mark"] == 2
+        judging.entry_of_answer({"logprobs": logprobs}, 0.8)
+    assert judging.entry_of_answer({"logprobs": [-9.0, 1e-4, -1e308]}, 0.8)["mark"] == 2
 
 
 @pytest.mark.parametrize("logits", [[2.0, 1.0, 0.5, 1.5], [-1.0, 0.0, 3.0, 2.0]])
@@ -101,7 +101,7 @@ def test_marks_drawn_as_the_engine_draws_have_the_expected_mean(logits):
 
 
 def test_an_entry_has_its_likeliest_mark_and_what_the_marks_had_together():
-    entry = judging.read_mark({"logprobs": [math.log(0.1), math.log(0.3), math.log(0.4)]}, 1.0)
+    entry = judging.entry_of_answer({"logprobs": [math.log(0.1), math.log(0.3), math.log(0.4)]}, 1.0)
     assert entry == {
         "score": 2.375,
         "mark": 3,
@@ -109,7 +109,7 @@ def test_an_entry_has_its_likeliest_mark_and_what_the_marks_had_together():
         "mass": 0.8,
         "output": None,
     }
-    assert judging.read_mark({"logprobs": [-1.0, -1.0, -2.0]}, 0.8)["mark"] == 1
+    assert judging.entry_of_answer({"logprobs": [-1.0, -1.0, -2.0]}, 0.8)["mark"] == 1
 
 
 # The parser
@@ -117,7 +117,7 @@ def test_an_entry_has_its_likeliest_mark_and_what_the_marks_had_together():
 
 @pytest.mark.parametrize(("text", "mark"), [("3", 3), (" 1\n", 1), ("Score: 2", 2), ("score:3", 3), ("SCORE :\n1", 1)])
 def test_a_mark_is_parsed(text, mark):
-    assert judging.parsed_mark({"text": text, "finish": "stop"}) == mark
+    assert judging.parse_score({"text": text, "finish": "stop"}) == mark
 
 
 @pytest.mark.parametrize(
@@ -141,12 +141,12 @@ def test_a_mark_is_parsed(text, mark):
     ],
 )
 def test_whatever_else_is_said_is_no_mark(text):
-    assert judging.parsed_mark({"text": text, "finish": "stop"}) is None
+    assert judging.parse_score({"text": text, "finish": "stop"}) is None
 
 
 def test_an_output_that_was_cut_is_no_mark():
-    assert judging.parsed_mark({"text": "1", "finish": "length"}) is None
-    assert judging.drawn_mark({"text": "1 or", "finish": "length"}) == {
+    assert judging.parse_score({"text": "1", "finish": "length"}) is None
+    assert judging.entry_of_completion({"text": "1 or", "finish": "length"}) == {
         "score": None,
         "mark": None,
         "probabilities": None,
@@ -185,7 +185,7 @@ def test_the_shipped_rubrics_name_three_marks_and_say_that_they_are_ours(reposit
         and rubric["origin"] == "ours"
         and "Figure 4" in rubric["source"].replace("Figures", "Figure")
     )
-    assert all(f"\n{mark}: " in rubric["template"] for mark in judging.MARKS) and "\n4: " not in rubric["template"]
+    assert all(f"\n{mark}: " in rubric["template"] for mark in judging.SCORES) and "\n4: " not in rubric["template"]
     [request] = judging.requests(
         [{"id": "s", "history": ["hello {x}", "yes ?", "well"], "response": "I see"}], [rubric], 0
     )
@@ -197,7 +197,7 @@ def test_the_shipped_rubrics_name_three_marks_and_say_that_they_are_ours(reposit
 
 
 def probable(one, two, three):
-    return judging.read_mark({"logprobs": [math.log(value) for value in (one, two, three)]}, 1.0)
+    return judging.entry_of_answer({"logprobs": [math.log(value) for value in (one, two, three)]}, 1.0)
 
 
 def test_the_summary_of_probabilities():
@@ -224,7 +224,7 @@ def test_the_summary_of_draws_leaves_out_what_is_no_mark_and_counts_it():
         {
             "id": str(n),
             "criteria": {
-                name: judging.drawn_mark({"text": text, "finish": "stop"}) for name, text in zip("ab", texts)
+                name: judging.entry_of_completion({"text": text, "finish": "stop"}) for name, text in zip("ab", texts)
             },
         }
         for n, texts in enumerate(rows)
@@ -243,7 +243,7 @@ def test_the_summary_of_draws_leaves_out_what_is_no_mark_and_counts_it():
     assert found["criteria"]["a"]["set_aside"] == 0 and found["criteria"]["a"]["mass"] is None
     with pytest.raises(
         UserError,
-        match="none of 1 samples has a mark by every criterion|no output of the judge on b is a mark; the first is 'no'",
+        match="none of 1 samples has a score by every criterion|no output of the judge on b is a score; the first is 'no'",
     ):
         judging.summarise(judged[1:2], rubrics)
 
@@ -260,10 +260,12 @@ def asked(count):
 
 def test_log_probabilities_are_the_models_own_and_do_not_depend_on_the_neighbours(tiny_model):
     engine = open_engine("transformers", tiny_model, EngineSettings(batch_size=4))
-    together = {answer.id: answer for answer in engine.answer(asked(6), judging.MARKS)}
-    alone = {answer.id: answer for request in reversed(asked(6)) for answer in engine.answer([request], judging.MARKS)}
+    together = {answer.id: answer for answer in engine.answer(asked(6), judging.SCORES)}
+    alone = {
+        answer.id: answer for request in reversed(asked(6)) for answer in engine.answer([request], judging.SCORES)
+    }
     assert together == alone and len(together) == 6
-    tokens = engine.chats.tokenizer.convert_tokens_to_ids(list(judging.MARKS))
+    tokens = engine.chats.tokenizer.convert_tokens_to_ids(list(judging.SCORES))
     prompt = engine.chats.tokens(asked(2)[1], Sampling(0.0, 1.0, 1))
     with torch.inference_mode():
         logits = engine.model(torch.tensor([prompt])).logits[0, -1]
@@ -280,7 +282,7 @@ def test_a_tokenizer_that_splits_a_mark_is_refused(tiny_model, tmp_path):
         (copy / "tokenizer.json").write_text(json.dumps(tokenizer))
         write_manifest(copy, {"kind": "fetched", "name": name})
         with pytest.raises(UserError, match="no token of its own for the answer '[12]' after a prompt") as caught:
-            list(open_engine("transformers", copy, EngineSettings()).answer(asked(1), judging.MARKS))
+            list(open_engine("transformers", copy, EngineSettings()).answer(asked(1), judging.SCORES))
         assert "mode: sampling" in caught.value.hint
 
 
@@ -413,7 +415,7 @@ def test_draws_have_the_mean_and_the_share_of_full_marks_that_the_probabilities_
             )
         )
     read, drawn = (json.loads((tmp_path / f"{mode}.summary.json").read_text()) for mode in judging.MODES)
-    weights = {mark: ODDS[mark] ** (1 / 0.8) for mark in judging.MARKS}
+    weights = {mark: ODDS[mark] ** (1 / 0.8) for mark in judging.SCORES}
     expected = {mark: weight / sum(weights.values()) for mark, weight in weights.items()}
     for name in CRITERIA:
         assert read["criteria"][name]["shares"] == pytest.approx(expected, abs=0.01) and read["criteria"][name][
@@ -445,7 +447,7 @@ def test_draws_have_the_mean_and_the_share_of_full_marks_that_the_probabilities_
 
 
 def test_a_judge_that_writes_no_mark_is_refused_with_what_to_do(tmp_path, tiny_model, flags, judge):
-    with pytest.raises(UserError, match="no output of the judge on coherence is a mark") as caught:
+    with pytest.raises(UserError, match="no output of the judge on coherence is a score") as caught:
         judge(flags(tiny_model, "none", samples(2), "--mode", "sampling"))
     assert "mode: probabilities" in caught.value.hint and not (tmp_path / "none.jsonl").exists()
 

@@ -161,7 +161,7 @@ def test_coverage_is_that_of_all_distances(both, share, seed, block):
     size = max(1, int(share * len(base)))
     distances = np.sqrt(all_squares(base.matrix, base.matrix))
     kcenter = np.array(diversity.k_center_greedy(base.matrix, size, seed))
-    report = novelty.coverage_report(base, kcenter[::-1], kcenter, [seed + 1, seed + 2], block)
+    report = novelty.coverage_report(base, kcenter[::-1], kcenter, draws=[seed + 1, seed + 2], block=block)
     expected = distances[:, kcenter].min(axis=1)
     assert report["kcenter"] == report["selection"] == {"size": size, **measures(expected)}
     drawn = [
@@ -189,7 +189,7 @@ def test_k_center_covers_better_than_a_random_draw():
     rng = np.random.default_rng(0)
     base = points(np.concatenate([rng.normal(size=(60, 8)), rng.normal(size=8) + 0.1 * rng.normal(size=(200, 8))]))
     kcenter = np.array(diversity.k_center_greedy(base.matrix, 60, 0))
-    report = novelty.coverage_report(base, kcenter, kcenter, [1, 2, 3])
+    report = novelty.coverage_report(base, kcenter, kcenter, draws=[1, 2, 3])
     assert 0 < report["selection"]["radius"] < report["random"]["radius"]["min"]
 
 

@@ -11,8 +11,8 @@ from ..core.records import Record
 
 Message = dict[str, str]
 
-#: The judge's marks, from the worst to the best (paper, Figure 5).
-MARKS = ("1", "2", "3")
+#: The judge's scores, from the worst to the best (paper, Figure 5).
+SCORES = ("1", "2", "3")
 #: The family's separator of turns, as the released samples have it.
 TURN_SEPARATOR = " </s> "
 
@@ -50,17 +50,17 @@ def load_rubric(path: Path) -> Record:
     """What the judge is asked about one criterion, from its data file: ``name``, ``title``, ``template``.
 
     Raises:
-        UserError: as ``load_prompt``, no title, or a mark that the template does not name.
+        UserError: as ``load_prompt``, no title, or a score that the template does not name.
     """
     rubric = load_prompt(path, "resources/judge")
     if not isinstance(rubric.get("title"), str):
         raise UserError(
             f"{path}: the key 'title' is missing or no text", "compare it with the files of resources/judge/"
         )
-    unnamed = [mark for mark in MARKS if mark not in rubric["template"]]
+    unnamed = [score for score in SCORES if score not in rubric["template"]]
     if unnamed:
         raise UserError(
-            f"{path}: the template does not name the mark {unnamed[0]}",
+            f"{path}: the template does not name the score {unnamed[0]}",
             "ask for 1, 2 or 3, and say what each means, as the files of resources/judge/ do",
         )
     return rubric

@@ -278,8 +278,8 @@ def p_value(differences: np.ndarray, difference: float) -> float:
     """sacreBLEU's p: the share of draws whose absolute difference, less the mean of these, exceeds the difference.
 
     For a difference clear of 0 it counts one tail only: for two equally good systems it is below 0.05 in more than
-    10 % of the cases (tests/test_bootstrap.py). If no draw distinguishes the systems it is 1; sacreBLEU's formula would
-    give its lowest value.
+    10 % of the cases (tests/test_bootstrap.py). If no draw distinguishes the systems it is 1, where sacreBLEU's
+    formula gives its lowest value.
     """
     if difference == 0 and not differences.any():
         return 1.0

@@ -170,7 +170,7 @@ def value_of(document: Record, place: dict[str, str], seed: str) -> float:
 
 
 def substitute_bertscore(metric: str, documents: dict[str, Record]) -> Record | None:
-    """BERTScore's mean over the seeds by another model than the paper's; None unless one model computed all of them."""
+    """BERTScore's mean over the seeds by another model than the paper's; None unless one model computed all."""
     others = [document.get("bertscore_other") for document in documents.values()]
     if not others or not all(others) or len({(other["model"], other["layer"]) for other in others}) > 1:
         return None

@@ -18,8 +18,8 @@ BY = " by "
 READING = (
     "p, two-sided: how often the choice of test samples alone would give so large a difference between two equally"
     " good systems; below 0.05 approximately when the interval excludes 0. Each metric is a test of its own. p"
-    " accounts neither for the choice among metrics nor for the variation of training itself. sacreBLEU's p counts one tail"
-    " only and is smaller; it allows comparison with papers that report it."
+    " accounts neither for the choice among metrics nor for the variation of training itself. sacreBLEU's p counts"
+    " only one tail and is smaller; it allows comparison with papers that report it."
 )
 OTHER_MODEL = "BERTScore by another model than roberta-large is not the paper's BERTScore."
 NO_BERTSCORE = "BERTScore was left out."

@@ -222,21 +222,21 @@ ANSWER = {"id": "s0", "logprobs": [-0.1, -2.5, -3.0], "tokens": 9}
 ANSWERS = st.lists(st.sampled_from(FLOATS), min_size=3, max_size=3).map(lambda values: ANSWER | {"logprobs": values})
 
 
-def read_mark(folder: Path, how: dict) -> None:
-    """A mark from 1 to 3, and probabilities that sum to 1."""
-    entry = judging.read_mark(how["row"], how["temperature"])
+def entry_of_answer(folder: Path, how: dict) -> None:
+    """A score from 1 to 3, and probabilities that sum to 1."""
+    entry = judging.entry_of_answer(how["row"], how["temperature"])
     same("mark", True, 1 <= entry["score"] <= 3.000001 and entry["mark"] in (1, 2, 3))
     same("probabilities", 1.0, round(sum(entry["probabilities"].values()), 4))
     judging.full_share(entry)
 
 
 def summarise(folder: Path, how: dict) -> None:
-    """Every output of the judge is a mark and counted, or set aside."""
+    """Every output of the judge is a score and counted, or set aside."""
     rows = [{"text": text, "finish": "stop"} for text in how["texts"]]
     names = [rubric["name"] for rubric in RUBRICS]
-    entries = [{name: judging.drawn_mark(row) for name in names} for row in rows]
+    entries = [{name: judging.entry_of_completion(row) for name in names} for row in rows]
     judged = [{"id": f"s{n}", "criteria": criteria} for n, criteria in enumerate(entries)]
-    judged.append({"id": "read", "criteria": {name: judging.read_mark(how["row"], 0.8) for name in names}})
+    judged.append({"id": "read", "criteria": {name: judging.entry_of_answer(how["row"], 0.8) for name in names}})
     found = judging.summarise(judged, RUBRICS)
     for name, one in found["criteria"].items():
         same(f"outputs on {name}", len(judged), one["scored"] + one["set_aside"])
@@ -266,11 +266,11 @@ SCORES = st.lists(st.sampled_from(["score", "Score", ":", " ", "\n", "1", "3", "
 TEXTS = st.lists(st.sampled_from(MARKS), max_size=3)
 
 
-def parsed_mark(folder: Path, how: dict) -> None:
-    """A mark from 1 to 3, or none."""
-    mark = judging.parsed_mark({"text": how["text"], "finish": how["finish"]})
+def parse_score(folder: Path, how: dict) -> None:
+    """A score from 1 to 3, or none."""
+    mark = judging.parse_score({"text": how["text"], "finish": how["finish"]})
     same("mark", True, mark in (None, 1, 2, 3))
-    judging.full_share(judging.drawn_mark({"text": how["text"], "finish": how["finish"]}))
+    judging.full_share(judging.entry_of_completion({"text": how["text"], "finish": how["finish"]}))
 
 
 def read_summary(folder: Path, how: dict) -> None:
@@ -325,10 +325,10 @@ READERS = [
     Reader("paper_values.read_figure5", read_figure5, {"figure5.csv": FIGURE5}),
     Reader("paper_values.read_figure7", read_figure7, {"figure7.csv": FIGURE7}),
     Reader("judging.summarise", summarise, how={"texts": Part(["2", "3"], TEXTS), "row": Part(ANSWER, ANSWERS)}),
-    Reader("judging.read_mark", read_mark, how={"row": Part(ANSWER, ANSWERS), "temperature": one_of(0.8, 1e-9, 1e9)}),
+    Reader("judging.entry_of_answer", entry_of_answer, how={"row": Part(ANSWER, ANSWERS), "temperature": one_of(0.8, 1e-9, 1e9)}),
     Reader(
-        "judging.parsed_mark",
-        parsed_mark,
+        "judging.parse_score",
+        parse_score,
         how={"text": Part("2", st.one_of(st.sampled_from(MARKS), SCORES)), "finish": one_of("stop", "length")},
     ),
     Reader(
