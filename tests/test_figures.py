@@ -136,14 +136,14 @@ def figure8_of(*points, note=None):
     return figure8.draw_figure8(figure8.curves(table2(*points)), note)
 
 
-def with_shares(name, *shares):
-    return dataclasses.replace(stage(name, [1.0] * 4), shares=list(shares))
+def with_shares(name, shares):
+    return dataclasses.replace(stage(name, [1.0] * 4), shares=shares)
 
 
 FIVE = ["Coherence", "Naturalness", "Empathy", "Helpfulness", "Specificity"]
 THREE_SEEDS = stage("before", [2.6, 2.7, 2.65, 2.65], 3), stage("dk60-kcenter", [2.9, 2.85, 2.8, 2.85], 3)
 OF_FIVE = stage("before", [1.0] * 6, titles=FIVE), stage("dk60-kcenter", [3.0] * 6, titles=FIVE)
-SMALL = with_shares("before", 0.012, 0.006, 0.005, 0.0), with_shares("dk20-kcenter", 0.012, 0.02, 0.03, 0.001)
+SMALL = with_shares("before", [0.012, 0.006, 0.005, 0.0]), with_shares("dk20-kcenter", [0.012, 0.02, 0.03, 0.001])
 #: Each figure at the paper's size, with gaps, errors and long names, and at the demo's, with its note.
 FIGURES = {
     "figure1": lambda paper: figure1_of(paper_size()),
@@ -270,7 +270,7 @@ def test_bars_of_the_lowest_values_are_seen():
     low, high = scores.get_ylim()
     assert all(bar.get_height() > 0.25 * (high - low) for bar in scores.patches)
     assert not scores.collections and not full.collections
-    stages = [with_shares(name, 0.01, 0.5, 0.0, 0.9) for name in ("before", "dk20-kcenter")]
+    stages = [with_shares(name, [0.01, 0.5, 0.0, 0.9]) for name in ("before", "dk20-kcenter")]
     figure = figure5.draw_figure5(*stages, None, None)
     lines = [line for line in figure.axes[1].collections if line.get_linewidth()[0] > 2]
     assert [round(float(line.get_segments()[0][0][1]), 6) for line in lines] == [1.0, 0.0] * 4

@@ -36,12 +36,13 @@ def nltk_bleu(predictions, references):
     """BLEU-1..4 by NLTK, as the paper's group calls it."""
     from nltk.translate.bleu_score import SmoothingFunction, corpus_bleu
 
-    weights = [tuple(1 / order if place < order else 0.0 for place in range(order)) for order in (1, 2, 3, 4)]
     smoothing = SmoothingFunction(epsilon=1e-12).method1
-    return [
-        100 * corpus_bleu([[r] for r in references], predictions, weights=weight, smoothing_function=smoothing)
-        for weight in weights
-    ]
+    wrapped = [[reference] for reference in references]
+    scores = []
+    for order in (1, 2, 3, 4):
+        weights = (1 / order,) * order
+        scores.append(100 * corpus_bleu(wrapped, predictions, weights=weights, smoothing_function=smoothing))
+    return scores
 
 
 def plain_bleu(predictions, references, order):

@@ -140,6 +140,7 @@ def read_table(
     name: str,
     rows: list[Row],
     folder: Path,
+    *,
     note: str | None = None,
     partial: bool = False,
     columns: Sequence[str] = (),

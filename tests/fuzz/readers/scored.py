@@ -97,7 +97,8 @@ OTHER |= {"instead": {"model": "m", "layer": 5, "value": 40.0}}
 
 def read_table(folder: Path, how: dict) -> None:
     """Every cell is a line of the CSV, and the table can be written in its three forms."""
-    shown = tables.read_table("table1", [ROW], folder, how["note"], how["partial"], columns=("cider", "bert_f1"))
+    columns = ("cider", "bert_f1")
+    shown = tables.read_table("table1", [ROW], folder, note=how["note"], partial=how["partial"], columns=columns)
     found = shown.cells[ROW.system]
     lines = list(csv.reader(io.StringIO(tables.as_csv(shown))))
     same("lines", 1 + len(found) + sum(bool(cell.instead) for cell in found.values()), len(lines))
