@@ -165,7 +165,7 @@ def test_bad_responses(tmp_path, content, reason):
 
 
 def test_a_protocol_is_asked_for(responses, tmp_path):
-    done = run_script("--responses", responses, "--no-bertscore", "--output", tmp_path / "scores.json")
+    done = run_script(*["--responses", responses, "--no-bertscore", "--output", tmp_path / "scores.json"])
     assert done.returncode == 2
     assert "--protocol" in done.stderr
 

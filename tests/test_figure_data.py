@@ -2,6 +2,7 @@
 
 import csv
 import io
+from itertools import chain
 
 import pytest
 from hypothesis import given
@@ -22,24 +23,34 @@ from synth_empathy.reporting.tables import Row, Table
 NUMBER = st.none() | st.floats(-5, 100, allow_subnormal=False)
 
 
+def cells_of_pairs(pairs):
+    """A cell of each of the first metrics, from pairs of our value and the paper's."""
+    return {metric: cell(ours, metric, paper=paper) for metric, (ours, paper) in zip(METRICS, pairs)}
+
+
+def is_positive(value):
+    return value is not None and value > 0
+
+
 @given(st.lists(st.lists(st.tuples(NUMBER, NUMBER), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_each_axis_runs_from_0_to_the_highest_value_ours_or_the_papers(grid):
-    contents = [{m: cell(ours, m, paper=paper) for m, (ours, paper) in zip(METRICS, pairs)} for pairs in grid]
-    shown = figure1.radar(table1(*((f"S{i}", content) for i, content in enumerate(contents))))
-    assert shown.metrics == list(METRICS)[:3] and shown.systems == [f"S{i}" for i in range(len(grid))]
-    rows = {row.system: row.shares for row in shown.paper}
-    assert set(rows) == {i for i, pairs in enumerate(grid) if any(paper is not None for _, paper in pairs)}
-    for j in range(3):
-        mine, theirs = ([pairs[j][k] for pairs in grid if pairs[j][k] is not None and pairs[j][k] > 0] for k in (0, 1))
-        top = max(mine + theirs, default=None)
-        assert shown.best[j] == top and shown.best_is_papers[j] == (top is not None and top not in mine)
-        for i, pairs in enumerate(grid):
-            for value, shares in zip(pairs[j], (shown.shares[i], rows.get(i, [None] * 3))):
+    contents = [cells_of_pairs(pairs) for pairs in grid]
+    names = [f"S{i}" for i, _ in enumerate(grid)]
+    radar = figure1.radar(table1(*zip(names, contents)))
+    assert radar.metrics == list(METRICS)[:3] and radar.systems == names
+    papers = {row.system: row.shares for row in radar.paper}
+    unknown = [(None,) * 3]
+    assert set(papers) == {i for i, pairs in enumerate(grid) if [*zip(*pairs)][1:] != unknown}
+    for j, column in enumerate(zip(*grid)):
+        ours, theirs = (list(filter(is_positive, values)) for values in zip(*column))
+        top = max(ours + theirs, default=None)
+        assert radar.best[j] == top and radar.best_is_papers[j] == (top is not None and top not in ours)
+        for i, pair in enumerate(column):
+            for value, shares in zip(pair, (radar.shares[i], papers.get(i, [None] * 3))):
                 # what is missing is a gap, and not a 0
                 assert shares[j] == (None if value is None or top is None else max(0, value / top))
-    assert len(shown.below_zero) == sum(
-        value is not None and value < 0 for pairs in grid for pair in pairs for value in pair
-    )
+    values = chain.from_iterable(chain.from_iterable(grid))
+    assert len(radar.below_zero) == sum(value is not None and value < 0 for value in values)
 
 
 def test_what_is_missing_is_named_as_systems_metrics_and_single_values():

@@ -134,7 +134,7 @@ def test_a_row_that_no_table_lists_can_be_made_all_the_same(config):
 
 def test_differences_deviations_and_counts(folder):
     full(folder, ROWS)
-    folder(ROWS[0], "cider", 20.0, 22.0, 27.0, paper=25.07)
+    folder(ROWS[0], "cider", *[20.0, 22.0, 27.0], paper=25.07)
     folder(ROWS[0], "samples_quality", 12345, paper=12000)
     table = tables.read_table("table2", ROWS, folder.path, note="Of the demo.")
     assert {line["note"] for line in parsed(table).values()} == {"Of the demo."}
