@@ -8,12 +8,12 @@ Makes, for each {protocol}: paper, or standard
     <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-{metric}.json     each added metric
 """
 
-#: The catalogue's entry of BERTScore's model; empty when BERTScore is left out.
+#: The catalogue's entry of BERTScore's model; empty if BERTScore is left out.
 BERTSCORE = config["models"].get(config["evaluation"]["bertscore"]["model"], {})
 
 
 def bertscore_model(wildcards):
-    """The manifest of BERTScore's model; an error when the configuration leaves BERTScore out."""
+    """The manifest of BERTScore's model; an error if the configuration leaves BERTScore out."""
     model = config["evaluation"]["bertscore"]["model"]
     if model is None:
         raise WorkflowError(
@@ -24,7 +24,7 @@ def bertscore_model(wildcards):
 
 
 def metric_asked(wildcards):
-    """The metric of a file that holds no other."""
+    """The metric of a file with a single metric."""
     return wildcards.metric
 
 
@@ -34,7 +34,7 @@ def metric_code(wildcards):
 
 
 def subset_flag(wildcards):
-    """--subset for outputs that were matched with our test samples: some may have no match."""
+    """--subset for systems that are not ours: some test samples may have no matching output."""
     return flags({"subset": wildcards.training_set in systems.CATALOGUES})
 
 

@@ -42,26 +42,26 @@ def figure8_cells(wildcards):
 
 
 def judged_before(wildcards):
-    """The judge's summaries of what was generated, one a seed."""
+    """The judge's summaries of the generated samples, one a seed."""
     prompt = config["figures"]["figure5"]["prompt"]
     return [f"<results>/judged/{prompt}/before/seed{seed}.summary.json" for seed in config["seeds"]]
 
 
 def judged_after(wildcards):
-    """The judge's summaries of what the selection kept, one a seed."""
-    shown = config["figures"]["figure5"]
-    return [f"<results>/judged/{shown['prompt']}/{shown['stage']}/seed{seed}.summary.json" for seed in config["seeds"]]
+    """The judge's summaries of the selected samples, one a seed."""
+    place = "{prompt}/{stage}".format(**config["figures"]["figure5"])
+    return [f"<results>/judged/{place}/seed{seed}.summary.json" for seed in config["seeds"]]
 
 
 def human_judgements(wildcards):
-    """The file of human judgements, given or the archive's; without one there is no Figure 7."""
-    given = judgements()
-    if given is None:
+    """The file of human judgements: the configuration's or the archive's; an error without either."""
+    path = judgements()
+    if path is None:
         raise WorkflowError(
             "figure7 needs judgements of human evaluators, and none are given\n"
             "  What to do: set human: judgements to a file as docs/human-evaluation.md describes it"
         )
-    return given
+    return path
 
 
 localrules:

@@ -11,7 +11,7 @@ Targets by name: novelty
 
 
 def novelty_reports(wildcards):
-    """The reports on every synthetic training set of Table 1's systems, for every seed."""
+    """The reports on the synthetic training sets of Table 1's systems, for every seed."""
     training_sets = sorted({row.training_set for row in table_rows("table1")})
     selected = [systems.TrainingSet.parse(name).selected for name in training_sets]
     return [
@@ -23,7 +23,7 @@ def novelty_reports(wildcards):
 
 
 def novelty_title(wildcards):
-    """The figure's second line: which selection of which samples it is."""
+    """The figure's second line: the samples and their selection."""
     quality = systems.Quality.parse(wildcards.quality).in_words()
     place = [wildcards.prompt, quality, wildcards.selection]
     return ", ".join([*place, f"seed {wildcards.seed}"])

@@ -11,7 +11,7 @@ Targets by name: table1, table2, table3, table4
 
 
 def cells_of(table, metrics):
-    """A table's cells of some metrics; on request (tables: partial) those that are there, or whose files the archive has."""
+    """A table's cells of some metrics; with tables: partial, only those that exist or that the archive has files for."""
     return [
         f"<results>/cells/{table}/{row.system}/{metric}.json"
         for row in table_rows(table)
@@ -21,7 +21,7 @@ def cells_of(table, metrics):
 
 
 def cell_is_available(table, row, metric):
-    """Whether a cell is there, or can be made of the archive's files."""
+    """Whether a cell is there, or can be made from the archive's files."""
     if Path(f"{RESULTS}/cells/{table}/{row.system}/{metric}.json").exists():
         return True
     if ARCHIVED and left_out(row.base, row.training_set):
@@ -35,7 +35,7 @@ def table_cells(wildcards):
 
 
 def rows_of_table(wildcards):
-    """A table's rows, which its script reads in the run's configuration: a change of them makes the table again."""
+    """A table's rows. Its script reads them in the run's configuration; here, a change of rows remakes the table."""
     return list(map(str, table_rows(wildcards.table)))
 
 
