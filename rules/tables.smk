@@ -11,7 +11,7 @@ Targets by name: table1, table2, table3, table4
 
 
 def cells_of(table, metrics):
-    """A table's cells of some metrics; with tables: partial, only those that exist or that the archive has files for."""
+    """A table's cells of some metrics; with tables: partial, only those that exist or can be made from the archive."""
     return [
         f"<results>/cells/{table}/{row.system}/{metric}.json"
         for row in table_rows(table)
