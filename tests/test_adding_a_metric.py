@@ -139,7 +139,7 @@ def test_the_bootstrap_scores_a_draw_as_the_drawn_texts(rows, seed, protocol):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (('name = "chrf"', 'name = "chrF"'), "its name is 'chrF', its file's is 'chrf'"),
         (('headings = {"chrf": "chrF"}', 'headings = {"bleu1": "chrF"}'), "BLEU has a score 'bleu1' already"),
@@ -153,11 +153,11 @@ def test_the_bootstrap_scores_a_draw_as_the_drawn_texts(rows, seed, protocol):
         (('    title = "chrF"\n', ""), "it has no title"),
     ],
 )
-def test_a_metric_whose_names_cannot_be_is_refused_by_its_file(change, told):
+def test_a_metric_whose_names_cannot_be_is_refused_by_its_file(change, message):
     [text] = CHRF.files.values()
     assert change[0] in text
     metric = defined(text.replace(*change))
-    assert told in metrics.fault_of(metric, "chrf", list(metrics.METRICS.values()))
+    assert message in metrics.fault_of(metric, "chrf", list(metrics.METRICS.values()))
 
 
 def test_every_metric_of_the_package_is_registered_in_the_papers_order():

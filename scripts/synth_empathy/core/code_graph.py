@@ -37,6 +37,7 @@ SILENT = {
 #: made a file; unfinished work goes on all the same, since its rows would come out the same.
 CARRIERS = {
     "schema.declared": "it reads settings, whose values are known",
+    "core.csv_files": "it reads and checks tables of numbers",
     "core.escaping": "it makes texts safe to show",
     "core.model_folder": "it fetches models and checks their files, whose hashes are known",
     "core.records": "it reads, checks, writes and seals files",

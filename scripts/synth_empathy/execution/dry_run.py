@@ -30,7 +30,8 @@ def report(targets: Iterable[str], overlays: Iterable[Path], flags: Iterable[str
         configured = list(map(str, overlays))
         command += ["--configfile", *configured] if configured else []
         plugins = os.pathsep.join(filter(None, [str(ROOT / "scripts" / "plugins"), os.environ.get("PYTHONPATH")]))
-        environment = os.environ | {"PYTHONPATH": plugins}
+        # Without a fixed hash seed, the order of jobs that do not depend on one another changes from run to run.
+        environment = os.environ | {"PYTHONPATH": plugins, "PYTHONHASHSEED": "0"}
         done = subprocess.run([*command, "--", *targets], cwd=ROOT, env=environment, capture_output=True, text=True)
         if done.returncode:
             sys.stderr.write(done.stdout + done.stderr)
