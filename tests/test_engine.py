@@ -19,9 +19,8 @@ from processes import kill_when
 from synth_empathy.core import cli, provenance
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.model_folder import write_manifest
-from synth_empathy.inference.engines import open_engine
+from synth_empathy.inference.engines import EngineSettings, Request, Sampling, open_engine
 from synth_empathy.inference.transformers_engine import RowSeededSampling, nucleus
-from synth_empathy.inference.types import EngineSettings, Request, Sampling
 
 SAMPLING = Sampling(temperature=0.8, top_p=0.9, max_tokens=12)
 
@@ -149,7 +148,7 @@ def test_top_p_keeps_the_tokens_that_transformers_keeps(seed, vocabulary, top_p,
 
 def test_a_prompt_longer_than_the_model_reaches_is_refused(tiny_model):
     long = Request("row", [{"role": "user", "content": "happy " * 600}], 0)
-    with pytest.raises(UserError, match="row: a prompt of .* exceed the model's 512"):
+    with pytest.raises(UserError, match="row: a prompt of .* exceed the model's context of 512"):
         complete(tiny_model, [long], 1)
 
 
@@ -346,7 +345,6 @@ def test_a_template_without_a_system_role_takes_the_system_prompt_in_the_users_t
     from jinja2 import TemplateError
 
     from synth_empathy.inference.chat_template import ChatTokenizer
-    from synth_empathy.inference.types import Request
 
     chats = ChatTokenizer(tiny_model, header=True)
     plain = chats.tokenizer.chat_template

@@ -237,8 +237,7 @@ def test_no_folder_at_all(tmp_path):
 
 
 def test_every_engine_and_embedder_checks_its_model_first(tmp_path):
-    from synth_empathy.inference.engines import open_engine
-    from synth_empathy.inference.types import EngineSettings
+    from synth_empathy.inference.engines import EngineSettings, open_engine
     from synth_empathy.selection.embedding import load_embedder
 
     for load in (

@@ -18,9 +18,8 @@ from processes import kill_when
 from synth_empathy.core import devices
 from synth_empathy.core.errors import UserError
 from synth_empathy.inference import vllm_engine
-from synth_empathy.inference.determinism import cpu_name, engine_facts
-from synth_empathy.inference.engines import engine_class
-from synth_empathy.inference.types import EngineSettings
+from synth_empathy.inference.engines import EngineSettings, engine_class
+from synth_empathy.inference.runner import cpu_name, engine_facts
 
 pytestmark = pytest.mark.more
 
@@ -226,7 +225,7 @@ def test_the_models_own_decoding_defaults_do_not_leak_in(run, vllm_python, tiny_
 @pytest.mark.parametrize(
     ("flags", "problem", "hint"),
     [
-        (["--max-tokens", "600"], "new ones exceed the model's 512", "lower max_tokens"),
+        (["--max-tokens", "600"], "new ones exceed the model's context of 512", "lower max_tokens"),
         (["--gpus", "2"], "to run on 2 GPUs, and torch sees 0 here", "change `gpus`"),
     ],
 )
@@ -371,17 +370,17 @@ def kept(state):
 
 
 def test_settings_on_a_cpu_and_on_gpus():
-    cpu = vllm_engine.engine_settings("cpu", 16, 640, 0, True)
+    cpu = vllm_engine.engine_settings("cpu", batch_size=16, context=640, gpus=0, batch_invariant=True)
     assert cpu["enable_chunked_prefill"] is False and cpu["enforce_eager"] and not cpu["enable_prefix_caching"]
     assert (
         cpu["max_num_seqs"] == 16
         and cpu["max_model_len"] == 640 <= cpu["max_num_batched_tokens"]
         and "tensor_parallel_size" not in cpu
     )
-    eight = vllm_engine.engine_settings("cuda", 256, 640, 8, True)
+    eight = vllm_engine.engine_settings("cuda", batch_size=256, context=640, gpus=8, batch_invariant=True)
     assert eight["tensor_parallel_size"] == 8 and eight["max_num_seqs"] == 256 and not eight["enable_prefix_caching"]
     assert not {"enforce_eager", "enable_chunked_prefill", "kv_cache_memory_bytes"} & eight.keys()
-    fast = vllm_engine.engine_settings("cuda", 256, 640, 0, False)
+    fast = vllm_engine.engine_settings("cuda", batch_size=256, context=640, gpus=0, batch_invariant=False)
     assert fast["tensor_parallel_size"] == 1 and fast["enable_prefix_caching"]
     assert all(settings["generation_config"] == "vllm" and settings["seed"] == 0 for settings in (cpu, eight, fast))
 
@@ -440,8 +439,8 @@ def test_too_few_gpus_are_refused():
 )
 def test_what_is_guaranteed_and_what_decides_agree(engine, dtype, kind, invariant, batch_decides, words):
     settings = EngineSettings(dtype=dtype, batch_size=4, gpus=1, batch_invariant=invariant)
-    found = engine_class(engine).guarantee(settings, kind)
-    assert words in found.words and found.batch_free != batch_decides
+    guarantee = engine_class(engine).guarantee(settings, kind)
+    assert words in guarantee.text and guarantee.batch_invariant != batch_decides
     facts = engine_facts(engine, settings, kind)
     assert (facts != engine_facts(engine, replace(settings, batch_size=8), kind)) == batch_decides
     assert (facts["threads"] is None) == (facts["gpus"] is not None) == (kind == "cuda")
