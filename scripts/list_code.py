@@ -13,6 +13,7 @@ from synth_empathy.core.paths import ROOT
 from synth_empathy.core.records import Record
 from synth_empathy.execution import dry_run
 from synth_empathy.inference import engines
+from synth_empathy.training import recipes
 
 #: A row of the demo's Table 1, from ED's CSV files by way of synthetic dialogues.
 ROW = "results/demo/cells/table1/smollm2-135m/ed+prompt2-dk20-kcenter/bleu1.json"
@@ -55,9 +56,16 @@ def code_of(job: Record) -> list[str]:
     script = re.search(r"scripts/(\w+)\.py", job["command"] or "")
     if code or not script:
         return code
-    engine = re.search(r"--engine=(\w+)", job["command"])
-    entries = [engines.module_of(engine[1])] if engine else None
-    return [f"scripts/{name}" for name in reached(SCRIPTS / f"{script[1]}.py", entries)]
+    return [f"scripts/{name}" for name in reached(SCRIPTS / f"{script[1]}.py", entries_of(job["command"]))]
+
+
+def entries_of(command: str) -> list[str] | None:
+    """The registered modules that a job uses, by the flags of its command; None where it has no choice."""
+    if engine := re.search(r"--engine=(\w+)", command):
+        return [engines.module_of(engine[1])]
+    if "scripts/train_model.py" in command:
+        return recipes.parallel_code(int(re.search(r"--gpus (\d+)", command)[1]))
+    return None
 
 
 if __name__ == "__main__":

@@ -357,5 +357,5 @@ def test_some_overlong_training_samples_are_counted_and_said(tmp_path, tiny_mode
     ]
     done = step("train_model.py", *flags, "--state", tmp_path / "state", "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert "1 longer ones set aside: long" in done.stdout
+    assert "1 longer ones left out: long" in done.stdout
     assert json.loads((tmp_path / "out/manifest.json").read_text())["data"]["overlong"] == ["long"]

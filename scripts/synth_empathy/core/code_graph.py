@@ -19,7 +19,11 @@ PACKAGE = LIBRARY.name
 
 #: Modules that choose among others by name, their entries, and a pattern of the entries' names. A registry imports its
 #: entries inside functions, or by ``import_module``. A job depends on those that it asks for, and on no others.
-REGISTRIES = {"inference.engines": "inference.*_engine", "evaluation.metrics.registry": "evaluation.metrics.*"}
+REGISTRIES = {
+    "inference.engines": "inference.*_engine",
+    "training.sft": "training.fsdp",
+    "evaluation.metrics.registry": "evaluation.metrics.*",
+}
 #: Modules that decide no output, each with the reason. They are neither listed nor followed: another wording of a
 #: message makes no result anew.
 SILENT = {
@@ -32,6 +36,7 @@ SILENT = {
     "core.paths": "it says where this repository is",
     "core.provenance": "it computes hashes and looks up versions, which are in the record itself",
     "core.resumable": "it keeps finished rows, and gives back those that would come out the same",
+    "training.launcher": "it starts processes and reports how they end; their number is in the record itself",
 }
 #: Modules that decide how a file is read and written, and no value in it. A change of one is a change of the code that
 #: made a file; unfinished work goes on all the same, since its rows would come out the same.
