@@ -1,46 +1,32 @@
-"""New dialogues by a language model, after ED's train samples (paper, section 3.1), and one sample of each.
+"""New dialogues that a language model generates from ED's train samples (paper, section 3.1), and one sample of each.
 
 Requires: ED's train samples, the generation model, the prompt's data file.
 Makes:
-    <results>/synthetic/{prompt}/outputs/{shard}.jsonl    what the model wrote, one record per ED sample and pass
-    <results>/synthetic/{prompt}/outputs/{shard}.manifest.json    what made it, and how far it repeats
+    <results>/synthetic/{prompt}/outputs/{shard}.jsonl    what the model wrote, one record for each ED sample and pass
+    <results>/synthetic/{prompt}/outputs/{shard}.manifest.json    what made it, and how far it is repeatable
     <results>/synthetic/{prompt}/dialogues.jsonl          the rounds of context and response parsed from it
-    <results>/synthetic/{prompt}/rejected.jsonl           outputs without a usable round, each with its reason
+    <results>/synthetic/{prompt}/rejected.jsonl           outputs without a usable round, each with the reason
     <results>/synthetic/{prompt}/parse_summary.json       counts, and which model wrote them
-    <results>/synthetic/{prompt}/samples.jsonl            one training sample of each dialogue
+    <results>/synthetic/{prompt}/samples.jsonl            one training sample from each dialogue
 """
 
 
 def generation_flags():
-    """How the generator samples and which rows it takes."""
-    chosen = config["generation"]
-    keys = (
-        "keep",
-        "passes",
-        "engine",
-        "batch_invariant",
-        "temperature",
-        "top_p",
-        "max_tokens",
-    )
-    return flags(
-        {key: chosen[key] for key in keys}
-        | {
-            "no_header": not chosen["header"],
-            "dtype": config["models"][chosen["model"]]["dtype"],
-            "gpus": config["models"][chosen["model"]]["gpus"],
-            "seed": config["seed"],
-        }
-    )
+    """How the generator samples, and which ED samples it uses."""
+    settings = config["generation"]
+    model = config["models"][settings["model"]]
+    keys = ["keep", "passes", "engine", "batch_invariant", "temperature", "top_p", "max_tokens"]
+    sampling = {key: settings[key] for key in keys} | {"no_header": not settings["header"]}
+    return flags(sampling | {"dtype": model["dtype"], "gpus": model["gpus"], "seed": config["seed"]})
 
 
 def prompt_file(wildcards):
-    """A prompt's data file."""
+    """The file of a prompt."""
     return config["prompts"][wildcards.prompt]
 
 
 def generation_memory(wildcards, attempt):
-    """Main memory of the generator."""
+    """Main memory of a generating job."""
     return model_memory(config["generation"]["model"], attempt)
 
 
