@@ -15,7 +15,7 @@ def generation_flags():
     """How the generator samples, and which ED samples it uses."""
     settings = config["generation"]
     model = config["models"][settings["model"]]
-    keys = ["keep", "passes", "engine", "batch_invariant", "temperature", "top_p", "max_tokens"]
+    keys = ["keep", "samples_per_seed", "engine", "batch_invariant", "temperature", "top_p", "max_tokens"]
     sampling = {key: settings[key] for key in keys} | {"no_header": not settings["header"]}
     return flags(sampling | {"dtype": model["dtype"], "gpus": model["gpus"], "seed": config["seed"]})
 
@@ -49,7 +49,7 @@ rule generate:
     resources:
         gpu=config["models"][config["generation"]["model"]]["gpus"],
         mem_mb=generation_memory,
-        runtime=grows(480),
+        runtime=per_attempt(480),
         batch_size=config["generation"]["batch_size"],
     params:
         sampling=generation_flags(),
@@ -87,8 +87,8 @@ rule parse_rounds:
     container:
         image("core")
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(20),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(20),
     params:
         max_words=config["parsing"]["max_words"],
     shell:
@@ -113,8 +113,8 @@ rule sample_turns:
     container:
         image("core")
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(20),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(20),
     params:
         turns=flags(config["turns"] | {"seed": config["seed"]}),
     shell:

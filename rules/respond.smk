@@ -3,8 +3,8 @@ step 1), and every system's to ED's test split (section 4.2). One rule makes bot
 
 Requires: the samples, and the model: fetched (training set none, zero-shot) or fine-tuned.
 Makes, for each {inputs}: test, or synthetic-{prompt}
-    <results>/responses/{base}/{training_set}/seed{seed}/{inputs}.jsonl    the model's response and the sample's own
-    <results>/responses/{base}/{training_set}/seed{seed}/{inputs}.manifest.json    what made it, and how far it is repeatable
+    <results>/responses/{base}/{training_set}/seed{seed}/{inputs}.jsonl           the response and the sample's own
+    <results>/responses/{base}/{training_set}/seed{seed}/{inputs}.manifest.json   what made it, how far it repeats
 """
 
 
@@ -64,7 +64,7 @@ rule respond:
     resources:
         gpu=responding_gpus,
         mem_mb=responding_memory,
-        runtime=grows(480),
+        runtime=per_attempt(480),
         batch_size=config["responding"]["batch_size"],
     params:
         sampling=responding_flags,

@@ -48,8 +48,8 @@ def training_memory(wildcards, attempt):
     """Main memory of a training job: weights, their copy while merging, samples, and a process for each further GPU.
 
     Only the first process reads the weights: 4 bytes per parameter in float32, less than half of this. At a
-    checkpoint, Adam's state needs the most, 8 bytes per parameter over all processes, which also fits. The memory of a process
-    (Python, torch, CUDA, NCCL) is an assumption, because no GPU was available to measure it.
+    checkpoint, Adam's state needs the most, 8 bytes per parameter over all processes, which also fits. The
+    memory of a process (Python, torch, CUDA, NCCL) is an assumption, because no GPU was available to measure it.
     """
     further = max(0, training_gpus(wildcards) - 1)
     return 2 * model_memory(wildcards.base, attempt) + 6000 * further * attempt
@@ -70,8 +70,8 @@ rule mix_training_set:
     container:
         image("core")
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(20),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(20),
     params:
         synthetic=synthetic_flag,
     shell:
@@ -100,7 +100,7 @@ rule train_model:
     resources:
         gpu=training_gpus,
         mem_mb=training_memory,
-        runtime=grows(960),
+        runtime=per_attempt(960),
         save_steps=save_steps,
     params:
         recipe=training_flags,

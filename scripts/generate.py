@@ -21,7 +21,7 @@ def main() -> None:
     flags.add_argument("--prompt", type=Path, required=True, metavar="YAML", help=prompt_help)
     demonstration_help = "a worked example shown before the prompt; none when not given"
     flags.add_argument("--demonstration", type=Path, metavar="YAML", help=demonstration_help)
-    flags.add_argument("--passes", type=cli.count, default=1, help="outputs per sample")
+    flags.add_argument("--samples-per-seed", type=cli.count, default=1, help="outputs per ED sample")
     flags.add_argument("--shard", type=cli.count_or_none, default=0, help="the part of the rows to make, from 0")
     flags.add_argument("--shards", type=cli.count, default=1, help="the number of parts")
     runner.add_flags(flags)
@@ -34,7 +34,9 @@ def main() -> None:
     prompt = prompts.load_prompt(args.prompt)
     demonstration = prompts.load_demonstration(args.demonstration) if args.demonstration else None
     samples = seeds.keep_by_hash(read_jsonl(args.seeds, SAMPLE), args.keep, lambda sample: sample["id"])
-    rows = [(sample, number) for number in range(args.passes) for sample in samples][args.shard :: args.shards]
+    rows = [(sample, number) for number in range(args.samples_per_seed) for sample in samples][
+        args.shard :: args.shards
+    ]
     requests = []
     for sample, number in rows:
         row_id = f"{sample['id']}/{prompt['name']}/pass{number}"
