@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def output(row: Record, sample: Record, number: int) -> Record:
-    """``records.OUTPUT``: the model's output, with the sample that it was generated from and the number of the pass."""
+    """``records.OUTPUT``: what the model wrote, from which ED sample and in which pass."""
     return {
         "id": row["id"],
         "seed_id": sample["id"],

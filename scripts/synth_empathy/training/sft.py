@@ -12,7 +12,14 @@ import torch
 from accelerate import PartialState
 from datasets import Dataset
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PrinterCallback, TrainerCallback
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    TrainerCallback,
+)
 from trl import SFTConfig, SFTTrainer
 
 from ..core.errors import UserError
@@ -186,16 +193,10 @@ def fine_tune(
     Raises:
         UserError: several GPUs are visible to a single process, or the base model changed while it was loaded.
     """
+    if processes == 1:
+        check_single_gpu()
+    tokenizer = load_tokenizer(base)
     gpu = torch.cuda.is_available()
-    if processes == 1 and torch.cuda.device_count() > 1:
-        hint = (
-            "let the job see one: set CUDA_VISIBLE_DEVICES=0, or ask the scheduler for one; "
-            "full fine-tuning takes several with `gpus` in its recipe"
-        )
-        raise UserError(f"{torch.cuda.device_count()} GPUs are visible, and this step trains on one", hint)
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
     config = sft_config(recipe, state, seed=seed, dtype=dtype, gpu=gpu, processes=processes)
     trainer_class, model = trainer_and_base(base, recipe, dtype, processes=processes, first=folder is not None)
     trainer = trainer_class(
@@ -216,6 +217,28 @@ def fine_tune(
         tokenizer.save_pretrained(folder)
     PartialState().destroy_process_group()
     return [{"step": entry["step"], "loss": entry["loss"]} for entry in trainer.state.log_history if "loss" in entry]
+
+
+def check_single_gpu() -> None:
+    """Refuse to train by a single process that sees several GPUs, because the trainer would use all of them.
+
+    Raises:
+        UserError: several GPUs are visible.
+    """
+    if torch.cuda.device_count() > 1:
+        hint = (
+            "let the job see one: set CUDA_VISIBLE_DEVICES=0, or ask the scheduler for one; "
+            "full fine-tuning takes several with `gpus` in its recipe"
+        )
+        raise UserError(f"{torch.cuda.device_count()} GPUs are visible, and this step trains on one", hint)
+
+
+def load_tokenizer(base: Path) -> PreTrainedTokenizerBase:
+    """The base model's tokenizer, with a padding token."""
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
 
 
 def trainer_and_base(
