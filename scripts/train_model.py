@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Fine-tune one base model on one training set (paper, sections 3.2 and 4.1): discriminator, baselines and systems alike."""
+"""Fine-tune one base model on one training set: discriminator, baselines and systems (paper, sections 3.2 and 4.1)."""
 
 import os
 from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 
-from synth_empathy.core import cli, devices, folders, model_folder, provenance
+from synth_empathy.core import cli, code_graph, devices, folders, model_folder, provenance
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.escaping import terminal_text
 from synth_empathy.core.records import SAMPLE, Record, read_jsonl
 from synth_empathy.data import prompts
-from synth_empathy.training import launcher, recipes
+from synth_empathy.training import recipes
 
 
 def main() -> None:
@@ -46,18 +46,26 @@ def main() -> None:
     )
     flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="the model folder to make")
     args = flags.parse_args()
-    processes = launcher.processes_of(args.processes, args.gpus)
-    if processes > 1 and not launcher.joined():
-        start(args, processes)
+    processes = recipes.number_of_processes(args.processes, args.gpus)
+    if processes == 1:
+        train(args, processes=1, threads=args.threads, first=True)
+        return
+
+    from synth_empathy.training import launcher
+
+    if launcher.joined():
+        train(args, processes, launcher.threads_each(args.threads, processes), first=launcher.first())
     else:
-        train(args, processes)
+        start(args, processes)
 
 
 def start(args, processes: int) -> None:
-    """Refuse what is known to fail before several processes load a model, and start them."""
+    """Start several processes, after refusing what is known to fail: each of them would load a model first."""
+    from synth_empathy.training import launcher
+
     devices.check_gpus(args.gpus)
     hint = "give a base model another recipe, or this one other `gpus` (config.yaml, training)"
-    for fault in launcher.faults(args.method, args.gradient_accumulation, processes):
+    for fault in recipes.process_faults(args.method, args.gradient_accumulation, processes):
         raise UserError(fault, hint)
     model_folder.open_model(args.base)
     if not args.gpus:
@@ -65,10 +73,13 @@ def start(args, processes: int) -> None:
     launcher.launch(__file__, processes, args.threads)
 
 
-def train(args, processes: int) -> None:
+def train(args, processes: int, threads: int, first: bool) -> None:
     """Set over-long samples aside, fine-tune, write weights and manifest, then drop the checkpoints.
 
-    Of several processes all compute, and the first one writes.
+    Args:
+        processes: how many compute together.
+        threads: CPU threads of this process.
+        first: whether this process, the first of several, writes the model.
     """
     base = model_folder.open_model(args.base)
     samples = read_jsonl(args.data, SAMPLE)
@@ -79,12 +90,14 @@ def train(args, processes: int) -> None:
     from synth_empathy.training import sft
 
     devices.check_gpus(args.gpus)
-    torch.set_num_threads(launcher.threads_each(args.threads, processes))
+    torch.set_num_threads(threads)
     recipe = recipes.from_flags(args)
     rows = sft.conversations(samples, args.format, args.system)
     rows, overlong = sft.set_aside_overlong(rows, AutoTokenizer.from_pretrained(args.base), recipe.max_length)
-    first = terminal_text(", ".join(overlong[:5])) or "none"
-    print(f"{len(rows)} samples of at most {recipe.max_length} tokens; {len(overlong)} longer ones set aside: {first}")
+    examples = terminal_text(", ".join(overlong[:5])) or "none"
+    print(
+        f"{len(rows)} samples of at most {recipe.max_length} tokens; {len(overlong)} longer ones set aside: {examples}"
+    )
 
     facts = {
         "kind": "trained",
@@ -98,10 +111,9 @@ def train(args, processes: int) -> None:
         "processes": processes,  # they change the order in which gradients are added up
         "seed": args.seed,
         "versions": provenance.versions("torch", "transformers", "trl", "peft", "accelerate"),
-        "code": provenance.code(__file__),
+        "code": provenance.code(__file__, entries=code_graph.SEVERAL_PROCESSES if processes > 1 else ()),
     }
     state = args.state / f"train-{provenance.sha256_json(provenance.deciding(facts))[:16]}"
-    first = launcher.first()
     with folders.new_folder(args.output) if first else nullcontext() as folder:
         losses = sft.fine_tune(args.base, rows, recipe, args.seed, args.dtype, state, folder, processes)
         if first:

@@ -20,7 +20,7 @@ from processes import heed_signals
 from synth_empathy.core import model_folder
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.records import seal_of
-from synth_empathy.training import launcher
+from synth_empathy.training import launcher, recipes
 from synth_empathy.training.sft import WHOLE
 
 #: 22 samples are seven batches of 3 and one of 1, two updates an epoch.
@@ -196,7 +196,7 @@ def test_an_error_of_a_process_is_read_in_the_log(command, tmp_path):
     [
         (["--processes", 3], "gradient_accumulation 4 is shared out among the GPUs, and 3 does not divide it"),
         (["--processes", 2, "--method", "lora"], "LoRA trains on one GPU, which is enough for it, and not on 2"),
-        (["--processes", 2, "--gpus", 4], "--processes 2 beside --gpus 4: a process has one GPU"),
+        (["--processes", 2, "--gpus", 4], "--processes 2 and --gpus 4 differ: each process has one GPU"),
         (["--gpus", 4], "the step is to run on 4 GPUs, and torch sees"),
     ],
 )
@@ -207,8 +207,8 @@ def test_what_cannot_be_spread_is_refused_before_a_process_starts(more, said, co
 
 
 def test_processes_and_threads_are_counted_by_gpus():
-    assert [launcher.processes_of(None, gpus) for gpus in (0, 1, 4)] == [1, 1, 4]
-    assert launcher.processes_of(2, 0) == 2 and launcher.processes_of(4, 4) == 4
+    assert [recipes.number_of_processes(None, gpus) for gpus in (0, 1, 4)] == [1, 1, 4]
+    assert recipes.number_of_processes(2, 0) == 2 and recipes.number_of_processes(4, 4) == 4
     with pytest.raises(UserError):
-        launcher.processes_of(1, 4)
+        recipes.number_of_processes(1, 4)
     assert [launcher.threads_each(6, processes) for processes in (1, 4, 8)] == [6, 1, 1]

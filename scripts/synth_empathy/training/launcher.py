@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
 
 from ..core.errors import UserError
 
@@ -21,28 +20,6 @@ from ..core.errors import UserError
 LAUNCHER = "SYNTH_EMPATHY_LAUNCHER"
 #: prctl's option that names the signal which a process gets when its parent ends (linux/prctl.h).
 PR_SET_PDEATHSIG = 1
-
-
-def faults(method: str, gradient_accumulation: int, processes: int) -> Iterator[str]:
-    """Why a recipe cannot be spread over so many processes."""
-    if processes > 1 and method == "lora":
-        yield f"LoRA trains on one GPU, which is enough for it, and not on {processes}"
-    elif gradient_accumulation % processes:
-        yield f"gradient_accumulation {gradient_accumulation} is shared out among the GPUs, and {processes} does not divide it"
-
-
-def processes_of(asked: int | None, gpus: int) -> int:
-    """The processes of a step: one a GPU, or, where it is to have none, as many as asked for.
-
-    Raises:
-        UserError: both are given, and differ.
-    """
-    if asked and gpus and asked != gpus:
-        raise UserError(
-            f"--processes {asked} beside --gpus {gpus}: a process has one GPU",
-            "leave out --processes where there are GPUs",
-        )
-    return asked or max(1, gpus)
 
 
 def threads_each(threads: int, processes: int) -> int:

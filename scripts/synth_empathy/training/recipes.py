@@ -5,6 +5,7 @@ records it, and training.py passes it on to TRL's ``SFTConfig`` or PEFT's ``Lora
 """
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from ..core import cli
+from ..core.errors import UserError
 from ..schema.declared import Declared
 from ..schema.setting_types import Count, Gpus, Section
 
@@ -168,6 +170,27 @@ def cli_type(declared: Declared) -> dict[str, Any]:
         words = {"at least": "least", "at most": "most"}
         return {"type": cli.number(**{words.get(name, name): limit for name, limit in declared.limits.items()})}
     raise TypeError(f"a flag takes no {declared.kind}")
+
+
+def process_faults(method: str, gradient_accumulation: int, processes: int) -> Iterator[str]:
+    """The reasons why a recipe cannot train in a number of processes."""
+    if processes > 1 and method == "lora":
+        yield f"LoRA trains on one GPU, which is enough for it, and not on {processes}"
+    elif gradient_accumulation % processes:
+        accumulation = f"gradient_accumulation {gradient_accumulation} is shared out among the GPUs"
+        yield f"{accumulation}, and {processes} does not divide it"
+
+
+def number_of_processes(requested: int | None, gpus: int) -> int:
+    """The processes of a training: one for each GPU or, without GPUs, the number requested.
+
+    Raises:
+        UserError: both numbers are given, and they differ.
+    """
+    if requested and gpus and requested != gpus:
+        problem = f"--processes {requested} and --gpus {gpus} differ: each process has one GPU"
+        raise UserError(problem, "leave out --processes if the step has GPUs")
+    return requested or max(1, gpus)
 
 
 def from_flags(args: argparse.Namespace) -> Recipe:

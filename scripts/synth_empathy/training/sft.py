@@ -20,7 +20,6 @@ from ..core.model_folder import open_model
 from ..core.provenance import describe_files, hashed
 from ..core.records import Record, read_json, write_json
 from ..data.prompts import dialogue_messages
-from . import fsdp, launcher
 from .recipes import Recipe
 
 
@@ -138,6 +137,8 @@ def sft_config(recipe: Recipe, state: Path, seed: int, dtype: str, gpu: bool, pr
     )
     if processes == 1:
         return SFTConfig(**settings)
+    from . import fsdp
+
     return fsdp.in_full(SFTConfig(**settings | fsdp.sharding(gpu)))
 
 
@@ -176,8 +177,9 @@ def fine_tune(
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     settings = sft_config(recipe, state, seed, dtype, gpu, processes)
-    trainer = (SFTTrainer if processes == 1 else fsdp.ShardedTrainer)(
-        model=load_base(base, recipe, dtype) if processes == 1 else fsdp.load(base, launcher.first()),
+    trainer_class, model = trainer_and_model(base, recipe, dtype, processes)
+    trainer = trainer_class(
+        model=model,
         args=settings,
         train_dataset=Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows]),
         processing_class=tokenizer,
@@ -201,9 +203,22 @@ def fine_tune(
     return [{"step": entry["step"], "loss": entry["loss"]} for entry in trainer.state.log_history if "loss" in entry]
 
 
+def trainer_and_model(
+    base: Path, recipe: Recipe, dtype: str, processes: int
+) -> tuple[type[SFTTrainer], PreTrainedModel]:
+    """The class of the trainer, and the base model that it trains: whole in one process, in shards in several."""
+    if processes == 1:
+        return SFTTrainer, load_base(base, recipe, dtype)
+    from . import fsdp, launcher
+
+    return fsdp.ShardedTrainer, fsdp.load(base, launcher.first())
+
+
 def trained_model(trainer: SFTTrainer, recipe: Recipe, processes: int) -> PreTrainedModel | None:
     """The model to save: merged, or gathered in the first process; None in the others."""
     if processes > 1:
+        from . import fsdp
+
         return fsdp.gather(trainer)
     return trainer.model.merge_and_unload() if recipe.method == "lora" else trainer.model
 
