@@ -7,7 +7,8 @@ from synth_empathy.claims import claim_list, claim_report, verdicts
 from synth_empathy.claims.run_results import Results
 from synth_empathy.core import cli
 from synth_empathy.core.errors import UserError
-from synth_empathy.core.records import write_json, write_text
+from synth_empathy.core.files import write_text
+from synth_empathy.core.json_files import write_json
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from synth_empathy.claims import claim_report
 from synth_empathy.core import cli
 from synth_empathy.core.errors import UserError
-from synth_empathy.core.records import read_json
+from synth_empathy.core.json_files import read_json
 
 HINT = "make it with check_claims.py, or with snakemake check_claims"
 

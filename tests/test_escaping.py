@@ -382,7 +382,7 @@ def test_every_figure_is_drawn_with_a_hostile_title(tmp_path, title):
     results = [human.Result(title, counts, 1, 1, False)]
     said = drawn(figure7.draw_figure7(results, "judgements", {}, made_up=False, note=title), tmp_path)
     assert said.count(words) == 2
-    title = title.replace("\ud800", "")  # no file of ours holds it (records.parse_json)
+    title = title.replace("\ud800", "")  # no file of ours holds it (json_files.parse_json)
     words = shown(title)
     criteria = {"one": {"title": title, "mean": 2.0, "full_share": 0.5}}
     about = {"criteria": criteria, "judge": title, "note": title}

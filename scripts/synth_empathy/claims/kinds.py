@@ -5,7 +5,7 @@ one other system is above it, and it is the best only if the values of all other
 
 **Tolerance.** For a value that should be near a target: how far off it may be. For an order (above, best, peak,
 falling): by how much one value must exceed the other; 0 if the paper states only the order. If the values have two
-seeds or more, twice the standard error of what is compared replaces a smaller tolerance. For a mean it is sd / sqrt(n).
+seeds or more, twice the standard error of what is compared replaces a smaller tolerance. For a mean it is sd/sqrt(n).
 For the difference of two systems with the same seeds, it is that of the differences by seed. With different seeds, it
 is the root of the sum of both squares. With one seed the variation is unknown, and the tolerance stands alone.
 """

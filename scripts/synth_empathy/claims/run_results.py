@@ -12,7 +12,9 @@ from statistics import fmean
 
 from ..core.csv_files import Line, read_csv
 from ..core.errors import UserError
-from ..core.records import ED_SAMPLE, Record, check_seal, field_at, read_json, read_jsonl
+from ..core.files import check_seal
+from ..core.json_files import field_at, read_json
+from ..core.records import ED_SAMPLE, Record, read_jsonl
 from ..core.yaml_files import shortened
 from ..reporting import cells
 from ..reporting.paper_values import other_criteria

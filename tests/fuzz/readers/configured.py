@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from synth_empathy.claims import claim_list, claim_report, quantities, run_results, verdicts
 from synth_empathy.config import settings
-from synth_empathy.core import records
+from synth_empathy.core import files, json_files
 from synth_empathy.data import prompts
 from synth_empathy.evaluation import judging
 from synth_empathy.execution import cluster, images, measured, sizes
@@ -147,7 +147,7 @@ def load_prompt(folder: Path, how: dict) -> None:
         True,
         SAMPLE["history"][0] in asked[-1]["content"] and SAMPLE["response"] in asked[-1]["content"],
     )
-    records.write_json(folder / "asked.json", asked)
+    json_files.write_json(folder / "asked.json", asked)
 
 
 def load_rubric(folder: Path, how: dict) -> None:
@@ -169,8 +169,8 @@ def load_claims(folder: Path, how: dict) -> None:
     known = claim_list.load(folder / "claims.yaml")
     checked = verdicts.check_all(known, run_results.Results(folder, known.systems))
     same("claims", len(known.claims), len(checked))
-    records.write_text(folder / "claims.md", claim_report.as_markdown("paper", None, checked))
-    records.write_json(folder / "claims.json", checked)
+    files.write_text(folder / "claims.md", claim_report.as_markdown("paper", None, checked))
+    json_files.write_json(folder / "claims.json", checked)
 
 
 def split_report(samples: int) -> dict:
@@ -351,7 +351,7 @@ def check_local(folder: Path, how: dict) -> None:
     images.check_local(folder / "metrics-cpu.sif", folder)
     record = folder / "metrics-cpu.json"
     if record.is_file():
-        same("size", (folder / "metrics-cpu.sif").stat().st_size, records.read_json(record)["bytes"]["sif"])
+        same("size", (folder / "metrics-cpu.sif").stat().st_size, json_files.read_json(record)["bytes"]["sif"])
 
 
 def location(folder: Path, how: dict) -> None:
