@@ -1,14 +1,14 @@
 """A run's archive: what a reviewer needs to make its tables and figures again without a GPU (docs/archive.md).
 
-Requires: what the tables and figures of the configuration are made of, as far as a model or a GPU makes it.
+Requires: the inputs of the configuration's tables and figures, as far as a model or a GPU makes them.
 Makes:
-    <results>/archive/archive.json    the index: each file with its SHA-256; the files beside it, under their own paths
+    <results>/archive/archive.json    the index: each file with its SHA-256; the files lie next to it
 Targets by name: archive
 """
 
 
 def archived_files(wildcards):
-    """What every table and figure of the configuration is made of, as far as it takes a model or a GPU to make it."""
+    """The inputs of every table and figure of the configuration, as far as a model or a GPU makes them."""
     files = {"<results>/ed/test_ids.json"}
     prompts = {config["figures"]["figure5"]["prompt"]}
     for table in tables.COLUMNS:
@@ -25,7 +25,7 @@ def archived_files(wildcards):
 
 
 def judgements_flag(wildcards, input):
-    """--judgements FILE, where there are any."""
+    """--judgements FILE, if there are human judgements."""
     return flags({"judgements": input.get("judgements") or None})
 
 

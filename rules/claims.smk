@@ -1,21 +1,21 @@
-"""The paper's quantitative claims, each held against what the results hold now: holds, does not hold, or not tested.
+"""The paper's quantitative claims, each tested on the present results: holds, does not hold, or not tested.
 
-Requires: the list of claims (resources/paper/claims.yaml). Results are read where they are there and never asked for.
+Requires: the list of claims (resources/paper/claims.yaml). It reads the results that exist, and requests none.
 Makes:
-    <results>/claims.md      a line a claim, and the targets that those not tested need
+    <results>/claims.md      a line for each claim, and the targets to build for those that are not tested
     <results>/claims.json    the same, with every part of a claim
-Targets by name: check_claims, which prints the verdicts, and fails where the configuration asks for it (claims: fail)
+Targets by name: check_claims, which prints the verdicts; it fails if the configuration says so (claims: fail)
 """
 
-from synth_empathy.claims import evidence
+from synth_empathy.claims import run_results
 
 
 def claims_state(wildcards):
-    """A digest of the results' files that decide the verdicts.
+    """A digest of the results files that decide the verdicts.
 
-    As a parameter it makes the report anew when results changed, without asking for results that are not there.
+    As a parameter, it makes the report again if results have changed, without requesting missing results.
     """
-    return evidence.digest(Path(RESULTS))
+    return run_results.digest(Path(RESULTS))
 
 
 localrules:

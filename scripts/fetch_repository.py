@@ -7,7 +7,7 @@ from pathlib import Path
 from synth_empathy.baselines import authors_code
 from synth_empathy.core import addresses, cli, folders
 from synth_empathy.core.errors import UserError
-from synth_empathy.core.records import read_json, write_json
+from synth_empathy.core.json_files import read_json, write_json
 
 
 def main() -> None:

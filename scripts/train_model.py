@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 
-from synth_empathy.core import cli, devices, folders, model_folder, provenance
+from synth_empathy.core import cli, code_graph, devices, folders, model_folder, provenance
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.escaping import terminal_text
 from synth_empathy.core.records import SAMPLE, Record, read_jsonl
@@ -35,7 +35,7 @@ def main() -> None:
     flags.add_argument("--state", type=Path, required=True, metavar="DIR", help=state_help)
     flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="the model folder to make")
     args = flags.parse_args()
-    processes = recipes.process_count(args.processes, args.gpus)
+    processes = recipes.number_of_processes(args.processes, args.gpus)
     if processes == 1:
         train(args, processes=1, first=True)
     else:
@@ -53,7 +53,7 @@ def train_in_parallel(args: argparse.Namespace, processes: int) -> None:
     # What is known to fail is refused before several processes load a model.
     devices.check_gpus(args.gpus)
     hint = "give a base model another recipe, or this one other `gpus` (config.yaml, training)"
-    for fault in recipes.parallel_faults(args.method, args.gradient_accumulation, processes):
+    for fault in recipes.process_faults(args.method, args.gradient_accumulation, processes):
         raise UserError(fault, hint)
     model_folder.open_model(args.base)
     if not args.gpus:
@@ -96,7 +96,7 @@ def train(args: argparse.Namespace, processes: int, first: bool) -> None:
         "processes": processes,  # their number changes the order in which gradients are added up
         "seed": args.seed,
         "versions": provenance.versions("torch", "transformers", "trl", "peft", "accelerate"),
-        "code": provenance.code(__file__, entries=recipes.parallel_code(processes)),
+        "code": provenance.code(__file__, entries=code_graph.SEVERAL_PROCESSES if processes > 1 else ()),
     }
     state = args.state / f"train-{provenance.sha256_json(provenance.deciding(facts))[:16]}"
     settings = {"seed": args.seed, "dtype": args.dtype, "state": state, "processes": processes}

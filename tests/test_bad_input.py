@@ -312,7 +312,7 @@ CASES = {
     "sample without a response to judge": judging(
         [*samples(1), {"id": "blank", "history": ["a"], "response": " "}], "sample 'blank' has no text to judge"
     ),
-    "two samples of one id to judge": judging([*samples(2), *samples(1)], "line 3: id 's0' stands on line 1 already"),
+    "two samples of one id to judge": judging([*samples(2), *samples(1)], "line 3: id 's0' is on line 1 already"),
     "rubric that is not there": judging(
         samples(1), "humour.yaml does not exist", "resources/judge/", rubrics=["humour.yaml"]
     ),
@@ -326,7 +326,7 @@ CASES = {
         ["test/a/0"], "j.jsonl, line 1: the example 'e' is none of this run's 1 test samples"
     ),
     "judgements against no list of test samples": judging_people(
-        {"id": "e"}, "ids.json is no list of test samples' ids"
+        {"id": "e"}, "ids.json is not a list of test samples' ids"
     ),
 }
 

@@ -15,7 +15,7 @@ from synth_empathy.core.errors import UserError
 #: A step that raises an error, or does something to a path, under cli.run.
 STEP = """
 import sys
-from synth_empathy.core import cli, records
+from synth_empathy.core import cli, files, json_files
 def main():
     {body}
 cli.run(main)
@@ -67,7 +67,7 @@ def small_disk(tmp_path):
 
 def test_a_disk_that_runs_full_leaves_the_old_file_alone(repository, small_disk):
     (small_disk / "f").write_text("old")
-    done = run(repository, "records.write_text(sys.argv[1], 'x' * 1_000_000)", small_disk / "f")
+    done = run(repository, "files.write_text(sys.argv[1], 'x' * 1_000_000)", small_disk / "f")
     assert done.returncode == 1 and f"{small_disk / 'f'}: the disk is full" in done.stderr
     assert [(path.name, path.read_text()) for path in small_disk.iterdir()] == [("f", "old")]
 
@@ -80,13 +80,13 @@ def test_weights_that_do_not_fit_are_a_sentence(repository, small_disk):
 
 def test_a_read_only_file_system_is_a_sentence(repository, small_disk):
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    done = run(repository, "records.write_text(sys.argv[1], 'x')", small_disk / "f")
+    done = run(repository, "files.write_text(sys.argv[1], 'x')", small_disk / "f")
     assert done.returncode == 1 and "the file system is read-only" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_folder_in_the_way_is_named_and_not_the_file_on_its_way_to_it(repository, tmp_path):
     (tmp_path / "f").mkdir()
-    done = run(repository, "records.write_json(sys.argv[1], 1)", tmp_path / "f")
+    done = run(repository, "json_files.write_json(sys.argv[1], 1)", tmp_path / "f")
     assert (
         done.returncode == 1 and done.stderr.startswith(f"error: {tmp_path / 'f'}: ") and "partial" not in done.stderr
     )
@@ -101,7 +101,7 @@ def test_what_was_typed_reaches_the_terminal_without_its_commands(repository):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_leaves_nothing_half_written(repository, tmp_path, number):
     body = (
-        "with records.atomic_path(sys.argv[1]) as partial:\n        partial.write_text('half')\n"
+        "with files.atomic_path(sys.argv[1]) as partial:\n        partial.write_text('half')\n"
         "        print('writing', flush=True)\n        import time\n        time.sleep(60)"
     )
     command = [sys.executable, "-c", STEP.format(body=body), str(tmp_path / "f")]

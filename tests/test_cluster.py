@@ -552,7 +552,7 @@ def test_a_command_that_does_not_run_and_bytes_that_are_no_text(tmp_path, monkey
         ("partitions:\n  '': {}\n", "'' is no partition's name"),
         ("partitions:\n  'a,b': {}\n", "'a,b' is no partition's name"),
         ("partitions:\n  2024-01-01: {}\n", "line 2: the key '2024-01-01' is no text"),
-        ("partitions:\n  cpu: {max_runtime: 60}\n  cpu: {}\n", "line 3: the key 'cpu' stands on line 2 already"),
+        ("partitions:\n  cpu: {max_runtime: 60}\n  cpu: {}\n", "line 3: the key 'cpu' is on line 2 already"),
         ("partitions:\n  cpu: {max_mem_mb: .nan}\n", "line 2: nan is no finite number"),
         ("partitions:\n  cpu: {max_gpu: many}\n", "the partition 'cpu' has the max_gpu 'many', which is no number"),
         ("partitions:\n  cpu: {max_threads: -1}\n", "the partition 'cpu' has the max_threads -1, which is no number"),

@@ -108,6 +108,12 @@ def test_the_special_modules_are_there_and_hide_no_other():
         assert hidden <= {*code_graph.SILENT, *code_graph.CARRIERS}, name
 
 
+def test_optional_modules_are_imported_in_functions_only():
+    for path in (*code_graph.modules().values(), *SCRIPTS):
+        eager, _ = code_graph.imports_of(path)
+        assert not eager & code_graph.SEVERAL_PROCESSES, path
+
+
 def test_only_registries_import_by_name():
     for name, path in code_graph.modules().items():
         if re.search(r"import_module\(|__import__\(", path.read_text()):

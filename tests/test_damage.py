@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from synth_empathy.core import code_graph, provenance, records
+from synth_empathy.core import code_graph, files, provenance, records
 
 ROWS = 12
 
@@ -31,7 +31,7 @@ def made(tmp_path):
         [{"id": sample["id"], "similarity": 55.0 + row} for row, sample in enumerate(samples)],
     )
     vectors = rng.normal(size=(ROWS, 8))
-    with records.sealed_path(tmp_path / "embeddings.npy") as partial, open(partial, "wb") as file:
+    with files.sealed_path(tmp_path / "embeddings.npy") as partial, open(partial, "wb") as file:
         np.save(file, (vectors / np.linalg.norm(vectors, axis=1)[:, None]).astype(np.float32))
     return tmp_path
 
@@ -100,7 +100,7 @@ def test_a_damaged_file_is_refused(step, made, script, damage, file):
     done = step(script, *flags_of(made)[script])
     assert (
         done.returncode == 1
-        and f"{made / file} is not what was written" in done.stderr
+        and f"{made / file} has changed since it was written" in done.stderr
         and "What to do: " in done.stderr
     )
     assert "Traceback" not in done.stderr and not (made / "out.jsonl").exists()
@@ -111,8 +111,8 @@ def test_an_undamaged_file_is_read_with_and_without_its_seal(step, made, script)
     done = step(script, *flags_of(made)[script])
     assert done.returncode == 0, done.stderr
     sealed = (made / "out.jsonl").read_bytes()
-    assert records.seal_of(made / "out.jsonl").read_text().splitlines()[0].endswith("  out.jsonl")
-    assert records.code_in_seal(made / "out.jsonl") == provenance.code(code_graph.SCRIPTS / script)
+    assert files.seal_of(made / "out.jsonl").read_text().splitlines()[0].endswith("  out.jsonl")
+    assert files.code_in_seal(made / "out.jsonl") == provenance.code(code_graph.SCRIPTS / script)
     for path in made.glob(".*.sha256"):
         path.unlink()
     done = step(script, *flags_of(made)[script])
@@ -123,7 +123,7 @@ def given(folder, name, content):
     """A file that a user brings: it has no seal, and its contents alone can be checked."""
     path = folder / name
     path.write_text("".join(json.dumps(row) + "\n" for row in content))
-    records.seal_of(path).unlink(missing_ok=True)
+    files.seal_of(path).unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("similarity", [5000, -101, 1e300, 10**400])
@@ -157,7 +157,7 @@ def test_embeddings_that_are_no_numbers_give_no_similarity(step, made):
     matrix = np.load(made / "embeddings.npy")
     matrix[3] = np.nan
     np.save(made / "embeddings.npy", matrix)
-    records.seal_of(made / "embeddings.npy").unlink()
+    files.seal_of(made / "embeddings.npy").unlink()
     texts = [json.loads(line)["text"] for line in lines_of(made / "texts.jsonl")]
     given(
         made,

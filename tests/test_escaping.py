@@ -22,8 +22,9 @@ from markdown_it import MarkdownIt
 
 from conftest import REPOSITORY
 from figure_cells import BASELINES, cell, summary, table1, write
-from synth_empathy.claims import claims
-from synth_empathy.claims.evidence import Paper, Results
+from synth_empathy.claims import claim_report
+from synth_empathy.claims.paper_numbers import Paper
+from synth_empathy.claims.run_results import Results
 from synth_empathy.core import escaping
 from synth_empathy.core.errors import UserError
 from synth_empathy.evaluation import human
@@ -272,7 +273,7 @@ def test_the_claims_report_has_a_line_a_claim_and_no_more(found, note):
     cost = {"hardware": found, "gpu_hours": None, "hours": 2, "command": found or "make", "note": note}
     told = {"id": "an-id", "verdict": "not tested", "found": found, "place": "here", "quote": found}
     told |= {"target": found or "t", "cost": cost, "note": note, "in_the_papers_own_numbers": "holds"}
-    text = claims.as_markdown("run", note, [told] * 2)
+    text = claim_report.as_markdown("run", note, [told] * 2)
     quoted = shown(f'here: "{found}"')
     assert texts(text, "td_open") == ["an-id", quoted, "holds", "not tested", shown(found)] * 2
     assert kinds_of(text) <= {"code_inline", "strong_open", "strong_close"}
@@ -280,7 +281,7 @@ def test_the_claims_report_has_a_line_a_claim_and_no_more(found, note):
     assert texts(text, "heading_open") == headings[: 3 if note else 2]
     printed = io.StringIO()
     with redirect_stdout(printed):
-        claims.print_verdicts([told])
+        claim_report.print_verdicts([told])
     line, counts, end = printed.getvalue().split("\n")
     assert not any(unseen(sign) for sign in line + counts + end)
 
@@ -381,7 +382,7 @@ def test_every_figure_is_drawn_with_a_hostile_title(tmp_path, title):
     results = [human.Result(title, counts, 1, 1, False)]
     said = drawn(figure7.draw_figure7(results, "judgements", {}, made_up=False, note=title), tmp_path)
     assert said.count(words) == 2
-    title = title.replace("\ud800", "")  # no file of ours holds it (records.parse_json)
+    title = title.replace("\ud800", "")  # no file of ours holds it (json_files.parse_json)
     words = shown(title)
     criteria = {"one": {"title": title, "mean": 2.0, "full_share": 0.5}}
     about = {"criteria": criteria, "judge": title, "note": title}
@@ -547,4 +548,4 @@ def test_print_claims_prints_findings_as_text_and_refuses_what_is_none(tmp_path,
     if isinstance(claim, dict) and "found" in claim:
         assert done.returncode == 0 and "a: x\\x1b[2J\\ny\n" in done.stdout, done.stderr
     else:
-        assert done.returncode == 1 and "is no report on claims" in done.stderr
+        assert done.returncode == 1 and "is not a report on claims" in done.stderr

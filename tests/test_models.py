@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from synth_empathy.core import folders, model_folder, records
+from synth_empathy.core import folders, json_files, model_folder
 from synth_empathy.core.errors import UserError
 
 
@@ -216,18 +216,18 @@ BAD_MANIFESTS = {
 
 @pytest.mark.parametrize("name", BAD_MANIFESTS)
 def test_a_manifest_that_is_none_is_refused(model, name):
-    records.write_json(model / "manifest.json", BAD_MANIFESTS[name])
+    json_files.write_json(model / "manifest.json", BAD_MANIFESTS[name])
     refused(model, "manifest.json is not a model's manifest")
 
 
 def test_a_manifest_of_some_files_or_with_a_wrong_hash_is_refused(model):
     manifest = model_folder.open_model(model)
     some = manifest | {"files": {"sub/config.json": manifest["files"]["sub/config.json"]}}
-    records.write_json(model / "manifest.json", some)
+    json_files.write_json(model / "manifest.json", some)
     refused(model, "weights.safetensors is not listed")
     wrong = json.loads(json.dumps(manifest))
     wrong["files"]["weights.safetensors"]["sha256"] = "0" * 64
-    records.write_json(model / "manifest.json", wrong)
+    json_files.write_json(model / "manifest.json", wrong)
     refused(model, "weights.safetensors is damaged")
 
 

@@ -139,7 +139,7 @@ def test_doubled_braces_stand_for_one(tmp_path):
         (b"- a\n", " holds no mapping"),
         (b"", " holds no mapping"),
         (b"a: 1\nb: caf\xe9", ", line 2: no YAML"),
-        (b"a: 1\na: 2", ", line 2: the key 'a' stands on line 1 already"),
+        (b"a: 1\na: 2", ", line 2: the key 'a' is on line 1 already"),
         (b'a: "\\ud800"', ", line 1: .* holds the character U.D800"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_empathy.core import records
+from synth_empathy.core import files
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.provenance import sha256_json
 from synth_empathy.core.resumable import FinishedChunks, FinishedRows
@@ -126,11 +126,11 @@ def cut(path):
 
 
 def without_seal(path):
-    records.seal_of(path).unlink()
+    files.seal_of(path).unlink()
 
 
 def empty_seal(path):
-    records.seal_of(path).write_bytes(b"")
+    files.seal_of(path).write_bytes(b"")
 
 
 @pytest.mark.parametrize("damage", [zeroed, cut, without_seal, empty_seal])
@@ -142,8 +142,8 @@ def test_a_damaged_chunk_is_made_again(tmp_path, damage):
     damage(chunks.path(0))
     assert not chunks.has(0) and chunks.has(1) and not chunks.has(2)
     assert (chunks.load(1) == vectors + 1).all()
-    if records.seal_of(chunks.path(0)).exists():
-        with pytest.raises(UserError, match="is not what was written"):
+    if files.seal_of(chunks.path(0)).exists():
+        with pytest.raises(UserError, match="has changed since it was written"):
             chunks.load(0)
     chunks.save(0, vectors)
     assert chunks.has(0)

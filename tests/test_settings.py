@@ -607,7 +607,7 @@ def test_a_document_without_end_is_refused(shipped):
 
 def test_files_are_checked_as_written_before_they_are_merged(tmp_path):
     (tmp_path / "overlay.yaml").write_text("selection:\n  ratio: 0.5\n  ratio: 0.9\n")
-    with pytest.raises(UserError, match="overlay.yaml, line 3: the key 'ratio' stands on line 2 already") as caught:
+    with pytest.raises(UserError, match="overlay.yaml, line 3: the key 'ratio' is on line 2 already") as caught:
         settings.check_files(["config.yaml", tmp_path / "overlay.yaml"])
     assert caught.value.hint == settings.MEND
     (tmp_path / "overlay.json").write_text('{"selection": {"ratio": 0.5},\n\t"seed": 1}')  # tabs are JSON, and no YAML
@@ -617,7 +617,7 @@ def test_files_are_checked_as_written_before_they_are_merged(tmp_path):
 @pytest.mark.parametrize(
     ("overlay", "words", "said"),
     [
-        ("run: a\nseed: 1\nseed: 2\n", [], "overlay.yaml, line 3: the key 'seed' stands on line 2 already"),
+        ("run: a\nseed: 1\nseed: 2\n", [], "overlay.yaml, line 3: the key 'seed' is on line 2 already"),
         ("run: a\nnote: 2024-01-01\n", [], "overlay.yaml, line 2: '2024-01-01' is read as a date"),
         ("run: a\n", ["--config", "selection={quality_rule: greater}", "seed=nan"], "seed: nan is no finite number"),
     ],

@@ -95,7 +95,8 @@ def test_two_processes_write_the_same_files_as_one(trained):
             assert path.read_bytes() == (two / path.name).read_bytes(), path.name
     first, second = map(model_folder.open_model, trained)
     assert (first["processes"], second["processes"]) == (1, 2)
-    assert second["code"].keys() - first["code"].keys() == {"synth_empathy/training/fsdp.py"}
+    parallel = {f"synth_empathy/training/{module}.py" for module in ("fsdp", "launcher")}
+    assert second["code"].keys() - first["code"].keys() == parallel and not parallel & first["code"].keys()
     AutoModelForCausalLM.from_pretrained(two)
 
 
@@ -178,7 +179,7 @@ def test_an_error_of_a_process_is_in_the_log(train_command, tmp_path):
     [
         (["--processes", 3], "gradient_accumulation 4 is no multiple of the 3 GPUs that share it"),
         (["--processes", 2, "--method", "lora"], "LoRA trains on one GPU, which is enough for it, and not on 2"),
-        (["--processes", 2, "--gpus", 4], "--processes 2 does not fit --gpus 4: each process has one GPU"),
+        (["--processes", 2, "--gpus", 4], "--processes 2 and --gpus 4 differ: each process has one GPU"),
         (["--gpus", 4], "the step is to run on 4 GPUs, and torch sees"),
     ],
 )
@@ -189,8 +190,8 @@ def test_what_cannot_run_in_parallel_is_refused_before_a_process_starts(more, pr
 
 
 def test_processes_and_threads_are_counted_by_gpus():
-    assert [recipes.process_count(None, gpus) for gpus in (0, 1, 4)] == [1, 1, 4]
-    assert recipes.process_count(2, 0) == 2 and recipes.process_count(4, 4) == 4
+    assert [recipes.number_of_processes(None, gpus) for gpus in (0, 1, 4)] == [1, 1, 4]
+    assert recipes.number_of_processes(2, 0) == 2 and recipes.number_of_processes(4, 4) == 4
     with pytest.raises(UserError):
-        recipes.process_count(1, 4)
+        recipes.number_of_processes(1, 4)
     assert [recipes.threads_each(6, processes) for processes in (1, 4, 8)] == [6, 1, 1]

@@ -15,10 +15,10 @@ LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
 )
 FAULTS = {
-    "key twice": ("a: 1\nb: 2\na: 3\n", 3, "the key 'a' stands on line 1 already"),
-    "key twice deep down": ("a:\n  b:\n  - c: 1\n    d: 2\n    c: 1\n", 5, "the key 'c' stands on line 3 already"),
-    "key twice on a line": ("{a: 1, a: 1}", 1, "the key 'a' stands on line 1 already"),
-    "key twice in other quotes": ("a: 1\n'a': 2\n", 2, "the key 'a' stands on line 1 already"),
+    "key twice": ("a: 1\nb: 2\na: 3\n", 3, "the key 'a' is on line 1 already"),
+    "key twice deep down": ("a:\n  b:\n  - c: 1\n    d: 2\n    c: 1\n", 5, "the key 'c' is on line 3 already"),
+    "key twice on a line": ("{a: 1, a: 1}", 1, "the key 'a' is on line 1 already"),
+    "key twice in other quotes": ("a: 1\n'a': 2\n", 2, "the key 'a' is on line 1 already"),
     "NaN": ("a: 1\nb: .nan\n", 2, "nan is no finite number"),
     "infinity": ("a: -.inf\n", 1, "-inf is no finite number"),
     "a number that overflows": ("a: 1.0e+999\n", 1, "inf is no finite number"),

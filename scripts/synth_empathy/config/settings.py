@@ -276,15 +276,14 @@ def recipe_faults(settings: Settings) -> Iterator[str]:
     for name, recipe in known.items():
         place = f"training: recipes: {name}"
         yield from (f"{place}: {fault}" for fault in lora_faults(recipe))
-        processes = recipes.process_count(None, recipe["gpus"])
-        for fault in recipes.parallel_faults(recipe["method"], recipe["gradient_accumulation"], processes):
+        for fault in recipes.process_faults(recipe["method"], recipe["gradient_accumulation"], max(1, recipe["gpus"])):
             yield f"{place}: gpus: {fault}"
 
 
 def lora_faults(recipe: Settings) -> Iterator[str]:
     """LoRA's settings that another recipe has, and those that a LoRA recipe lacks."""
     if recipe["method"] == "lora":
-        lacking = [key for key, required in recipes.LORA.items() if required and key not in recipe]
+        lacking = [key for key, stated in recipes.LORA.items() if stated and key not in recipe]
         yield from (f"the key {key!r} is missing, which a recipe of method lora needs" for key in lacking)
     else:
         given = [key for key in recipes.LORA if key in recipe]

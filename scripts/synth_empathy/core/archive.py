@@ -19,8 +19,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .errors import UserError
+from .files import atomic_path, check_seal, sealed_path, write_text
+from .json_files import read_json
 from .provenance import sha256_file
-from .records import Record, atomic_path, check_seal, read_json, sealed_path, write_text
+from .records import Record
 
 INDEX = "archive.json"
 #: Under what path an archive keeps human judgements, wherever the configuration of its run had them.
@@ -40,7 +42,7 @@ KINDS = "|".join(
         r"human/judgements\.jsonl",
     ]
 )
-#: What an interrupted writer leaves (records.atomic_path).
+#: What an interrupted writer leaves (files.atomic_path).
 PARTIAL = re.compile(r"\..*\.partial", flags=re.DOTALL)
 #: A SHA-256 as an index writes it.
 SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import UserError
-from .records import read_bytes
+from .files import read_bytes
 
 RESTORE = "restore it from the repository (git checkout)"
 
@@ -108,4 +108,4 @@ def check_unique(lines: list[Line], unique: tuple[str, ...]) -> None:
     for line in lines:
         name = tuple(line[column] for column in unique)
         if first.setdefault(name, line.number) != line.number:
-            raise line.fault(f"{', '.join(name)} stands on line {first[name]} already")
+            raise line.fault(f"{', '.join(name)} is on line {first[name]} already")

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import UserError
-from .records import lock
+from .files import lock
 
 #: The file of a folder that says what the folder holds: equal ones stand for equal folders.
 MANIFEST = "manifest.json"

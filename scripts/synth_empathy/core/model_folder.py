@@ -19,9 +19,11 @@ from typing import Any
 
 from . import addresses, folders
 from .errors import UserError
+from .files import seal_of, write_text
 from .folders import MANIFEST
+from .json_files import read_json, write_json
 from .provenance import describe_files, hashed, sha256_file, sha256_json, versions
-from .records import Record, is_a, read_json, seal_of, write_json, write_text
+from .records import Record, is_a
 
 DTYPES = ("float32", "bfloat16")
 

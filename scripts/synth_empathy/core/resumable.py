@@ -19,8 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from .errors import UserError
+from .files import check_seal, seal_of, sealed_path
+from .json_files import parse_json
 from .provenance import sha256_json
-from .records import Record, check_seal, parse_json, seal_of, sealed_path
+from .records import Record
 
 #: What every kept row has besides its own fields: its id, the hash of its input, its checksum.
 KEPT = ("id", "asked", "sum")

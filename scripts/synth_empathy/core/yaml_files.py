@@ -88,7 +88,7 @@ class StrictLoader(yaml.SafeLoader):
             if key.tag not in (TEXT, MERGE):
                 raise Refused(f"the key {key_of(key)} is no text; put it in quotes if a name is meant", key.start_mark)
             if key.value in first:
-                raise Refused(f"the key {shown(key.value)} stands on line {first[key.value]} already", key.start_mark)
+                raise Refused(f"the key {shown(key.value)} is on line {first[key.value]} already", key.start_mark)
             first[key.value] = key.start_mark.line + 1
         return node
 

@@ -151,42 +151,6 @@ NO_WEIGHTS = frozenset(name for name, field in FIELDS.items() if annotation(fiel
 LORA = {name: annotation(field, Lora).required for name, field in FIELDS.items() if annotation(field, Lora)}
 
 
-#: The module that training on several GPUs needs in addition, as ``code_graph`` names it.
-PARALLEL = "training.fsdp"
-
-
-def parallel_code(processes: int) -> list[str]:
-    """The registered modules that a training with so many processes uses (``code_graph.reached``)."""
-    return [PARALLEL] if processes > 1 else []
-
-
-def process_count(processes: int | None, gpus: int) -> int:
-    """The number of processes that train together: one for each GPU, or ``processes`` where there are no GPUs.
-
-    Raises:
-        UserError: both numbers are given, and they differ.
-    """
-    if processes and gpus and processes != gpus:
-        raise UserError(
-            f"--processes {processes} does not fit --gpus {gpus}: each process has one GPU",
-            "leave out --processes where there are GPUs",
-        )
-    return processes or max(1, gpus)
-
-
-def threads_each(threads: int, processes: int) -> int:
-    """The CPU threads of each process, out of those of the step."""
-    return max(1, threads // processes)
-
-
-def parallel_faults(method: str, gradient_accumulation: int, processes: int) -> Iterator[str]:
-    """Why a recipe cannot be trained by so many processes."""
-    if processes > 1 and method == "lora":
-        yield f"LoRA trains on one GPU, which is enough for it, and not on {processes}"
-    elif gradient_accumulation % processes:
-        yield f"gradient_accumulation {gradient_accumulation} is no multiple of the {processes} GPUs that share it"
-
-
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add one flag for each field of a recipe."""
     for name, field in FIELDS.items():
@@ -212,6 +176,31 @@ def cli_type(declared: Declared) -> dict[str, Any]:
         argument = {"at least": "least", "at most": "most"}
         return {"type": cli.number(**{argument.get(name, name): limit for name, limit in declared.limits.items()})}
     raise TypeError(f"there is no flag of type {declared.kind}")
+
+
+def threads_each(threads: int, processes: int) -> int:
+    """The CPU threads of each process, out of those of the step."""
+    return max(1, threads // processes)
+
+
+def process_faults(method: str, gradient_accumulation: int, processes: int) -> Iterator[str]:
+    """The reasons why a recipe cannot train in a number of processes."""
+    if processes > 1 and method == "lora":
+        yield f"LoRA trains on one GPU, which is enough for it, and not on {processes}"
+    elif gradient_accumulation % processes:
+        yield f"gradient_accumulation {gradient_accumulation} is no multiple of the {processes} GPUs that share it"
+
+
+def number_of_processes(requested: int | None, gpus: int) -> int:
+    """The processes of a training: one for each GPU or, without GPUs, the number requested.
+
+    Raises:
+        UserError: both numbers are given, and they differ.
+    """
+    if requested and gpus and requested != gpus:
+        problem = f"--processes {requested} and --gpus {gpus} differ: each process has one GPU"
+        raise UserError(problem, "leave out --processes if the step has GPUs")
+    return requested or max(1, gpus)
 
 
 def from_flags(args: argparse.Namespace) -> Recipe:

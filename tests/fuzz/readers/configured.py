@@ -15,9 +15,9 @@ from unittest import mock
 import yaml
 from hypothesis import strategies as st
 
-from synth_empathy.claims import claims, evidence
+from synth_empathy.claims import claim_list, claim_report, quantities, run_results, verdicts
 from synth_empathy.config import settings
-from synth_empathy.core import records
+from synth_empathy.core import files, json_files
 from synth_empathy.data import prompts
 from synth_empathy.evaluation import judging
 from synth_empathy.execution import cluster, images, measured, sizes
@@ -147,7 +147,7 @@ def load_prompt(folder: Path, how: dict) -> None:
         True,
         SAMPLE["history"][0] in asked[-1]["content"] and SAMPLE["response"] in asked[-1]["content"],
     )
-    records.write_json(folder / "asked.json", asked)
+    json_files.write_json(folder / "asked.json", asked)
 
 
 def load_rubric(folder: Path, how: dict) -> None:
@@ -166,11 +166,11 @@ FEW |= {"costs": {name: CLAIMS["costs"][name] for name in {claim["cost"] for cla
 
 def load_claims(folder: Path, how: dict) -> None:
     """Every claim that is read is tested, on a run that holds nothing and on the paper's own numbers."""
-    known = claims.load(folder / "claims.yaml")
-    checked = claims.check_all(known, evidence.Results(folder, known.systems))
+    known = claim_list.load(folder / "claims.yaml")
+    checked = verdicts.check_all(known, run_results.Results(folder, known.systems))
     same("claims", len(known.claims), len(checked))
-    records.write_text(folder / "claims.md", claims.as_markdown("paper", None, checked))
-    records.write_json(folder / "claims.json", checked)
+    files.write_text(folder / "claims.md", claim_report.as_markdown("paper", None, checked))
+    json_files.write_json(folder / "claims.json", checked)
 
 
 def split_report(samples: int) -> dict:
@@ -201,8 +201,8 @@ BUILT = {
         {"outputs": 3, "dialogues": 2, "made_by": {"models": ["m"], "seed_samples": 3, "samples_per_seed": 1}}
     ),
     "synthetic/prompt2/samples.jsonl": json_lines(valid.SAMPLES),
-    "ed/report.json": json_file({split: split_report(4) for split in evidence.SPLITS}),
-} | {f"ed/{split}.jsonl": json_lines(valid.ED_SAMPLES) for split in evidence.SPLITS}
+    "ed/report.json": json_file({split: split_report(4) for split in run_results.SPLITS}),
+} | {f"ed/{split}.jsonl": json_lines(valid.ED_SAMPLES) for split in run_results.SPLITS}
 ASKED = (
     "cell qwen1.5-7b-chat/ed cider", "cell qwen1.5-7b-chat/ed bleu1", "judged llama3-70b-instruct/prompt2/before mean",
     "human seek win", "human case loss",
@@ -214,17 +214,17 @@ ASKED = (
 
 def read_results(folder: Path, how: dict) -> None:
     """Every quantity is a finite number, or missing for a reason."""
-    found = evidence.Results(folder, CLAIMS["systems"])
+    found = run_results.Results(folder, CLAIMS["systems"])
     for quantity in ASKED:
         value = found.value(quantity)
-        if isinstance(value, evidence.Value):
+        if isinstance(value, quantities.Value):
             same(f"{quantity}: values by seed", True, isinstance(value.by_seed, dict))
             numbers = (value.low, value.high, *value.by_seed.values())
             same(f"{quantity}: numbers that are none", [], [number for number in numbers if not is_finite(number)])
         else:
             same(f"{quantity}: a reason", True, bool(value.reason))
     found.unlike("synthetic/*/parse_summary.json", {"made_by: models": ["m"], "made_by: seed_samples": 3})
-    evidence.digest(folder)
+    run_results.digest(folder)
 
 
 # Slurm
@@ -351,7 +351,7 @@ def check_local(folder: Path, how: dict) -> None:
     images.check_local(folder / "metrics-cpu.sif", folder)
     record = folder / "metrics-cpu.json"
     if record.is_file():
-        same("size", (folder / "metrics-cpu.sif").stat().st_size, records.read_json(record)["bytes"]["sif"])
+        same("size", (folder / "metrics-cpu.sif").stat().st_size, json_files.read_json(record)["bytes"]["sif"])
 
 
 def location(folder: Path, how: dict) -> None:
@@ -435,8 +435,8 @@ READERS = [
         {"prompt.yaml": yaml_file(PROMPT), "demonstration.yaml": yaml_file(DEMONSTRATION)},
     ),
     Reader("prompts.load_rubric", load_rubric, {"rubric.yaml": yaml_file(RUBRIC)}),
-    Reader("claims.load", load_claims, {"claims.yaml": yaml_file(FEW)}),
-    Reader("evidence.Results", read_results, BUILT),
+    Reader("claim_list.load", load_claims, {"claims.yaml": yaml_file(FEW)}),
+    Reader("run_results.Results", read_results, BUILT),
     Reader("cluster, sinfo", read_nodes, how={"sinfo": spoken(SINFO, ODD_LINES)}, scripted=False),
     Reader("cluster, scontrol", read_partitions, how=SAYS, scripted=False),
     Reader("cluster, squeue", check_leftovers, how=QUEUED, scripted=False),

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from synth_empathy.core import records
+from synth_empathy.core import json_files, records
 
 from ..checks import same
 from ..mutations import json_file, json_lines
@@ -50,13 +50,13 @@ def objects(text: str) -> list[Any]:
 
 def read_document(folder: Path, how: dict) -> None:
     """What is read can be written and is the same when it is read again."""
-    value = records.read_json(folder / "document.json")
-    records.write_json(folder / "again.json", value)
-    same("document written and read again", value, records.read_json(folder / "again.json"))
+    value = json_files.read_json(folder / "document.json")
+    json_files.write_json(folder / "again.json", value)
+    same("document written and read again", value, json_files.read_json(folder / "again.json"))
 
 
 READERS = [
     Reader(f"records.{kind}", partial(read_lines, kind), {"rows.jsonl": json_lines(rows)})
     for kind, rows in KINDS.items()
 ]
-READERS.append(Reader("records.read_json", read_document, {"document.json": json_file(valid.SUMMARY)}))
+READERS.append(Reader("json_files.read_json", read_document, {"document.json": json_file(valid.SUMMARY)}))

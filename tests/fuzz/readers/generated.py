@@ -13,7 +13,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from synth_empathy.baselines import outputs
-from synth_empathy.core import records
+from synth_empathy.core import json_files, records
 from synth_empathy.data import empathetic_dialogues, rounds
 
 from ..checks import same
@@ -301,7 +301,7 @@ def read_outputs(name: str, folder: Path, how: dict) -> None:
     alignment = outputs.align(samples, read.outputs)
     found = outputs.report(path, samples, read, alignment)
     print("\n".join(outputs.lines_of(found)))
-    records.write_json(folder / "alignment.json", found)
+    json_files.write_json(folder / "alignment.json", found)
     same("samples", len(samples), found["aligned"] + len(found["samples_without_output"]))
     same("outputs", found["outputs"], found["aligned"] + len(found["outputs_without_sample"]))
     same("ways", found["aligned"], sum(found["by"].values()))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from synth_empathy.core import records
+from synth_empathy.core import files, json_files, records
 from synth_empathy.evaluation import bootstrap, human, judging
 from synth_empathy.evaluation.metrics import bertscore, scoring
 from synth_empathy.reporting import cells, paper_values, table_latex, table_markdown, tables
@@ -30,7 +30,7 @@ def evaluate(folder: Path, how: dict) -> None:
     """As many responses are scored as the file has, and every score is a number."""
     path, made = folder / "responses.jsonl", folder / "made.json"
     run("evaluate", "--responses", path, "--protocol", how["protocol"], "--no-bertscore", "--output", made)
-    result = records.read_json(made)
+    result = json_files.read_json(made)
     same("responses", len(rows_of(path)), result["samples"])
     scores = [result[metric] for metric in cells.OVERLAP]
     same("scores that are no numbers", [], [score for score in scores if not is_finite(score)])
@@ -106,7 +106,7 @@ def read_table(folder: Path, how: dict) -> None:
         "table1", [ROW], {ROW.system: {metric: found["cider"] for metric in tables.COLUMNS["table1"]}}, how["note"]
     )
     for text in (table_markdown.as_markdown(whole), table_latex.as_latex(whole), figure1.radar_csv(shown)):
-        records.write_text(folder / "made.txt", text)
+        files.write_text(folder / "made.txt", text)
     figure1.radar(shown)
 
 
@@ -222,7 +222,7 @@ def summarise(folder: Path, how: dict) -> None:
     found = judging.summarise(judged, RUBRICS)
     for name, one in found["criteria"].items():
         same(f"outputs on {name}", len(judged), one["scored"] + one["set_aside"])
-    records.write_json(folder / "summary.json", found)
+    json_files.write_json(folder / "summary.json", found)
 
 
 MARKS = (

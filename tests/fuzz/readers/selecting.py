@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synth_empathy.core import provenance, records
+from synth_empathy.core import json_files, provenance, records
 from synth_empathy.data import prompts
 from synth_empathy.evaluation import novelty
 from synth_empathy.selection import diversity, embedding, quality
@@ -81,7 +81,7 @@ def select_top(folder: Path, how: dict) -> None:
     """The samples with the best scores, in their order; the scores' manifest is of what they are now, unless given."""
     made, scores = folder / "made.jsonl", folder / "scores.jsonl"
     if not (folder / "scores.manifest.json").exists() and scores.is_file():
-        records.write_json(folder / "scores.manifest.json", manifest(scores.read_bytes()))
+        json_files.write_json(folder / "scores.manifest.json", manifest(scores.read_bytes()))
     flags = ["--scores", scores, "--scorer", "length", "--size", how["size"], "--output", made]
     run("select_top", "--samples", folder / "samples.jsonl", *flags)
     came = [row["id"] for row in rows_of(folder / "samples.jsonl")]
@@ -146,7 +146,7 @@ def select_rows(folder: Path, how: dict) -> None:
             made,
         )
     rows = len(np.load(folder / "embeddings.npy"))
-    chosen = records.read_json(made)
+    chosen = json_files.read_json(made)
     same("rows", math.floor(float(how["ratio"]) * rows + 1e-9), len(set(chosen)))
     same("rows that are none", [], [row for row in chosen if not 0 <= row < rows])
 
@@ -177,7 +177,7 @@ def compare_novelty(folder: Path, how: dict) -> None:
     report, made = novelty.leakage_report(selected, train, train, found, 95.0)
     same("samples", selected.ids(), [row["id"] for row in made])
     same("samples in the report", len(selected), report["nearest_ed_test"]["selected"]["samples"])
-    records.write_json(folder / "report.json", report)
+    json_files.write_json(folder / "report.json", report)
     records.write_jsonl(folder / "records.jsonl", made)
 
 
