@@ -1,7 +1,7 @@
-"""What the rules share: the checked configuration, interpreters and images, resources, and flags from settings.
+"""Functions that the rules share: the checked configuration, interpreters and images, resources, flags from settings.
 
 Requires: config.yaml and its overlays.
-Makes: nothing; no rule stands here.
+Makes: nothing; this file has no rule.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""Everything at once: the inputs of the Snakefile's two rules, all and reviewer (docs/archive.md).
+"""The inputs of the Snakefile's two rules, all and reviewer (docs/archive.md).
 
-Requires: functions of the files before this one, which is included last.
-Makes: nothing; no rule stands here, since Snakemake takes its default target from the Snakefile alone.
+Requires: functions of the other files; this one is included last.
+Makes: nothing; this file has no rule, because Snakemake takes its default target only from the Snakefile.
 """
 
 
