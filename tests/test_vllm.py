@@ -42,13 +42,13 @@ def real_model(tmp_path_factory, repository):
     """SmolLM2-135M-Instruct, converted as the pipeline converts it, in the other environment with its other transformers."""
     import yaml
 
-    from synth_empathy.core import folders, model_folder
+    from synth_empathy.core import folders, model_folder, model_sources
 
     entry = yaml.safe_load((repository / "config/demo.yaml").read_text(encoding="utf-8"))["models"]["smollm2-135m"]
     folder = tmp_path_factory.mktemp("models") / "smollm2-135m"
     with folders.new_folder(folder) as partial:
-        model_folder.convert_gguf(
-            model_folder.packaged_path(entry["package"], entry["version"], entry["path"]), partial
+        model_sources.convert_gguf(
+            model_sources.packaged_path(entry["package"], entry["version"], entry["path"]), partial
         )
         model_folder.write_manifest(partial, {"kind": "fetched", "name": "smollm2-135m"})
     return folder
