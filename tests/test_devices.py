@@ -15,7 +15,7 @@ def samples(tmp_path):
     return path
 
 
-def flags_of(script, samples, model, tmp_path, repository):
+def flags_of(script, samples, *, model, tmp_path, repository):
     common = ["--model", model, "--output", tmp_path / "output"]
     return {
         "generate.py": [*common, "--seeds", samples, "--prompt", repository / "resources/prompts/prompt2.yaml"],
@@ -47,14 +47,8 @@ def flags_of(script, samples, model, tmp_path, repository):
 def test_a_step_with_fewer_gpus_than_it_counts_on_refuses_to_begin(
     script, samples, tiny_model, tmp_path, repository, step
 ):
-    done = step(
-        script,
-        *flags_of(script, samples, tiny_model, tmp_path, repository),
-        "--gpus",
-        MORE,
-        "--state",
-        tmp_path / "state",
-    )
+    flags = flags_of(script, samples, model=tiny_model, tmp_path=tmp_path, repository=repository)
+    done = step(script, *flags, "--gpus", MORE, "--state", tmp_path / "state")
     assert done.returncode == 1 and f"run on {MORE} GPUs, and torch sees" in done.stderr and "--nv" in done.stderr
     assert not (tmp_path / "output").exists() and not (tmp_path / "e.npy").exists()
 

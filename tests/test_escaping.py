@@ -291,9 +291,9 @@ def test_the_claims_report_has_a_line_a_claim_and_no_more(found, note):
 @example("=1+1")
 def test_figures_as_csv_hold_no_formula(title):
     counts = {name: human.Counter(win=1, tie=1, loss=2) for name in (*human.CRITERIA, human.ALL)}
-    made = [human.as_csv([human.Result(title, counts, 1, 1, False)], "judgements", {})]
+    made = [human.as_csv([human.Result(title, counts, 1, 1, made_up=False)], "judgements", {})]
     made.append(figure1.radar_csv(hostile_table(title, None)))
-    made.append(figure8.curves_csv([figure8.Curve(title, ["b/x"], [50.0], [1.0], [None], [None])]))
+    made.append(figure8.curves_csv([figure8.Curve(title, ["b/x"], [50.0], [1.0], sd=[None], paper=[None])]))
     for text in made:
         for line in csv.reader(io.StringIO(text)):
             assert not any(re.match(r"\s*[=@]|[-+](?![\d.]+$)", value) for value in line), line
@@ -375,11 +375,12 @@ def test_every_figure_is_drawn_with_a_hostile_title(tmp_path, title):
     radar = figure1.radar(table1((title, range(13)), ("b", range(13))))
     said = drawn(figure1.draw_figure1(radar, title), tmp_path)
     assert said.count(words) == 2  # in the legend, and as a note
-    curves = [figure8.Curve(title, ["b/x", "b/y"], [50.0, 60.0], [1.0, None], [None, None], [None, None])]
+    missing = {"sd": [None, None], "paper": [None, None]}
+    curves = [figure8.Curve(title, ["b/x", "b/y"], [50.0, 60.0], [1.0, None], **missing)]
     said = drawn(figure8.draw_figure8(curves, title), tmp_path)
     assert said.count(words) == 2 and any(line.startswith("Ours missing:") for line in said)
     counts = {name: human.Counter(win=1, tie=1, loss=2) for name in (*human.CRITERIA, human.ALL)}
-    results = [human.Result(title, counts, 1, 1, False)]
+    results = [human.Result(title, counts, 1, 1, made_up=False)]
     said = drawn(figure7.draw_figure7(results, "judgements", {}, made_up=False, note=title), tmp_path)
     assert said.count(words) == 2
     title = title.replace("\ud800", "")  # no file of ours holds it (json_files.parse_json)
@@ -397,7 +398,7 @@ def test_the_novelty_figure_is_drawn_with_a_hostile_title(tmp_path):
     import numpy as np
 
     near = Neighbours(np.array([0, 1]), np.array([50.0, 96.0]))
-    figure = novelty_plot.draw(Found(near, near, near, near, near), 95.0, "$\\frac$", "$\\frac$\x1b")
+    figure = novelty_plot.draw(Found(*[near] * 5), 95.0, "$\\frac$", "$\\frac$\x1b")
     novelty_plot.save(figure, tmp_path / "f.svg")
     text = (tmp_path / "f.svg").read_text(encoding="utf-8")
     ElementTree.fromstring(text)

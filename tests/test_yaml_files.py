@@ -1,4 +1,4 @@
-"""YAML files read strictly: each fault is refused with the file and the line, and everything else reads as PyYAML reads it."""
+"""YAML files, read strictly: each fault is refused with its file and line, and all else is read as by PyYAML."""
 
 import re
 import time
