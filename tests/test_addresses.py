@@ -53,7 +53,8 @@ def test_no_secret_is_left_in_an_address_or_in_what_is_said_of_it(user, password
 
 
 def test_no_secret_is_left_in_addresses_that_others_name():
-    said = "403 for url: https://me:secret@cdn.example.org/x?Expires=1&Signature=secret (ID: 1)\n  /repos/a/b?key=secret#secret is gone"
+    said = "403 for url: https://me:secret@cdn.example.org/x?Expires=1&Signature=secret (ID: 1)\n"
+    said += "  /repos/a/b?key=secret#secret is gone"
     assert masked_words(said) == "403 for url: https://***@cdn.example.org/x?*** (ID: 1)\n  /repos/a/b?*** is gone"
     plain = "see 'https://example.org/a/b'.\n\nIs it open? (a=b)"
     assert masked_words(plain) == plain

@@ -198,7 +198,7 @@ def test_a_list_that_cannot_be_read_is_named(tmp_path, content):
     path = tmp_path / "claims.yaml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UserError, match="claims.yaml(, line [0-9]+: no YAML| does not exist)"):
+    with pytest.raises(UserError, match="claims.yaml(, line [0-9]+: not YAML| does not exist)"):
         claim_list.load(path)
 
 

@@ -124,6 +124,6 @@ def test_a_signal_that_the_caller_ignores_stays_ignored(repository):
 
 
 def test_an_error_that_says_nothing_to_a_user_is_none():
-    assert errors.from_os_error(OSError("no number")) is None and cli.told_to_user(ValueError("x")) is None
+    assert errors.from_os_error(OSError("no number")) is None and cli.as_user_error(ValueError("x")) is None
     known = UserError("p", "h")
-    assert cli.told_to_user(known) is known
+    assert cli.as_user_error(known) is known

@@ -166,7 +166,7 @@ def test_the_values_of_the_papers_figures_are_numbers(known, tmp_path, cell):
         try:
             assert paper.value(quantity) and cell == ""
         except UserError as error:
-            assert "is no number" in error.problem or (cell == "-1" and "which is not from 0" in error.problem)
+            assert "is not a number" in error.problem or (cell == "-1" and "which is not from 0" in error.problem)
     assert isinstance(paper.value("human nobody win"), Missing)
     with pytest.raises(UserError, match="figure5.csv has no stage 'after selection'"):
         paper.value("judged j/prompt2/after mean")

@@ -291,9 +291,9 @@ def test_the_claims_report_has_a_line_a_claim_and_no_more(found, note):
 @example("=1+1")
 def test_figures_as_csv_hold_no_formula(title):
     counts = {name: human.Counter(win=1, tie=1, loss=2) for name in (*human.CRITERIA, human.ALL)}
-    made = [human.as_csv([human.Result(title, counts, 1, 1, False)], "judgements", {})]
+    made = [human.as_csv([human.Result(title, counts, 1, 1, made_up=False)], "judgements", {})]
     made.append(figure1.radar_csv(hostile_table(title, None)))
-    made.append(figure8.curves_csv([figure8.Curve(title, ["b/x"], [50.0], [1.0], [None], [None])]))
+    made.append(figure8.curves_csv([figure8.Curve(title, ["b/x"], [50.0], [1.0], sd=[None], paper=[None])]))
     for text in made:
         for line in csv.reader(io.StringIO(text)):
             assert not any(re.match(r"\s*[=@]|[-+](?![\d.]+$)", value) for value in line), line
@@ -349,7 +349,7 @@ def test_pdflatex_accepts_tables_of_hostile_titles_notes_and_reasons(pdflatex):
 
 
 def test_pdflatex_knows_every_sign_that_is_left_as_it_is(pdflatex):
-    signs = [sign for sign in map(chr, range(0x20, 0x3000)) if "unicodesign" not in escaping.latex_sign(sign)]
+    signs = [sign for sign in map(chr, range(0x20, 0x3000)) if "unicodesign" not in escaping.latex_character(sign)]
     assert len(signs) > 250
     pdflatex("\n\n".join(f"x{escaping.latex_text(sign)}" for sign in signs))
 
@@ -375,11 +375,12 @@ def test_every_figure_is_drawn_with_a_hostile_title(tmp_path, title):
     radar = figure1.radar(table1((title, range(13)), ("b", range(13))))
     said = drawn(figure1.draw_figure1(radar, title), tmp_path)
     assert said.count(words) == 2  # in the legend, and as a note
-    curves = [figure8.Curve(title, ["b/x", "b/y"], [50.0, 60.0], [1.0, None], [None, None], [None, None])]
+    missing = {"sd": [None, None], "paper": [None, None]}
+    curves = [figure8.Curve(title, ["b/x", "b/y"], [50.0, 60.0], [1.0, None], **missing)]
     said = drawn(figure8.draw_figure8(curves, title), tmp_path)
     assert said.count(words) == 2 and any(line.startswith("Ours missing:") for line in said)
     counts = {name: human.Counter(win=1, tie=1, loss=2) for name in (*human.CRITERIA, human.ALL)}
-    results = [human.Result(title, counts, 1, 1, False)]
+    results = [human.Result(title, counts, 1, 1, made_up=False)]
     said = drawn(figure7.draw_figure7(results, "judgements", {}, made_up=False, note=title), tmp_path)
     assert said.count(words) == 2
     title = title.replace("\ud800", "")  # no file of ours holds it (json_files.parse_json)
@@ -397,7 +398,7 @@ def test_the_novelty_figure_is_drawn_with_a_hostile_title(tmp_path):
     import numpy as np
 
     near = Neighbours(np.array([0, 1]), np.array([50.0, 96.0]))
-    figure = novelty_plot.draw(Found(near, near, near, near, near), 95.0, "$\\frac$", "$\\frac$\x1b")
+    figure = novelty_plot.draw(Found(*[near] * 5), 95.0, "$\\frac$", "$\\frac$\x1b")
     novelty_plot.save(figure, tmp_path / "f.svg")
     text = (tmp_path / "f.svg").read_text(encoding="utf-8")
     ElementTree.fromstring(text)
@@ -449,14 +450,14 @@ def with_last_line_twice(text):
 #: What is wrong: what is put in another's place, or what makes the faulty file; and what is said.
 FAULTS = [
     ("an empty file", partial(re.sub, rb"[\s\S]+", b""), "is empty"),
-    ("bytes that are no text", partial(re.sub, rb",", b"\xff,", count=1), "is no text in UTF-8"),
+    ("bytes that are no text", partial(re.sub, rb",", b"\xff,", count=1), "is not UTF-8"),
     ("a column that is missing", without_a_column, "is missing"),
-    ("a column twice", partial(re.sub, rb"\n", b",x,x\n", count=1), "the column 'x' stands twice"),
+    ("a column twice", partial(re.sub, rb"\n", b",x,x\n", count=1), "the heading has the column 'x' twice"),
     ("a field too many", partial(re.sub, rb"\n\Z", b",,\n"), "fields under"),
     ("a line twice", with_last_line_twice, "already"),
-    ("a word for a number", with_first_number(b"many"), "is 'many', which is no number"),
-    ("nan", with_first_number(b"nan"), "is 'nan', which is no number"),
-    ("infinity", with_first_number(b"1e999"), "is '1e999', which is no number"),
+    ("a word for a number", with_first_number(b"many"), "is 'many', which is not a number"),
+    ("nan", with_first_number(b"nan"), "is 'nan', which is not a number"),
+    ("infinity", with_first_number(b"1e999"), "is '1e999', which is not a number"),
     ("a NUL", partial(re.sub, rb"\n\Z", b"\0\n"), "NUL"),
     ("an open quotation mark", partial(re.sub, rb"\Z", b'"'), "no CSV"),
 ]
@@ -470,7 +471,7 @@ def test_a_faulty_file_of_the_papers_numbers_is_refused_by_line_and_reason(repos
     with pytest.raises(UserError, match=re.escape(str(path))) as caught:
         PAPERS[name](path)
     assert reason in caught.value.problem and "git checkout" in caught.value.hint
-    if reason not in ("is empty", "is no text in UTF-8"):
+    if reason not in ("is empty", "is not UTF-8"):
         assert re.search(r", line \d+: ", caught.value.problem)
 
 
@@ -503,8 +504,8 @@ FIGURE7 = "baseline,criterion,counted,total,win,tie,loss,made_up\nSEEK,all,judge
     [
         (("total", "sum"), "line 1: the column 'total' is missing"),
         (("4,2", "0,0"), "line 2: total is 0, which is not at least 1"),
-        (("4,2", "4,"), "line 2: win is '', which is no number"),
-        (("4,2", "4,nan"), "line 2: win is 'nan', which is no number"),
+        (("4,2", "4,"), "line 2: win is '', which is not a number"),
+        (("4,2", "4,nan"), "line 2: win is 'nan', which is not a number"),
         (("SEEK", "SEEK,all"), "line 2: 9 fields under 8 columns"),
     ],
 )

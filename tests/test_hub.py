@@ -8,7 +8,8 @@ import pytest
 
 from hub import serve
 from synth_empathy.core.errors import UserError
-from synth_empathy.core.model_folder import download_from_hub, git_hash, open_model
+from synth_empathy.core.model_folder import open_model
+from synth_empathy.core.model_sources import download_from_hub, git_hash
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "somebody/some-model"

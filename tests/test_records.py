@@ -1,4 +1,4 @@
-"""Files as contracts: what is written is read back, outputs appear whole or not at all, bad lines are named."""
+"""Files: written records are read back, outputs appear whole or not at all, and errors name faulty lines."""
 
 import json
 import subprocess
@@ -131,8 +131,8 @@ def test_a_bad_line_is_named(tmp_path, line, reason):
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
-def test_what_is_no_json_number_is_refused(tmp_path, constant):
-    """A NaN would pass for a float, and be below every threshold without a word."""
+def test_a_number_that_json_does_not_have_is_refused(tmp_path, constant):
+    """A NaN would pass for a float, and silently be below every threshold."""
     path = tmp_path / "similarity.jsonl"
     path.write_text('{"id": "a", "similarity": ' + constant + "}\n")
     with pytest.raises(UserError, match=f"line 1: not JSON .{constant} is not a JSON number"):
@@ -196,7 +196,7 @@ NOT_JSON = {
 
 
 @pytest.mark.parametrize("text", NOT_JSON)
-def test_json_that_says_no_one_value_is_refused_with_its_line(tmp_path, text):
+def test_ambiguous_or_unwritable_json_is_refused_with_its_line(tmp_path, text):
     (tmp_path / "f.json").write_text(text)
     with pytest.raises(UserError, match=f"f.json is not a JSON document: .*{NOT_JSON[text]}"):
         json_files.read_json(tmp_path / "f.json")
@@ -242,7 +242,7 @@ def test_ranges(value, kind, fault):
     assert found is None if fault is None else fault in found and len(found) < 120
 
 
-def test_a_folder_in_place_of_a_file_is_a_sentence(tmp_path):
+def test_a_folder_in_place_of_a_file_is_an_error_for_the_user(tmp_path):
     for read in (json_files.read_json, lambda path: records.read_jsonl(path, {"id": str})):
         with pytest.raises(UserError, match="it is a folder, and a file is needed"):
             read(tmp_path)
@@ -278,7 +278,7 @@ def test_sha256sum_reads_a_seal(tmp_path):
     assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 1
 
 
-def test_a_seal_names_the_code_that_made_its_file_and_sha256sum_reads_it_all_the_same(tmp_path):
+def test_a_seal_names_the_code_that_made_its_file_and_sha256sum_still_reads_it(tmp_path):
     code = {"step.py": "0" * 64, "synth_empathy/evaluation/metrics/__init__.py": "f" * 64}
     json_files.write_json(tmp_path / "f.json", {"a": 1}, code=code)
     assert files.code_in_seal(tmp_path / "f.json") == code and json_files.read_json(tmp_path / "f.json") == {"a": 1}
@@ -314,18 +314,18 @@ with atomic_path(sys.argv[1]) as partial:
 
 
 def writer(repository, path, seconds):
-    """A process that is writing a file; returns it once it is at it."""
+    """A process that has begun to write a file, and takes some seconds."""
     words = [sys.executable, "-c", WRITER, str(path), str(seconds)]
-    process = subprocess.Popen(
-        words, env={"PYTHONPATH": str(repository / "scripts")}, stdout=subprocess.PIPE, text=True
-    )
+    environment = {"PYTHONPATH": str(repository / "scripts")}
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "writing\n"
     return process
 
 
 def test_writers_of_one_file_do_not_remove_each_others(repository, tmp_path):
-    """Each writes the file many times at once; the file is whole at every moment, and none fails."""
-    program = "import sys; from synth_empathy.core.records import write_text\nfor n in range(150): write_text(sys.argv[1], sys.argv[2] * 2000)"
+    """Each writes the file many times; the file is whole at every moment, and no writer fails."""
+    loop = "for n in range(150): write_text(sys.argv[1], sys.argv[2] * 2000)"
+    program = f"import sys; from synth_empathy.core.files import write_text\n{loop}"
     words = [sys.executable, "-c", program, str(tmp_path / "f")]
     writers = [subprocess.Popen([*words, sign], env={"PYTHONPATH": str(repository / "scripts")}) for sign in "abc"]
     while any(process.poll() is None for process in writers):
@@ -336,7 +336,7 @@ def test_writers_of_one_file_do_not_remove_each_others(repository, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
-def test_what_a_killed_writer_leaves_is_removed_and_a_living_ones_is_not(repository, tmp_path):
+def test_the_file_of_a_killed_writer_is_removed_and_that_of_a_living_one_is_not(repository, tmp_path):
     (tmp_path / ".f.json.0123abcd.partial").write_text("of another file")
     alive, dead = writer(repository, tmp_path / "f", 60), writer(repository, tmp_path / "f", 60)
     dead.kill()

@@ -1,4 +1,4 @@
-"""Finished rows outlive a kill at any byte, are shared among parts, and never pass to a step that would make others."""
+"""Finished rows survive a kill at any byte, serve every part, and never reach a step that would make other rows."""
 
 import json
 
@@ -20,7 +20,7 @@ def asked_for(ids):
 
 
 def opened(root, part="0-of-2", decides=DECIDES, step="generate", ids="abcdef"):
-    return FinishedRows(root, step, decides, part, asked_for(ids))
+    return FinishedRows(root, step, decides=decides, part=part, asked=asked_for(ids))
 
 
 def test_rows_are_on_the_disk_at_once(tmp_path):
@@ -33,7 +33,7 @@ def test_rows_are_on_the_disk_at_once(tmp_path):
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=6), min_size=1, max_size=4), st.data())
-def test_a_kill_at_any_byte_costs_the_row_in_flight_only(tmp_path_factory, texts, data):
+def test_a_kill_at_any_byte_costs_only_the_unfinished_row(tmp_path_factory, texts, data):
     root = tmp_path_factory.mktemp("state")
     ids = [*map(str, range(len(texts))), "new"]
     rows = opened(root, ids=ids)
@@ -45,10 +45,8 @@ def test_a_kill_at_any_byte_costs_the_row_in_flight_only(tmp_path_factory, texts
 
     again = opened(root, ids=ids)
     finished = kept.count(b"\n")
-    assert (
-        list(again.rows.values())
-        == [{"id": str(number), "text": text} for number, text in enumerate(texts)][:finished]
-    )
+    expected = [{"id": str(number), "text": text} for number, text in enumerate(texts)][:finished]
+    assert list(again.rows.values()) == expected
     again.add({"id": "new", "text": "after"})  # on a line of its own
     third = opened(root, ids=ids)
     assert list(third.rows) == [*map(str, range(finished)), "new"]
@@ -57,12 +55,12 @@ def test_a_kill_at_any_byte_costs_the_row_in_flight_only(tmp_path_factory, texts
 
 @settings(max_examples=30, deadline=None)
 @given(st.sets(st.integers(0, 12)), st.integers(1, 6), st.integers(1, 6), st.sets(st.integers(0, 12), max_size=4))
-def test_whatever_the_parts_were_and_are_no_finished_row_is_made_again(tmp_path_factory, done, before, after, changed):
-    """Some rows are done in one number of parts; in another number each is found by the part that is asked for it now."""
+def test_with_another_number_of_parts_no_finished_row_is_made_again(tmp_path_factory, done, before, after, changed):
+    """Rows are finished in one number of parts; with another number, each is found by the part that needs it."""
     root = tmp_path_factory.mktemp("state")
     asked = asked_for(map(str, range(13)))
     for part in range(before):
-        with FinishedRows(root, "generate", DECIDES, str(part), asked) as rows:
+        with FinishedRows(root, "generate", decides=DECIDES, part=str(part), asked=asked) as rows:
             for number in sorted(done):
                 if number % before == part:
                     rows.add({"id": str(number)})
@@ -70,8 +68,8 @@ def test_whatever_the_parts_were_and_are_no_finished_row_is_made_again(tmp_path_
     found = {}
     for part in range(after):
         wanted = {row_id: hash_ for row_id, hash_ in asked.items() if int(row_id) % after == part}
-        with FinishedRows(root, "generate", DECIDES, str(part), wanted) as rows:
-            assert rows.rows.keys() <= wanted.keys()  # no more is held than asked for
+        with FinishedRows(root, "generate", decides=DECIDES, part=str(part), asked=wanted) as rows:
+            assert rows.rows.keys() <= wanted.keys()  # no other row is held
             found |= rows.rows
     assert found == {str(number): {"id": str(number)} for number in done - changed}
 

@@ -18,7 +18,7 @@ import yaml
 from transformers import AutoConfig
 
 from processes import kill_when
-from synth_empathy.core import devices, folders, model_folder
+from synth_empathy.core import devices, folders, model_folder, model_sources
 from synth_empathy.core.errors import UserError
 from synth_empathy.inference import vllm_engine
 from synth_empathy.inference.engines import EngineSettings, engine_class
@@ -46,8 +46,8 @@ def real_model(tmp_path_factory, repository):
     entry = yaml.safe_load((repository / "config/demo.yaml").read_text(encoding="utf-8"))["models"]["smollm2-135m"]
     folder = tmp_path_factory.mktemp("models") / "smollm2-135m"
     with folders.new_folder(folder) as partial:
-        source = model_folder.packaged_path(entry["package"], entry["version"], entry["path"])
-        model_folder.convert_gguf(source, partial)
+        source = model_sources.packaged_path(entry["package"], entry["version"], entry["path"])
+        model_sources.convert_gguf(source, partial)
         model_folder.write_manifest(partial, {"kind": "fetched", "name": "smollm2-135m"})
     return folder
 

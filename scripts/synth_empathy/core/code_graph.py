@@ -1,7 +1,8 @@
 """Which files of code decide a script's output: derived from its imports, so that no list of them can drift.
 
-Imports are read from the syntax tree, including those inside functions; no module is executed. Some modules are special:
-a job uses only some entries of a registry, and perhaps none of the optional modules; silent modules decide no output.
+Imports are read from the syntax tree, including those inside functions; no module is executed. Some modules are
+special: a job uses only some entries of a registry, and perhaps none of the optional modules; silent modules decide no
+output.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ SILENT = {
     "core.provenance": "it computes hashes and versions, which the record itself lists",
     "core.resumable": "it keeps finished rows and returns only those that would come out the same",
 }
-#: Modules that decide how a file is read and written, but no value in it. The record of the code that made a file lists
-#: them. A change of one discards no unfinished work, since its rows would come out the same.
+#: Modules that decide how a file is read and written, but no value in it. The record of the code that made a file
+#: lists them. A change of one discards no unfinished work, since its rows would come out the same.
 CARRIERS = {
     "core.absent": "it holds the words that stand for absent values",
     "core.csv_files": "it reads CSV files and checks their columns",
@@ -82,8 +83,8 @@ def dependencies(path: Path, pattern: str | None, requested: set[str] | None) ->
     """The modules that a file uses: its imports, but only the requested entries and optional modules.
 
     Args:
-        pattern: if the file is a registry, the pattern of its entries' names; a file imports them by their names or not.
-        requested: as ``entries`` of ``reached``.
+        pattern: if the file is a registry, the pattern of its entries' names; a file imports them by their names or
+            not. requested: as ``entries`` of ``reached``.
     """
     eager, lazy = imports_of(path)
     registered = {name for name in modules() if pattern and fnmatchcase(name, pattern)}
@@ -153,7 +154,7 @@ def names_in(node: ast.AST, packages: tuple[str, ...]) -> Iterator[str]:
 
 
 def base_of(node: ast.ImportFrom, packages: tuple[str, ...]) -> str | None:
-    """The module that ``from ... import`` imports from, by its name in the library; None if it is outside the library."""
+    """The module that ``from ... import`` imports from, by its name in the library; None if it is outside."""
     if not node.level:
         return in_library(node.module or "")
     return ".".join(filter(None, [*packages[: len(packages) + 1 - node.level], node.module]))

@@ -1,8 +1,8 @@
 """Whole files: an output appears complete or not at all, and a reader can tell whether it has changed since.
 
-A file that one step writes for another has a seal: a hidden file next to it, in the format of ``sha256sum``, that holds
-its SHA-256. Every reader of the file checks the seal. A file without a seal, such as a user's own, is read unchecked.
-The seal of a file that has no manifest also names the code that made it, in comments.
+A file that one step writes for another has a seal: a hidden file next to it, in the format of ``sha256sum``, that
+holds its SHA-256. Every reader of the file checks the seal. A file without a seal, such as a user's own, is read
+unchecked. The seal of a file that has no manifest also names the code that made it, in comments.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def locked_partial(path: Path) -> Iterator[Path]:
-    """A new, locked, private file in the folder of ``path``. No name is used twice, so that none removes another's file.
+    """A new, locked, private file in the folder of ``path``. No name is used twice, so that none removes another's
+    file.
 
     Another process may find the file before it is locked, take it for an abandoned one, and remove it. Then another
     file is made.

@@ -85,7 +85,7 @@ JUDGEMENT: Fields = {"example": str, "baseline": str, "criterion": str, "evaluat
 
 
 def write_jsonl(path: str | Path, records: Iterable[Record], code: dict[str, str] | None = None) -> int:
-    """Write one JSON object a line, and the file's seal; returns the number of lines. ``code`` as in ``sealed_path``."""
+    """Write one JSON object a line, and the file's seal; returns the number of lines. ``code``: see ``write_text``."""
     count = 0
     with (
         sealed_path(path, code) as partial,

@@ -26,7 +26,7 @@ def longest_chain(jobs: list[Record]) -> list[Record]:
     """The longest chain of jobs in which each job reads what the one before it wrote.
 
     Args:
-        jobs: as ``dry_run.report`` lists them. Of several chains of equal length, the one whose jobs come first counts.
+        jobs: as ``dry_run.report`` lists them. Of several longest chains, the one whose jobs come first counts.
     """
     reading = [job for job in jobs if reads_data(job)]
     maker = {path: number for number, job in enumerate(reading) for path in job["output"]}

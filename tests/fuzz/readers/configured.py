@@ -161,7 +161,8 @@ def load_rubric(folder: Path, how: dict) -> None:
 
 CLAIMS = shipped("resources/paper/claims.yaml")
 FEW = CLAIMS | {"claims": [claim for claim in CLAIMS["claims"] if claim["cost"] in ("ed", "judge", "table1")][:6]}
-FEW |= {"costs": {name: CLAIMS["costs"][name] for name in {claim["cost"] for claim in FEW["claims"]}}}
+COSTS = {claim["cost"] for claim in FEW["claims"]}
+FEW |= {"costs": {name: CLAIMS["costs"][name] for name in COSTS}}
 
 
 def load_claims(folder: Path, how: dict) -> None:
@@ -223,7 +224,7 @@ def read_results(folder: Path, how: dict) -> None:
             same(f"{quantity}: numbers that are none", [], [number for number in numbers if not is_finite(number)])
         else:
             same(f"{quantity}: a reason", True, bool(value.reason))
-    found.unlike("synthetic/*/parse_summary.json", {"made_by: models": ["m"], "made_by: seed_samples": 3})
+    found.unmet_condition("synthetic/*/parse_summary.json", {"made_by: models": ["m"], "made_by: seed_samples": 3})
     run_results.digest(folder)
 
 

@@ -82,7 +82,7 @@ ASKED = {row["id"]: hashlib.sha256(row["id"].encode()).hexdigest() for row in FI
 
 def finished_rows(root: Path) -> resumable.FinishedRows:
     """The finished rows of one job."""
-    return resumable.FinishedRows(root, "generate", DECIDES, "part", ASKED)
+    return resumable.FinishedRows(root, "generate", decides=DECIDES, part="part", asked=ASKED)
 
 
 def state_file() -> bytes:

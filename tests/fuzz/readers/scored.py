@@ -97,7 +97,8 @@ OTHER |= {"instead": {"model": "m", "layer": 5, "value": 40.0}}
 
 def read_table(folder: Path, how: dict) -> None:
     """Every cell is a line of the CSV, and the table can be written in its three forms."""
-    shown = tables.read_table("table1", [ROW], folder, how["note"], how["partial"], metrics=("cider", "bert_f1"))
+    options = {"note": how["note"], "partial": how["partial"], "metrics": ("cider", "bert_f1")}
+    shown = tables.read_table("table1", [ROW], folder, **options)
     found = shown.cells[ROW.system]
     lines = list(csv.reader(io.StringIO(tables.as_csv(shown))))
     same("lines", 1 + len(found) + sum(bool(cell.instead) for cell in found.values()), len(lines))
@@ -216,7 +217,7 @@ def summarise(folder: Path, how: dict) -> None:
     """Every output of the judge is a mark and counted, or set aside."""
     rows = [{"text": text, "finish": "stop"} for text in how["texts"]]
     names = [rubric["name"] for rubric in RUBRICS]
-    entries = [{name: judging.drawn_mark(row) for name in names} for row in rows]
+    entries = [dict.fromkeys(names, judging.drawn_mark(row)) for row in rows]
     judged = [{"id": f"s{n}", "criteria": criteria} for n, criteria in enumerate(entries)]
     judged.append({"id": "read", "criteria": {name: judging.read_mark(how["row"], 0.8) for name in names}})
     found = judging.summarise(judged, RUBRICS)

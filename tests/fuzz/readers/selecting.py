@@ -123,11 +123,13 @@ def select_diverse(folder: Path, how: dict) -> None:
     size = len(came) if everything else math.floor(float(how["ratio"]) * len(came) + 1e-9)
     same("samples selected", size, len({row["id"] for row in went}))
     same("ranks", list(range(size)), [row["rank"] for row in went])
-    same(
-        "samples that were not given",
-        [],
-        [row["id"] for row in went if {k: v for k, v in row.items() if k != "rank"} not in came],
-    )
+    invented = [row["id"] for row in went if without_rank(row) not in came]
+    same("samples that were not given", [], invented)
+
+
+def without_rank(row: dict) -> dict:
+    """A selected sample as it was before the selection."""
+    return {name: value for name, value in row.items() if name != "rank"}
 
 
 def select_rows(folder: Path, how: dict) -> None:
@@ -174,7 +176,7 @@ def compare_novelty(folder: Path, how: dict) -> None:
     train = novelty.load_samples(folder / "train.jsonl", folder / "train", records.ED_SAMPLE)
     novelty.check_dimensions(synthetic=selected, train=train, test=train)
     found = novelty.find(selected, train, train)
-    report, made = novelty.leakage_report(selected, train, train, found, 95.0)
+    report, made = novelty.leakage_report(selected, train, train, found, near_duplicate=95.0)
     same("samples", selected.ids(), [row["id"] for row in made])
     same("samples in the report", len(selected), report["nearest_ed_test"]["selected"]["samples"])
     json_files.write_json(folder / "report.json", report)
