@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from synth_empathy.core import cli
 from synth_empathy.core.errors import UserError
-from synth_empathy.core.records import read_json
+from synth_empathy.core.json_files import read_json
 from synth_empathy.inference.engines import ENGINES
 
 ROOT = Path(__file__).resolve().parents[1]

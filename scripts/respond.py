@@ -4,7 +4,8 @@
 from pathlib import Path
 
 from synth_empathy.core import cli, provenance, seeds
-from synth_empathy.core.records import SAMPLE, Record, read_jsonl, remove_outputs, write_jsonl
+from synth_empathy.core.files import remove_outputs
+from synth_empathy.core.records import SAMPLE, Record, read_jsonl, write_jsonl
 from synth_empathy.data import prompts
 from synth_empathy.inference import engines, runner
 from synth_empathy.inference.engines import Request

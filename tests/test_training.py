@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from processes import kill_when
 from synth_empathy.core.errors import UserError
-from synth_empathy.core.records import write_json
+from synth_empathy.core.json_files import write_json
 from synth_empathy.training.sft import WHOLE, drop_checkpoints, mark_whole, split_overlong, whole_checkpoint
 
 SYSTEM = "You are a helpful assistant."

@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM
 from processes import heed_signals
 from synth_empathy.core import model_folder
 from synth_empathy.core.errors import UserError
-from synth_empathy.core.records import seal_of
+from synth_empathy.core.files import seal_of
 from synth_empathy.training import recipes
 from synth_empathy.training.sft import WHOLE
 

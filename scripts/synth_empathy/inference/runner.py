@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core import cli, provenance
+from ..core.json_files import write_json
 from ..core.model_folder import DTYPES, fingerprint, open_model
-from ..core.records import Record, write_json
+from ..core.records import Record
 from ..core.resumable import FinishedRows
 from .engines import (
     ENGINES,

@@ -23,9 +23,10 @@ from transformers import (
 from trl import SFTConfig, SFTTrainer
 
 from ..core.errors import UserError
+from ..core.json_files import read_json, write_json
 from ..core.model_folder import open_model
 from ..core.provenance import describe_files, hashed
-from ..core.records import Record, read_json, write_json
+from ..core.records import Record
 from ..data.prompts import dialogue_messages
 from .recipes import Recipe
 
