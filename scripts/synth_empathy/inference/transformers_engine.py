@@ -70,12 +70,12 @@ def nucleus(scores: torch.FloatTensor, top_p: float) -> torch.FloatTensor:
     size, vocabulary = 0, scores.shape[1]
     while True:
         size = min(max(LIKELIEST, 4 * size), vocabulary)
-        likeliest = probabilities.topk(size).values
-        before = likeliest.cumsum(dim=-1) - likeliest  # the probability of all more likely tokens
+        top = probabilities.topk(size).values
+        before = top.cumsum(dim=-1) - top  # the probability of all more likely tokens
         if size == vocabulary or bool((before[:, -1] >= top_p).all()):
             break
-    least = likeliest.masked_fill(before >= top_p, 1.0).amin(dim=-1, keepdim=True)
-    return scores.masked_fill(probabilities < least, -torch.inf)
+    threshold = top.masked_fill(before >= top_p, 1.0).amin(dim=-1, keepdim=True)
+    return scores.masked_fill(probabilities < threshold, -torch.inf)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from .engines import Answer, Completion, Engine, EngineSettings, Guarantee, Requ
 
 GPU_INVARIANT_TEXTS = (
     "Each row draws from its own seed, and vllm's batch-invariant kernels (VLLM_BATCH_INVARIANT=1, for compute "
-    "capability 8.0 and above) compute it alike in every batch: on the same kind and number of GPUs, with these "
+    "capability 8.0 and above) compute it identically in every batch: on the same kind and number of GPUs, with these "
     "package versions, any batch size, any number of shards and any resumed run give the same text. This is vllm's "
     "guarantee, which it calls beta."
 )
@@ -34,8 +34,9 @@ GPU_TEXTS = (
 )
 GPU_INVARIANT_PROBABILITIES = (
     "Nothing is drawn, and vllm's batch-invariant kernels (VLLM_BATCH_INVARIANT=1, for compute capability 8.0 and "
-    "above) compute a prompt alike in every batch: on the same kind and number of GPUs, with these package versions, "
-    "any batch size and any resumed run give the same probabilities. This is vllm's guarantee, which it calls beta."
+    "above) compute a prompt identically in every batch: on the same kind and number of GPUs, with these package "
+    "versions, any batch size and any resumed run give the same probabilities. This is vllm's guarantee, which it "
+    "calls beta."
 )
 GPU_PROBABILITIES = (
     "Nothing is drawn, but the GPU rounds by the batch: another batch size or a resumed run changes the probabilities "
