@@ -177,7 +177,7 @@ def test_an_error_of_a_process_is_in_the_log(train_command, tmp_path):
 @pytest.mark.parametrize(
     ("more", "problem"),
     [
-        (["--processes", 3], "gradient_accumulation 4 is no multiple of the 3 GPUs that share it"),
+        (["--processes", 3], "gradient_accumulation 4 is shared by the GPUs, and 3 does not divide it"),
         (["--processes", 2, "--method", "lora"], "LoRA trains on one GPU, which is enough for it, and not on 2"),
         (["--processes", 2, "--gpus", 4], "--processes 2 and --gpus 4 differ: each process has one GPU"),
         (["--gpus", 4], "the step is to run on 4 GPUs, and torch sees"),
