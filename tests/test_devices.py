@@ -1,10 +1,10 @@
-"""A step that counts on GPUs says so where there are fewer, instead of computing for weeks on a CPU."""
+"""A step that needs GPUs refuses to run on fewer: it would compute on a CPU for weeks."""
 
 import json
 
 import pytest
 
-MORE = 99  # than any machine has
+MORE = 99  # more than any machine has
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def flags_of(script, samples, *, model, tmp_path, repository):
 
 
 @pytest.mark.parametrize("script", ["generate.py", "respond.py", "judge.py", "embed_texts.py", "train_model.py"])
-def test_a_step_with_fewer_gpus_than_it_counts_on_refuses_to_begin(
+def test_a_step_with_fewer_gpus_than_it_needs_refuses_to_begin(
     script, samples, tiny_model, tmp_path, repository, step
 ):
     flags = flags_of(script, samples, model=tiny_model, tmp_path=tmp_path, repository=repository)
@@ -53,19 +53,10 @@ def test_a_step_with_fewer_gpus_than_it_counts_on_refuses_to_begin(
     assert not (tmp_path / "output").exists() and not (tmp_path / "e.npy").exists()
 
 
-def test_bertscore_with_fewer_gpus_than_it_counts_on_refuses_to_begin(tiny_model, tmp_path, step):
+def test_bertscore_with_fewer_gpus_than_it_needs_refuses_to_begin(tiny_model, tmp_path, step):
     (tmp_path / "responses.jsonl").write_text('{"prediction": "oh no", "reference": "oh dear"}\n')
-    flags = [
-        "--responses",
-        tmp_path / "responses.jsonl",
-        "--protocol",
-        "paper",
-        "--bertscore-only",
-        "--bertscore-model",
-        tiny_model,
-        "--bertscore-layer",
-        1,
-    ]
+    flags = ["--responses", tmp_path / "responses.jsonl", "--protocol", "paper", "--bertscore-only"]
+    flags += ["--bertscore-model", tiny_model, "--bertscore-layer", 1]
     done = step("evaluate.py", *flags, "--gpus", MORE, "--output", tmp_path / "output.json")
     assert (
         done.returncode == 1
