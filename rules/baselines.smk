@@ -1,14 +1,14 @@
 """Systems that are not ours (paper, section 4.1.2): baselines that their authors' code trains, and published outputs.
 
-Requires: ED's test samples; for a baseline either outputs that the user has (`results`), or git and a network to fetch its
-    authors' code, the data that the code needs (`data`), and its own environment or image (docs/baselines.md).
-Makes, for each key of `baselines`; every seed reads one file, since the authors' own seed trains once
+Requires: ED's test samples; for a baseline either outputs that the user has (`results`), or git and a network to fetch
+    its authors' code, the data that the code needs (`data`), and its own environment or image (docs/baselines.md).
+Makes, for each key of `baselines` (every seed reads the same file, because training runs once, by the authors' seed):
     <models>/repositories/{baseline}/manifest.json      the authors' repository at its pinned commit
     <results>/baselines/{baseline}/prepared.json        a copy of it to train in, code/, with the user's data over it
     <results>/baselines/{baseline}/checkpoint.txt       the trained checkpoint's path in that copy, and its hash
-    <results>/baselines/{baseline}/results.txt          its outputs on ED's test split; with `generate: null` training's own
-    <results>/responses/{base}/{training_set}/seed{seed}/test.jsonl             our form; training set authors, or published
-    <results>/responses/{base}/{training_set}/seed{seed}/test.alignment.json    what belongs to which sample, and what does not
+    <results>/baselines/{baseline}/results.txt          its outputs on ED's test split (or training's own)
+    <results>/responses/{base}/{training_set}/seed{seed}/test.jsonl             our format; authors-code or published
+    <results>/responses/{base}/{training_set}/seed{seed}/test.alignment.json    what matched, and what did not
 """
 
 #: Interpreter of the process that runs Snakemake: git is where the checkout came from, not in images.
@@ -128,8 +128,8 @@ rule prepare_baseline:
     container:
         image("core")
     resources:
-        mem_mb=grows(2000),
-        runtime=grows(60),
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(60),
     params:
         commit=baseline_field("commit"),
         data=baseline_data_flags,
@@ -159,7 +159,7 @@ rule train_baseline:
     resources:
         gpu=baseline_gpus,
         mem_mb=baseline_memory,
-        runtime=grows(1440),
+        runtime=per_attempt(1440),
     params:
         python=baseline_python,
         command=baseline_field("train"),
@@ -188,7 +188,7 @@ rule run_baseline:
     resources:
         gpu=answering_gpus,
         mem_mb=baseline_memory,
-        runtime=grows(240),
+        runtime=per_attempt(240),
     params:
         python=baseline_python,
         command=baseline_field("generate"),
@@ -220,8 +220,8 @@ rule read_outputs:
     container:
         image("core")
     resources:
-        mem_mb=grows(2000),
-        runtime=grows(20),
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(20),
     params:
         alignment=alignment_flags,
     shell:

@@ -1,10 +1,10 @@
-"""The paper's quantitative claims, each tested on the present results: holds, does not hold, or not tested.
+"""The paper's quantitative claims, each tested on the existing results: holds, does not hold, or not tested.
 
-Requires: the list of claims (resources/paper/claims.yaml). It reads the results that exist, and requests none.
+Requires: the list of claims (resources/paper/claims.yaml). Existing results are read; none is made.
 Makes:
-    <results>/claims.md      a line for each claim, and the targets to build for those that are not tested
+    <results>/claims.md      one line per claim, and the targets that untested claims need
     <results>/claims.json    the same, with every part of a claim
-Targets by name: check_claims, which prints the verdicts; it fails if the configuration says so (claims: fail)
+Targets by name: check_claims, which prints the verdicts, and fails if the configuration says so (claims: fail)
 """
 
 from synth_empathy.claims import run_results

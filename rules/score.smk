@@ -1,9 +1,9 @@
-"""How close each synthetic response is to the discriminator's answer to the same context (paper, section 3.2, steps 2, 3).
+"""The similarity of each synthetic response to the discriminator's answer to the same context (paper, section 3.2).
 
 Requires: the synthetic samples, the discriminator's responses to them, the embedding model.
 Makes:
     <results>/scored/{prompt}/texts.jsonl         every distinct text with its row number
-    <results>/scored/{prompt}/embeddings.npy      its embedding, a row a text
+    <results>/scored/{prompt}/embeddings.npy      the embeddings, one row per text
     <results>/scored/{prompt}/similarity.jsonl    cosine x 100 of each sample's two responses
 """
 
@@ -51,7 +51,7 @@ rule embed_texts:
     resources:
         gpu=config["models"][config["scoring"]["model"]]["gpus"],
         mem_mb=embedding_memory,
-        runtime=grows(480),
+        runtime=per_attempt(480),
         batch_tokens=config["scoring"]["batch_tokens"],
         chunk_texts=config["scoring"]["chunk_texts"],
     params:
@@ -88,8 +88,8 @@ rule score_similarity:
     container:
         image("core")
     resources:
-        mem_mb=grows(16000),
-        runtime=grows(30),
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(30),
     shell:
         "{PYTHON[core]} scripts/score_similarity.py"
         " --responses {input.responses:q}"

@@ -62,10 +62,15 @@ def pytest_xdist_make_scheduler(config, log):
 
 @contextmanager
 def once(tmp_path_factory, name: str):
-    """A folder that all workers share, and whether it is still empty; other workers wait while one fills it."""
+    """A folder that all workers share, and whether it is still empty; other workers wait while one fills it.
+
+    It lies in the folder that `make test-all` gives to both of its halves, else in this session's own.
+    """
     base = tmp_path_factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         base = base.parent
+    if os.environ.get("FIXTURES"):
+        base = Path(os.environ["FIXTURES"])
     with open(base / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         filled = base / f"{name}.filled"
