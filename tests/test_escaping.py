@@ -1,4 +1,4 @@
-"""Hostile titles, notes and names in every kind of output: read back by a parser of its kind, they are text."""
+"""Hostile titles, notes and names in every kind of output: a parser of that kind reads them back as text."""
 
 import csv
 import io
@@ -71,19 +71,19 @@ MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
 def shown(text):
-    """A text as a reader should see it: spaces and ends of lines are one space, what cannot be seen is written out."""
+    """A text as a reader should see it: white space is one space, and invisible characters are escaped."""
     spaced = re.sub("[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]", " ", text)
     written = "".join(sign.encode("unicode_escape").decode() if unseen(sign) else sign for sign in spaced)
     return " ".join(written.split())
 
 
 def unseen(sign):
-    """Whether a terminal would obey a sign, or no file of text can hold it."""
+    """Whether a character acts on a terminal, or no text file can contain it."""
     return sign in UNSEEN or unicodedata.category(sign) in ("Cc", "Cs")
 
 
 def blocks(text):
-    """Markdown's blocks in order: what opens or stands, and the text of what has text, its own markup named."""
+    """The blocks of a Markdown document in order: kinds and, for those with text, the text and its inline markup."""
     found = []
     for token in MARKDOWN.parse(text):
         if token.type == "inline":
@@ -102,17 +102,17 @@ def texts(text, kind):
 
 
 def is_number(text):
-    """Whether a text is a number as we format them, sign included."""
+    """Whether a text is a number as we format it, including its sign."""
     return bool(re.fullmatch(r"[-+]\d+(\.\d+)?(e[-+]?\d+)?", text, re.ASCII))
 
 
 def kinds_of(text):
-    """What of Markdown's inline markup is in a text; escapes are none."""
+    """The inline markup in a text of Markdown; escapes do not count."""
     return set().union(*(kinds for _, _, kinds in blocks(text))) - {"text_special"}
 
 
 def all_hostile(test):
-    """Each hostile text as an example of a test of one text."""
+    """Make each hostile text an example of a test of one text."""
     for text in HOSTILE:
         test = example(text)(test)
     return settings(deadline=None)(test)
@@ -123,7 +123,7 @@ def all_hostile(test):
 
 @all_hostile
 @given(TEXTS)
-def test_a_terminal_is_sent_no_control_character(text):
+def test_no_control_character_reaches_a_terminal(text):
     for written in (escaping.terminal_text(text), escaping.terminal_text(text, lines=True).replace("\n", "")):
         assert not any(unseen(sign) for sign in written)
         written.encode("utf-8")
@@ -182,7 +182,7 @@ def test_numbers_that_we_format_stay_numbers():
 
 @all_hostile
 @given(TEXTS)
-def test_latex_holds_no_command_but_those_of_single_signs(text):
+def test_latex_has_no_commands_except_those_of_single_characters(text):
     line = escaping.latex_text(text)
     known = {value for value in escaping.LATEX.values() if value.startswith(("\\", "$"))}
     bare = re.sub(r"\\unicodesign\{[0-9A-F]+\}\{.\}", "", line)
@@ -206,7 +206,7 @@ MEANINGLESS = ["a_b_c", "2 * 3 * 4", "a [x] y", "a < b > c", "seed*.json", "R & 
 
 
 @pytest.mark.parametrize("line", MEANINGLESS)
-def test_nothing_is_escaped_that_means_nothing(line):
+def test_only_characters_with_a_meaning_are_escaped(line):
     assert escaping.markdown_text(line) == line and escaping.markdown_cell("synthetic/*/x") == "synthetic/*/x"
 
 
@@ -214,7 +214,7 @@ def test_nothing_is_escaped_that_means_nothing(line):
 
 
 def hostile_table(title, note, why=None, model="m"):
-    """Table 1 of three systems, one of them by another model's BERTScore, one in part without values."""
+    """Table 1 of three systems: one has the BERTScore of another model, one lacks some values."""
     values = {metric: cell(20.0 + i, metric, by_seed={"0": 20.0 + i}) for i, metric in enumerate(METRICS)}
     empty = {metric: cell(None, metric, why_null=why or title) for metric in METRICS}
     other = {metric: cell(None, metric, instead={"model": model, "layer": 5, "value": 9.0}) for metric in METRICS}
@@ -225,7 +225,7 @@ def hostile_table(title, note, why=None, model="m"):
 @settings(max_examples=60, deadline=None)
 @given(TEXTS, TEXTS, TEXTS, TEXTS)
 @example("a | b", "x\n\n# y", "<script>x</script>", "`m`")
-def test_a_table_in_markdown_has_its_rows_and_cells_and_no_more(title, note, why, model):
+def test_a_table_in_markdown_has_only_its_own_rows_and_cells(title, note, why, model):
     text = table_markdown.as_markdown(hostile_table(title, note, why, model))
     found = blocks(text)
     assert not any(kind in ("html_block", "code_block", "fence") for kind, _, _ in found) and not kinds_of(text)
@@ -253,7 +253,7 @@ def test_a_table_as_csv_has_its_lines_and_no_formula(title, note, why):
 @settings(max_examples=60, deadline=None)
 @given(TEXTS, TEXTS)
 @example("a | b", "x\n| y")
-def test_a_comparison_has_its_rows_and_no_more(name, note):
+def test_a_comparison_has_only_its_own_rows(name, note):
     entry = {"system": {"mean": 2.0}, "baseline": {"mean": 1.0}, "difference": 1.0, "interval": [0.5, 1.5]}
     entry |= {"p": 0.03, "p_two_sided": 0.06}
     about = {"samples": 9, "draws": 10, "seed": 0, "seeds": {"system": 1, "baseline": 2}, "protocol": "paper"}
@@ -269,7 +269,7 @@ def test_a_comparison_has_its_rows_and_no_more(name, note):
 @given(TEXTS, TEXTS)
 @example("a | b", "<script>x")
 @example("`x", "*y*")
-def test_the_claims_report_has_a_line_a_claim_and_no_more(found, note):
+def test_the_claims_report_has_one_line_for_each_claim(found, note):
     cost = {"hardware": found, "gpu_hours": None, "hours": 2, "command": found or "make", "note": note}
     told = {"id": "an-id", "verdict": "not tested", "found": found, "place": "here", "quote": found}
     told |= {"target": found or "t", "cost": cost, "note": note, "in_the_papers_own_numbers": "holds"}
@@ -289,7 +289,7 @@ def test_the_claims_report_has_a_line_a_claim_and_no_more(found, note):
 @settings(deadline=None)
 @given(TEXTS)
 @example("=1+1")
-def test_figures_as_csv_hold_no_formula(title):
+def test_figures_as_csv_have_no_formula(title):
     counts = {name: human.Counter(win=1, tie=1, loss=2) for name in (*human.CRITERIA, human.ALL)}
     made = [human.as_csv([human.Result(title, counts, 1, 1, made_up=False)], "judgements", {})]
     made.append(figure1.radar_csv(hostile_table(title, None)))
@@ -311,7 +311,7 @@ def test_figures_as_csv_hold_no_formula(title):
 def test_a_note_in_a_caption_is_text(name, note):
     words = " ".join(note.split())
     if not words or any(unseen(sign) for sign in words):
-        return  # the configuration takes no such note, and XML no such sign
+        return  # the configuration refuses such a note, and XML such a character
     place = SimpleNamespace(table="table1", base="b", training_set="ed", other="none")
     about = SimpleNamespace(config={"note": note, "run": "demo"}, wildcards=place, rule="make_figure1")
     caption = Environment().from_string(CAPTIONS[name]).render(snakemake=about)
@@ -325,7 +325,7 @@ def test_a_note_in_a_caption_is_text(name, note):
 
 @pytest.fixture(scope="module")
 def pdflatex(tmp_path_factory):
-    """Runs pdflatex on what stands between the beginning and the end of a document; gives its log."""
+    """A function that runs pdflatex on the body of a document and returns its log."""
     if not shutil.which("pdflatex") or subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True).returncode:
         pytest.skip("this machine has no pdflatex with booktabs (Debian: texlive-latex-recommended)")
     folder = tmp_path_factory.mktemp("latex")
@@ -348,7 +348,7 @@ def test_pdflatex_accepts_tables_of_hostile_titles_notes_and_reasons(pdflatex):
     assert re.search(rf"\({len(made)} pages", log)
 
 
-def test_pdflatex_knows_every_sign_that_is_left_as_it_is(pdflatex):
+def test_pdflatex_knows_every_character_that_stays_unchanged(pdflatex):
     signs = [sign for sign in map(chr, range(0x20, 0x3000)) if "unicodesign" not in escaping.latex_character(sign)]
     assert len(signs) > 250
     pdflatex("\n\n".join(f"x{escaping.latex_text(sign)}" for sign in signs))
@@ -358,13 +358,13 @@ def test_pdflatex_knows_every_sign_that_is_left_as_it_is(pdflatex):
 
 
 def drawn(figure, folder):
-    """A figure written as PDF and SVG; its texts as the SVG has them."""
+    """Write a figure as PDF and SVG; returns the texts of the SVG."""
     style.save(figure, [folder / "f.pdf", folder / "f.svg"])
     root = ElementTree.parse(folder / "f.svg").getroot()
     return ["".join(element.itertext()) for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
-#: What made a drawing fail, or lose a part, in two titles short enough for a line.
+#: Texts that made a drawing fail or lose a part, in two titles that fit on a line.
 TITLES = ["_x $\\frac$ \x1b<b>&amp;", "\u202e\ud800\ufffe\n$x$ \\$5"]
 
 
@@ -383,7 +383,7 @@ def test_every_figure_is_drawn_with_a_hostile_title(tmp_path, title):
     results = [human.Result(title, counts, 1, 1, made_up=False)]
     said = drawn(figure7.draw_figure7(results, "judgements", {}, made_up=False, note=title), tmp_path)
     assert said.count(words) == 2
-    title = title.replace("\ud800", "")  # no file of ours holds it (json_files.parse_json)
+    title = title.replace("\ud800", "")  # no file of ours can contain it (json_files.parse_json)
     words = shown(title)
     criteria = {"one": {"title": title, "mean": 2.0, "full_share": 0.5}}
     about = {"criteria": criteria, "judge": title, "note": title}
@@ -407,7 +407,7 @@ def test_the_novelty_figure_is_drawn_with_a_hostile_title(tmp_path):
 
 @all_hostile
 @given(TEXTS)
-def test_matplotlib_sets_a_text_of_a_figure_as_it_stands(text):
+def test_matplotlib_draws_a_text_unchanged(text):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -433,17 +433,17 @@ PAPERS = {
 
 
 def without_a_column(text):
-    """The same with a needed column under another name."""
+    """The file with a required column under another name."""
     return re.sub(rb"bleu1|win_pct|mean_score", b"other", text, count=1)
 
 
 def with_first_number(word):
-    """What puts a word where the first line has its first number."""
+    """A change that replaces the first number of the first line."""
     return partial(re.sub, rb"(\n[^,\n]+),[^,\n]*,", rb"\1," + word + b",", count=1)
 
 
 def with_last_line_twice(text):
-    """The same with its last line again."""
+    """The file with its last line repeated."""
     return text + text.splitlines(keepends=True)[-1]
 
 
@@ -477,7 +477,7 @@ def test_a_faulty_file_of_the_papers_numbers_is_refused_by_line_and_reason(repos
 
 @settings(deadline=None)
 @given(name=st.sampled_from(sorted(PAPERS)), data=st.data())
-def test_any_damage_to_a_file_of_numbers_ends_in_numbers_or_a_sentence(repository, tmp_path_factory, name, data):
+def test_any_damage_to_a_file_of_numbers_gives_numbers_or_an_error(repository, tmp_path_factory, name, data):
     text = bytearray((repository / "resources/paper" / name).read_bytes())
     changes = st.tuples(st.integers(0, len(text) - 1), st.integers(0, 255))
     for place, byte in data.draw(st.lists(changes, min_size=1, max_size=4)):
@@ -490,7 +490,7 @@ def test_any_damage_to_a_file_of_numbers_ends_in_numbers_or_a_sentence(repositor
         assert str(path) in error.problem
 
 
-def test_a_spreadsheets_mark_at_the_beginning_of_a_file_is_no_fault(repository, tmp_path):
+def test_a_spreadsheets_byte_order_mark_is_no_fault(repository, tmp_path):
     text = (repository / "resources/paper/figure7.csv").read_bytes()
     (tmp_path / "figure7.csv").write_bytes(b"\xef\xbb\xbf" + text)
     assert list(paper_values.read_figure7(tmp_path / "figure7.csv")) == BASELINES
@@ -544,7 +544,7 @@ def test_read_outputs_prints_a_references_control_characters_as_text(tmp_path, s
 
 
 @pytest.mark.parametrize("claim", [{"id": "a", "verdict": "holds", "found": "x\x1b[2J\ny"}, {"id": "a"}, 3, None])
-def test_print_claims_prints_findings_as_text_and_refuses_what_is_none(tmp_path, step, claim):
+def test_print_claims_prints_findings_as_text_and_refuses_other_documents(tmp_path, step, claim):
     done = step("print_claims.py", "--report", write(tmp_path / "claims.json", {"claims": [claim]}))
     if isinstance(claim, dict) and "found" in claim:
         assert done.returncode == 0 and "a: x\\x1b[2J\\ny\n" in done.stdout, done.stderr

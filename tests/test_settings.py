@@ -619,7 +619,11 @@ def test_files_are_checked_as_written_before_they_are_merged(tmp_path):
     [
         ("run: a\nseed: 1\nseed: 2\n", [], "overlay.yaml, line 3: the key 'seed' is on line 2 already"),
         ("run: a\nnote: 2024-01-01\n", [], "overlay.yaml, line 2: '2024-01-01' is read as a date"),
-        ("run: a\n", ["--config", "selection={quality_rule: greater}", "seed=nan"], "seed: nan is not a finite number"),
+        (
+            "run: a\n",
+            ["--config", "selection={quality_rule: greater}", "seed=nan"],
+            "seed: nan is not a finite number",
+        ),
     ],
 )
 def test_snakemake_ends_with_the_sentence(repository, tmp_path, overlay, words, said):

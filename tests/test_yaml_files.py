@@ -65,10 +65,10 @@ def test_a_fault_is_refused_with_its_line_and_what_to_do(tmp_path, name):
         yaml_files.load(path, "do this")
     assert caught.value.problem.startswith(f"{path}, line {line}: ") and problem in caught.value.problem
     assert caught.value.hint == "do this" and len(caught.value.problem) < 500
-    assert time.monotonic() - start < 20  # 10^10 values, or a stack of 100,000 frames, would not be done
+    assert time.monotonic() - start < 20  # 10^10 values, or a stack of 100,000 frames, would take longer
 
 
-def test_bytes_that_are_no_text_are_named(tmp_path):
+def test_bytes_that_are_not_text_are_named(tmp_path):
     (tmp_path / "file.yaml").write_bytes(b"a: 1\nb: caf\xe9\n")
     with pytest.raises(UserError, match=r"file.yaml, line 2: not YAML \(the byte 0xe9 is not UTF-8\)"):
         yaml_files.load(tmp_path / "file.yaml")
@@ -83,18 +83,18 @@ def test_bytes_that_are_no_text_are_named(tmp_path):
         ("\0", "cannot be read"),
     ],
 )
-def test_what_is_no_file_is_named(tmp_path, name, problem):
+def test_a_path_that_is_not_a_file_is_named(tmp_path, name, problem):
     with pytest.raises(UserError, match=problem):
         yaml_files.load(tmp_path / name)
 
 
-def test_a_document_that_is_no_mapping_is_named(tmp_path):
+def test_a_document_that_is_not_a_mapping_is_named(tmp_path):
     (tmp_path / "file.yaml").write_text("- a\n")
     with pytest.raises(UserError, match="file.yaml is not a mapping"):
         yaml_files.load_mapping(tmp_path / "file.yaml")
 
 
-def test_anchors_and_merges_that_somebody_means_are_taken(tmp_path):
+def test_ordinary_anchors_and_merges_are_accepted(tmp_path):
     text = "base: &base {a: 1, b: 2}\nown: {<<: *base, b: 3}\nagain: *base\n"
     (tmp_path / "file.yaml").write_text(text)
     assert yaml_files.load(tmp_path / "file.yaml") == yaml.safe_load(text)
@@ -112,7 +112,7 @@ def test_our_own_files_read_as_before(repository):
 
 
 def test_no_other_module_reads_yaml(repository):
-    """One reader, so that no file is read less strictly than another."""
+    """There is one reader, so that every file is read with the same strictness."""
     reading = re.compile(r"(?m)^(import|from) yaml\b")
     found = {
         path.name
@@ -140,7 +140,7 @@ def folder(tmp_path_factory):
 
 @given(PLAIN)
 @settings(max_examples=60, deadline=None)
-def test_plain_values_read_as_they_were_written(folder, value):
+def test_plain_values_are_read_as_written(folder, value):
     (folder / "file.yaml").write_text(yaml.safe_dump(value, allow_unicode=True), encoding="utf-8")
     assert yaml_files.load(folder / "file.yaml") == value
 
@@ -178,7 +178,7 @@ PIECES = [
 
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join).map(str.encode) | st.binary(max_size=20))
 @settings(max_examples=300, deadline=None)
-def test_anything_at_all_is_a_value_or_a_sentence(folder, content):
+def test_any_content_is_a_value_or_an_error_for_the_user(folder, content):
     (folder / "file.yaml").write_bytes(content)
     try:
         value = yaml_files.load(folder / "file.yaml")
@@ -189,13 +189,13 @@ def test_anything_at_all_is_a_value_or_a_sentence(folder, content):
 
 
 @pytest.mark.parametrize(("text", "number"), [("010", 8), ("1:30:00", 5400), ("0x1f", 31), ("0b11", 3)])
-def test_a_number_that_yaml_reads_otherwise_than_people_do_is_refused(tmp_path, text, number):
+def test_a_number_that_yaml_and_people_read_differently_is_refused(tmp_path, text, number):
     (tmp_path / "f.yaml").write_text(f"a: {text}\n")
     with pytest.raises(UserError, match=f"line 1: '{text}' is read as the number {number}; write the number"):
         yaml_files.load(tmp_path / "f.yaml")
 
 
 @pytest.mark.parametrize(("text", "number"), [("10", 10), ("-3", -3), ("0", 0), ("1_000", 1000), ("1.5", 1.5)])
-def test_plain_numbers_are_taken(tmp_path, text, number):
+def test_plain_numbers_are_accepted(tmp_path, text, number):
     (tmp_path / "f.yaml").write_text(f"a: {text}\n")
     assert yaml_files.load(tmp_path / "f.yaml") == {"a": number}

@@ -14,8 +14,7 @@ from .escaping import terminal_text
 HIDDEN = "***"
 #: An address by its parts. The query, the fragment and the user before the host may each hold a token.
 ADDRESS = re.compile(
-    r"(?P<scheme>[^/?#@]*?://)(?:(?P<user>[^/?#]*)@)?(?P<place>[^?#]*)(?P<query>\?[^#]*)?(?P<fragment>#.*)?",
-    re.DOTALL,
+    r"(?P<scheme>[^/?#@]*?://)(?:(?P<user>[^/?#]*)@)?(?P<place>[^?#]*)(?P<query>\?[^#]*)?(?P<fragment>#.*)?", re.DOTALL
 )
 #: An address with a colon that begins no port, and an @ after the end of the host. Its password may contain a
 #: character that ends the host, so that the end of the password is ambiguous.

@@ -62,10 +62,7 @@ count, count_or_none, seed = whole(1), whole(0), whole(0, LARGEST_SEED)
 
 
 def number(
-    least: float | None = None,
-    most: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
+    least: float | None = None, most: float | None = None, above: float | None = None, below: float | None = None
 ) -> Callable[[str], float]:
     """A flag's type: a finite number in a range, which includes ``least`` and ``most`` but not the others."""
     limits = {"at least": least, "above": above, "at most": most, "below": below}

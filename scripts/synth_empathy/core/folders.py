@@ -160,7 +160,7 @@ def move_aside(output: Path) -> None:
 
 
 def set_permissions(folder: Path) -> None:
-    """Give every file and folder the permissions of new ones (umask); those of safetensors are for their owner only."""
+    """Give every file and folder the permissions of new ones (umask); safetensors makes files for their owner only."""
     mask = os.umask(0o077)
     os.umask(mask)
     for path in [folder, *folder.rglob("*")]:

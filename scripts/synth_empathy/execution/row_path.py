@@ -10,13 +10,13 @@ import re
 import shlex
 from collections.abc import Iterable
 from graphlib import TopologicalSorter
+from itertools import chain
 from pathlib import PurePosixPath
 
 from ..core import code_graph
 from ..core.paths import ROOT, SCRIPTS
 from ..core.records import Record
 from ..evaluation.metrics import registry
-from ..inference import engines
 
 #: The folder of code, whose files are inputs of some jobs but no data.
 CODE = f"{SCRIPTS.name}/"
@@ -49,9 +49,9 @@ def makers_of(job: Record, maker: dict[str, int]) -> list[int]:
     return sorted({maker[path] for path in job["input"] if path in maker})
 
 
-def left_out(jobs: list[Record], chain: list[Record]) -> dict[str, str]:
-    """The rules whose jobs are all outside a chain, each with the reason."""
-    rules = {job["rule"] for job in chain}
+def left_out(jobs: list[Record], path: list[Record]) -> dict[str, str]:
+    """The rules whose jobs are all outside a path, each with the reason."""
+    rules = {job["rule"] for job in path}
     reason = {True: "a longer chain of jobs leads to the same target", False: "it reads no data"}
     return {job["rule"]: reason[reads_data(job)] for job in jobs if job["rule"] not in rules}
 
@@ -75,8 +75,8 @@ def code_of(job: Record, metrics: Iterable[str]) -> list[str]:
         return []
     inputs = [path for path in job["input"] if path.startswith(CODE)]
     code = inputs or in_repository(code_graph.reached(SCRIPTS / script, entries_of(job)))
-    not_shown = set(map(module_path, registry.code([name for name in registry.METRICS if name not in metrics])))
-    return [path for path in code if path not in not_shown]
+    not_shown = registry.code([name for name in registry.METRICS if name not in metrics])
+    return [path for path in code if path not in map(module_path, not_shown)]
 
 
 def unused_code(job: Record, metrics: Iterable[str]) -> list[str]:
@@ -93,24 +93,29 @@ def script_of(job: Record) -> str | None:
     return match[1] if match else None
 
 
-def entries_of(job: Record) -> list[str]:
-    """The registered and optional modules that a job's flags request (``code_graph``)."""
+def entries_of(job: Record) -> set[str]:
+    """The registered and optional modules that a job's flags request (``code_graph``).
+
+    A flag requests an entry of a registry by its name: ``transformers`` is ``inference.transformers_engine``.
+    """
     values = flag_values(job["command"])
-    entries = [engines.module_of(name) for name in values.get("engine", [])]
-    is_training = code_graph.SEVERAL_PROCESSES <= set(reachable(script_of(job)))
-    if is_training and any(int(number) > 1 for number in [*values.get("gpus", []), *values.get("processes", [])]):
-        entries += sorted(code_graph.SEVERAL_PROCESSES)
-    return entries
+    requested = set()
+    for pattern in code_graph.REGISTRIES.values():
+        requested |= {pattern.replace("*", value) for value in chain.from_iterable(values.values())}
+    numbers = [*values.get("gpus", []), *values.get("processes", [])]
+    if any(number.isdigit() and int(number) > 1 for number in numbers):
+        requested |= code_graph.SEVERAL_PROCESSES
+    return requested & reachable(script_of(job))
 
 
-def reachable(script: str) -> list[str]:
+def reachable(script: str) -> set[str]:
     """The dotted names of all modules that a script can reach."""
     paths = set(code_graph.reached(SCRIPTS / script))
-    return [name for name, path in code_graph.modules().items() if path.relative_to(SCRIPTS).as_posix() in paths]
+    return {name for name, path in code_graph.modules().items() if path.relative_to(SCRIPTS).as_posix() in paths}
 
 
 def flag_values(command: str) -> dict[str, list[str]]:
-    """The values of each flag in a shell command, whether they follow it or an equals sign."""
+    """The words after each flag in a shell command, whether they follow it or an equals sign."""
     values: dict[str, list[str]] = {}
     name = ""
     for word in shlex.split(command):

@@ -1,4 +1,4 @@
-"""What people write and programs answer: the configuration, prompts, claims, images, Slurm, the plan, earlier jobs."""
+"""Texts of people and programs: the configuration, prompts, claims, images, Slurm, the plan, earlier jobs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def shipped(name: str) -> Any:
     return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
 
 
-# The configuration, as Snakemake hands it over: values, not text
+# The configuration, as Snakemake passes it: values, not text
 
 CONFIG = shipped("config.yaml")
 NESTED: list = []
@@ -64,7 +64,7 @@ def holders(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 class Config(dict):
-    """A configuration that shows what is changed in it, and not all of it."""
+    """A configuration that shows only its changes."""
 
     changes: list[str]
 
@@ -101,7 +101,7 @@ def reconfigured(done: list) -> dict:
 
 
 def check_settings(folder: Path, how: dict) -> None:
-    """Numbers that are taken are finite, and names that become parts of paths and commands are plain."""
+    """Accepted numbers are finite, and names that become parts of paths and commands are plain."""
     config = how["config"]
     settings.check(config)
     numbers = [holder[key] for holder, key in holders(config) if isinstance(holder[key], float)]
@@ -137,7 +137,7 @@ DEMONSTRATION = {
 
 
 def load_prompt(folder: Path, how: dict) -> None:
-    """A prompt that is taken can be filled in, and the sample stands in it."""
+    """An accepted prompt can be filled in, and contains the sample."""
     prompt = prompts.load_prompt(folder / "prompt.yaml")
     demonstration = prompts.load_demonstration(folder / "demonstration.yaml")
     asked = prompts.generation_messages(SAMPLE, prompt, demonstration)
@@ -151,7 +151,7 @@ def load_prompt(folder: Path, how: dict) -> None:
 
 
 def load_rubric(folder: Path, how: dict) -> None:
-    """A rubric that is taken can be filled in and gives a request a sample."""
+    """An accepted rubric can be filled in, and gives a request for each sample."""
     rubric = prompts.load_rubric(folder / "rubric.yaml")
     judging.check_rubrics([rubric])
     same("requests", len(valid.SAMPLES), len(judging.requests(valid.SAMPLES, [rubric], 0)))
@@ -166,7 +166,7 @@ FEW |= {"costs": {name: CLAIMS["costs"][name] for name in COSTS}}
 
 
 def load_claims(folder: Path, how: dict) -> None:
-    """Every claim that is read is tested, on a run that holds nothing and on the paper's own numbers."""
+    """Every claim that is read is tested on an empty run."""
     known = claim_list.load(folder / "claims.yaml")
     checked = verdicts.check_all(known, run_results.Results(folder, known.systems))
     same("claims", len(known.claims), len(checked))
@@ -175,7 +175,7 @@ def load_claims(folder: Path, how: dict) -> None:
 
 
 def split_report(samples: int) -> dict:
-    """What ed/report.json says of a split."""
+    """The part of ed/report.json about a split."""
     return {
         "split": "x",
         "content_sha256": "0" * 64,

@@ -27,7 +27,7 @@ from .selecting import rows_of
 
 
 def evaluate(folder: Path, how: dict) -> None:
-    """As many responses are scored as the file has, and every score is a number."""
+    """All responses of the file are scored, and every score is a number."""
     path, made = folder / "responses.jsonl", folder / "made.json"
     run("evaluate", "--responses", path, "--protocol", how["protocol"], "--no-bertscore", "--output", made)
     result = json_files.read_json(made)
@@ -37,7 +37,7 @@ def evaluate(folder: Path, how: dict) -> None:
 
 
 def check_test_set(folder: Path, how: dict) -> None:
-    """Responses that are taken are those to the test samples, in their order."""
+    """Accepted responses are those to the test samples, in their order."""
     path, listed = folder / "responses.jsonl", records.read_test_ids(folder / "test_ids.json")
     scoring.check_test_set(path, listed, how["subset"])
     given = [row["id"] for row in rows_of(path)]
@@ -54,7 +54,7 @@ BERTSCORE = {
 
 
 def read_output(folder: Path, how: dict) -> None:
-    """A response a line, and a number of each metric for every one of them."""
+    """A response on each line, and a number of each metric for every response."""
     path = folder / "responses.jsonl"
     output = bootstrap.read_output(path, folder / "bertscore.json", "paper")
     same("responses", len(rows_of(path)), len(output.predictions))
@@ -96,7 +96,7 @@ OTHER |= {"instead": {"model": "m", "layer": 5, "value": 40.0}}
 
 
 def read_table(folder: Path, how: dict) -> None:
-    """Every cell is a line of the CSV, and the table can be written in its three forms."""
+    """Every cell is a line of the CSV, and the table can be written in its three formats."""
     options = {"note": how["note"], "partial": how["partial"], "metrics": ("cider", "bert_f1")}
     shown = tables.read_table("table1", [ROW], folder, **options)
     found = shown.cells[ROW.system]
@@ -165,13 +165,13 @@ def read_paper_table(folder: Path, how: dict) -> None:
 
 
 def lines_in(path: Path) -> int:
-    """Lines of a CSV below its header, wherever empty ones stand; a spreadsheet's mark (BOM) is on none."""
+    """Lines of a CSV below its header, without empty ones; none has the byte order mark of a spreadsheet."""
     with open(path, encoding="utf-8-sig", newline="") as file:
         return sum(map(bool, csv.reader(file))) - 1
 
 
 def read_figure5(folder: Path, how: dict) -> None:
-    """Two stages, of finite numbers where there are any."""
+    """Two stages, whose numbers are finite if they have any."""
     stages = paper_values.read_figure5(folder / "figure5.csv")
     numbers = [number for stage in stages for number in (stage.mean, stage.share) if number is not None]
     same("numbers that are none", [], [number for number in numbers if not is_finite(number)])
@@ -270,7 +270,7 @@ BASELINES = ["SEEK"]
 
 
 def read_judgements(folder: Path, how: dict) -> None:
-    """Every judgement is a win, a tie or a loss of one criterion, and all together are as many as the file has."""
+    """Every judgement is a win, a tie or a loss on one criterion, and none of the file is lost."""
     path = folder / "judgements.jsonl"
     found = human.read_judgements(
         path, BASELINES, set(records.read_test_ids(folder / "test_ids.json")) if how["checked"] else None

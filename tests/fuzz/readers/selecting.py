@@ -44,14 +44,14 @@ def rows_of(path: Path) -> list[dict]:
 
 
 def load_embeddings(folder: Path, how: dict) -> None:
-    """A matrix of so many rows, which can be read to its end and is of finite numbers where it is used."""
+    """A matrix with the expected number of rows, readable to its end, and finite in the rows that are used."""
     matrix = embedding.load_embeddings(folder / "embeddings.npy", rows=how["rows"])
     same("rows", how["rows"] or len(matrix), len(matrix))
     same("numbers", matrix.size, np.asarray(matrix).size)
 
 
 def score_similarity(folder: Path, how: dict) -> None:
-    """A similarity a response, each a cosine x 100."""
+    """A similarity for each response, each a cosine x 100."""
     made = folder / "made.jsonl"
     flags = [
         word
@@ -65,7 +65,7 @@ def score_similarity(folder: Path, how: dict) -> None:
 
 
 def select_quality(folder: Path, how: dict) -> None:
-    """Samples are kept where their similarity is above the threshold, and not where it is not."""
+    """A sample is kept exactly if its similarity is above the threshold."""
     made = folder / "made.jsonl"
     flags = ["--threshold", how["threshold"], "--rule", how["rule"], "--output", made]
     run("select_quality", "--samples", folder / "samples.jsonl", "--similarity", folder / "similarity.jsonl", *flags)
@@ -78,7 +78,7 @@ def select_quality(folder: Path, how: dict) -> None:
 
 
 def select_top(folder: Path, how: dict) -> None:
-    """The samples with the best scores, in their order; the scores' manifest is of what they are now, unless given."""
+    """The samples with the best scores, in their order; by default the manifest matches the scores."""
     made, scores = folder / "made.jsonl", folder / "scores.jsonl"
     if not (folder / "scores.manifest.json").exists() and scores.is_file():
         json_files.write_json(folder / "scores.manifest.json", manifest(scores.read_bytes()))
@@ -91,13 +91,13 @@ def select_top(folder: Path, how: dict) -> None:
 
 
 def manifest(scores: bytes) -> dict:
-    """What a user says of a file of scores."""
+    """A user's manifest of a file of scores."""
     return {"made_by": "a program", "output": {"sha256": provenance.sha256_bytes(scores)}}
 
 
 @contextlib.contextmanager
 def threads_kept() -> Iterator[None]:
-    """Leave torch's threads as they are: a script sets them for its own process."""
+    """Restore torch's threads: a script sets those of its own process."""
     import torch
 
     before = torch.get_num_threads()
@@ -108,7 +108,7 @@ def threads_kept() -> Iterator[None]:
 
 
 def select_diverse(folder: Path, how: dict) -> None:
-    """So many samples as the ratio says, each once and as it was."""
+    """As many samples as the ratio gives, each once and unchanged."""
     made = folder / "made.jsonl"
     flags = [word for name in ("method", "ratio", "seed", "rule", "metric") for word in (f"--{name}", how[name])]
     given = [
@@ -133,7 +133,7 @@ def without_rank(row: dict) -> dict:
 
 
 def select_rows(folder: Path, how: dict) -> None:
-    """So many row numbers as the ratio says, each once."""
+    """As many row numbers as the ratio gives, each once."""
     made = folder / "made.json"
     with threads_kept():
         run(
@@ -162,7 +162,7 @@ def mix(folder: Path, how: dict) -> None:
 
 
 def draw(folder: Path, how: dict) -> None:
-    """As many samples as another file has, each of them one that was given."""
+    """As many samples as another file has, each of them from the input."""
     made, files = folder / "made.jsonl", [folder / name for name in ("samples.jsonl", "kept.jsonl")]
     run("draw_samples", "--samples", files[0], "--as-many-as", files[1], "--seed", how["seed"], "--output", made)
     came, went = rows_of(files[0]), rows_of(made)
@@ -171,7 +171,7 @@ def draw(folder: Path, how: dict) -> None:
 
 
 def compare_novelty(folder: Path, how: dict) -> None:
-    """A record a selected sample, and every one has its seed and its nearest neighbours."""
+    """A record for each selected sample, with its seed and its nearest neighbours."""
     selected = novelty.load_samples(folder / "selected.jsonl", folder, records.SAMPLE)
     train = novelty.load_samples(folder / "train.jsonl", folder / "train", records.ED_SAMPLE)
     novelty.check_dimensions(synthetic=selected, train=train, test=train)
