@@ -2,31 +2,31 @@
 
 Requires: ED's train samples, the generation model, the prompt's data file.
 Makes:
-    <results>/synthetic/{prompt}/outputs/{shard}.jsonl            the model's texts, one record per ED sample and pass
-    <results>/synthetic/{prompt}/outputs/{shard}.manifest.json    model, settings, code, and how far the texts repeat
-    <results>/synthetic/{prompt}/dialogues.jsonl                  the rounds of context and response in the texts
+    <results>/synthetic/{prompt}/outputs/{shard}.jsonl            the model's outputs, one per ED sample and pass
+    <results>/synthetic/{prompt}/outputs/{shard}.manifest.json    what made them, and how far a run repeats them
+    <results>/synthetic/{prompt}/dialogues.jsonl                  the rounds of context and response parsed from them
     <results>/synthetic/{prompt}/rejected.jsonl                   outputs without a usable round, each with its reason
-    <results>/synthetic/{prompt}/parse_summary.json               counts, and which model wrote the texts
+    <results>/synthetic/{prompt}/parse_summary.json               counts, and the model that wrote the outputs
     <results>/synthetic/{prompt}/samples.jsonl                    one training sample of each dialogue
 """
 
 
 def generation_flags():
-    """How the generator samples, and which ED samples it uses."""
-    settings = config["generation"]
-    model = config["models"][settings["model"]]
-    keys = ["keep", "samples_per_seed", "engine", "batch_invariant", "temperature", "top_p", "max_tokens"]
-    sampling = {key: settings[key] for key in keys} | {"no_header": not settings["header"]}
+    """How the generator samples and which rows it takes."""
+    chosen = config["generation"]
+    model = config["models"][chosen["model"]]
+    keys = ("keep", "samples_per_seed", "engine", "batch_invariant", "temperature", "top_p", "max_tokens")
+    sampling = {key: chosen[key] for key in keys} | {"no_header": not chosen["header"]}
     return flags(sampling | {"dtype": model["dtype"], "gpus": model["gpus"], "seed": config["seed"]})
 
 
 def prompt_file(wildcards):
-    """The file of a prompt."""
+    """A prompt's data file."""
     return config["prompts"][wildcards.prompt]
 
 
 def generation_memory(wildcards, attempt):
-    """Main memory of a generating job."""
+    """Main memory of the generator."""
     return model_memory(config["generation"]["model"], attempt)
 
 
