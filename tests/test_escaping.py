@@ -459,7 +459,7 @@ FAULTS = [
     ("nan", with_first_number(b"nan"), "is 'nan', which is not a number"),
     ("infinity", with_first_number(b"1e999"), "is '1e999', which is not a number"),
     ("a NUL", partial(re.sub, rb"\n\Z", b"\0\n"), "NUL"),
-    ("an open quotation mark", partial(re.sub, rb"\Z", b'"'), "no CSV"),
+    ("an open quotation mark", partial(re.sub, rb"\Z", b'"'), "not CSV"),
 ]
 
 
