@@ -59,7 +59,7 @@ def test_scores_are_read_by_id_and_turned_so_that_higher_is_better(files):
     ("lines", "words"),
     [
         (SCORES[1:], "mine.jsonl has no score of 1 of 4 samples; the first is 's0'"),
-        ([*SCORES, {"id": "s2", "score": 9}], "mine.jsonl, line 6: id 's2' stands on line 3 already"),
+        ([*SCORES, {"id": "s2", "score": 9}], "mine.jsonl, line 6: id 's2' is on line 3 already"),
         ([*SCORES, {"id": "s9", "score": None}], "mine.jsonl, line 6: the field 'score' is NoneType, not float"),
         ([*SCORES, {"id": "s9", "score": float("nan")}], "mine.jsonl, line 6: not JSON (NaN is not a JSON number)"),
         ([*SCORES, '{"id": "s9", "score": 1e999}\n'], "mine.jsonl, line 6: not JSON (1e999 is too large"),

@@ -334,7 +334,7 @@ def test_by_the_command_line(folder, config, repository, tmp_path, step):
     [
         ("run: paper", "config.yaml does not configure the rows of table2: KeyError('tables')"),
         ("tables: {table2: [1]}", "config.yaml does not configure the rows of table2: TypeError"),
-        ("- a list", "config.yaml holds no mapping"),
+        ("- a list", "config.yaml is not a mapping"),
         (None, "config.yaml does not exist"),
     ],
 )

@@ -19,7 +19,7 @@ from ..core import seeds
 from ..core.errors import UserError
 from ..core.records import Record
 from ..data.prompts import SCORES, turn_lines
-from ..inference.types import Request
+from ..inference.engines import Request
 
 MODES = ("probabilities", "sampling")
 FULL = SCORES[-1]
@@ -105,7 +105,7 @@ def expected(probabilities: Sequence[float]) -> float:
 
 
 def entry_of_answer(row: Record, temperature: float) -> Record:
-    """A criterion's entry from an ``inference.types.Answer``.
+    """A criterion's entry from an ``engines.Answer``.
 
     Returns:
         The mean score; the most likely one (the lower of equals); the probabilities; and ``mass``, the sum of the
@@ -122,13 +122,13 @@ def entry_of_answer(row: Record, temperature: float) -> Record:
 
 
 def parse_score(row: Record) -> int | None:
-    """The score in an ``inference.types.Completion``; None if it is not a score, or was cut off."""
+    """The score in an ``engines.Completion``; None if it is not a score, or was cut off."""
     match = SCORE_TEXT.fullmatch(row["text"])
     return int(match[1]) if match and row["finish"] == "stop" else None
 
 
 def entry_of_completion(row: Record) -> Record:
-    """A criterion's entry from an ``inference.types.Completion``; score and mark are null if it is not a score."""
+    """A criterion's entry from an ``engines.Completion``; score and mark are null if it is not a score."""
     score = parse_score(row)
     return {"score": score, "mark": score, "probabilities": None, "mass": None, "output": row["text"]}
 
