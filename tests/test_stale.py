@@ -24,7 +24,7 @@ SEALED = {
     "synthetic/prompt2/samples.jsonl": "sample_turns",
     "training/ed/seed0.jsonl": "mix_training_set",
     "scored/prompt2/texts.jsonl": "embed_texts",
-    "scored/prompt2/similarity.jsonl": "score_similarity",
+    "scored/prompt2/similarity.jsonl": "embed_texts",
     "selected/prompt2/dk60/quality.jsonl": "select_quality",
     "selected/prompt2/draw60/seed0.jsonl": "draw_samples",
     "selected/prompt2/top9-length/quality.jsonl": "select_top",

@@ -11,14 +11,14 @@ import pytest
 #: baselines of other authors, for which nothing is given, are rows that say so.
 TABLE1_JOBS = {
     "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 7, "generate": 16, "parse_rounds": 1, "sample_turns": 1,
-    "mix_training_set": 2, "train_model": 3, "respond": 7, "embed_texts": 1, "score_similarity": 1,
+    "mix_training_set": 2, "train_model": 3, "respond": 7, "embed_texts": 1,
     "select_quality": 1, "select_diverse": 1, "evaluate": 6, "evaluate_bertscore": 6, "make_cells": 9,
     "make_bertscore_cells": 9, "list_test_ids": 1, "make_table": 1, "table1": 1,
 }  # fmt: skip
 #: Figure 8 is of CIDEr alone: 15 cells, neither BERTScore nor counts of samples, and 15 models beside the discriminator.
 FIGURE8_JOBS = {
     "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 4, "generate": 32, "parse_rounds": 2, "sample_turns": 2, "mix_training_set": 11,
-    "train_model": 16, "respond": 17, "embed_texts": 2, "score_similarity": 2, "select_quality": 10, "select_diverse": 10,
+    "train_model": 16, "respond": 17, "embed_texts": 2, "select_quality": 10, "select_diverse": 10,
     "evaluate": 15, "make_cells": 15, "list_test_ids": 1, "make_figure8": 1, "figure8": 1,
 }  # fmt: skip
 TABLE2_JOBS = {rule: count for rule, count in FIGURE8_JOBS.items() if "figure" not in rule} | {
@@ -27,7 +27,7 @@ TABLE2_JOBS = {rule: count for rule, count in FIGURE8_JOBS.items() if "figure" n
 #: Two base models at two thresholds, with and without quality selection, and the discriminator.
 TABLE3_JOBS = {
     "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 4, "generate": 16, "parse_rounds": 1, "sample_turns": 1, "mix_training_set": 5,
-    "train_model": 9, "respond": 9, "embed_texts": 1, "score_similarity": 1, "select_quality": 2, "draw_samples": 2,
+    "train_model": 9, "respond": 9, "embed_texts": 1, "select_quality": 2, "draw_samples": 2,
     "select_diverse": 4, "evaluate": 8, "make_cells": 8, "list_test_ids": 1, "make_table": 1, "table3": 1,
 }  # fmt: skip
 TABLE4_JOBS = {rule: count for rule, count in TABLE3_JOBS.items() if rule not in ("draw_samples", "table3")} | {
@@ -36,7 +36,7 @@ TABLE4_JOBS = {rule: count for rule, count in TABLE3_JOBS.items() if rule not in
 #: Everything shares what it can: 26 systems and the discriminator are trained once each, for four tables and three figures.
 ALL_JOBS = {
     "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 7, "generate": 32, "parse_rounds": 2, "sample_turns": 2, "mix_training_set": 15,
-    "train_model": 27, "respond": 32, "embed_texts": 2, "score_similarity": 2, "select_quality": 10, "draw_samples": 2,
+    "train_model": 27, "respond": 32, "embed_texts": 2, "select_quality": 10, "draw_samples": 2,
     "select_diverse": 14, "count_samples": 10, "judge": 2, "list_test_ids": 1, "evaluate": 30, "evaluate_bertscore": 6,
     "make_cells": 40, "make_bertscore_cells": 9, "make_sample_cells": 15, "make_table": 4,
     "compare_systems": 1, "make_figure1": 1, "make_figure5": 1, "make_figure8": 1, "all": 1,
@@ -57,7 +57,7 @@ FIGURE1_JOBS = {rule: count for rule, count in TABLE1_JOBS.items() if rule not i
 ED_ONLY = {"fetch_ed": 1, "prepare_ed": 1, "fetch_model": 1, "mix_training_set": 1, "train_model": 1}
 SELECTION = {
     "fetch_ed": 1, "prepare_ed": 1, "fetch_model": 3, "generate": 16, "parse_rounds": 1, "sample_turns": 1, "mix_training_set": 1,
-    "train_model": 1, "respond": 1, "embed_texts": 1, "score_similarity": 1, "select_quality": 1,
+    "train_model": 1, "respond": 1, "embed_texts": 1, "select_quality": 1,
 }  # fmt: skip
 TOP = {rule: count for rule, count in SELECTION.items() if rule != "select_quality"} | {"select_top": 1}
 NOVELTY_OF_ALL = {"select_diverse": 2, "embed_ed": 2, "report_novelty": 1}

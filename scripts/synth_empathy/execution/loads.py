@@ -107,16 +107,15 @@ def train_model(sizes: Sizes, wildcards: dict[str, str]) -> Load:
 
 
 def embed_texts(sizes: Sizes, wildcards: dict[str, str]) -> Load:
-    """The embeddings of a prompt's texts; its work is the texts."""
+    """The embeddings of a prompt's texts, and the samples' similarities; its work is the texts."""
     prompt, chosen = wildcards["prompt"], sizes.settings["scoring"]
     samples, texts = sizes.samples(prompt), sizes.texts(prompt)
     history, response = sizes.synthetic_sample()
     tokens = samples * (history + 2 * response + sizes.ed_sample()[1])
     if chosen["prompt_name"]:
         tokens += texts * sizes.assumed["embedding_prompt"]
-    return Load(
-        work=texts, requests=texts, tokens_in=tokens, model=chosen["model"], disk=embeddings_disk(sizes, texts)
-    )
+    disk = embeddings_disk(sizes, texts) + samples * sizes.assumed["record"]
+    return Load(work=texts, requests=texts, tokens_in=tokens, model=chosen["model"], disk=disk)
 
 
 def embeddings_disk(sizes: Sizes, texts: int) -> float:
@@ -245,7 +244,6 @@ LOADS: dict[str, Callable[[Sizes, dict[str, str]], Load]] = {
     "train_model": train_model,
     "respond": respond,
     "embed_texts": embed_texts,
-    "score_similarity": reading(samples_of),
     "select_quality": reading(samples_of),
     "draw_samples": reading(samples_of),
     "select_top": reading(samples_of),

@@ -33,7 +33,6 @@ PATHS = {
     "train_model": "train_model/{base}/{training_set}/seed{seed}",
     "respond": "respond/{base}/{training_set}/seed{seed}/{inputs}",
     "embed_texts": "embed_texts/{prompt}",
-    "score_similarity": "score_similarity/{prompt}",
     "select_quality": "select_quality/{prompt}/dk{dk}",
     "draw_samples": "draw_samples/{prompt}/draw{dk}/seed{seed}",
     "select_top": "select_top/{prompt}/top{size}-{scorer}",
