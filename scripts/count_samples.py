@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Count the samples of a selection, after each of its two steps: Table 2's column "Data" does not say which it means."""
+"""Count the samples after each step of a selection: Table 2's column "Data" does not say which count it has."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw as many samples as another selection keeps: the ablation without quality selection (paper, section 4.5, Table 3)."""
+"""Draw as many samples as another selection keeps: the ablation without quality selection (paper, Table 3)."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Embed texts: whole samples, to compare them; and pairs of responses, to score their similarity (paper, section 3.2)."""
+"""Embed samples as whole dialogues, and pairs of responses, whose similarity is their score (paper, section 3.2)."""
 
 import argparse
 from pathlib import Path

@@ -318,7 +318,7 @@ CASES = {
     ),
     "rubric given twice": judging(samples(1), "2 rubrics call themselves 'coherence'", rubrics=["coherence.yaml"] * 2),
     "prompt given as a rubric": judging(
-        samples(1), "prompt2.yaml: the template does not name the mark 1", rubrics=["../prompts/prompt2.yaml"]
+        samples(1), "prompt2.yaml: the template does not name the score 1", rubrics=["../prompts/prompt2.yaml"]
     ),
     "figure of a missing cell": figure_of_a_missing_cell,
     "judgement of an unknown verdict": judgement_of_an_unknown_verdict,

@@ -169,7 +169,7 @@ def k_center_greedy(
     Args:
         embeddings: shape (rows, dimensions), finite; may be memory-mapped.
         size: how many points to choose, 0 to all of them.
-        rows: which rows of the embeddings are the points; all when None. The result are indices of this array.
+        rows: which rows of the embeddings are the points; all when None. The result is indices of this array.
         distance: ``euclidean``, as in the authors' code, or ``cosine``.
         rule: ``seeded``: the first point is one of the chosen. ``released``: it is left out, as in the authors' code.
             That code draws it without a seed; for each of its draws there is a seed here that draws the same point.
@@ -212,7 +212,7 @@ def select_rows(
         embeddings: shape (rows, dimensions); may be memory-mapped.
         method: a name in ``SELECTIONS``.
         ratio: the share to keep; a selection that keeps all ignores it.
-        rows: which rows of the embeddings are the points; all when None. The result are indices of this array. A
+        rows: which rows of the embeddings are the points; all when None. The result is indices of this array. A
             selection with an option ``rows`` receives the whole matrix and ``rows``; another one receives a copy of
             these rows.
         scores: each point's quality score, the higher the better.

@@ -1,8 +1,8 @@
 """Exact farthest-first traversal (k-center greedy) at the speed of matrix products, with one code for CPU and GPU.
 
 The plain algorithm reads the whole matrix once per chosen row. This one takes out a *block* of the rows that are
-farthest at the moment. It chooses among these few, one by one, as long as no row outside the block can be farther. Only
-then are the distances of all remaining rows updated, with all the new centres in one matrix product.
+farthest at the moment, and chooses among these few, one by one, as long as no row outside the block can be farther.
+Only then does it update the distances of all remaining rows, with all new centres in one matrix product.
 
 The products are in float32, and their error is bounded (``score_error``). They only determine which rows and centres
 *may* decide a step. The decision itself is computed in float64 from differences, ``((x - c) ** 2).sum()``, as in the
@@ -252,7 +252,7 @@ class FarthestFirst:
             self.screen(screened[start : start + SCREEN])
 
     def screen(self, places: np.ndarray) -> None:
-        """Measure points with several centres at about the same distance: compare all that may be nearest in float64."""
+        """Measure points with several centres at about the same distance: all that may be nearest, in float64."""
         device = self.remaining.device
         at = torch.from_numpy(places).to(device)
         points, floor = self.points.float32(at), self.best[at] - 2 * self.error

@@ -1,7 +1,7 @@
 """Quality selection: the samples' scores, and the samples that are kept by them (paper, section 3.2).
 
-The pipeline's own score is a response's similarity to the discriminator's response. Other scorers are files of the user:
-JSON Lines of ``id`` and ``score``, each with a manifest next to it that says what made the scores (docs/files.md).
+The pipeline's own score is a response's similarity to the discriminator's response. Users add scorers as files of JSON
+Lines with ``id`` and ``score``, each with a manifest next to it that says what made the scores (docs/files.md).
 """
 
 from __future__ import annotations

@@ -191,12 +191,9 @@ def parse_text(folder: Path, how: dict) -> None:
     """Every turn has words and stands in the text, and what is not used has a reason that is known."""
     parsed = rounds.parse_rounds(how["text"], how["finish"], how["max_words"])
     text = "".join(how["text"].split())
-    for one in parsed.rounds:
-        same(
-            "turns that stand in the text",
-            [],
-            [turn for turn in one.values() if not turn.strip() or "".join(turn.split()) not in text],
-        )
+    for pair in parsed.rounds:
+        strange = [turn for turn in pair.values() if not turn.strip() or "".join(turn.split()) not in text]
+        same("turns that are not in the text", [], strange)
     same("reasons known", True, parsed.reason is None or parsed.reason in rounds.REASONS)
     same("a result or a reason", True, bool(parsed.rounds or parsed.reason))
 
