@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""K-center greedy beside what bounds it and what it replaces: time, memory and, with --check, the whole order in float64."""
+"""Time and memory of k-center greedy, compared with a lower bound and with slower ways; --check compares the order."""
 
 import multiprocessing
 import re
@@ -15,33 +15,29 @@ from synth_empathy.core import cli
 from synth_empathy.selection import diversity
 from synth_empathy.selection.embedding import load_embeddings
 
-#: Rows and dimensions: what DK 60 keeps under Prompt 2, on MiniLM's dimensions; and fewer rows on gte-Qwen2's.
+#: Rows and dimensions: the samples of DK 60 and Prompt 2 with MiniLM's dimensions, and fewer rows with gte-Qwen2's.
 SIZES = ["18789x384", "8000x3584"]
-#: Steps of the slow ways that are timed; each step costs the same, so the whole is that many times more.
+#: Steps of the slow ways that are timed. Each step takes the same time, so that the whole time can be extrapolated.
 STEPS = {"one matrix-vector pass per point": 200, "pairwise distances per point": 20}
 
-#: Chosen rows in one slice of the limit's product, and how many slices are timed.
+#: Chosen rows in one slice of the lower bound's product, and how many slices are timed.
 SLICE, SLICES = 1024, 20
 
 
 def main() -> None:
     """Parse flags, time every size, print ratios."""
     flags = cli.parser(__doc__)
-    flags.add_argument(
-        "--sizes", nargs="+", default=SIZES, metavar="NxD", help="random unit vectors in clusters, of these shapes"
-    )
-    flags.add_argument(
-        "--embeddings", type=Path, nargs="*", default=[], metavar="NPY", help="real embeddings, besides"
-    )
+    sizes = "shapes of random unit vectors in clusters"
+    flags.add_argument("--sizes", nargs="+", default=SIZES, metavar="NxD", help=sizes)
+    real = "files of real embeddings, in addition"
+    flags.add_argument("--embeddings", type=Path, nargs="*", default=[], metavar="NPY", help=real)
     flags.add_argument("--ratio", type=float, default=0.9, help="the share to choose")
-    flags.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where to choose")
+    flags.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="the device that chooses")
     flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads")
-    flags.add_argument(
-        "--repeat", type=cli.count, default=3, metavar="N", help="times to run what is fast; the shortest counts"
-    )
-    flags.add_argument(
-        "--check", action="store_true", help="compare the whole order with the plain float64 reference (minutes)"
-    )
+    repeat = "how often the fast ways run; the shortest time counts"
+    flags.add_argument("--repeat", type=cli.count, default=3, metavar="N", help=repeat)
+    check = "compare the whole order with the plain float64 reference (minutes)"
+    flags.add_argument("--check", action="store_true", help=check)
     args = flags.parse_args()
 
     import torch
@@ -52,44 +48,39 @@ def main() -> None:
     clouds += [(str(path), np.array(load_embeddings(path), dtype=np.float32)) for path in args.embeddings]
     for name, points in clouds:
         size = diversity.size_of(args.ratio, len(points))
-        print(
-            f"\n{name}: {size:,} of {len(points):,} rows of {points.shape[1]} dimensions, {points.nbytes / 1e6:.0f} MB"
-        )
+        shape = f"{len(points):,} rows of {points.shape[1]} dimensions"
+        print(f"\n{name}: {size:,} of {shape}, {points.nbytes / 1e6:.0f} MB")
         compare(points, size, args)
 
 
 def clustered(rows: int, dimensions: int) -> np.ndarray:
-    """Seeded unit vectors around a few hundred directions, as texts on like subjects lie."""
+    """Seeded unit vectors around a few hundred directions, like embeddings of texts on similar subjects."""
     generator = np.random.default_rng(0)
     centres = generator.standard_normal((200, dimensions), dtype=np.float32)
-    points = centres[generator.integers(200, size=rows)] + generator.standard_normal(
-        (rows, dimensions), dtype=np.float32
-    )
+    points = centres[generator.integers(200, size=rows)]
+    points = points + generator.standard_normal((rows, dimensions), dtype=np.float32)
     return points / np.linalg.norm(points, axis=1, keepdims=True)
 
 
 def compare(points: np.ndarray, size: int, args) -> None:
     """Print seconds and ratios for one matrix."""
     ours, limit, order = [], [], []
-    for _ in range(args.repeat):  # in turns, so that a machine that slows down slows both
+    for _ in range(args.repeat):  # in turns, so that a slower machine affects both
         limit.append(one_product(points, size, args.device))
         ours.append(seconds(lambda: order.append(diversity.k_center_greedy(points, size, 0, device=args.device))))
     print(f"k-center:                          {min(ours):9.2f} s")
-    print(
-        f"one n x k x d matrix product:      {min(limit):9.2f} s; k-center takes {min(ours) / min(limit):.2f} times as long (aim: at most 1.3)"
-    )
+    ratio = f"k-center takes {min(ours) / min(limit):.2f} times as long (aim: at most 1.3)"
+    print(f"one n x k x d matrix product:      {min(limit):9.2f} s; {ratio}")
     for name, way in (("one matrix-vector pass per point", matrix_vector), ("pairwise distances per point", pairwise)):
-        way(points, 1)  # imports, first of all
+        way(points, 1)  # so that imports are not timed
         slow = seconds(lambda way=way, name=name: way(points, STEPS[name])) * size / STEPS[name]
-        print(
-            f"{name + ':':<34} {slow:9.2f} s ({STEPS[name]} steps timed); k-center is {slow / min(ours):.1f} times as fast"
-        )
+        ratio = f"k-center is {slow / min(ours):.1f} times as fast"
+        print(f"{name + ':':<34} {slow:9.2f} s ({STEPS[name]} steps timed); {ratio}")
     if args.device == "cpu":
         extra, few = extra_memory(points, size, args.threads), extra_memory(points[:1000], 900, args.threads)
         share = f"{extra / points.nbytes:.0%} of theirs (aim: at most 20 %)"
-        print(
-            f"memory beyond the embeddings:      {extra / 1e6:9.1f} MB, {share}; for the first 1,000 rows alone {few / 1e6:.1f} MB"
-        )
+        small = f"for the first 1,000 rows alone {few / 1e6:.1f} MB"
+        print(f"memory beyond the embeddings:      {extra / 1e6:9.1f} MB, {share}; {small}")
     if args.check:
         print(f"the order is the float64 reference's: {order[0] == reference(points, size)}")
 
@@ -102,10 +93,10 @@ def seconds(work) -> float:
 
 
 def one_product(points: np.ndarray, size: int, device: str) -> float:
-    """The limit: seconds for every row with every chosen row, once, in float32.
+    """The lower bound: seconds for the product of every row with every chosen row in float32.
 
-    A slice of the chosen rows at a time, since the result would not fit; of many slices the first ones are timed, since
-    each costs the same.
+    The product is computed a slice of the chosen rows at a time, because its result does not fit into memory. Only the
+    first slices are timed, because each takes the same time.
     """
     import torch
 
@@ -115,18 +106,15 @@ def one_product(points: np.ndarray, size: int, device: str) -> float:
     start = time.perf_counter()
     for first in range(0, timed, SLICE):
         part = matrix[first : min(first + SLICE, timed)]
-        torch.mm(
-            matrix,
-            part.T,
-            out=out[:, : len(part)] if len(part) == SLICE else torch.empty(len(points), len(part), device=device),
-        )
+        buffer = out if len(part) == SLICE else torch.empty(len(points), len(part), device=device)
+        torch.mm(matrix, part.T, out=buffer)
     if device == "cuda":
         torch.cuda.synchronize()
     return (time.perf_counter() - start) * size / timed
 
 
 def matrix_vector(points: np.ndarray, steps: int) -> None:
-    """An honest baseline: squared lengths kept, one matrix-vector product and one argmax a step."""
+    """A fair baseline: precomputed squared lengths, one matrix-vector product and one argmax a step."""
     import torch
 
     matrix = torch.from_numpy(points)
@@ -139,7 +127,7 @@ def matrix_vector(points: np.ndarray, steps: int) -> None:
 
 
 def pairwise(points: np.ndarray, steps: int) -> None:
-    """As the released way is written: a library's distances between all rows and the row chosen last, each step."""
+    """The way of the authors' code: in each step a library's distances between all rows and the last chosen row."""
     from sklearn.metrics import pairwise_distances
 
     nearest, row = np.full((len(points), 1), np.inf), 0
@@ -149,7 +137,7 @@ def pairwise(points: np.ndarray, steps: int) -> None:
 
 
 def reference(points: np.ndarray, size: int) -> list[int]:
-    """The plain float64 traversal: differences, squared and added up, a pass a step; ties to the lowest row."""
+    """The plain float64 traversal: one pass of squared differences per step, with ties to the lowest row."""
     from scipy.spatial.distance import cdist
 
     points = points.astype(np.float64)
@@ -162,21 +150,21 @@ def reference(points: np.ndarray, size: int) -> list[int]:
 
 
 def extra_memory(points: np.ndarray, size: int, threads: int) -> int:
-    """Bytes that a process needs at most while choosing, above what it holds with libraries and embeddings loaded."""
+    """The peak memory in bytes of a process that chooses, minus that of its libraries and embeddings."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=measure_memory, args=(sender, points, size, threads))
     process.start()
-    sender.close()  # so that a process that fails is noticed here
+    sender.close()  # so that recv ends if the process fails
     extra = receiver.recv()
     process.join()
     return extra
 
 
 def measure_memory(sender, points: np.ndarray, size: int, threads: int) -> None:
-    """In a process of its own: choose a few once, so that libraries are loaded, then reset the peak and choose.
+    """In a process of its own: choose a few points, so that libraries are loaded, then reset the peak and choose.
 
-    What libraries first take for their threads and products when there is work counts, and is the same for few rows.
+    Memory that libraries take for their threads and products at the first work counts. It is the same for few rows.
     """
     import torch
 
@@ -189,7 +177,7 @@ def measure_memory(sender, points: np.ndarray, size: int, threads: int) -> None:
 
 
 def status(field: str) -> int:
-    """A size of this process in bytes, as Linux counts it."""
+    """A field of this process's memory status on Linux, in bytes."""
     return int(re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
 
 
