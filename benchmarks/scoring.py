@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def random_pairs(path: Path, count: int) -> list[tuple[str, str]]:
-    """Seeded pairs of texts, each 5 to 19 consecutive words of samples: as long as ED's responses, and rarely equal."""
+    """Seeded pairs of texts, each 5 to 19 consecutive words of samples: as long as ED's responses, rarely equal."""
     turns = []
     for sample in read_jsonl(path, SAMPLE):
         turns += [*sample["history"], sample["response"]]
