@@ -9,7 +9,7 @@ Makes, for each key of `baselines`. All seeds read one file, because the authors
     <results>/baselines/{baseline}/results.txt          its outputs on ED's test split; those of training with
                                                         `generate: null`
     <results>/responses/{base}/{training_set}/seed{seed}/test.jsonl             the outputs in our format; the training
-                                                                                set is authors or published
+                                                                                set is authors-code or published
     <results>/responses/{base}/{training_set}/seed{seed}/test.alignment.json    counts of the alignment with our
                                                                                 samples, and every mismatch
 """
@@ -131,8 +131,8 @@ rule prepare_baseline:
     container:
         image("core")
     resources:
-        mem_mb=grows(2000),
-        runtime=grows(60),
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(60),
     params:
         commit=baseline_field("commit"),
         data=baseline_data_flags,
@@ -162,7 +162,7 @@ rule train_baseline:
     resources:
         gpu=baseline_gpus,
         mem_mb=baseline_memory,
-        runtime=grows(1440),
+        runtime=per_attempt(1440),
     params:
         python=baseline_python,
         command=baseline_field("train"),
@@ -191,7 +191,7 @@ rule run_baseline:
     resources:
         gpu=answering_gpus,
         mem_mb=baseline_memory,
-        runtime=grows(240),
+        runtime=per_attempt(240),
     params:
         python=baseline_python,
         command=baseline_field("generate"),
@@ -223,8 +223,8 @@ rule read_outputs:
     container:
         image("core")
     resources:
-        mem_mb=grows(2000),
-        runtime=grows(20),
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(20),
     params:
         alignment=alignment_flags,
     shell:

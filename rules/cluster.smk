@@ -1,7 +1,7 @@
-"""Before the first job: are its images there, and can the cluster take it? After a failure: which node saw nothing?
+"""Checks before the first job: do images exist, can the cluster run it? After a failure: which node saw no files?
 
-Requires: Slurm's own commands, when the executor is slurm; slurm/config.yaml and slurm/partitions.yaml.
-Makes: nothing; no rule stands here. Snakefile's onstart and onerror call it.
+Requires: Slurm's own commands, if the executor is slurm; slurm/config.yaml and slurm/partitions.yaml.
+Makes: nothing; this file has no rule. The Snakefile's onstart and onerror call it.
 """
 
 import logging

@@ -1,9 +1,9 @@
-"""EmpatheticDialogues, prepared as the line of research prepares it (paper, section 4.1.1), and the models.
+"""EmpatheticDialogues, prepared as in previous research (paper, section 4.1.1), and the models.
 
 Requires: the folder or archive of `ed` in the configuration, or a network to fetch the archive; for the models a
     network, or the packages of envs/models.lock.
 Makes:
-    <results>/ed/raw/{split}.csv        ED as its authors publish it (not for an `ed: folder`, which is used as it is)
+    <results>/ed/raw/{split}.csv        ED as its authors publish it (not for an `ed: folder`, which is used directly)
     <results>/ed/{split}.jsonl          one sample per listener turn
     <models>/{model}/manifest.json      a model's folder: safetensors, tokenizer, and the manifest with their hashes
 """
@@ -73,8 +73,8 @@ rule prepare_ed:
     container:
         image("core")
     resources:
-        mem_mb=grows(2000),
-        runtime=grows(20),
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(20),
     params:
         keep=keep_flags,
     shell:

@@ -1,4 +1,4 @@
-"""New dialogues by a language model, after ED's train samples (paper, section 3.1), and one sample of each.
+"""New dialogues by a language model, modelled on ED's train samples (paper, section 3.1), and one sample of each.
 
 Requires: ED's train samples, the generation model, the prompt's data file.
 Makes:
@@ -15,7 +15,7 @@ def generation_flags():
     """How the generator samples and which rows it takes."""
     chosen = config["generation"]
     model = config["models"][chosen["model"]]
-    keys = ("keep", "passes", "engine", "batch_invariant", "temperature", "top_p", "max_tokens")
+    keys = ("keep", "samples_per_seed", "engine", "batch_invariant", "temperature", "top_p", "max_tokens")
     sampling = {key: chosen[key] for key in keys} | {"no_header": not chosen["header"]}
     return flags(sampling | {"dtype": model["dtype"], "gpus": model["gpus"], "seed": config["seed"]})
 
@@ -49,7 +49,7 @@ rule generate:
     resources:
         gpu=config["models"][config["generation"]["model"]]["gpus"],
         mem_mb=generation_memory,
-        runtime=grows(480),
+        runtime=per_attempt(480),
         batch_size=config["generation"]["batch_size"],
     params:
         sampling=generation_flags(),
@@ -87,8 +87,8 @@ rule parse_rounds:
     container:
         image("core")
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(20),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(20),
     params:
         max_words=config["parsing"]["max_words"],
     shell:
@@ -113,8 +113,8 @@ rule sample_turns:
     container:
         image("core")
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(20),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(20),
     params:
         turns=flags(config["turns"] | {"seed": config["seed"]}),
     shell:

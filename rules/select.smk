@@ -120,7 +120,7 @@ rule embed_texts:
     resources:
         gpu=config["models"][config["scoring"]["model"]]["gpus"],
         mem_mb=embedding_memory,
-        runtime=grows(480),
+        runtime=per_attempt(480),
         batch_tokens=config["scoring"]["batch_tokens"],
         chunk_texts=config["scoring"]["chunk_texts"],
     params:
@@ -157,8 +157,8 @@ rule select_quality:
     container:
         image("core")
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(20),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(20),
     params:
         rule=config["selection"]["quality_rule"],
     shell:
@@ -184,8 +184,8 @@ rule draw_samples:
     container:
         image("core")
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(20),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(20),
     shell:
         "{PYTHON[core]} scripts/draw_samples.py"
         " --samples {input.samples:q}"
@@ -208,8 +208,8 @@ rule select_top:
     container:
         image("core")
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(20),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(20),
     params:
         scores=ranking_flags,
     shell:
@@ -237,8 +237,8 @@ rule select_diverse:
         image("embed")
     threads: 2
     resources:
-        mem_mb=grows(16000),
-        runtime=grows(60),
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(60),
     params:
         method=method_flags,
         ratio=config["selection"]["ratio"],

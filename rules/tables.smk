@@ -1,9 +1,10 @@
-"""The paper's tables: our values, the paper's where they are known, and the differences.
+"""The paper's tables: our values, the paper's if they are known, and the differences.
 
 Requires: the cells of every row that the configuration lists for a table.
-Makes, for each {table}: table1 (systems), table2 (DK thresholds), table3, table4 (without quality, without diversity selection)
-    <results>/tables/{table}.csv    one line a cell
-    <results>/tables/{table}.md     the same to read
+Makes, for each {table}: table1 (systems), table2 (DK thresholds), table3 (without quality selection), table4 (without
+    diversity selection)
+    <results>/tables/{table}.csv    one line per cell
+    <results>/tables/{table}.md     the same for reading, one line per system
     <results>/tables/{table}.tex    the same for LaTeX, with booktabs
 Targets by name: table1, table2, table3, table4
 """
@@ -15,17 +16,17 @@ def cells_of(table, metrics):
         f"<results>/cells/{table}/{row.system}/{metric}.json"
         for row in table_rows(table)
         for metric in metrics
-        if not config["tables"]["partial"] or cell_is_to_be_had(table, row, metric)
+        if not config["tables"]["partial"] or cell_is_available(table, row, metric)
     ]
 
 
-def cell_is_to_be_had(table, row, metric):
+def cell_is_available(table, row, metric):
     """Whether a cell is there, or can be made of the archive's files."""
     if Path(f"{RESULTS}/cells/{table}/{row.system}/{metric}.json").exists():
         return True
     if ARCHIVED and left_out(row.base, row.training_set):
         return True  # it says why, and needs no file
-    return bool(ARCHIVED) and to_be_had(cell_sources(row, metric))
+    return bool(ARCHIVED) and available(cell_sources(row, metric))
 
 
 def table_cells(wildcards):

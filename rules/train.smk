@@ -1,8 +1,8 @@
-"""Fine-tuning: the discriminator (paper, section 3.2), the ED-only baselines and our systems (section 4.2), by one rule.
+"""Fine-tuning by one rule: the discriminator (paper, section 3.2), the ED-only baselines and our systems (4.2).
 
-Requires: ED's train samples, for ed+... the selected synthetic samples, and the base model.
+Requires: ED's train samples; for ed+... also the selected synthetic samples; the base model.
 Makes, for each {training_set}: ed, or ed+{prompt}-{quality}-{selection}
-    <results>/training/{training_set}/seed{seed}.jsonl                     all its samples with their source
+    <results>/training/{training_set}/seed{seed}.jsonl                     all samples, each with its source
     <results>/models/{base}/{training_set}/seed{seed}/manifest.json        merged weights, tokenizer, manifest
 """
 
@@ -70,8 +70,8 @@ rule mix_training_set:
     container:
         image("core")
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(20),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(20),
     params:
         synthetic=synthetic_flag,
     shell:
@@ -100,7 +100,7 @@ rule train_model:
     resources:
         gpu=training_gpus,
         mem_mb=training_memory,
-        runtime=grows(960),
+        runtime=per_attempt(960),
         save_steps=save_steps,
     params:
         recipe=training_flags,

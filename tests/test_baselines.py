@@ -124,7 +124,7 @@ def responses(checkout, place):
 
 
 def test_outputs_come_from_the_authors_code_or_from_a_published_file(checkout, overlay, repository_of_authors):
-    places = ["standin/authors/seed0", "standin/authors/seed3", "somebody/published/seed0"]
+    places = ["standin/authors-code/seed0", "standin/authors-code/seed3", "somebody/published/seed0"]
     done = checkout.snakemake(*overlay(), *(f"results/b/responses/{place}/test.jsonl" for place in places))
     assert done.returncode == 0, done.stdout + done.stderr
     samples = read_lines(checkout.folder / "results/b/ed/test.jsonl")
@@ -138,14 +138,14 @@ def test_outputs_come_from_the_authors_code_or_from_a_published_file(checkout, o
     assert {row["prediction"] for row in responses(checkout, places[2])} == {"i see ."}
     manifest = json.loads((checkout.folder / "models/repositories/standin/manifest.json").read_text())
     assert manifest["commit"] == repository_of_authors[1]
-    path = checkout.folder / "results/b/responses/standin/authors/seed0/test.alignment.json"
+    path = checkout.folder / "results/b/responses/standin/authors-code/seed0/test.alignment.json"
     alignment = json.loads(path.read_text())
     assert alignment["aligned"] == 24 and alignment["outputs"] > 24 and len(alignment["sha256"]) == 64
     written = (checkout.folder / "results/b/config.yaml").read_text()
     assert yaml.safe_load(written)["ed"]["url"] == "https://***@example.org/ed.tar.gz?***" and "secret" not in written
 
 
-TARGET = "results/b/responses/standin/authors/seed0/test.jsonl"
+TARGET = "results/b/responses/standin/authors-code/seed0/test.jsonl"
 WRITTEN_BY_TRAINING = {
     "train": "main.py --seed 13 --save_path save/run --write_results",
     "generate": None,
@@ -169,7 +169,7 @@ def test_results_that_training_writes_are_used_without_generating(checkout, over
     assert done.returncode == 0, done.stdout + done.stderr
     samples = read_lines(checkout.folder / "results/b/ed/test.jsonl")
     expected = [f"training with seed 13 says {len(sample['history'][-1])} ." for sample in samples]
-    assert [row["prediction"] for row in responses(checkout, "standin/authors/seed0")] == expected
+    assert [row["prediction"] for row in responses(checkout, "standin/authors-code/seed0")] == expected
     assert (folder / "checkpoint.txt").read_text().split("\n")[0] == "save/run/results.txt"
     assert (folder / "results.txt").read_bytes() == (folder / "code/save/run/results.txt").read_bytes()
     assert "--test" not in "".join(log.read_text() for log in logs)
@@ -177,7 +177,7 @@ def test_results_that_training_writes_are_used_without_generating(checkout, over
 
 def test_outputs_that_the_user_has_are_read_and_nothing_is_fetched(checkout, overlay, user_files):
     results = user_files / "results.txt"
-    target = "results/b/metrics/standin/authors/seed0/paper.json"
+    target = "results/b/metrics/standin/authors-code/seed0/paper.json"
     done = checkout.snakemake("-n", "-p", *overlay(results=str(results)), target)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"scripts/read_outputs.py --outputs {results}" in done.stdout
@@ -456,7 +456,7 @@ def test_run_baseline_is_written_for_python_3_6(repository):
 
 def test_the_shipped_baselines_plan_five_jobs_each_besides_ed(checkout):
     shipped = ("seek", "case", "escm")
-    targets = [f"results/paper/responses/{baseline}/authors/seed0/test.jsonl" for baseline in shipped]
+    targets = [f"results/paper/responses/{baseline}/authors-code/seed0/test.jsonl" for baseline in shipped]
     done = checkout.snakemake("-n", "-p", *targets)
     assert done.returncode == 0, done.stdout + done.stderr
     for rule in ("fetch_repository", "prepare_baseline", "train_baseline", "run_baseline", "read_outputs"):

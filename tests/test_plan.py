@@ -227,10 +227,15 @@ def test_a_higher_threshold_never_lets_more_pass(low, high, prompt):
     assert 0 <= sizes().share_above(prompt, high) <= sizes().share_above(prompt, low) <= 1
 
 
-@given(shards=st.integers(1, 300), passes=st.integers(1, 5), keep=st.one_of(st.none(), st.integers(1, 1000)))
-def test_the_shards_hold_every_output_once(shards, passes, keep):
-    found = sizes(CONFIG | {"generation": CONFIG["generation"] | {"shards": shards, "passes": passes, "keep": keep}})
-    assert sum(found.outputs("prompt2", shard) for shard in range(shards)) == min(keep or 40250, 40250) * passes
+@given(shards=st.integers(1, 300), samples_per_seed=st.integers(1, 5), keep=st.one_of(st.none(), st.integers(1, 1000)))
+def test_the_shards_hold_every_output_once(shards, samples_per_seed, keep):
+    found = sizes(
+        CONFIG
+        | {"generation": CONFIG["generation"] | {"shards": shards, "samples_per_seed": samples_per_seed, "keep": keep}}
+    )
+    assert (
+        sum(found.outputs("prompt2", shard) for shard in range(shards)) == min(keep or 40250, 40250) * samples_per_seed
+    )
 
 
 def test_files_that_are_there_are_counted_instead():

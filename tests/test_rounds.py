@@ -381,7 +381,7 @@ def parse_shards(step, folder, *flags):
 def test_the_counts_name_every_model_and_the_number_of_seed_samples(step, shards):
     done = parse_shards(step, shards)
     assert done.returncode == 0, done.stderr
-    expected = {"models": ["a-model", "b-model"], "seed_samples": 2, "passes": 1}
+    expected = {"models": ["a-model", "b-model"], "seed_samples": 2, "samples_per_seed": 1}
     assert json.loads((shards / "out/summary").read_text())["made_by"] == expected
     assert "outputs in: 2 = dialogues out: 2 + outputs rejected: 0\n" in done.stdout
 
