@@ -354,7 +354,7 @@ def test_a_repository_at_another_commit_is_not_trained(repository_of_authors, fe
 
 
 @pytest.mark.parametrize(
-    ("content", "commit", "shown"),
+    ("content", "commit", "problem"),
     [
         (b"\xff\xfec\0d\0", "cd4e5d2", r"\xff\xfec"),
         (b"cd4e5d2", "cd4e5d2", "cd4e5d2,"),
@@ -364,12 +364,12 @@ def test_a_repository_at_another_commit_is_not_trained(repository_of_authors, fe
         (b"x" * 9999, "x", "xxx..., not at"),
     ],
 )
-def test_anything_but_the_full_hash_is_refused(content, commit, shown, tmp_path):
+def test_anything_but_the_full_hash_is_refused(content, commit, problem, tmp_path):
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git/HEAD").write_bytes(content)
     with pytest.raises(UserError, match=" is at ") as caught:
         authors_code.check_head(tmp_path, commit)
-    assert shown in caught.value.problem
+    assert problem in caught.value.problem
     (tmp_path / ".git/HEAD").write_bytes(b"cd4e5d2" + b"0" * 33 + b"\n")
     assert authors_code.check_head(tmp_path, "cd4e5d2") == "cd4e5d2" + "0" * 33
 

@@ -264,9 +264,9 @@ def test_bfloat16_is_near_float32(toy, toy_folder):
 
     half = embedding.load_embedder(toy_folder, "bfloat16")
     assert {parameter.dtype for parameter in half.parameters()} == {torch.bfloat16}
-    found, expected = embedding.embed(half, TEXTS, None, 4), embedding.embed(toy, TEXTS, None, 4)
-    assert found.dtype == np.float32
-    assert (np.einsum("ij,ij->i", found, expected) > 0.99).all()
+    vectors, expected = embedding.embed(half, TEXTS, None, 4), embedding.embed(toy, TEXTS, None, 4)
+    assert vectors.dtype == np.float32
+    assert (np.einsum("ij,ij->i", vectors, expected) > 0.99).all()
 
 
 # A real model
@@ -290,9 +290,9 @@ def test_minilm_is_the_mean_of_its_tokens(minilm):
     texts = ["I am so sorry to hear that.", "Congratulations on the new job!", "My dog died."]
     embedder = embedding.load_embedder(minilm, "float32")
     assert embedder.tokenizer.padding_side == "right"  # only Qwen2 is changed
-    found = embedding.embed(embedder, texts, None, 2)
+    vectors = embedding.embed(embedder, texts, None, 2)
     tokenizer, network = AutoTokenizer.from_pretrained(minilm), AutoModel.from_pretrained(minilm).eval()
-    for row, text in zip(found, texts):
+    for row, text in zip(vectors, texts):
         with torch.no_grad():
             mean = network(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(dim=0).numpy()
         assert row == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)

@@ -180,10 +180,10 @@ def test_scores_stay_within_the_stated_error(dimensions):
     points = unit(np.random.default_rng(1).normal(size=(300, dimensions))).astype(np.float32)
     cloud = kcenter.ScaledPoints(points, None, "euclidean", "cpu")
     vectors = cloud.float32(torch.arange(300))
-    found = torch.addmm(-cloud.half, vectors, vectors.T).numpy()
+    scores = torch.addmm(-cloud.half, vectors, vectors.T).numpy()
     exact = points.astype(np.float64)
     truth = exact @ exact.T - (exact**2).sum(axis=1) / 2
-    assert 0 < abs(found - truth).max() < kcenter.score_error(dimensions)
+    assert 0 < abs(scores - truth).max() < kcenter.score_error(dimensions)
 
 
 def test_tensorfloat32_is_disabled():
@@ -230,9 +230,9 @@ def test_a_row_may_stand_for_several_points():
 def test_cosine_is_euclidean_between_directions(scale):
     generator = np.random.default_rng(8)
     points = (scale * clusters(generator) * generator.uniform(0.1, 9, size=(900, 1))).astype(np.float32)
-    found = diversity.k_center_greedy(points, 800, 5, distance="cosine")
-    assert found == plain_k_center(unit(points.astype(np.float64)), 800, 5)
-    assert found != diversity.k_center_greedy(points, 800, 5)
+    order = diversity.k_center_greedy(points, 800, 5, distance="cosine")
+    assert order == plain_k_center(unit(points.astype(np.float64)), 800, 5)
+    assert order != diversity.k_center_greedy(points, 800, 5)
 
 
 def test_zero_vectors_have_no_cosine():

@@ -509,12 +509,14 @@ def test_invalid_dialogues_are_refused(step, tmp_path, content, fragment):
     assert "Traceback" not in done.stderr and not (tmp_path / "samples.jsonl").exists()
 
 
-@pytest.mark.parametrize(("history", "said"), [((-1, -1), "-1"), ((2, 1), "--min-history 2 is above --max-history 1")])
-def test_a_history_that_cannot_be_drawn_is_refused(step, tmp_path, history, said):
+@pytest.mark.parametrize(
+    ("history", "problem"), [((-1, -1), "-1"), ((2, 1), "--min-history 2 is above --max-history 1")]
+)
+def test_a_history_that_cannot_be_drawn_is_refused(step, tmp_path, history, problem):
     (tmp_path / "dialogues.jsonl").write_text(json.dumps(dialogue(2)) + "\n")
     flags = ["--dialogues", tmp_path / "dialogues.jsonl", "--output", tmp_path / "samples.jsonl"]
     done = step("sample_turns.py", *flags, f"--min-history={history[0]}", f"--max-history={history[1]}")
-    assert done.returncode == 2 and said in done.stderr and not (tmp_path / "samples.jsonl").exists()
+    assert done.returncode == 2 and problem in done.stderr and not (tmp_path / "samples.jsonl").exists()
 
 
 def test_all_history_lengths_are_drawn_about_equally():

@@ -61,7 +61,7 @@ def test_a_sample_without_a_similarity_is_refused(files):
 
 
 @pytest.mark.parametrize(
-    ("lines", "words"),
+    ("lines", "problem"),
     [
         (SCORES[1:], "mine.jsonl has no score for 1 of 4 samples; the first is 's0'"),
         ([*SCORES, {"id": "s2", "score": 9}], "mine.jsonl, line 6: id 's2' stands on line 3 already"),
@@ -71,14 +71,14 @@ def test_a_sample_without_a_similarity_is_refused(files):
         ([*SCORES, {"id": "s9", "similarity": 1.0}], "mine.jsonl, line 6: the field 'score' is missing"),
     ],
 )
-def test_scores_that_break_their_contract_are_refused(files, lines, words):
+def test_scores_that_break_their_contract_are_refused(files, lines, problem):
     with pytest.raises(UserError) as caught:
         quality.read_scores(files(lines), SAMPLES, "mine")
-    assert words in caught.value.problem and caught.value.hint
+    assert problem in caught.value.problem and caught.value.hint
 
 
 @pytest.mark.parametrize(
-    ("manifest", "words"),
+    ("manifest", "problem"),
     [
         ({"made_by": "me", "output": {"sha256": "0" * 64}}, "is not the file that"),
         ({"output": {"sha256": "0" * 64}}, "is not a manifest of scores"),
@@ -86,8 +86,8 @@ def test_scores_that_break_their_contract_are_refused(files, lines, words):
         (["me"], "is not a manifest of scores"),
     ],
 )
-def test_a_manifest_of_another_file_is_refused(files, manifest, words):
-    with pytest.raises(UserError, match=words):
+def test_a_manifest_of_another_file_is_refused(files, manifest, problem):
+    with pytest.raises(UserError, match=problem):
         quality.read_scores(files(SCORES, manifest), SAMPLES, "mine")
 
 

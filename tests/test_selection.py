@@ -174,10 +174,12 @@ def test_an_empty_selection_names_the_highest_similarity():
 # Similarity
 
 
+def naive_dot(left, right):
+    return math.fsum(float(a) * float(b) for a, b in zip(left, right))
+
+
 def naive_cosine(left, right):
-    dot = math.fsum(float(a) * float(b) for a, b in zip(left, right))
-    squares = [math.fsum(float(a) ** 2 for a in vector) for vector in (left, right)]
-    return 100 * dot / math.sqrt(squares[0]) / math.sqrt(squares[1])
+    return 100 * naive_dot(left, right) / math.sqrt(naive_dot(left, left)) / math.sqrt(naive_dot(right, right))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

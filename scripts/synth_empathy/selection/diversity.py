@@ -222,19 +222,19 @@ def select_rows(
         UserError: the selection needs scores and there are none; or its choice has another size, repeats a point, or
             contains one that does not exist.
     """
-    method_used = SELECTIONS[method]
+    chosen_method = SELECTIONS[method]
     count = len(embeddings) if rows is None else len(rows)
-    if method_used.uses_scores and scores is None:
+    if chosen_method.uses_scores and scores is None:
         raise UserError(f"the selection {method} needs quality scores", "give a file of scores: --scores FILE")
-    options = {name: value for name, value in options.items() if name in method_used.options}
-    if "rows" in method_used.options:
+    options = {name: value for name, value in options.items() if name in chosen_method.options}
+    if "rows" in chosen_method.options:
         options["rows"] = rows
-    elif not method_used.uses_embeddings:
+    elif not chosen_method.uses_embeddings:
         embeddings = np.empty((count, 0), dtype=np.float32)
     elif rows is not None:
         embeddings = embeddings[rows]
-    size = count if method_used.keeps_all else size_of(ratio, count)
-    chosen = [int(row) for row in method_used.choose(embeddings, scores, size, seed, **options)]
+    size = count if chosen_method.keeps_all else size_of(ratio, count)
+    chosen = [int(row) for row in chosen_method.choose(embeddings, scores, size, seed, **options)]
     check_choice(method, chosen, size, count)
     return chosen
 

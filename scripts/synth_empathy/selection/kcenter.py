@@ -222,7 +222,7 @@ class FarthestFirst:
         self.centre[places] = torch.where(top > best, centres[winner], self.centre[places])
         self.best[places] = torch.maximum(best, top)
 
-    def next_picks(self, wanted: int) -> list[int]:
+    def next_picks(self, count: int) -> list[int]:
         """The next greedy choices: as many as one block decides with certainty, at least one."""
         halves = self.points.half[self.remaining] - self.best[self.remaining]
         if len(self.remaining) > self.block:
@@ -235,7 +235,7 @@ class FarthestFirst:
         ranked = farthest[np.lexsort((farthest, -self.exact[farthest]))]
         limit = Limit(self.exact[ranked[self.block]], ranked[self.block]) if len(ranked) > self.block else None
         block = Block(self.points, np.sort(ranked[: self.block]), self.exact)
-        return block.greedy(wanted, limit)
+        return block.greedy(count, limit)
 
     def measure(self, places: np.ndarray) -> None:
         """Update the float64 distances of points to their nearest centres."""
@@ -300,9 +300,9 @@ class Block:
         self.loose = np.zeros(len(places), dtype=bool)
         self.picks: list[int] = []
 
-    def greedy(self, wanted: int, limit: Limit | None) -> list[int]:
-        """Up to ``wanted`` places in the order of choice, ending before the limit would be chosen."""
-        while len(self.picks) < min(wanted, len(self.places)):
+    def greedy(self, count: int, limit: Limit | None) -> list[int]:
+        """Up to ``count`` places in the order of choice, ending before the limit would be chosen."""
+        while len(self.picks) < min(count, len(self.places)):
             top = int(self.values.argmax())
             rivals = self.values >= self.values[top] - self.slack
             rivals[top] = True
