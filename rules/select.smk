@@ -18,6 +18,9 @@ Makes:
 
 from synth_empathy.selection.quality import check_scorer, manifest_of
 
+#: The embedding model's entry in the catalogue of models.
+EMBEDDER = config["models"][config["scoring"]["model"]]
+
 
 def discriminator_responses(wildcards):
     """The discriminator's responses to a prompt's synthetic samples."""
@@ -30,23 +33,13 @@ def discriminator_responses(wildcards):
 def embedding_flags(wildcards):
     """How texts are embedded."""
     chosen = config["scoring"]
-    return flags(
-        {
-            "prompt_name": chosen["prompt_name"],
-            "dtype": config["models"][chosen["model"]]["dtype"],
-            "storage": chosen["storage"],
-        }
-    )
+    how = {"prompt_name": chosen["prompt_name"], "dtype": EMBEDDER["dtype"], "storage": chosen["storage"]}
+    return flags(how)
 
 
 def similarity_flags(wildcards, input, output):
     """The responses to score and the file of their similarities, of a job that has them."""
     return flags({"responses": input.get("responses"), "similarity": output.get("similarity")})
-
-
-def embedding_memory(wildcards, attempt):
-    """Main memory of the embedding model."""
-    return model_memory(config["scoring"]["model"], attempt)
 
 
 def samples_to_select(wildcards):
@@ -115,18 +108,18 @@ rule embed_texts:
     benchmark:
         "<results>/benchmarks/embed_texts/{prompt}.tsv"
     container:
-        image("embed", config["models"][config["scoring"]["model"]]["gpus"])
-    threads: model_threads(config["models"][config["scoring"]["model"]]["gpus"])
+        image("embed", EMBEDDER["gpus"])
+    threads: model_threads(EMBEDDER["gpus"])
     resources:
-        gpu=config["models"][config["scoring"]["model"]]["gpus"],
-        mem_mb=embedding_memory,
+        gpu=EMBEDDER["gpus"],
+        mem_mb=per_attempt(EMBEDDER["mem_mb"]),
         runtime=per_attempt(480),
         batch_tokens=config["scoring"]["batch_tokens"],
         chunk_texts=config["scoring"]["chunk_texts"],
     params:
         similarity=similarity_flags,
         embedding=embedding_flags,
-        gpus=config["models"][config["scoring"]["model"]]["gpus"],
+        gpus=EMBEDDER["gpus"],
         state=f"{RESULTS}/.state",
     shell:
         "{PYTHON[embed]} scripts/embed_texts.py"
