@@ -8,8 +8,9 @@ import numpy as np
 
 from synth_empathy.core import cli, devices, provenance
 from synth_empathy.core.errors import UserError
+from synth_empathy.core.files import REMAKE, remove_outputs
 from synth_empathy.core.model_folder import DTYPES, fingerprint, open_model
-from synth_empathy.core.records import REMAKE, RESPONSE, SAMPLE, Record, read_jsonl, remove_outputs, write_jsonl
+from synth_empathy.core.records import RESPONSE, SAMPLE, Record, read_jsonl, write_jsonl
 from synth_empathy.core.resumable import FinishedChunks
 from synth_empathy.data import prompts
 from synth_empathy.selection import embedding

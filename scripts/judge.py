@@ -80,7 +80,7 @@ def judge(
     requests = judging.requests(drawn, rubrics, args.seed)
     code = provenance.code(__file__, entries=[engines.module_of(args.engine)])
     if args.mode == "probabilities":
-        completed = runner.answer(requests, judging.MARKS, args, "judge", code)
+        completed = runner.answer(requests, judging.MARKS, args, step="judge", code=code)
         entries = {name: judging.read_mark(row, args.temperature) for name, row in completed.rows.items()}
     else:
         completed = runner.complete(requests, args, "judge", code)

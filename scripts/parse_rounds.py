@@ -8,17 +8,9 @@ from pathlib import Path
 
 from synth_empathy.core import cli, provenance
 from synth_empathy.core.errors import UserError
-from synth_empathy.core.records import (
-    OUTPUT,
-    Record,
-    field_at,
-    missing,
-    read_json,
-    read_jsonl,
-    remove_outputs,
-    write_json,
-    write_jsonl,
-)
+from synth_empathy.core.files import missing, remove_outputs
+from synth_empathy.core.json_files import field_at, read_json, write_json
+from synth_empathy.core.records import OUTPUT, Record, read_jsonl, write_jsonl
 from synth_empathy.data import rounds
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from synth_empathy.baselines import authors_code
 from synth_empathy.core import cli, provenance
-from synth_empathy.core.records import write_json
+from synth_empathy.core.json_files import write_json
 
 
 def main() -> None:

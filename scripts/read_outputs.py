@@ -6,7 +6,8 @@ from pathlib import Path
 from synth_empathy.baselines import outputs
 from synth_empathy.core import cli
 from synth_empathy.core.escaping import terminal_text
-from synth_empathy.core.records import SAMPLE, read_jsonl, write_json, write_jsonl
+from synth_empathy.core.json_files import write_json
+from synth_empathy.core.records import SAMPLE, read_jsonl, write_jsonl
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from synth_empathy.core import cli, provenance
-from synth_empathy.core.records import SAMPLE, Record, read_jsonl, write_json, write_jsonl
+from synth_empathy.core.json_files import write_json
+from synth_empathy.core.records import SAMPLE, Record, read_jsonl, write_jsonl
 from synth_empathy.data import prompts
 from synth_empathy.selection import diversity, embedding, quality
 

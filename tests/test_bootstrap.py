@@ -405,7 +405,7 @@ def test_by_the_command_line(two, tmp_path, step):
         (lambda rows: [rows[1], rows[0], *rows[2:]], "sample 1 is 's1' in "),
         (lambda rows: [("t0", *rows[0][1:]), *rows[1:]], "sample 1 is 't0' in "),
         (lambda rows: [*rows[:-1], (*rows[-1][:3], "other")], "sample 's11' has another reference in "),
-        (lambda rows: [*rows[:-1], rows[0]], "line 12: id 's0' stands on line 1"),
+        (lambda rows: [*rows[:-1], rows[0]], "line 12: id 's0' is on line 1"),
         (lambda rows: [], "has no responses to score"),
     ],
 )

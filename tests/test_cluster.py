@@ -232,7 +232,7 @@ def test_jobs_that_an_earlier_run_left_are_refused_where_they_make_the_same(tmp_
         ),  # else it takes 5 s
         ("partitions: [cpu]\n", "names no partitions"),
         ("cpu: {max_runtime: 60}\n", "names no partitions"),
-        ("partitions:\n\tcpu: {}\n", "line 2: no YAML"),
+        ("partitions:\n\tcpu: {}\n", "line 2: not YAML"),
     ],
 )
 def test_a_file_of_partitions_that_cannot_be_read_is_refused(text, problem, tmp_path):
@@ -548,12 +548,12 @@ def test_a_command_that_does_not_run_and_bytes_that_are_no_text(tmp_path, monkey
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("partitions:\n  null: {}\n", "line 2: the key 'null' is no text"),
+        ("partitions:\n  null: {}\n", "line 2: the key 'null' is not a text"),
         ("partitions:\n  '': {}\n", "'' is no partition's name"),
         ("partitions:\n  'a,b': {}\n", "'a,b' is no partition's name"),
-        ("partitions:\n  2024-01-01: {}\n", "line 2: the key '2024-01-01' is no text"),
-        ("partitions:\n  cpu: {max_runtime: 60}\n  cpu: {}\n", "line 3: the key 'cpu' stands on line 2 already"),
-        ("partitions:\n  cpu: {max_mem_mb: .nan}\n", "line 2: nan is no finite number"),
+        ("partitions:\n  2024-01-01: {}\n", "line 2: the key '2024-01-01' is not a text"),
+        ("partitions:\n  cpu: {max_runtime: 60}\n  cpu: {}\n", "line 3: the key 'cpu' is on line 2 already"),
+        ("partitions:\n  cpu: {max_mem_mb: .nan}\n", "line 2: nan is not a finite number"),
         ("partitions:\n  cpu: {max_gpu: many}\n", "the partition 'cpu' has the max_gpu 'many', which is no number"),
         ("partitions:\n  cpu: {max_threads: -1}\n", "the partition 'cpu' has the max_threads -1, which is no number"),
         (

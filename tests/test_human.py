@@ -132,7 +132,7 @@ def test_test_ids_are_a_list_of_names(tmp_path):
     assert records.read_test_ids(path) == ["e0", "e1"]
     for content in ({"e0": 1}, [1, 2], [["e0"], "e1"], ["e0", "e1", "e0"], [], "e0", None):
         path.write_text(json.dumps(content))
-        with pytest.raises(UserError, match="is no list of test samples' ids"):
+        with pytest.raises(UserError, match="is not a list of test samples' ids"):
             records.read_test_ids(path)
     with pytest.raises(UserError, match="does not exist"):
         records.read_test_ids(tmp_path / "gone.json")

@@ -15,9 +15,8 @@ from synth_empathy.core.errors import UserError
 from synth_empathy.core.model_folder import write_manifest
 from synth_empathy.data import prompts
 from synth_empathy.evaluation import judging
-from synth_empathy.inference.engines import open_engine
+from synth_empathy.inference.engines import EngineSettings, Request, Sampling, open_engine
 from synth_empathy.inference.transformers_engine import RowSeededSampling
-from synth_empathy.inference.types import EngineSettings, Request, Sampling
 
 LOGPROBS = st.lists(st.floats(-60, 0), min_size=3, max_size=3)
 TEMPERATURES = st.floats(0.05, 2)

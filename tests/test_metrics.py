@@ -277,7 +277,7 @@ def test_ids_are_optional_strings_or_numbers(tmp_path):
         (["not json\n"], "line 1: not JSON"),
         ([{"prediction": "x"}], "line 1: the field 'reference' is missing"),
         ([{"prediction": None, "reference": "y"}], "line 1: the field 'prediction' is NoneType"),
-        ([{"id": 7, "prediction": "x", "reference": "y"}] * 2, "line 2: id 7 stands on line 1"),
+        ([{"id": 7, "prediction": "x", "reference": "y"}] * 2, "line 2: id 7 is on line 1"),
         ([{"id": True, "prediction": "x", "reference": "y"}], "line 1: the id True"),
         ([{"id": None, "prediction": "x", "reference": "y"}], "line 1: the id None"),
     ],

@@ -131,12 +131,12 @@ def test_doubled_braces_stand_for_one(tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"a: [", ", line 1: no YAML"),
-        (b"- a\n", " holds no mapping"),
-        (b"", " holds no mapping"),
-        (b"a: 1\nb: caf\xe9", ", line 2: no YAML"),
-        (b"a: 1\na: 2", ", line 2: the key 'a' stands on line 1 already"),
-        (b'a: "\\ud800"', ", line 1: .* holds the character U.D800"),
+        (b"a: [", ", line 1: not YAML"),
+        (b"- a\n", " is not a mapping"),
+        (b"", " is not a mapping"),
+        (b"a: 1\nb: caf\xe9", ", line 2: not YAML"),
+        (b"a: 1\na: 2", ", line 2: the key 'a' is on line 1 already"),
+        (b'a: "\\ud800"', ", line 1: .* has the character U.D800"),
     ],
 )
 def test_bad_yaml_is_named(tmp_path, content, reason):

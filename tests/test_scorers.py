@@ -64,7 +64,7 @@ def test_a_sample_without_a_similarity_is_refused(files):
     ("lines", "problem"),
     [
         (SCORES[1:], "mine.jsonl has no score for 1 of 4 samples; the first is 's0'"),
-        ([*SCORES, {"id": "s2", "score": 9}], "mine.jsonl, line 6: id 's2' stands on line 3 already"),
+        ([*SCORES, {"id": "s2", "score": 9}], "mine.jsonl, line 6: id 's2' is on line 3 already"),
         ([*SCORES, {"id": "s9", "score": None}], "mine.jsonl, line 6: the field 'score' is NoneType, not float"),
         ([*SCORES, {"id": "s9", "score": float("nan")}], "mine.jsonl, line 6: not JSON (NaN is not a JSON number)"),
         ([*SCORES, '{"id": "s9", "score": 1e999}\n'], "mine.jsonl, line 6: not JSON (1e999 is too large"),

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UserError
+from ..core.files import read_bytes
 from ..core.provenance import sha256_file
-from ..core.records import Record, is_a, read_bytes, read_jsonl
+from ..core.records import Record, is_a, read_jsonl
 from ..data.empathetic_dialogues import CONTRACTIONS
 
 #: The lines of results.txt that are read, and the field of each. Others, such as Emotion: and Beam:, are skipped.

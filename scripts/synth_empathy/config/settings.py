@@ -19,7 +19,7 @@ from ..schema.setting_faults import Fault, faults_of
 from ..selection import diversity
 from ..selection.quality import manifest_of
 from ..systems import Quality, Selected, TrainingSet
-from ..training import launcher, recipes
+from ..training import recipes
 from .settings_model import Configuration
 
 Settings = dict[str, Any]
@@ -276,7 +276,7 @@ def recipe_faults(settings: Settings) -> Iterator[str]:
     for name, recipe in known.items():
         place = f"training: recipes: {name}"
         yield from (f"{place}: {fault}" for fault in lora_faults(recipe))
-        for fault in launcher.faults(recipe["method"], recipe["gradient_accumulation"], max(1, recipe["gpus"])):
+        for fault in recipes.process_faults(recipe["method"], recipe["gradient_accumulation"], max(1, recipe["gpus"])):
             yield f"{place}: gpus: {fault}"
 
 

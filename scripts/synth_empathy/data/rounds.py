@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 
 from ..core.errors import UserError
-from ..core.records import REMAKE, Record, is_a
+from ..core.files import REMAKE
+from ..core.records import Record, is_a
 from ..core.seeds import row_seed
 
 #: Why an output, or the rest of one, is not used. The summary counts each reason.

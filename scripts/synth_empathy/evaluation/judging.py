@@ -16,7 +16,7 @@ from ..core import seeds
 from ..core.errors import UserError
 from ..core.records import Record
 from ..data.prompts import MARKS, turn_lines
-from ..inference.types import Request
+from ..inference.engines import Request
 
 MODES = ("probabilities", "sampling")
 FULL = MARKS[-1]

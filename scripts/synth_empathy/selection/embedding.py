@@ -13,8 +13,10 @@ import numpy as np
 
 from ..core import cli
 from ..core.errors import UserError
+from ..core.files import check_seal, sealed_path, unreadable
+from ..core.json_files import read_json
 from ..core.model_folder import open_model
-from ..core.records import TEXT, Record, check_seal, read_json, read_jsonl, sealed_path, unreadable
+from ..core.records import TEXT, Record, read_jsonl
 from ..core.resumable import FinishedChunks
 
 #: Texts that are tokenized at once to count their tokens.

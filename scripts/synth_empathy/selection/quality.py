@@ -11,8 +11,9 @@ from pathlib import Path
 
 from ..core import records, seeds
 from ..core.errors import UserError, nearest
+from ..core.json_files import read_json
 from ..core.provenance import sha256_file
-from ..core.records import Record, read_json, read_jsonl
+from ..core.records import Record, read_jsonl
 
 QUALITY_RULES = ("greater", "released")
 #: The pipeline's own scorer: the similarity to the discriminator's response.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from synth_empathy.core import records
+from synth_empathy.core import files, json_files, records
 from synth_empathy.evaluation import bootstrap, human, judging
 from synth_empathy.evaluation.metrics import bertscore, scoring
 from synth_empathy.reporting import cells, paper_values, table_latex, table_markdown, tables
@@ -27,17 +27,17 @@ from .selecting import rows_of
 
 
 def evaluate(folder: Path, how: dict) -> None:
-    """As many responses are scored as the file has, and every score is a number."""
+    """All responses of the file are scored, and every score is a number."""
     path, made = folder / "responses.jsonl", folder / "made.json"
     run("evaluate", "--responses", path, "--protocol", how["protocol"], "--no-bertscore", "--output", made)
-    result = records.read_json(made)
+    result = json_files.read_json(made)
     same("responses", len(rows_of(path)), result["samples"])
     scores = [result[metric] for metric in cells.OVERLAP]
     same("scores that are no numbers", [], [score for score in scores if not is_finite(score)])
 
 
 def check_test_set(folder: Path, how: dict) -> None:
-    """Responses that are taken are those to the test samples, in their order."""
+    """Accepted responses are those to the test samples, in their order."""
     path, listed = folder / "responses.jsonl", records.read_test_ids(folder / "test_ids.json")
     scoring.check_test_set(path, listed, how["subset"])
     given = [row["id"] for row in rows_of(path)]
@@ -54,7 +54,7 @@ BERTSCORE = {
 
 
 def read_output(folder: Path, how: dict) -> None:
-    """A response a line, and a number of each metric for every one of them."""
+    """A response on each line, and a number of each metric for every response."""
     path = folder / "responses.jsonl"
     output = bootstrap.read_output(path, folder / "bertscore.json", "paper")
     same("responses", len(rows_of(path)), len(output.predictions))
@@ -96,8 +96,9 @@ OTHER |= {"instead": {"model": "m", "layer": 5, "value": 40.0}}
 
 
 def read_table(folder: Path, how: dict) -> None:
-    """Every cell is a line of the CSV, and the table can be written in its three forms."""
-    shown = tables.read_table("table1", [ROW], folder, how["note"], how["partial"], metrics=("cider", "bert_f1"))
+    """Every cell is a line of the CSV, and the table can be written in its three formats."""
+    options = {"note": how["note"], "partial": how["partial"], "metrics": ("cider", "bert_f1")}
+    shown = tables.read_table("table1", [ROW], folder, **options)
     found = shown.cells[ROW.system]
     lines = list(csv.reader(io.StringIO(tables.as_csv(shown))))
     same("lines", 1 + len(found) + sum(bool(cell.instead) for cell in found.values()), len(lines))
@@ -106,7 +107,7 @@ def read_table(folder: Path, how: dict) -> None:
         "table1", [ROW], {ROW.system: {metric: found["cider"] for metric in tables.COLUMNS["table1"]}}, how["note"]
     )
     for text in (table_markdown.as_markdown(whole), table_latex.as_latex(whole), figure1.radar_csv(shown)):
-        records.write_text(folder / "made.txt", text)
+        files.write_text(folder / "made.txt", text)
     figure1.radar(shown)
 
 
@@ -164,13 +165,13 @@ def read_paper_table(folder: Path, how: dict) -> None:
 
 
 def lines_in(path: Path) -> int:
-    """Lines of a CSV below its header, wherever empty ones stand; a spreadsheet's mark (BOM) is on none."""
+    """Lines of a CSV below its header, without empty ones; none has the byte order mark of a spreadsheet."""
     with open(path, encoding="utf-8-sig", newline="") as file:
         return sum(map(bool, csv.reader(file))) - 1
 
 
 def read_figure5(folder: Path, how: dict) -> None:
-    """Two stages, of finite numbers where there are any."""
+    """Two stages, whose numbers are finite if they have any."""
     stages = paper_values.read_figure5(folder / "figure5.csv")
     numbers = [number for stage in stages for number in (stage.mean, stage.share) if number is not None]
     same("numbers that are none", [], [number for number in numbers if not is_finite(number)])
@@ -216,13 +217,13 @@ def summarise(folder: Path, how: dict) -> None:
     """Every output of the judge is a mark and counted, or set aside."""
     rows = [{"text": text, "finish": "stop"} for text in how["texts"]]
     names = [rubric["name"] for rubric in RUBRICS]
-    entries = [{name: judging.drawn_mark(row) for name in names} for row in rows]
+    entries = [dict.fromkeys(names, judging.drawn_mark(row)) for row in rows]
     judged = [{"id": f"s{n}", "criteria": criteria} for n, criteria in enumerate(entries)]
     judged.append({"id": "read", "criteria": {name: judging.read_mark(how["row"], 0.8) for name in names}})
     found = judging.summarise(judged, RUBRICS)
     for name, one in found["criteria"].items():
         same(f"outputs on {name}", len(judged), one["scored"] + one["set_aside"])
-    records.write_json(folder / "summary.json", found)
+    json_files.write_json(folder / "summary.json", found)
 
 
 MARKS = (
@@ -269,7 +270,7 @@ BASELINES = ["SEEK"]
 
 
 def read_judgements(folder: Path, how: dict) -> None:
-    """Every judgement is a win, a tie or a loss of one criterion, and all together are as many as the file has."""
+    """Every judgement is a win, a tie or a loss on one criterion, and none of the file is lost."""
     path = folder / "judgements.jsonl"
     found = human.read_judgements(
         path, BASELINES, set(records.read_test_ids(folder / "test_ids.json")) if how["checked"] else None

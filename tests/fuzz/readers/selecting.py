@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synth_empathy.core import provenance, records
+from synth_empathy.core import json_files, provenance, records
 from synth_empathy.data import prompts
 from synth_empathy.evaluation import novelty
 from synth_empathy.selection import diversity, embedding, quality
@@ -44,7 +44,7 @@ def rows_of(path: Path) -> list[dict]:
 
 
 def load_embeddings(folder: Path, how: dict) -> None:
-    """A matrix of so many rows, which can be read to its end and is of finite numbers where it is used."""
+    """A matrix with the expected number of rows, readable to its end, and finite in the rows that are used."""
     matrix = embedding.load_embeddings(folder / "embeddings.npy", rows=how["rows"])
     same("rows", how["rows"] or len(matrix), len(matrix))
     same("numbers", matrix.size, np.asarray(matrix).size)
@@ -64,7 +64,7 @@ def similarities(folder: Path, how: dict) -> None:
 
 
 def select_quality(folder: Path, how: dict) -> None:
-    """Samples are kept where their similarity is above the threshold, and not where it is not."""
+    """A sample is kept exactly if its similarity is above the threshold."""
     made = folder / "made.jsonl"
     flags = ["--threshold", how["threshold"], "--rule", how["rule"], "--output", made]
     flags += ["--samples", folder / "samples.jsonl", "--similarity", folder / "similarity.jsonl"]
@@ -78,10 +78,10 @@ def select_quality(folder: Path, how: dict) -> None:
 
 
 def select_top(folder: Path, how: dict) -> None:
-    """The samples with the best scores, in their order; the scores' manifest is of what they are now, unless given."""
+    """The samples with the best scores, in their order; by default the manifest matches the scores."""
     made, scores = folder / "made.jsonl", folder / "scores.jsonl"
     if not (folder / "scores.manifest.json").exists() and scores.is_file():
-        records.write_json(folder / "scores.manifest.json", manifest(scores.read_bytes()))
+        json_files.write_json(folder / "scores.manifest.json", manifest(scores.read_bytes()))
     flags = ["--scores", scores, "--scorer", "length", "--size", how["size"], "--output", made]
     run("select_top", "--samples", folder / "samples.jsonl", *flags)
     came = [row["id"] for row in rows_of(folder / "samples.jsonl")]
@@ -91,13 +91,13 @@ def select_top(folder: Path, how: dict) -> None:
 
 
 def manifest(scores: bytes) -> dict:
-    """What a user says of a file of scores."""
+    """A user's manifest of a file of scores."""
     return {"made_by": "a program", "output": {"sha256": provenance.sha256_bytes(scores)}}
 
 
 @contextlib.contextmanager
 def threads_kept() -> Iterator[None]:
-    """Leave torch's threads as they are: a script sets them for its own process."""
+    """Restore torch's threads: a script sets those of its own process."""
     import torch
 
     before = torch.get_num_threads()
@@ -108,7 +108,7 @@ def threads_kept() -> Iterator[None]:
 
 
 def select_diverse(folder: Path, how: dict) -> None:
-    """So many samples as the ratio says, each once and as it was."""
+    """As many samples as the ratio gives, each once and unchanged."""
     made = folder / "made.jsonl"
     flags = [f"--{name}={how[name]}" for name in ("method", "ratio", "seed", "rule", "distance")]
     files = [f"--{Path(name).stem}={folder / name}" for name in ("samples.jsonl", "texts.jsonl", "embeddings.npy")]
@@ -119,20 +119,23 @@ def select_diverse(folder: Path, how: dict) -> None:
     size = len(came) if everything else math.floor(float(how["ratio"]) * len(came) + 1e-9)
     same("samples selected", size, len({row["id"] for row in went}))
     same("ranks", list(range(size)), [row["rank"] for row in went])
-    unranked = [dict(row) for row in went]
-    for row in unranked:
-        del row["rank"]
-    same("samples that were not given", [], [row["id"] for row in unranked if row not in came])
+    invented = [row["id"] for row in went if without_rank(row) not in came]
+    same("samples that were not given", [], invented)
+
+
+def without_rank(row: dict) -> dict:
+    """A selected sample as it was before the selection."""
+    return {name: value for name, value in row.items() if name != "rank"}
 
 
 def select_rows(folder: Path, how: dict) -> None:
-    """So many row numbers as the ratio says, each once."""
+    """As many row numbers as the ratio gives, each once."""
     made = folder / "made.json"
     with threads_kept():
         flags = ["--embeddings", folder / "embeddings.npy", "--ratio", how["ratio"], "--distance", how["distance"]]
         run("select_diverse", *flags, "--output", made)
     rows = len(np.load(folder / "embeddings.npy"))
-    chosen = records.read_json(made)
+    chosen = json_files.read_json(made)
     same("rows", math.floor(float(how["ratio"]) * rows + 1e-9), len(set(chosen)))
     same("rows that are none", [], [row for row in chosen if not 0 <= row < rows])
 
@@ -147,7 +150,7 @@ def mix(folder: Path, how: dict) -> None:
 
 
 def draw(folder: Path, how: dict) -> None:
-    """As many samples as another file has, each of them one that was given."""
+    """As many samples as another file has, each of them from the input."""
     made, files = folder / "made.jsonl", [folder / name for name in ("samples.jsonl", "kept.jsonl")]
     flags = ["--samples", files[0], "--as-many-as", files[1], "--seed", how["seed"], "--output", made]
     run("draw_samples", *flags)
@@ -157,15 +160,15 @@ def draw(folder: Path, how: dict) -> None:
 
 
 def compare_novelty(folder: Path, how: dict) -> None:
-    """A record a selected sample, and every one has its seed and its nearest neighbours."""
+    """A record for each selected sample, with its seed and its nearest neighbours."""
     selected = novelty.load_samples(folder / "selected.jsonl", folder, records.SAMPLE)
     train = novelty.load_samples(folder / "train.jsonl", folder / "train", records.ED_SAMPLE)
     novelty.check_dimensions(synthetic=selected, train=train, test=train)
     found = novelty.find(selected, train, train)
-    report, made = novelty.leakage_report(selected, train, train, found, 95.0)
+    report, made = novelty.leakage_report(selected, train, train, found, near_duplicate=95.0)
     same("samples", selected.ids(), [row["id"] for row in made])
     same("samples in the report", len(selected), report["nearest_ed_test"]["selected"]["samples"])
-    records.write_json(folder / "report.json", report)
+    json_files.write_json(folder / "report.json", report)
     records.write_jsonl(folder / "records.jsonl", made)
 
 

@@ -35,7 +35,7 @@ def read_responses(path: Path) -> list[Record]:
             problem = f"{path}, line {number}: the id {name!r} is neither a string nor a whole number"
             raise UserError(problem, FORMAT)
         if first.setdefault(name, number) != number:
-            problem = f"{path}, line {number}: id {name!r} stands on line {first[name]} already"
+            problem = f"{path}, line {number}: id {name!r} is on line {first[name]} already"
             raise UserError(problem, "score each sample once")
     return responses
 
