@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from snakemake_executor_plugin_slurm.partitions import PartitionLimits
 
 from conftest import SMALL
-from hpc import slurm
+from hpc import slurm as own_cluster
 from hpc.profile import without_containers
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.provenance import sha256_file
-from synth_empathy.execution import cluster, images
+from synth_empathy.execution import cluster, images, leftover_jobs, partition_file, silent_jobs, slurm
 
-NODES = cluster.read_nodes(
+NODES = slurm.read_nodes(
     "n1|cpu|64|256000|(null)|1-00:00:00\nn2|gpu|32|512000+|gpu:a100:4(S:0-1),nvme:1|2-00:00:00\nn3|gpu|32|512000|gpu:2|infinite\n"
 )
 
@@ -44,14 +44,14 @@ def test_nodes_are_read_from_sinfo():
     ],
 )
 def test_gpus_are_counted_in_every_style_of_gres(gres, gpus):
-    assert cluster.count_gpus(gres) == gpus
+    assert slurm.count_gpus(gres) == gpus
 
 
 @given(st.integers(0, 40), st.integers(0, 23), st.integers(0, 59))
 def test_time_limits_are_read_with_and_without_days(days, hours, minutes):
-    assert cluster.minutes(f"{days}-{hours:02}:{minutes:02}:00") == days * 1440 + hours * 60 + minutes
-    assert cluster.minutes(f"{hours}:{minutes:02}:00") == hours * 60 + minutes
-    assert cluster.minutes(f"{minutes}:30") == minutes + 0.5
+    assert slurm.minutes(f"{days}-{hours:02}:{minutes:02}:00") == days * 1440 + hours * 60 + minutes
+    assert slurm.minutes(f"{hours}:{minutes:02}:00") == hours * 60 + minutes
+    assert slurm.minutes(f"{minutes}:30") == minutes + 0.5
 
 
 def need(**more):
@@ -109,7 +109,7 @@ def test_a_job_that_no_node_can_take_is_refused_by_the_setting_to_change(more, p
 def test_without_slurm_there_is_a_sentence(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(UserError, match="there is no Slurm here") as caught:
-        cluster.check([need()], False, "sacct", 30, Path.cwd(), set())
+        cluster.check([need()], cluster.Executor(False, "sacct", 30), Path.cwd(), set())
     assert "--profile slurm" in caught.value.hint
 
 
@@ -118,14 +118,14 @@ def test_without_slurm_there_is_a_sentence(monkeypatch):
     [
         ("exec sleep 60", "no answer in 1 s"),
         ("echo slow >&2; exit 1", "slow"),
-        ("exit 3", "exit status 3, without a word"),
+        ("exit 3", "exit status 3, without a message"),
     ],
 )
 def test_what_slurm_says_when_it_does_not_answer_is_passed_on(script, said, tmp_path, monkeypatch):
     programs(tmp_path, monkeypatch, sinfo=script)
-    monkeypatch.setattr(cluster, "ANSWER", 1)
+    monkeypatch.setattr(slurm, "TIMEOUT", 1)
     with pytest.raises(UserError) as caught:
-        cluster.ask("sinfo")
+        slurm.ask("sinfo")
     assert (
         f"Slurm does not answer sinfo: {said}" in caught.value.problem
         and "ask the cluster's support" in caught.value.hint
@@ -211,13 +211,13 @@ def test_what_a_later_attempt_asks_for_is_warned_of_once_a_rule():
 def test_jobs_that_an_earlier_run_left_are_refused_where_they_make_the_same(tmp_path):
     queue = f"7|run-a|{tmp_path}|rule_generate_wildcards_p_0\n9_[1-3]|run-b|{tmp_path}|rule_respond_wildcards_x\n8|wrap|{tmp_path}|(null)\n"
     with pytest.raises(UserError, match="still in Slurm's queue: 7\n") as caught:
-        cluster.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_0", "rule_prepare_ed"})
+        leftover_jobs.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_0", "rule_prepare_ed"})
     assert "scancel --name=run-a;" in caught.value.hint
     with pytest.raises(UserError, match="queue: 7, 9"):  # an array names the first of its jobs alone
-        cluster.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_0", "rule_respond_wildcards_y"})
-    cluster.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_1"})
-    cluster.check_leftovers(queue, tmp_path / "elsewhere", {"rule_generate_wildcards_p_0"})
-    cluster.check_leftovers("", tmp_path, {"rule_generate_wildcards_p_0"})
+        leftover_jobs.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_0", "rule_respond_wildcards_y"})
+    leftover_jobs.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_1"})
+    leftover_jobs.check_leftovers(queue, tmp_path / "elsewhere", {"rule_generate_wildcards_p_0"})
+    leftover_jobs.check_leftovers("", tmp_path, {"rule_generate_wildcards_p_0"})
 
 
 @pytest.mark.parametrize(
@@ -239,10 +239,10 @@ def test_a_file_of_partitions_that_cannot_be_read_is_refused(text, problem, tmp_
     path = tmp_path / "partitions.yaml"
     path.write_text(text)
     with pytest.raises(UserError) as caught:
-        cluster.check_partitions(path, PartitionLimits)
+        partition_file.check_partitions(path, PartitionLimits)
     assert f"{path}" in caught.value.problem and problem in caught.value.problem
     path.write_text("partitions:\n  cpu: {}\n  gpu: {max_runtime: 2-00:00:00, max_gpu: 8, cluster: other}\n")
-    cluster.check_partitions(path, PartitionLimits)
+    partition_file.check_partitions(path, PartitionLimits)
 
 
 def test_a_slip_in_the_partitions_ends_the_run_with_a_sentence(checkout):
@@ -350,17 +350,19 @@ def test_an_account_is_asked_for_where_there_may_be_some():
 
 
 def test_only_jobs_without_a_log_are_called_silent(tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "nodes_of", lambda job: {"6": [], "7": ["n7"]}[job])
+    monkeypatch.setattr(slurm, "nodes_of", lambda job: {"6": [], "7": ["n7"]}[job])
     (tmp_path / "8.log").write_text("it said something")
     submitted = "".join(
         f"Job 1 has been submitted with SLURM jobid {job} (log: {tmp_path}/{job}.log).\n" for job in (6, 7, 8)
     )
-    assert cluster.explain_silence(submitted + "SLURM-job '8' failed, SLURM status is: 'FAILED'.", tmp_path) is None
-    told = cluster.explain_silence(
+    assert (
+        silent_jobs.explain_silence(submitted + "SLURM-job '8' failed, SLURM status is: 'FAILED'.", tmp_path) is None
+    )
+    told = silent_jobs.explain_silence(
         submitted + "".join(f"SLURM-job '{job}' failed, x\n" for job in (7, 7, 8, 6)), tmp_path
     )
     assert re.match(
-        rf"error: Slurm jobs ended without a line in their log \(7, on n7\): most likely {tmp_path} is not to be seen there",
+        rf"error: Slurm jobs ended without a line in their log \(7, on n7\): most likely these nodes do not see {tmp_path}",
         told,
     )
     assert "slurm-exclude-failed-nodes: n7 in" in told
@@ -368,13 +370,13 @@ def test_only_jobs_without_a_log_are_called_silent(tmp_path, monkeypatch):
 
 def test_a_job_that_never_had_a_node_and_a_log_that_comes_late_accuse_no_file_system(tmp_path, monkeypatch):
     log = f"submitted with SLURM jobid 6 (log: {tmp_path}/6.log).\nSLURM-job '6' failed, x"
-    monkeypatch.setattr(cluster, "nodes_of", lambda job: [])  # cancelled while it was pending
-    assert cluster.explain_silence(log, tmp_path) is None
-    monkeypatch.setattr(cluster, "nodes_of", lambda job: ["n6"])
-    monkeypatch.setattr(cluster.time, "sleep", lambda seconds: (tmp_path / "6.log").touch())
-    assert cluster.explain_silence(log, tmp_path, patience=60) is None
+    monkeypatch.setattr(slurm, "nodes_of", lambda job: [])  # cancelled while it was pending
+    assert silent_jobs.explain_silence(log, tmp_path) is None
+    monkeypatch.setattr(slurm, "nodes_of", lambda job: ["n6"])
+    monkeypatch.setattr(silent_jobs.time, "sleep", lambda seconds: (tmp_path / "6.log").touch())
+    assert silent_jobs.explain_silence(log, tmp_path, patience=60) is None
     long = f"Job 1 has been submitted with SLURM jobid 9 (log: {'*' * 300}).\nSLURM-job '9' failed, x\n"
-    told = cluster.explain_silence(long, tmp_path)  # a name that no file system takes is no file, and no error
+    told = silent_jobs.explain_silence(long, tmp_path)  # a name that no file system takes is no file, and no error
     assert "jobs ended without a line in their log (9, on n6)" in told
 
 
@@ -389,15 +391,15 @@ def test_a_job_that_never_had_a_node_and_a_log_that_comes_late_accuse_no_file_sy
 )
 def test_nodes_are_those_that_a_job_really_had(scontrol, sacct, nodes, tmp_path, monkeypatch):
     programs(tmp_path, monkeypatch, scontrol=scontrol, sacct=sacct)
-    assert cluster.nodes_of("6") == nodes
+    assert slurm.nodes_of("6") == nodes
 
 
 def test_another_clusters_configuration_is_not_replaced_by_the_tests_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(slurm, "ETC", tmp_path)
-    (tmp_path / "gres.conf").write_text(f"{slurm.MARK}\n")
-    assert not any("somebody else's" in what for what in slurm.lacking())
+    monkeypatch.setattr(own_cluster, "ETC", tmp_path)
+    (tmp_path / "gres.conf").write_text(f"{own_cluster.MARK}\n")
+    assert not any("somebody else's" in what for what in own_cluster.lacking())
     (tmp_path / "cgroup.conf").write_text("ConstrainCores=yes\n")
-    assert any(f"{tmp_path}/cgroup.conf that is not somebody else's" in what for what in slurm.lacking())
+    assert any(f"{tmp_path}/cgroup.conf that is not somebody else's" in what for what in own_cluster.lacking())
 
 
 def test_an_images_place_is_the_folder_or_the_registry_by_digest(tmp_path):
@@ -443,11 +445,11 @@ def test_an_image_file_has_to_be_there_and_of_todays_locks(tmp_path):
 def test_what_is_no_node_among_sinfos_lines_is_passed_over(shared):
     real = (shared / "cases/18-sinfo/sinfo.txt").read_text()
     lines = "CLUSTER: alpha\n\n" + real + "\n \nn9|night|64+|1K+|n/a|NOT_SET\n"
-    found = cluster.read_nodes(lines)
+    found = slurm.read_nodes(lines)
     assert [(node.name, node.cpus, node.mem_mb, node.gpus, node.minutes) for node in found] == [
         ("g01", 128, 1031000, 8, 2880), ("n9", 64, 1024, 0, float("inf")),
     ]  # fmt: skip
-    unknown = cluster.read_nodes("n9|night|n/a|N/A||\n")
+    unknown = slurm.read_nodes("n9|night|n/a|N/A||\n")
     cluster.check_need(need(partition="night", gpus=0), unknown)  # what is not known refuses nothing
 
 
@@ -464,7 +466,7 @@ def test_what_is_no_node_among_sinfos_lines_is_passed_over(shared):
 )
 def test_a_line_of_sinfo_in_another_form_is_told(line):
     with pytest.raises(UserError, match="Slurm's sinfo answers in an unknown form: ") as caught:
-        cluster.read_nodes(line)
+        slurm.read_nodes(line)
     assert "try `sinfo` yourself" in caught.value.hint
 
 
@@ -481,7 +483,7 @@ def test_a_line_of_sinfo_in_another_form_is_told(line):
     ],
 )
 def test_time_limits_in_every_form_of_slurm(limit, found):
-    assert cluster.minutes(limit) == found
+    assert slurm.minutes(limit) == found
 
 
 @given(
@@ -492,57 +494,57 @@ def test_time_limits_in_every_form_of_slurm(limit, found):
 )
 def test_any_answer_is_read_or_told(text):
     for read in (
-        cluster.read_nodes,
-        cluster.minutes,
-        cluster.amount,
-        lambda text: cluster.check_leftovers(text, Path(), {"a"}),
+        slurm.read_nodes,
+        slurm.minutes,
+        slurm.amount,
+        lambda text: leftover_jobs.check_leftovers(text, Path(), {"a"}),
     ):
         try:
             read(text)
         except UserError as error:
             assert "answers in an unknown form" in error.problem
-    assert cluster.count_gpus(text) >= 0
-    assert all(part.name for part in cluster.read_partitions(text))
+    assert slurm.count_gpus(text) >= 0
+    assert all(part.name for part in slurm.read_partitions(text))
 
 
 def test_squeue_with_fewer_columns_is_told_since_nobody_knows_whose_the_jobs_are():
-    cluster.check_leftovers("CLUSTER: alpha\n\n7|name|/elsewhere|rule_a|b\n", Path.cwd(), {"rule_a"})
-    cluster.check_leftovers("7|name|a\0b|rule_a\n", Path.cwd(), {"rule_a"})
+    leftover_jobs.check_leftovers("CLUSTER: alpha\n\n7|name|/elsewhere|rule_a|b\n", Path.cwd(), {"rule_a"})
+    leftover_jobs.check_leftovers("7|name|a\0b|rule_a\n", Path.cwd(), {"rule_a"})
     for line in (f"7|a|b|{Path.cwd()}|rule_a", f"7|a|{Path.cwd()}|rule_a|b"):
         with pytest.raises(UserError, match="still in Slurm's queue: 7"):
-            cluster.check_leftovers(line, Path.cwd(), {"rule_a", "rule_a|b"})
+            leftover_jobs.check_leftovers(line, Path.cwd(), {"rule_a", "rule_a|b"})
     with pytest.raises(UserError, match="Slurm's squeue answers in an unknown form: '7.name.rule_a'"):
-        cluster.check_leftovers("7|name|rule_a\n", Path.cwd(), {"rule_a"})
+        leftover_jobs.check_leftovers("7|name|rule_a\n", Path.cwd(), {"rule_a"})
 
 
 def test_a_setting_without_a_value_has_none_and_long_answers_are_read_in_one_pass():
-    assert cluster.setting("  MinJobAge = \nMinJobAgeOf = 3\nPreemptType=preempt/none \n", "MinJobAge") == ""
-    assert cluster.setting("MinJobAgeOf = 3\n\tPreemptType=a=b \n", "PreemptType") == "a=b"
+    assert slurm.setting("  MinJobAge = \nMinJobAgeOf = 3\nPreemptType=preempt/none \n", "MinJobAge") == ""
+    assert slurm.setting("MinJobAgeOf = 3\n\tPreemptType=a=b \n", "PreemptType") == "a=b"
     start = time.perf_counter()
-    assert cluster.setting("\n" * 200_000 + "MinJobAge = 3", "MinJobAge") == "3"
-    assert cluster.count_gpus("gpu:" + "(" * 200_000) == 1
-    assert cluster.explain_silence("submitted with SLURM jobid 7 (log: " * 20_000, Path()) is None
+    assert slurm.setting("\n" * 200_000 + "MinJobAge = 3", "MinJobAge") == "3"
+    assert slurm.count_gpus("gpu:" + "(" * 200_000) == 1
+    assert silent_jobs.explain_silence("submitted with SLURM jobid 7 (log: " * 20_000, Path()) is None
     assert time.perf_counter() - start < 5  # quadratic, they take minutes
 
 
 def test_a_partition_without_name_says_nothing():
-    assert cluster.read_partitions(
+    assert slurm.read_partitions(
         "AllowGroups=ALL PreemptMode=CANCEL\nPartitionName= \nPartitionName=a PreemptMode=OFF\n"
-    ) == [cluster.Partition("a", "OFF")]
+    ) == [slurm.Partition("a", "OFF")]
 
 
 def test_a_user_without_a_name_is_known_by_number(tmp_path, monkeypatch):
     programs(tmp_path, monkeypatch, id="echo 'cannot find name' >&2; exit 1")
-    assert cluster.user() == str(os.getuid())
+    assert slurm.user() == str(os.getuid())
 
 
 def test_a_command_that_does_not_run_and_bytes_that_are_no_text(tmp_path, monkeypatch):
     programs(tmp_path, monkeypatch, squeue=r"printf '7|caf\351|/x|c\n'")
-    assert cluster.ask("squeue") == "7|caf\ufffd|/x|c\n"
+    assert slurm.ask("squeue") == "7|caf\ufffd|/x|c\n"
     (tmp_path / "sinfo").write_bytes(b"\x7fELF")
     (tmp_path / "sinfo").chmod(0o755)
     with pytest.raises(UserError, match=r"Slurm does not answer sinfo: it does not run \(Exec format error\)"):
-        cluster.ask("sinfo")
+        slurm.ask("sinfo")
 
 
 @pytest.mark.parametrize(
@@ -565,7 +567,7 @@ def test_a_command_that_does_not_run_and_bytes_that_are_no_text(tmp_path, monkey
 def test_a_partition_that_nobody_means_is_refused(text, problem, tmp_path):
     (tmp_path / "partitions.yaml").write_text(text)
     with pytest.raises(UserError) as caught:
-        cluster.check_partitions(tmp_path / "partitions.yaml", PartitionLimits)
+        partition_file.check_partitions(tmp_path / "partitions.yaml", PartitionLimits)
     assert problem in caught.value.problem and "partitions.yaml" in caught.value.problem
 
 

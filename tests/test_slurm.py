@@ -302,7 +302,7 @@ def test_a_node_without_the_shared_folder_is_named(slurm, small):
         assert done.returncode == 1
         where = re.escape(str(site.folder))
         assert re.search(
-            rf"Slurm jobs ended without a line in their log \(\d+, on lost1\): most likely {where} is not to be seen there",
+            rf"Slurm jobs ended without a line in their log \(\d+, on lost1\): most likely these nodes do not see {where}",
             said,
         ), said
         assert "move the repository to a file system that all nodes share" in said
