@@ -426,7 +426,7 @@ def test_an_image_file_has_to_be_there_and_of_todays_locks(tmp_path):
     sif.write_bytes(b"1234567")
     images.check_local(sif, tmp_path)  # pulled from somewhere: nothing is known of its locks
     sif.with_suffix(".json").write_text(json.dumps({"locks": {"envs/a.lock": sha256_file(lock)}, "bytes": {"sif": 8}}))
-    with pytest.raises(UserError, match="has 7 bytes, and metrics-cpu.json beside it is about an image of 8"):
+    with pytest.raises(UserError, match="has 7 bytes, but metrics-cpu.json beside it describes an image of 8"):
         images.check_local(sif, tmp_path)
     sif.write_bytes(b"12345678")
     images.check_local(sif, tmp_path)

@@ -44,7 +44,7 @@ def how(runs):
 def test_two_runs_that_made_the_same_differ_in_nothing(runs, step):
     assert how(runs) == {}
     done = step("compare_results.py", *runs)
-    assert done.returncode == 0 and "hold the same files" in done.stdout
+    assert done.returncode == 0 and "contain the same files" in done.stdout
 
 
 def test_rows_are_counted_by_their_ids(runs):
@@ -85,7 +85,7 @@ def test_texts_are_compared_by_lines_and_what_cannot_be_read_as_its_kind_as_well
     (runs[1] / "tables/table1.csv").write_text("a,b\n3,4\n5,6\n7,8\n")
     assert list(how(runs).values()) == ["lines only in A: 1, only in B: 2, from line 2"]
     (runs[1] / "tables/table1.csv").write_bytes(b"a,b\r\n1,2\r\n3,4\r\n")
-    assert list(how(runs).values()) == ["the same lines, other line ends"]
+    assert list(how(runs).values()) == ["the same lines, other line endings"]
     write_text(runs[1] / "tables/table1.csv", "a,b\n1,2\n3,4\n", sealed=False)
     (runs[1] / "metrics/m/ed/seed0/paper.json").write_text("{")
     (runs[1] / "scored/prompt2/embeddings.npy").write_bytes(b"\x93\xff")
@@ -153,7 +153,7 @@ def test_the_report_names_where_the_runs_part(runs, step):
     ]
     assert lines[1].endswith("1 of 1 values differ: not a number: code: generate.py")
     assert lines[4].startswith("The first is synthetic/prompt2/outputs/0.manifest.json: what made it is the cause")
-    assert lines[5] == "The first that is no manifest is metrics/m/ed/seed0/paper.json."
+    assert lines[5] == "The first that is not a manifest is metrics/m/ed/seed0/paper.json."
 
 
 def test_a_folder_that_is_not_there_is_a_fault_of_use(runs, step):

@@ -1,4 +1,4 @@
-"""What Snakemake would run, asked by a dry-run in a process of its own."""
+"""A dry-run of Snakemake in a separate process: the jobs that it would run."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def report(targets: Iterable[str], overlays: Iterable[Path], flags: Iterable[str
 
     Args:
         overlays: configuration files over config.yaml, as absolute paths.
-        flags: more flags of Snakemake's.
+        flags: further flags for Snakemake.
 
     Raises:
-        SystemExit: the dry-run fails; its own words are on standard error, and the status is its own.
+        SystemExit: the dry-run fails; Snakemake's output goes to standard error, and its exit status is passed on.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "jobs.json"
