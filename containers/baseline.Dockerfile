@@ -1,6 +1,6 @@
-# The image for a baseline's authors' code: a Python as old as that code, with exactly the packages of the hashed lock in
-# envs/ that LOCKS names. It contains neither that code nor ours. containers/build --image seek-cuda makes it from this
-# file, with the BASE in containers/builder/catalogue.py.
+# The image for a baseline's authors' code: a Python as old as that code, with exactly the packages of the hashed lock
+# in envs/ that LOCKS names. It contains neither that code nor ours. containers/build --image seek-cuda makes it from
+# this file, with the BASE in containers/builder/catalogue.py.
 
 ARG BASE
 
