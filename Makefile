@@ -3,6 +3,7 @@
 # make demo-all      every table and figure on small models, the claims, an archive, and a report of them: results/demo/report.html
 # make test          all tests but those below; PYTEST="..." gives pytest's own words
 # make test-all      these, and what needs a cluster, images, the vllm engine, or kills what runs (tests/hpc/install.sh installs the clusters' programs)
+# make test-more     these alone
 # make test-long     the same kills and fuzzers more often: half an hour
 # make fuzz N=10000  every reader over N damaged inputs each, others at every call; SEED=... repeats one (tests/fuzz)
 # make setup         only the environment, .venv
@@ -30,7 +31,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 DEMO := --configfile config/demo.yaml $(if $(ED),--config run=demo-ed 'ed={"folder": "$(ED)"}')
 RUN := $(if $(ED),demo-ed,demo)
 
-.PHONY: setup setup-vllm setup-workflow setup-baseline demo demo-all test test-all test-long fuzz bench plan compare stale
+.PHONY: setup setup-vllm setup-workflow setup-baseline demo demo-all test test-more test-all test-long fuzz bench plan compare stale
 .PHONY: lint clean-state
 
 setup: .venv/installed
@@ -91,12 +92,18 @@ demo-all: setup
 
 # Files are shared out between as many processes as there are CORES, in the order that tests/conftest.py gives.
 WORKERS := -n $(CORES) --dist loadfile --no-loadscope-reorder
+# One folder for each call of make, made when it is first asked for: what is slow to make is made once for both halves.
+FIXTURES = $(eval FIXTURES := $(shell mktemp -d))$(FIXTURES)
 
 test: setup
-	@$(BIN)/python -m pytest $(WORKERS) -m "not more" $(PYTEST)
+	@$(if $(filter test-all,$(MAKECMDGOALS)),FIXTURES=$(FIXTURES)) $(BIN)/python -m pytest $(WORKERS) -m "not more" $(PYTEST)
 
-test-all: test setup-vllm
-	@$(BIN)/python -m pytest $(WORKERS) -m more $(PYTEST)
+test-more: setup setup-vllm
+	@$(if $(filter test-all,$(MAKECMDGOALS)),FIXTURES=$(FIXTURES)) $(BIN)/python -m pytest $(WORKERS) -m more $(PYTEST)
+
+# With --jobs=2 both halves run at once: clusters wait a lot, and leave the cores to the other half.
+test-all: test test-more
+	@rm -rf $(FIXTURES)
 
 test-long: setup
 	@$(BIN)/python -m pytest tests/test_kill.py -q -s --kills 10

@@ -128,8 +128,8 @@ rule prepare_baseline:
     container:
         image("core")
     resources:
-        mem_mb=grows(2000),
-        runtime=grows(60),
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(60),
     params:
         commit=baseline_field("commit"),
         data=baseline_data_flags,
@@ -159,7 +159,7 @@ rule train_baseline:
     resources:
         gpu=baseline_gpus,
         mem_mb=baseline_memory,
-        runtime=grows(1440),
+        runtime=per_attempt(1440),
     params:
         python=baseline_python,
         command=baseline_field("train"),
@@ -188,7 +188,7 @@ rule run_baseline:
     resources:
         gpu=answering_gpus,
         mem_mb=baseline_memory,
-        runtime=grows(240),
+        runtime=per_attempt(240),
     params:
         python=baseline_python,
         command=baseline_field("generate"),
@@ -220,8 +220,8 @@ rule read_outputs:
     container:
         image("core")
     resources:
-        mem_mb=grows(2000),
-        runtime=grows(20),
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(20),
     params:
         alignment=alignment_flags,
     shell:

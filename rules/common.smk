@@ -114,7 +114,7 @@ def image(group, gpus=0):
     return place if callable(gpus) else place(None)
 
 
-def grows(amount):
+def per_attempt(amount):
     """A resource that grows with each attempt, so that a retry after running out has more."""
 
     def resource(wildcards, attempt):
@@ -206,7 +206,7 @@ def judgements():
     return given
 
 
-def to_be_had(paths):
+def available(paths):
     """Whether files are there, or in the archive."""
     return all(path.removeprefix("<results>/") in ARCHIVED or Path(located(path)).exists() for path in paths)
 

@@ -90,8 +90,8 @@ rule compare_systems:
     container:
         image("core")
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(60),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(60),
     params:
         settings=as_it_is(
             flags(

@@ -73,8 +73,8 @@ rule prepare_ed:
     container:
         image("core")
     resources:
-        mem_mb=grows(2000),
-        runtime=grows(20),
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(20),
     params:
         keep=keep_flags,
     shell:

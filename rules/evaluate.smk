@@ -68,8 +68,8 @@ rule evaluate:
     container:
         image("core")
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(60),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(60),
     params:
         subset=subset_flag,
         metrics=registry.TOGETHER,
@@ -118,8 +118,8 @@ rule evaluate_bertscore:
         image("core", BERTSCORE.get("gpus", 0))
     resources:
         gpu=BERTSCORE.get("gpus", 0),
-        mem_mb=grows(4000 + BERTSCORE.get("mem_mb", 0)),
-        runtime=grows(60),
+        mem_mb=per_attempt(4000 + BERTSCORE.get("mem_mb", 0)),
+        runtime=per_attempt(60),
     params:
         gpus=BERTSCORE.get("gpus", 0),
         subset=subset_flag,

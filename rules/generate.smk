@@ -16,7 +16,7 @@ def generation_flags():
     chosen = config["generation"]
     keys = (
         "keep",
-        "passes",
+        "samples_per_seed",
         "engine",
         "batch_invariant",
         "temperature",
@@ -63,7 +63,7 @@ rule generate:
     resources:
         gpu=config["models"][config["generation"]["model"]]["gpus"],
         mem_mb=generation_memory,
-        runtime=grows(480),
+        runtime=per_attempt(480),
         batch_size=config["generation"]["batch_size"],
     params:
         sampling=generation_flags(),
@@ -101,8 +101,8 @@ rule parse_rounds:
     container:
         image("core")
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(20),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(20),
     params:
         max_words=config["parsing"]["max_words"],
     shell:
@@ -127,8 +127,8 @@ rule sample_turns:
     container:
         image("core")
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(20),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(20),
     params:
         turns=flags(config["turns"] | {"seed": config["seed"]}),
     shell:

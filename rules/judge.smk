@@ -55,7 +55,7 @@ rule judge:
     resources:
         gpu=config["models"][JUDGE["model"]]["gpus"],
         mem_mb=judging_memory,
-        runtime=grows(240),
+        runtime=per_attempt(240),
         batch_size=JUDGE["batch_size"],
     params:
         judging=judging_flags,

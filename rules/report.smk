@@ -55,7 +55,7 @@ rule embed_ed:
     resources:
         gpu=config["models"][config["scoring"]["model"]]["gpus"],
         mem_mb=embedding_memory,
-        runtime=grows(480),
+        runtime=per_attempt(480),
         batch_tokens=config["scoring"]["batch_tokens"],
         chunk_texts=config["scoring"]["chunk_texts"],
     params:
@@ -106,8 +106,8 @@ rule report_novelty:
         image("embed")
     threads: 8
     resources:
-        mem_mb=grows(8000),
-        runtime=grows(120),
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(120),
     params:
         settings=flags(config["report"] | {"embedder": config["scoring"]["model"]}),
         title=novelty_title,

@@ -70,7 +70,7 @@ rule respond:
     resources:
         gpu=responding_gpus,
         mem_mb=responding_memory,
-        runtime=grows(480),
+        runtime=per_attempt(480),
         batch_size=config["responding"]["batch_size"],
     params:
         sampling=responding_flags,

@@ -51,7 +51,7 @@ rule embed_texts:
     resources:
         gpu=config["models"][config["scoring"]["model"]]["gpus"],
         mem_mb=embedding_memory,
-        runtime=grows(480),
+        runtime=per_attempt(480),
         batch_tokens=config["scoring"]["batch_tokens"],
         chunk_texts=config["scoring"]["chunk_texts"],
     params:
@@ -88,8 +88,8 @@ rule score_similarity:
     container:
         image("core")
     resources:
-        mem_mb=grows(16000),
-        runtime=grows(30),
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(30),
     shell:
         "{PYTHON[core]} scripts/score_similarity.py"
         " --responses {input.responses:q}"

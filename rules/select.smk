@@ -79,8 +79,8 @@ rule select_quality:
     container:
         image("core")
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(20),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(20),
     params:
         rule=config["selection"]["quality_rule"],
     shell:
@@ -106,8 +106,8 @@ rule draw_samples:
     container:
         image("core")
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(20),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(20),
     shell:
         "{PYTHON[core]} scripts/draw_samples.py"
         " --samples {input.samples:q}"
@@ -130,8 +130,8 @@ rule select_top:
     container:
         image("core")
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(20),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(20),
     params:
         scores=ranking_flags,
     shell:
@@ -159,8 +159,8 @@ rule select_diverse:
         image("embed")
     threads: 2
     resources:
-        mem_mb=grows(16000),
-        runtime=grows(60),
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(60),
     params:
         method=method_flags,
         ratio=config["selection"]["ratio"],

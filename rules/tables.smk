@@ -15,17 +15,17 @@ def cells_of(table, metrics):
         f"<results>/cells/{table}/{row.system}/{metric}.json"
         for row in table_rows(table)
         for metric in metrics
-        if not config["tables"]["partial"] or cell_is_to_be_had(table, row, metric)
+        if not config["tables"]["partial"] or cell_is_available(table, row, metric)
     ]
 
 
-def cell_is_to_be_had(table, row, metric):
+def cell_is_available(table, row, metric):
     """Whether a cell is there, or can be made of the archive's files."""
     if Path(f"{RESULTS}/cells/{table}/{row.system}/{metric}.json").exists():
         return True
     if ARCHIVED and left_out(row.base, row.training_set):
         return True  # it says why, and needs no file
-    return bool(ARCHIVED) and to_be_had(cell_sources(row, metric))
+    return bool(ARCHIVED) and available(cell_sources(row, metric))
 
 
 def table_cells(wildcards):

@@ -45,14 +45,14 @@ def lacking_in_the_archive(wildcards):
     lacking = [
         path
         for row, path in zip(compared_rows(), table1_comparisons(wildcards))
-        if not to_be_had(comparison_sources(row))
+        if not available(comparison_sources(row))
     ]
     for table in tables.COLUMNS:
         if not cells_of(table, tables.COLUMNS[table]):
             lacking += multiext(f"<results>/tables/{table}", ".csv", ".md", ".tex")
     cells_or_sources = {
         1: figure1_cells(wildcards),
-        5: to_be_had(judged_before(wildcards) + judged_after(wildcards)),
+        5: available(judged_before(wildcards) + judged_after(wildcards)),
         8: figure8_cells(wildcards),
     }
     for number, found in cells_or_sources.items():

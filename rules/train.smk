@@ -70,8 +70,8 @@ rule mix_training_set:
     container:
         image("core")
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(20),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(20),
     params:
         synthetic=synthetic_flag,
     shell:
@@ -100,7 +100,7 @@ rule train_model:
     resources:
         gpu=training_gpus,
         mem_mb=training_memory,
-        runtime=grows(960),
+        runtime=per_attempt(960),
         save_steps=save_steps,
     params:
         recipe=training_flags,

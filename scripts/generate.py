@@ -28,7 +28,7 @@ def main() -> None:
         metavar="YAML",
         help="a worked example shown before the prompt; none when not given",
     )
-    flags.add_argument("--passes", type=cli.count, default=1, help="outputs per sample")
+    flags.add_argument("--samples-per-seed", type=cli.count, default=1, help="outputs per sample")
     flags.add_argument("--shard", type=cli.count_or_none, default=0, help="which part of the rows to make, from 0")
     flags.add_argument("--shards", type=cli.count, default=1, help="how many parts there are")
     runner.add_flags(flags)
@@ -42,7 +42,9 @@ def main() -> None:
     prompt = prompts.load_prompt(args.prompt)
     demonstration = prompts.load_demonstration(args.demonstration) if args.demonstration else None
     samples = seeds.keep_by_hash(read_jsonl(args.seeds, SAMPLE), args.keep, lambda sample: sample["id"])
-    rows = [(sample, number) for number in range(args.passes) for sample in samples][args.shard :: args.shards]
+    rows = [(sample, number) for number in range(args.samples_per_seed) for sample in samples][
+        args.shard :: args.shards
+    ]
     requests = []
     for sample, number in rows:
         row_id = f"{sample['id']}/{prompt['name']}/pass{number}"

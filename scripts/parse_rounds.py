@@ -161,7 +161,7 @@ def made_by(models: list[str], outputs: list[Record]) -> Record:
     return {
         "models": models,
         "seed_samples": len({output["seed_id"] for output in outputs}),
-        "passes": len({output["pass"] for output in outputs}),
+        "samples_per_seed": len({output["pass"] for output in outputs}),
     }
 
 

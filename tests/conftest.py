@@ -64,10 +64,15 @@ def pytest_xdist_make_scheduler(config, log):
 
 @contextmanager
 def once(tmp_path_factory, name: str):
-    """A folder that all workers share, and whether it is yet to be filled; the others wait while one fills it."""
+    """A folder that all workers share, and whether it is yet to be filled; the others wait while one fills it.
+
+    It lies in the folder that `make test-all` gives to both of its halves, else in this session's own.
+    """
     shared = tmp_path_factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         shared = shared.parent
+    if os.environ.get("FIXTURES"):
+        shared = Path(os.environ["FIXTURES"])
     with open(shared / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         filled = shared / f"{name}.filled"

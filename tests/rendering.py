@@ -38,11 +38,11 @@ TOKEN = re.compile(r"tok[0-9]+([pt])")
 MESS = "$(touch PWNED) `touch PWNED`; touch PWNED | touch PWNED & touch PWNED\n\"a\" 'b' * ? [c] # ! \\ $HOME %"
 MORE = " > PWNED < PWNED {threads} {x} {{ <results>"
 #: Strings that the rules compare with.
-KEPT = {"none", "ed", "authors", "published", "kcenter", "random"}
+KEPT = {"none", "ed", "authors-code", "published", "kcenter", "random"}
 #: Where a configuration holds text for people.
 TEXTS = {"note", "title", "system", "source", "license", "url"}
 #: Values on which a rule's functions decide, beside a token.
-CASES = {"training_set": ["none", "authors"], "inputs": ["test"]}
+CASES = {"training_set": ["none", "authors-code"], "inputs": ["test"]}
 #: Wildcards that rules take apart: values of their grammar, whose constraints take no token (systems.py).
 GRAMMAR = {"quality": ["dk60", "top7-similarity"], "selection": ["kcenter"]}
 

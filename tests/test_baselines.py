@@ -124,7 +124,7 @@ def responses(checkout, place):
 def test_a_baseline_is_fetched_trained_run_and_read_and_published_outputs_are_read(
     checkout, overlay, repository_of_authors
 ):
-    places = ["standin/authors/seed0", "standin/authors/seed3", "somebody/published/seed0"]
+    places = ["standin/authors-code/seed0", "standin/authors-code/seed3", "somebody/published/seed0"]
     done = checkout.snakemake(*overlay(), *(f"results/b/responses/{place}/test.jsonl" for place in places))
     assert done.returncode == 0, done.stdout + done.stderr
     samples = [json.loads(line) for line in (checkout.folder / "results/b/ed/test.jsonl").open()]
@@ -141,14 +141,14 @@ def test_a_baseline_is_fetched_trained_run_and_read_and_published_outputs_are_re
     manifest = json.loads((checkout.folder / "models/repositories/standin/manifest.json").read_text())
     assert manifest["commit"] == repository_of_authors[1]
     alignment = json.loads(
-        (checkout.folder / "results/b/responses/standin/authors/seed0/test.alignment.json").read_text()
+        (checkout.folder / "results/b/responses/standin/authors-code/seed0/test.alignment.json").read_text()
     )
     assert alignment["aligned"] == 24 and alignment["outputs"] > 24 and len(alignment["sha256"]) == 64
     kept = (checkout.folder / "results/b/config.yaml").read_text()
     assert yaml.safe_load(kept)["ed"]["url"] == "https://***@example.org/ed.tar.gz?***" and "secret" not in kept
 
 
-TARGET = "results/b/responses/standin/authors/seed0/test.jsonl"
+TARGET = "results/b/responses/standin/authors-code/seed0/test.jsonl"
 WROTE = {"train": "main.py --seed 13 --save_path save/run --write_results", "generate": None, "checkpoint": None}
 
 
@@ -170,7 +170,7 @@ def test_where_training_writes_the_results_they_are_taken_and_nothing_is_generat
     assert done.returncode == 0, done.stdout + done.stderr
     samples = [json.loads(line) for line in (checkout.folder / "results/b/ed/test.jsonl").open()]
     expected = [f"training with seed 13 says {len(sample['history'][-1])} ." for sample in samples]
-    assert [row["prediction"] for row in responses(checkout, "standin/authors/seed0")] == expected
+    assert [row["prediction"] for row in responses(checkout, "standin/authors-code/seed0")] == expected
     assert (folder / "checkpoint.txt").read_text().split("\n")[0] == "save/run/results.txt"
     assert (folder / "results.txt").read_bytes() == (folder / "code/save/run/results.txt").read_bytes()
     assert "--test" not in "".join(log.read_text() for log in logs)
@@ -178,7 +178,10 @@ def test_where_training_writes_the_results_they_are_taken_and_nothing_is_generat
 
 def test_outputs_that_the_user_has_are_read_and_nothing_is_fetched(checkout, overlay, given):
     done = checkout.snakemake(
-        "-n", "-p", *overlay(results=str(given / "results.txt")), "results/b/metrics/standin/authors/seed0/paper.json"
+        "-n",
+        "-p",
+        *overlay(results=str(given / "results.txt")),
+        "results/b/metrics/standin/authors-code/seed0/paper.json",
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"scripts/read_outputs.py --outputs {given / 'results.txt'}" in done.stdout
@@ -572,7 +575,7 @@ def test_the_script_that_runs_in_a_baselines_environment_is_written_for_the_olde
 def test_the_shipped_baselines_plan_five_jobs_each_besides_ed(checkout):
     shipped = ("seek", "case", "escm")
     done = checkout.snakemake(
-        "-n", "-p", *(f"results/paper/responses/{baseline}/authors/seed0/test.jsonl" for baseline in shipped)
+        "-n", "-p", *(f"results/paper/responses/{baseline}/authors-code/seed0/test.jsonl" for baseline in shipped)
     )
     assert done.returncode == 0, done.stdout + done.stderr
     for rule in ("fetch_repository", "prepare_baseline", "train_baseline", "run_baseline", "read_outputs"):

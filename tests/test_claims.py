@@ -196,7 +196,7 @@ def test_a_list_that_cannot_be_read_is_named(tmp_path, content):
 
 # ---------------------------------------------------------------- a run's results
 
-PAPERS_GENERATOR = {"made_by": {"models": ["llama3-70b-instruct"], "seed_samples": 40250, "passes": 5}}
+PAPERS_GENERATOR = {"made_by": {"models": ["llama3-70b-instruct"], "seed_samples": 40250, "samples_per_seed": 5}}
 WRITTEN_BY = "synthetic/prompt2/parse_summary.json"
 
 
@@ -640,7 +640,7 @@ def test_as_a_target_it_makes_nothing_else_and_runs_again_when_results_changed(c
 
 def test_in_the_demo_every_claim_is_not_tested_for_its_reason(run, repository):
     run.write("ed/report.json", ed(run, ["joy"]) | {"train": {"content_sha256": "of the sample"}})
-    run.write(WRITTEN_BY, {"made_by": {"models": ["smollm2-135m"], "seed_samples": 20, "passes": 1}})
+    run.write(WRITTEN_BY, {"made_by": {"models": ["smollm2-135m"], "seed_samples": 20, "samples_per_seed": 1}})
     run.cell("smollm2-135m/ed+prompt2-dk20-kcenter", "cider", 5.0, table="table1", test_samples=24)
     judged(run, "before", 0, 2.0, 0.1, judge="smollm2-135m")
     human(run, {"Qwen1.5-7B-F.T.": (2, 1, 1)}, made_up="yes")

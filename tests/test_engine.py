@@ -182,7 +182,7 @@ def generate_flags(tmp_path, repository, model, output, *more):
         prompt,
         "--model",
         model,
-        "--passes",
+        "--samples-per-seed",
         2,
         "--temperature",
         0.8,

@@ -24,7 +24,7 @@ REFUSED = [
         ("--seed", "-1", "a whole number of at least 0"),
         ("--seed", "4294967296", "a whole number of at least 0 and at most 4294967295"),
     ]),
-    ("generate.py", "--passes", "0", "a whole number of at least 1"),
+    ("generate.py", "--samples-per-seed", "0", "a whole number of at least 1"),
     ("generate.py", "--shards", "0", "a whole number of at least 1"),
     ("generate.py", "--shard", "-1", "a whole number of at least 0"),
     ("generate.py", "--keep", "0", "a whole number of at least 1"),

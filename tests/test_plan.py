@@ -210,11 +210,11 @@ def test_a_higher_threshold_never_lets_more_pass(low, high, prompt):
     assert 0 <= sizes().share_above(prompt, high) <= sizes().share_above(prompt, low) <= 1
 
 
-@given(shards=st.integers(1, 300), passes=st.integers(1, 5), keep=st.one_of(st.none(), st.integers(1, 1000)))
-def test_every_output_is_in_one_shard(shards, passes, keep):
-    generation = CONFIG["generation"] | {"shards": shards, "passes": passes, "keep": keep}
+@given(shards=st.integers(1, 300), per_seed=st.integers(1, 5), keep=st.one_of(st.none(), st.integers(1, 1000)))
+def test_every_output_is_in_one_shard(shards, per_seed, keep):
+    generation = CONFIG["generation"] | {"shards": shards, "samples_per_seed": per_seed, "keep": keep}
     estimated = sizes(CONFIG | {"generation": generation})
-    assert sum(estimated.outputs("prompt2", shard) for shard in range(shards)) == min(keep or 40250, 40250) * passes
+    assert sum(estimated.outputs("prompt2", shard) for shard in range(shards)) == min(keep or 40250, 40250) * per_seed
 
 
 def test_files_that_exist_are_counted_instead():

@@ -390,7 +390,7 @@ def test_the_counts_name_every_model_that_wrote_and_after_how_many_samples(step,
     assert json.loads((shards / "out/summary").read_text())["made_by"] == {
         "models": ["a-model", "b-model"],
         "seed_samples": 2,
-        "passes": 1,
+        "samples_per_seed": 1,
     }
     assert "outputs in: 2 = dialogues out: 2 + outputs rejected: 0\n" in done.stdout
 

@@ -128,7 +128,7 @@ def test_every_key_says_what_it_is_for():
 
 #: Where (a path into the configuration), what stands there instead, and what the message says. ``DELETE`` takes it away.
 DELETE = object()
-SEEK = {"title": "SEEK", "base": "seek", "training_set": "authors", "paper_row": "SEEK"}
+SEEK = {"title": "SEEK", "base": "seek", "training_set": "authors-code", "paper_row": "SEEK"}
 FAULTS = {
     "typo in a key": (
         "generation/temprature",
@@ -177,19 +177,19 @@ FAULTS = {
         ["systems: ours: title: a: 1: b: -inf is no"],
     ),
     "huge number": (
-        "generation/passes",
+        "generation/samples_per_seed",
         10**5000,
-        ["generation: passes: a whole number of more than 63 bits is out of range"],
+        ["generation: samples_per_seed: a whole number of more than 63 bits is out of range"],
     ),
     "whole number with a fraction": (
-        "generation/passes",
+        "generation/samples_per_seed",
         2.0,
-        ["generation: passes: 2.0 is of the wrong type; it must be a whole number"],
+        ["generation: samples_per_seed: 2.0 is of the wrong type; it must be a whole number"],
     ),
     "more than can be counted": (
-        "generation/passes",
+        "generation/samples_per_seed",
         2**31,
-        ["generation: passes: 2147483648 is out of range", "at most 2147483647"],
+        ["generation: samples_per_seed: 2147483648 is out of range", "at most 2147483647"],
     ),
     "seed that NumPy does not take": (
         "seeds",
@@ -230,11 +230,15 @@ FAULTS = {
     "seed as a truth value": ("seed", True, ["seed: True is of the wrong type; it must be a whole number"]),
     "section as a list": ("turns", [1], ["turns: [1] is of the wrong type; it must be a mapping"]),
     "fraction of a count": (
-        "generation/passes",
+        "generation/samples_per_seed",
         1.5,
-        ["generation: passes: 1.5 is of the wrong type; it must be a whole number"],
+        ["generation: samples_per_seed: 1.5 is of the wrong type; it must be a whole number"],
     ),
-    "no passes": ("generation/passes", 0, ["generation: passes: 0 is out of range", "at least 1"]),
+    "no samples": (
+        "generation/samples_per_seed",
+        0,
+        ["generation: samples_per_seed: 0 is out of range", "at least 1"],
+    ),
     "too few draws": ("comparison/draws", 99, ["comparison: draws: 99 is out of range", "at least 100"]),
     "baseline that a comparison has not": (
         "comparison/baseline",
@@ -326,7 +330,7 @@ FAULTS = {
     "baseline that is none": (
         "systems/ours",
         SEEK | {"base": "seak"},
-        ["systems: ours: base: the training set authors needs a key of baselines", "'seek'"],
+        ["systems: ours: base: the training set authors-code needs a key of baselines", "'seek'"],
     ),
     "published outputs that are none": (
         "systems/ours",
@@ -335,8 +339,8 @@ FAULTS = {
     ),
     "model as a baseline": (
         "systems/ours/training_set",
-        "authors",
-        ["systems: ours: base: the training set authors needs a key of baselines"],
+        "authors-code",
+        ["systems: ours: base: the training set authors-code needs a key of baselines"],
     ),
     "baseline as a model": (
         "systems/ours",
@@ -345,7 +349,7 @@ FAULTS = {
     ),
     "discriminator by somebody else": (
         "discriminator/training_set",
-        "authors",
+        "authors-code",
         ["discriminator: training_set", "use ed"],
     ),
     "branch for a commit": (

@@ -19,7 +19,7 @@ QUALITIES = st.one_of(
 )
 SELECTED = st.builds(Selected, PARTS, QUALITIES, st.sampled_from(list(diversity.SELECTIONS)))
 TRAINING_SETS = st.one_of(
-    st.sampled_from([TrainingSet(name) for name in ("none", "authors", "published", "ed")]),
+    st.sampled_from([TrainingSet(name) for name in ("none", "authors-code", "published", "ed")]),
     st.builds(TrainingSet, st.just(systems.DATASET), SELECTED),
 )
 
@@ -73,7 +73,7 @@ def test_a_training_set_is_taken_apart():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("edd", "'edd' is no training set: neither none, authors, published, ed nor ed+{prompt}-{quality}-{selec"),
+        ("edd", "'edd' is no training set: neither none, authors-code, published, ed nor ed+{prompt}-{quality}-{selec"),
         ("ed+prompt2", "is no training set"),
         ("ed+-dk60-kcenter", "is no training set"),
         ("ed+prompt2-dk60-kcentre", "there is no 'kcentre' (did you mean 'kcenter'?)"),
@@ -121,7 +121,7 @@ def test_seeds():
     for name, greedy, drawing in (
         ("ed", both, both),
         ("none", once, both),
-        ("authors", once, once),
+        ("authors-code", once, once),
         ("published", once, once),
     ):
         assert systems.seeds_of(name, [1, 2], greedy=True) == greedy

@@ -3,7 +3,7 @@
 A system is a base model and a training set. A training set is one of
 
     none                                      nothing: the base model answers as it is (zero-shot)
-    authors, published                        not ours: a baseline of other authors' code, or published outputs
+    authors-code, published                   not ours: a baseline of other authors' code, or published outputs
     ed                                        the data set alone
     ed+{prompt}-{quality}-{selection}         the data set and synthetic samples, such as ed+prompt2-dk60-kcenter
 
@@ -37,7 +37,7 @@ DATASET = "ed"
 #: The training set of a model that nobody trained.
 UNTRAINED = "none"
 #: The training sets of systems that are not ours, and the catalogue of the configuration that holds their bases.
-AUTHORS, PUBLISHED = "authors", "published"
+AUTHORS, PUBLISHED = "authors-code", "published"
 CATALOGUES = {AUTHORS: "baselines", PUBLISHED: "published"}
 
 #: Kinds of quality selection: above a DK threshold; as many as that, drawn; the best by a scorer.

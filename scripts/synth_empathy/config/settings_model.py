@@ -126,7 +126,7 @@ class Generation(Section):
     model: Name = Field(description="a key of models")
     engine: Literal[tuple(ENGINES)] = Field(description="what runs the model")
     batch_invariant: bool = Field(description=BATCH_INVARIANT)
-    passes: Count = Field(description="outputs for each sample")
+    samples_per_seed: Count = Field(description="outputs for each sample")
     keep: Limit = Field(description="samples to write after; null takes all")
     temperature: Temperature = Field(description="0 takes the likeliest token each time")
     top_p: TopP = Field(description="draws from the likeliest tokens that have this probability together")

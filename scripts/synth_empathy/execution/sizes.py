@@ -101,9 +101,9 @@ class Sizes:
         return self.rows(f"ed/{split}.jsonl", lambda: min(keep or math.inf, self.assumed[f"ed_{split}"]))
 
     def all_outputs(self) -> int:
-        """Outputs of the generator under one prompt: seeds x passes."""
+        """Outputs of the generator under one prompt: seeds x samples_per_seed."""
         chosen = self.settings["generation"]
-        return min(chosen["keep"] or math.inf, self.ed("train")) * chosen["passes"]
+        return min(chosen["keep"] or math.inf, self.ed("train")) * chosen["samples_per_seed"]
 
     def outputs(self, prompt: str, shard: int) -> int:
         """Outputs in one shard, which has every shards-th row (generate.py)."""

@@ -199,7 +199,7 @@ BUILT = {
     "judged/prompt2/dk60-kcenter/seed0.summary.json": json_file(JUDGED | {"stage": "dk60-kcenter"}),
     "figures/figure7.csv": table(FIGURE7),
     "synthetic/prompt2/parse_summary.json": json_file(
-        {"outputs": 3, "dialogues": 2, "made_by": {"models": ["m"], "seed_samples": 3, "passes": 1}}
+        {"outputs": 3, "dialogues": 2, "made_by": {"models": ["m"], "seed_samples": 3, "samples_per_seed": 1}}
     ),
     "synthetic/prompt2/samples.jsonl": json_lines(valid.SAMPLES),
     "ed/report.json": json_file({split: split_report(4) for split in evidence.SPLITS}),
