@@ -1,15 +1,16 @@
-"""Synth-Empathy, reproduced: from raw EmpatheticDialogues to the paper's tables.
+"""Synth-Empathy, reproduced: from raw EmpatheticDialogues to the paper's tables and figures.
 
     snakemake --cores 2 table1                                   the paper's run (config.yaml)
     snakemake --cores 2 --configfile config/demo.yaml table1     the same rules on small models
-    snakemake -n table1                                          what would run
-    snakemake --cores 2 all                                      every table and figure; Figure 7 where there are judgements
+    snakemake -n --quiet rules -- table1                         a dry-run, in short: the jobs by rule
+    snakemake -n table1                                          a dry-run, in full: every job with its files
+    snakemake --cores 2 all                                      every table and figure (7: if there are judgements)
     snakemake --cores 2 --config archive=DIR run=review -- reviewer   the same from archived responses, without a GPU
     snakemake --profile slurm table1                             on a cluster, in containers (docs/cluster.md)
-    snakemake --cores 2 novelty                                  whether the synthetic data leaks the test split
+    snakemake --cores 2 novelty                                  does the synthetic data leak the test split?
     snakemake --cores 1 check_claims                             which of the paper's claims hold in the results so far
 
-The method, in the order data flows; each file opens with what it needs and what it makes:
+The files below follow the method, in the order in which data flow. Each opens with what it requires and what it makes.
 """
 
 

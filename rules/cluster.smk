@@ -1,4 +1,4 @@
-"""Checks before the first job: its images, and what the cluster offers. After a failure: nodes that do not see the folder.
+"""Before the first job: checks of the images and the cluster. After a failure: nodes that do not see the folder.
 
 Requires: Slurm's own commands, when the executor is slurm; slurm/config.yaml and slurm/partitions.yaml.
 Makes: nothing; this file has no rule. The Snakefile calls it in onstart and onerror.

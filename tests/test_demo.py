@@ -151,7 +151,7 @@ def test_from_a_part_of_an_archive_what_can_be_made_is_made_and_the_rest_is_name
         and "make_figure5" not in planned.stdout
     )
     [said] = re.findall(
-        r"left out, since the archive has nothing of what they are made of: (.*)", planned.stdout + planned.stderr
+        r"left out, because the archive has none of their inputs: (.*)", planned.stdout + planned.stderr
     )
     assert said.split(", ") == [f"{KEY}/figures/figure5.{kind}" for kind in ("pdf", "svg", "png", "csv")]
 

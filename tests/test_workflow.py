@@ -199,9 +199,7 @@ def test_a_reviewer_of_one_system_alone_gets_its_rows_and_what_is_left_out_by_na
     assert jobs == {  # with the three baselines, whose cells say that the archive has none of them
         "take_archived": 2, "evaluate": 1, "make_cells": 4, "make_bertscore_cells": 3, "make_table": 1, "make_figure1": 1, "reviewer": 1,
     }  # fmt: skip
-    [said] = re.findall(
-        r"left out, since the archive has nothing of what they are made of: (.*)", done.stdout + done.stderr
-    )
+    [said] = re.findall(r"left out, because the archive has none of their inputs: (.*)", done.stdout + done.stderr)
     assert (
         {name.split("/")[2] for name in said.split(", ")} == {"comparisons", "tables", "figures"}
         and "table1" not in said
