@@ -2,15 +2,15 @@
 
     snakemake --cores 2 table1                                   the paper's run (config.yaml)
     snakemake --cores 2 --configfile config/demo.yaml table1     the same rules on small models
-    snakemake -n --quiet rules -- table1                         a dry-run, in short: the jobs by rule
-    snakemake -n table1                                          a dry-run, in full: every job with its files
-    snakemake --cores 2 all                                      every table and figure (7: if there are judgements)
-    snakemake --cores 2 --config archive=DIR run=review -- reviewer   the same from archived responses, without a GPU
+    snakemake -n --quiet rules host -- table1                    a dry-run, short: the jobs by rule
+    snakemake -n table1                                          a dry-run, long: every job with its files
+    snakemake --cores 2 all                                      every table and figure; Figure 7 needs judgements
     snakemake --profile slurm table1                             on a cluster, in containers (docs/cluster.md)
-    snakemake --cores 2 novelty                                  does the synthetic data leak the test split?
-    snakemake --cores 1 check_claims                             which of the paper's claims hold in the results so far
+    snakemake --cores 2 novelty                                  whether the synthetic data leaks the test split
+    snakemake --cores 1 check_claims                             which of the paper's claims hold in these results
+    snakemake --cores 2 --config archive=DIR run=review -- reviewer    every table and figure from an archive, on a CPU
 
-The files below follow the method, in the order in which data flow. Each opens with what it requires and what it makes.
+The rules, in the order in which data flow; each file opens with what it requires and what it makes:
 """
 
 

@@ -1,8 +1,8 @@
-"""A run's archive: what a reviewer needs to make its tables and figures again without a GPU (docs/archive.md).
+"""A run's archive: the files from which a reviewer makes its tables and figures again without a GPU (docs/archive.md).
 
-Requires: what the tables and figures of the configuration are made of, as far as a model or a GPU makes it.
+Requires: the inputs of the configuration's tables and figures that a model or a GPU makes.
 Makes:
-    <results>/archive/archive.json    the index: each file with its SHA-256; the files beside it, under their own paths
+    <results>/archive/archive.json    the index, with each file's SHA-256; next to it, the files
 Targets by name: archive
 """
 

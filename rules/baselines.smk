@@ -1,14 +1,14 @@
 """Systems that are not ours (paper, section 4.1.2): baselines that their authors' code trains, and published outputs.
 
-Requires: ED's test samples; for a baseline either outputs that the user has (`results`), or git and a network to fetch its
-    authors' code, the data that the code needs (`data`), and its own environment or image (docs/baselines.md).
-Makes, for each key of `baselines`; every seed reads one file, since the authors' own seed trains once
+Requires: ED's test samples; for a baseline either outputs that the user has (`results`), or git and a network to fetch
+    its authors' code, the data that the code needs (`data`), and its own environment or image (docs/baselines.md).
+Makes, for each key of `baselines` (every seed reads the same file, because training runs once, by the authors' seed):
     <models>/repositories/{baseline}/manifest.json      the authors' repository at its pinned commit
     <results>/baselines/{baseline}/prepared.json        a copy of it to train in, code/, with the user's data over it
     <results>/baselines/{baseline}/checkpoint.txt       the trained checkpoint's path in that copy, and its hash
-    <results>/baselines/{baseline}/results.txt          its outputs on ED's test split; with `generate: null` training's own
-    <results>/responses/{base}/{training_set}/seed{seed}/test.jsonl             our form; training set authors, or published
-    <results>/responses/{base}/{training_set}/seed{seed}/test.alignment.json    what belongs to which sample, and what does not
+    <results>/baselines/{baseline}/results.txt          its outputs on ED's test split (or training's own)
+    <results>/responses/{base}/{training_set}/seed{seed}/test.jsonl             our format; authors-code or published
+    <results>/responses/{base}/{training_set}/seed{seed}/test.alignment.json    what matched, and what did not
 """
 
 #: Interpreter of the process that runs Snakemake: git is where the checkout came from, not in images.

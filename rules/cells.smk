@@ -1,10 +1,11 @@
-"""Cells: one value of a table, our mean over the seeds with the paper's value beside it. Each is a target of its own.
+"""Cells: one value of a table, our mean over the seeds with the paper's value. Each cell is a target of its own.
 
-Requires: a system's metrics for every seed, or the counts of its selection, and the paper's numbers (resources/paper/).
+Requires: a system's metrics for every seed, or the counts of its selection; the paper's numbers (resources/paper/).
 Makes, for each {table}: table1, table2, table3, table4
-    <results>/selected/{prompt}/{quality}/{selection}/seed{seed}.counts.json    samples after the quality and the diversity selection
-    <results>/cells/{table}/{base}/{training_set}/{metric}.json                 bleu1 .. cider; bert_p, bert_r, bert_f1; scores
-                                                                                of added metrics; in table2 samples_quality,
+    <results>/selected/{prompt}/{quality}/{selection}/seed{seed}.counts.json    samples after each selection
+    <results>/cells/{table}/{base}/{training_set}/{metric}.json                 bleu1 .. cider; bert_p, bert_r,
+                                                                                bert_f1; scores of added metrics;
+                                                                                in table2 also samples_quality,
                                                                                 samples_selected
 """
 

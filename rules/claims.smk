@@ -1,10 +1,10 @@
-"""The paper's quantitative claims, each held against what the results hold now: holds, does not hold, or not tested.
+"""The paper's quantitative claims, each tested on the existing results: holds, does not hold, or not tested.
 
-Requires: the list of claims (resources/paper/claims.yaml). Results are read where they are there and never asked for.
+Requires: the list of claims (resources/paper/claims.yaml). Existing results are read; none is made.
 Makes:
-    <results>/claims.md      a line a claim, and the targets that those not tested need
+    <results>/claims.md      one line per claim, and the targets that untested claims need
     <results>/claims.json    the same, with every part of a claim
-Targets by name: check_claims, which prints the verdicts, and fails where the configuration asks for it (claims: fail)
+Targets by name: check_claims, which prints the verdicts, and fails if the configuration says so (claims: fail)
 """
 
 from synth_empathy.claims import evidence

@@ -1,7 +1,7 @@
-"""Before the first job: checks of the images and the cluster. After a failure: nodes that do not see the folder.
+"""Checks before the first job: do images exist, can the cluster run it? After a failure: which node saw no files?
 
-Requires: Slurm's own commands, when the executor is slurm; slurm/config.yaml and slurm/partitions.yaml.
-Makes: nothing; this file has no rule. The Snakefile calls it in onstart and onerror.
+Requires: Slurm's own commands, if the executor is slurm; slurm/config.yaml and slurm/partitions.yaml.
+Makes: nothing; this file has no rule. The Snakefile's onstart and onerror call it.
 """
 
 import logging

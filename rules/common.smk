@@ -1,4 +1,4 @@
-"""Functions that the rules share: the checked configuration, interpreters, images, resources, flags from settings.
+"""Functions that the rules share: the checked configuration, interpreters and images, resources, flags from settings.
 
 Requires: config.yaml and its overlays.
 Makes: nothing; this file has no rule, and needs nothing from the files after it.

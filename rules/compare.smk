@@ -1,10 +1,10 @@
-"""Is the difference between two systems more than the draw of the test samples? Paired bootstrap resampling (docs/comparisons.md).
+"""Is the difference between two systems larger than chance? Paired bootstrap resampling (docs/comparisons.md).
 
 Requires: both systems' responses for every seed, and their BERTScore, unless the configuration leaves it out.
 Makes, for each {protocol}: paper, or standard
-    <results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.json    differences, 95 % intervals and p, by metric
-    <results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.csv     the same as a table, a line a metric
-    <results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.md      the table to read
+    <results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.json    difference, 95 % interval, p
+    <results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.csv     one line per metric
+    <results>/comparisons/{base}/{training_set}/against-{other}/{protocol}.md      the same for reading
 Targets by name: comparisons
 """
 

@@ -1,9 +1,9 @@
-"""EmpatheticDialogues, prepared as the line of research prepares it (paper, section 4.1.1), and the models.
+"""EmpatheticDialogues, prepared as in previous research (paper, section 4.1.1), and the models.
 
 Requires: the folder or archive of `ed` in the configuration, or a network to fetch the archive; for the models a
     network, or the packages of envs/models.lock.
 Makes:
-    <results>/ed/raw/{split}.csv        ED as its authors publish it (not for an `ed: folder`, which is used as it is)
+    <results>/ed/raw/{split}.csv        ED as its authors publish it (not for an `ed: folder`, which is used directly)
     <results>/ed/{split}.jsonl          one sample per listener turn
     <models>/{model}/manifest.json      a model's folder: safetensors, tokenizer, and the manifest with their hashes
 """

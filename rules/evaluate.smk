@@ -2,10 +2,10 @@
 
 Requires: the system's responses to ED's test samples; for BERTScore its model, unless the configuration leaves it out.
 Makes, for each {protocol}: paper, or standard
-    <results>/ed/test_ids.json                                                      which samples, in which order
-    <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}.json              BLEU, Distinct, ROUGE, CIDEr: values x 100, signatures, counts
-    <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-bertscore.json    BERTScore alone, each sample's too
-    <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-{metric}.json     the same of each metric that was added
+    <results>/ed/test_ids.json                                                      the test samples' ids, in order
+    <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}.json              BLEU, Distinct, ROUGE, CIDEr
+    <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-bertscore.json    BERTScore, of each sample, too
+    <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-{metric}.json     each added metric
 """
 
 #: The catalogue's entry of BERTScore's model; empty when BERTScore is left out.

@@ -1,13 +1,13 @@
-"""The paper's Figures 1, 5, 7 and 8, drawn as PDF, SVG and PNG, beside the paper's numbers where they are known.
+"""The paper's Figures 1, 5, 7 and 8, drawn as PDF, SVG and PNG, with the paper's numbers if they are known.
 
-Requires: Table 1's and Table 2's cells, the judge's summaries, a file of human judgements (docs/human-evaluation.md), and
-    the paper's numbers (resources/paper/).
-    Figure 7 also requires <results>/ed/test_ids.json: people judged responses to these samples.
-Makes, each as .pdf, .svg and .png, and as .csv its numbers: ours, the paper's, the difference:
-    <results>/figures/figure1    systems over metrics, a radar
-    <results>/figures/figure5    the judge's marks before and after selection
-    <results>/figures/figure7    human A/B test; figure7.csv has the counts by criterion, too
-    <results>/figures/figure8    CIDEr against the DK threshold
+Requires: Table 1's and Table 2's cells, the judge's summaries, a file of human judgements (docs/human-evaluation.md),
+    and the paper's numbers (resources/paper/).
+    Figure 7 also requires <results>/ed/test_ids.json, the samples that people judged responses to.
+Makes, each as .pdf, .svg and .png, and its numbers as .csv (ours, the paper's, the difference):
+    <results>/figures/figure1    systems by metric, as a radar chart
+    <results>/figures/figure5    the judge's scores before and after selection
+    <results>/figures/figure7    human A/B test; figure7.csv also has the counts by criterion
+    <results>/figures/figure8    CIDEr by DK threshold
 Targets by name: figure1, figure5, figure7, figure8
 """
 

@@ -1,13 +1,13 @@
-"""New dialogues by a language model, after ED's train samples (paper, section 3.1), and one sample of each.
+"""New dialogues by a language model, modelled on ED's train samples (paper, section 3.1), and one sample of each.
 
 Requires: ED's train samples, the generation model, the prompt's data file.
 Makes:
-    <results>/synthetic/{prompt}/outputs/{shard}.jsonl    what the model wrote, one record per ED sample and pass
-    <results>/synthetic/{prompt}/outputs/{shard}.manifest.json    what made it, and how far it repeats
-    <results>/synthetic/{prompt}/dialogues.jsonl          the rounds of context and response parsed from it
-    <results>/synthetic/{prompt}/rejected.jsonl           outputs without a usable round, each with its reason
-    <results>/synthetic/{prompt}/parse_summary.json       counts, and which model wrote them
-    <results>/synthetic/{prompt}/samples.jsonl            one training sample of each dialogue
+    <results>/synthetic/{prompt}/outputs/{shard}.jsonl            the model's texts, one record per ED sample and pass
+    <results>/synthetic/{prompt}/outputs/{shard}.manifest.json    model, settings, code, and how far the texts repeat
+    <results>/synthetic/{prompt}/dialogues.jsonl                  the rounds of context and response in the texts
+    <results>/synthetic/{prompt}/rejected.jsonl                   outputs without a usable round, each with its reason
+    <results>/synthetic/{prompt}/parse_summary.json               counts, and which model wrote the texts
+    <results>/synthetic/{prompt}/samples.jsonl                    one training sample of each dialogue
 """
 
 

@@ -1,10 +1,10 @@
-"""A language model's marks for synthetic samples, before and after selection (paper, section 3.4, Figures 4 and 5).
+"""A language model's scores for synthetic samples, before and after selection (paper, section 3.4, Figures 4 and 5).
 
 Requires: all generated samples or the selected ones, the judging model, the rubrics (resources/judge/).
 Makes, for each {stage}: before, or {quality}-{selection}, such as dk60-kcenter
-    <results>/judged/{prompt}/{stage}/seed{seed}.jsonl             each judged sample's marks by coherence, naturalness, empathy
-    <results>/judged/{prompt}/{stage}/seed{seed}.summary.json      means, shares of full marks, what was set aside
-    <results>/judged/{prompt}/{stage}/seed{seed}.manifest.json     what made them, and how far they repeat
+    <results>/judged/{prompt}/{stage}/seed{seed}.jsonl             the scores of each judged sample, by criterion
+    <results>/judged/{prompt}/{stage}/seed{seed}.summary.json      means, shares of full marks, outputs set aside
+    <results>/judged/{prompt}/{stage}/seed{seed}.manifest.json     model, settings, code, how far the scores repeat
 """
 
 JUDGE = config["judge"]

@@ -1,11 +1,11 @@
-"""Does the synthetic data leak ED's test split, repeat its train split or itself, and what does the selection cover?
+"""Does the synthetic data leak ED's test split, or repeat its train split or itself? What does the selection cover?
 
 Requires: the selected samples, their embeddings, ED's train and test splits, the embedding model.
 Makes:
-    <results>/ed/embedded/{split}/texts.jsonl, embeddings.npy                              ED's dialogues, embedded as the synthetic ones are
-    <results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.json                  the report (docs/novelty.md)
-    <results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.jsonl                 one record a selected sample
-    <results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.svg, .png             the figure
+    <results>/ed/embedded/{split}/texts.jsonl, embeddings.npy                        ED's dialogues, embedded
+    <results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.json         the report (docs/novelty.md)
+    <results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.jsonl        one record per selected sample
+    <results>/reports/novelty/{prompt}/{quality}/{selection}/seed{seed}.svg, .png    the figure
 Targets by name: novelty
 """
 

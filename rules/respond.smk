@@ -1,10 +1,10 @@
-"""Responses of a model to samples' histories, by one rule: the discriminator's to the synthetic samples (paper,
-section 3.2, step 1), and every system's to ED's test split (section 4.2).
+"""Responses of a model to the histories of samples. One rule makes the discriminator's responses to the synthetic
+samples (paper, section 3.2, step 1), and every system's responses to ED's test split (section 4.2).
 
 Requires: the samples, and the model: fetched (training set none, zero-shot) or fine-tuned.
 Makes, for each {inputs}: test, or synthetic-{prompt}
-    <results>/responses/{base}/{training_set}/seed{seed}/{inputs}.jsonl    the model's response beside the sample's own
-    <results>/responses/{base}/{training_set}/seed{seed}/{inputs}.manifest.json    what made it, and how far it repeats
+    <results>/responses/{base}/{training_set}/seed{seed}/{inputs}.jsonl            prediction and reference
+    <results>/responses/{base}/{training_set}/seed{seed}/{inputs}.manifest.json    model, settings, code, repeatability
 """
 
 

@@ -1,9 +1,9 @@
-"""How close each synthetic response is to the discriminator's answer to the same context (paper, section 3.2, steps 2, 3).
+"""The similarity of each synthetic response to the discriminator's answer to the same context (paper, section 3.2).
 
 Requires: the synthetic samples, the discriminator's responses to them, the embedding model.
 Makes:
     <results>/scored/{prompt}/texts.jsonl         every distinct text with its row number
-    <results>/scored/{prompt}/embeddings.npy      its embedding, a row a text
+    <results>/scored/{prompt}/embeddings.npy      the embeddings, one row per text
     <results>/scored/{prompt}/similarity.jsonl    cosine x 100 of each sample's two responses
 """
 

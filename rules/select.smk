@@ -1,14 +1,15 @@
-"""Which synthetic samples are kept: by quality, at a DK threshold (paper, section 3.2, step 4), then by diversity (3.3).
+"""Selection of synthetic samples: by quality, at a DK threshold (paper, section 3.2, step 4), then by diversity (3.3).
 
 Requires: the synthetic samples, their similarities, their embeddings.
 Makes:
-    <results>/selected/{prompt}/dk{dk}/quality.jsonl                     the samples that pass the DK threshold
-    <results>/selected/{prompt}/draw{dk}/seed{seed}.jsonl                as many, drawn from all: Table 3's ablation
-    <results>/selected/{prompt}/top{size}-{scorer}/quality.jsonl         the {size} best by a scorer
-    <results>/selected/{prompt}/{quality}/{selection}/seed{seed}.jsonl   those of dk{dk}, draw{dk} or top{size}-{scorer}
-                                                                         that the diversity selection keeps, with their
-                                                                         rank: kcenter, random (a control), none (Table
-                                                                         4's ablation), or one of your own
+    <results>/selected/{prompt}/dk{dk}/quality.jsonl                      the samples that pass the DK threshold
+    <results>/selected/{prompt}/draw{dk}/seed{seed}.jsonl                 as many, drawn from all (Table 3's ablation)
+    <results>/selected/{prompt}/top{size}-{scorer}/quality.jsonl          the {size} best by a scorer
+    <results>/selected/{prompt}/{quality}/{selection}/seed{seed}.jsonl    those of dk{dk}, draw{dk} or
+                                                                          top{size}-{scorer} that the diversity
+                                                                          selection keeps, with their rank: kcenter,
+                                                                          random (a control), none (Table 4's
+                                                                          ablation), or one of your own
 """
 
 from synth_empathy.selection import scorers

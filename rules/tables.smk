@@ -1,9 +1,10 @@
-"""The paper's tables: our values, the paper's where they are known, and the differences.
+"""The paper's tables: our values, the paper's if they are known, and the differences.
 
 Requires: the cells of every row that the configuration lists for a table.
-Makes, for each {table}: table1 (systems), table2 (DK thresholds), table3, table4 (without quality, without diversity selection)
-    <results>/tables/{table}.csv    one line a cell
-    <results>/tables/{table}.md     the same to read
+Makes, for each {table}: table1 (systems), table2 (DK thresholds), table3 (without quality selection), table4 (without
+    diversity selection)
+    <results>/tables/{table}.csv    one line per cell
+    <results>/tables/{table}.md     the same for reading, one line per system
     <results>/tables/{table}.tex    the same for LaTeX, with booktabs
 Targets by name: table1, table2, table3, table4
 """

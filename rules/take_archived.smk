@@ -1,4 +1,4 @@
-"""Files from an archive, instead of the steps that need models and GPUs; only with `archive:` in the configuration.
+"""Files from an archive, which replace the steps that need models and GPUs; included only with `archive:` set.
 
 Requires: an archive (rules/archive.smk, docs/archive.md).
 Makes:

@@ -1,7 +1,7 @@
 """The inputs of the Snakefile's two rules, all and reviewer (docs/archive.md).
 
-Requires: functions of the files before this one, which is included last.
-Makes: nothing; the two rules are in the Snakefile, because Snakemake takes its default target only from there.
+Requires: functions of the other files; this one is included last.
+Makes: nothing; this file has no rule, because Snakemake takes its default target only from the Snakefile.
 """
 
 

@@ -1,8 +1,8 @@
-"""Fine-tuning: the discriminator (paper, section 3.2), the ED-only baselines and our systems (section 4.2), by one rule.
+"""Fine-tuning by one rule: the discriminator (paper, section 3.2), the ED-only baselines and our systems (4.2).
 
-Requires: ED's train samples, for ed+... the selected synthetic samples, and the base model.
+Requires: ED's train samples; for ed+... also the selected synthetic samples; the base model.
 Makes, for each {training_set}: ed, or ed+{prompt}-{quality}-{selection}
-    <results>/training/{training_set}/seed{seed}.jsonl                     all its samples with their source
+    <results>/training/{training_set}/seed{seed}.jsonl                     all samples, each with its source
     <results>/models/{base}/{training_set}/seed{seed}/manifest.json        merged weights, tokenizer, manifest
 """
 
