@@ -16,7 +16,7 @@ def everything(wildcards):
 
 
 def everything_from_the_archive(wildcards):
-    """Every table and figure from an archive, for a reviewer; with tables: partial, those with files in the archive."""
+    """Every table and figure from an archive, for a reviewer; with tables: partial, those that it has files for."""
     if config["archive"] is None:
         raise WorkflowError(
             "reviewer makes tables and figures from an archive, but none is given\n"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import hostile
 from synth_empathy.core.errors import UserError
-from synth_empathy.execution import loads, measured, planning
+from synth_empathy.execution import dry_run, loads, measured, planning
 from synth_empathy.execution.measured import Unusable
 from synth_empathy.execution.planning import Job, Rate
 from synth_empathy.execution.sizes import ASSUMPTIONS, Assumptions, Sizes, counters, load_assumptions
@@ -95,6 +95,11 @@ def test_an_overlay_that_cannot_be_read_ends_in_an_error_message(plan, overlay, 
     done, found = plan("--configfile", overlay)
     assert done.returncode == 1 and found is None and done.stdout == ""
     assert done.stderr.startswith(f"error: {problem}\n  What to do: ") and "Traceback" not in done.stderr
+
+
+def test_a_dry_run_with_an_overlay_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(UserError, match="nowhere.yaml does not exist\n  What to do: check the path"):
+        dry_run.report(["table1"], [tmp_path / "nowhere.yaml"])
 
 
 def test_what_is_made_is_not_planned_again(plan, checkout):
@@ -205,12 +210,14 @@ def test_at_the_papers_thresholds_as_many_samples_pass_as_in_its_table_2(prompt,
 
 
 @given(low=st.floats(0, 100), high=st.floats(0, 100), prompt=st.sampled_from(["prompt1", "prompt2", "another"]))
+@settings(deadline=None)
 def test_a_higher_threshold_never_lets_more_pass(low, high, prompt):
     low, high = sorted((low, high))
     assert 0 <= sizes().share_above(prompt, high) <= sizes().share_above(prompt, low) <= 1
 
 
 @given(shards=st.integers(1, 300), per_seed=st.integers(1, 5), keep=st.one_of(st.none(), st.integers(1, 1000)))
+@settings(deadline=None)
 def test_every_output_is_in_one_shard(shards, per_seed, keep):
     generation = CONFIG["generation"] | {"shards": shards, "samples_per_seed": per_seed, "keep": keep}
     estimated = sizes(CONFIG | {"generation": generation})
