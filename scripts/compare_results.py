@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""List the files that differ between two runs' results, in the order in which data flow, and by how much.
+"""List the files that differ between two runs' results, first in the order in which data flow, and by how much.
 
-Exit status: 0 if the runs are the same, 1 if they differ, 2 if a folder does not exist.
+Exit status: 0 the same, 1 they differ, 2 a folder is missing.
 """
 
 from pathlib import Path
@@ -12,19 +12,19 @@ from synth_empathy.execution import run_diff
 
 
 def main() -> None:
-    """Parse flags, compare, print the report; fail if the runs differ."""
+    """Parse flags, compare, print; fail where something differs."""
     flags = cli.parser(__doc__)
     flags.add_argument("a", type=Path, metavar="A", help="a run's results: results/{run}")
-    flags.add_argument("b", type=Path, metavar="B", help="the results of another run, or of another checkout")
+    flags.add_argument("b", type=Path, metavar="B", help="those of another run, or of another checkout")
     args = flags.parse_args()
     for folder in (args.a, args.b):
         if not folder.is_dir():
             flags.error(f"there is no folder {folder}: give two runs' results, results/RUN each")
 
-    differences = run_diff.compare(args.a, args.b)
-    for line in run_diff.report_lines(args.a, args.b, differences):
+    found = run_diff.compare(args.a, args.b)
+    for line in run_diff.report_lines(args.a, args.b, found):
         print(terminal_text(line))
-    raise SystemExit(1 if differences else 0)
+    raise SystemExit(1 if found else 0)
 
 
 if __name__ == "__main__":

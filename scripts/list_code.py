@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""List the code that makes a target from the raw data: the rules files, scripts and modules of its jobs, in order.
+"""List the code that makes a target from the raw data: its jobs' rules files, scripts and modules, in their order.
 
-Jobs come from a dry-run, modules from imports. Of engines and metrics, only those that a job uses are counted.
+Rules come from a dry-run, modules from imports. Only the engine and the metrics that a job uses are counted.
 """
 
 import re
@@ -14,12 +14,12 @@ from synth_empathy.core.records import Record
 from synth_empathy.execution import dry_run
 from synth_empathy.inference import engines
 
-#: A cell of the demo's Table 1, whose data flow from ED's CSV files through synthetic dialogues.
+#: A row of the demo's Table 1, from ED's CSV files by way of synthetic dialogues.
 ROW = "results/demo/cells/table1/smollm2-135m/ed+prompt2-dk20-kcenter/bleu1.json"
 
 
 def main() -> None:
-    """Parse flags, ask Snakemake for the jobs, print the files of each that no earlier job has, and their number."""
+    """Parse flags, ask Snakemake for the jobs, print each one's files that no earlier job had, and their number."""
     flags = cli.parser(__doc__)
     targets = "files under results/, or targets by name; a cell of the demo's Table 1 when not given"
     flags.add_argument("target", nargs="*", default=[ROW], help=targets)
@@ -37,7 +37,7 @@ def main() -> None:
             if name not in [*listed, *carriers]:
                 listed.append(name)
                 print(f"{job['rule']:20}  {name}")
-    print(f"{len(listed)} files; modules that only read, check or write files are not counted")
+    print(f"{len(listed)} files; modules that only read, check and write files are not counted")
 
 
 def rules_files() -> dict[str, str]:

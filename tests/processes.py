@@ -6,15 +6,15 @@ import time
 
 
 def heed_signals():
-    """A `preexec_fn`: the child reacts to signals as in a terminal, even if nohup or a shell's & disabled them."""
+    """As a `preexec_fn`: a child hears what a terminal's would, though nohup or a shell's & had us ignore it."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 
 def kill_when(ready, command, limit=300):
-    """Start a command and kill -9 it as soon as `ready()` is true, or after `limit` seconds, unless it ends first.
+    """Start a command and kill -9 it as soon as `ready()` is true, or after `limit` seconds, or leave it where it ended first.
 
-    The caller asserts that it was killed half way.
+    The caller asserts that it was killed half way: what a process has done by then is the caller's to know.
     """
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + limit

@@ -367,10 +367,10 @@ def test_the_nodes_of_a_job_are_those_on_which_it_ran(scontrol, sacct, nodes, tm
 def test_the_tests_do_not_replace_another_clusters_configuration(tmp_path, monkeypatch):
     monkeypatch.setattr(own_cluster, "ETC", tmp_path)
     (tmp_path / "gres.conf").write_text(f"{own_cluster.MARK}\n")
-    assert not any("somebody else's" in missing for missing in own_cluster.missing())
+    assert not any("somebody else's" in absent for absent in own_cluster.lacking())
     (tmp_path / "cgroup.conf").write_text("ConstrainCores=yes\n")
     expected = f"{tmp_path}/cgroup.conf that is not somebody else's"
-    assert any(expected in missing for missing in own_cluster.missing())
+    assert any(expected in absent for absent in own_cluster.lacking())
 
 
 # Unusual output of Slurm, and unusual configuration

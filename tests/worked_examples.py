@@ -1,4 +1,4 @@
-"""Reads the worked examples of docs/extending.md, so that tests can follow them to the letter."""
+"""The worked examples of docs/extending.md, read so that a test can follow them to the letter."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import subprocess
 
 from conftest import BIN, REPOSITORY, Checkout
 
-#: A code block, with the path before it if it is the text of a file.
-PATTERN = r"(?ms)(?:^`(?P<path>[^`\n]+)`:\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$"
-BLOCK = re.compile(PATTERN)
+#: A code block, with the path that stands before it if it is a file's text.
+BLOCK = re.compile(
+    r"(?:^`(?P<path>[^`\n]+)`:\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", flags=re.MULTILINE | re.DOTALL
+)
 
 
 class Example:
-    """A section of docs/extending.md: files by path, lines for existing Python files, and commands."""
+    """A section of docs/extending.md: files by their paths, lines for Python files that are there, and commands."""
 
     def __init__(self, heading: str):
         sections = re.split(r"(?m)^## ", (REPOSITORY / "docs/extending.md").read_text(encoding="utf-8"))
@@ -26,7 +27,7 @@ class Example:
         self.commands = [block["text"] for block in blocks if block["language"] == "sh"]
 
     def write_files(self, checkout: Checkout) -> None:
-        """Write the example's files into a checkout that has none of them."""
+        """Add the example's files to a checkout, which has none of them."""
         for name, text in self.files.items():
             path = checkout.folder / name
             assert not path.exists(), name
@@ -34,6 +35,8 @@ class Example:
 
     def run_commands(self, checkout: Checkout) -> list[subprocess.CompletedProcess]:
         """Run each block of commands as a user would, with the environment active."""
-        environment = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-        shell = ["bash", "-euo", "pipefail", "-c"]
-        return [checkout.run(*shell, commands, env=environment) for commands in self.commands]
+        path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+        return [
+            checkout.run("bash", "-euo", "pipefail", "-c", text, env=os.environ | {"PATH": path})
+            for text in self.commands
+        ]

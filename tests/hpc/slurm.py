@@ -84,17 +84,17 @@ CommunicationParameters=NoInAddrAny
 """
 
 
-def missing() -> list[str]:
+def lacking() -> list[str]:
     """What this machine lacks for its own cluster; empty when nothing."""
     programs = ["slurmctld", "slurmd", "slurmdbd", "sbatch", "munged", "mariadbd", "mariadb-install-db", "unshare"]
-    lacking = [program for program in programs if shutil.which(program) is None]
+    absent = [program for program in programs if shutil.which(program) is None]
     if os.geteuid() != 0:
-        lacking.append("root")
+        absent.append("root")
     foreign = [ETC / name for name in FILES if (ETC / name).exists() and not ours(ETC / name)]
-    lacking += [f"an {path} that is not somebody else's" for path in foreign]
+    absent += [f"an {path} that is not somebody else's" for path in foreign]
     if not ours(ETC / "slurm.conf") and any(map(running, DAEMONS)):
-        lacking.append("room: another Slurm runs here")
-    return lacking
+        absent.append("room: another Slurm runs here")
+    return absent
 
 
 def ours(path: Path) -> bool:
