@@ -93,7 +93,7 @@ rule compare_systems:
         mem_mb=per_attempt(4000),
         runtime=per_attempt(60),
     params:
-        settings=as_it_is(
+        settings=verbatim(
             flags(
                 {
                     "draws": config["comparison"]["draws"],

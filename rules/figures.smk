@@ -107,7 +107,7 @@ rule make_figure1:
     container:
         image("core")
     params:
-        rows=as_it_is(rows_as_flags("table1")),
+        rows=verbatim(rows_as_flags("table1")),
         cells=f"{RESULTS}/cells/table1",
     shell:
         "{PYTHON[core]} scripts/make_figure1.py"
@@ -131,7 +131,7 @@ rule make_figure5:
     container:
         image("core")
     params:
-        note=as_it_is(flags({"note": config["note"]})),
+        note=verbatim(flags({"note": config["note"]})),
     shell:
         "{PYTHON[core]} scripts/make_figure5.py"
         " --before {input.before:q}"
@@ -156,8 +156,8 @@ rule make_figure7:
     container:
         image("core")
     params:
-        baselines=as_it_is(shlex.join(config["human"]["baselines"])),
-        settings=as_it_is(flags({"count": config["human"]["count"], "note": config["note"]})),
+        baselines=verbatim(shlex.join(config["human"]["baselines"])),
+        settings=verbatim(flags({"count": config["human"]["count"], "note": config["note"]})),
     shell:
         "{PYTHON[core]} scripts/make_figure7.py"
         " --judgements {input.judgements:q}"
@@ -182,7 +182,7 @@ rule make_figure8:
     container:
         image("core")
     params:
-        rows=as_it_is(rows_as_flags("table2")),
+        rows=verbatim(rows_as_flags("table2")),
         cells=f"{RESULTS}/cells/table2",
     shell:
         "{PYTHON[core]} scripts/make_figure8.py"

@@ -166,6 +166,6 @@ def test_what_changed_is_named_by_file_and_a_module_of_before_by_its_name_alone(
         "    ed/train.jsonl",
         "made before a change of prompts.py, left.py (gone):",
         "    synthetic/prompt2/outputs/0.jsonl",
-        "To make one again, delete it and start Snakemake; what was made of it is made again, too.",
+        "To make a file again, delete it and start Snakemake; files made from it are made again, too.",
         "No record says which code made 1 of them, first scored/prompt2/texts.jsonl.",
     ]
