@@ -54,7 +54,7 @@ rule report_claims:
     params:
         state=claims_state,
         results=RESULTS,
-        note=as_it_is(flags({"note": config["note"]})),
+        note=verbatim(flags({"note": config["note"]})),
     shell:
         "{PYTHON[core]} scripts/check_claims.py"
         " --results {params.results:q}"

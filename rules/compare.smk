@@ -98,7 +98,7 @@ rule compare_systems:
         mem_mb=per_attempt(4000),
         runtime=per_attempt(60),
     params:
-        settings=as_it_is(COMPARISON_FLAGS),
+        settings=verbatim(COMPARISON_FLAGS),
     shell:
         "{PYTHON[core]} scripts/compare_systems.py"
         " --system {input.system:q}"

@@ -107,8 +107,8 @@ rule make_figure1:
     container:
         image("core")
     params:
-        rows=as_it_is(list(map(str, table_rows("table1")))),
-        settings=as_it_is(TABLE_FLAGS),
+        rows=verbatim(list(map(str, table_rows("table1")))),
+        settings=verbatim(TABLE_FLAGS),
         config=f"{RESULTS}/config.yaml",
         cells=f"{RESULTS}/cells/table1",
     shell:
@@ -134,7 +134,7 @@ rule make_figure5:
     container:
         image("core")
     params:
-        note=as_it_is(flags({"note": config["note"]})),
+        note=verbatim(flags({"note": config["note"]})),
     shell:
         "{PYTHON[core]} scripts/make_figure5.py"
         " --before {input.before:q}"
@@ -159,8 +159,8 @@ rule make_figure7:
     container:
         image("core")
     params:
-        baselines=as_it_is(shlex.join(config["human"]["baselines"])),
-        settings=as_it_is(flags({"count": config["human"]["count"], "note": config["note"]})),
+        baselines=verbatim(shlex.join(config["human"]["baselines"])),
+        settings=verbatim(flags({"count": config["human"]["count"], "note": config["note"]})),
     shell:
         "{PYTHON[core]} scripts/make_figure7.py"
         " --judgements {input.judgements:q}"
@@ -185,8 +185,8 @@ rule make_figure8:
     container:
         image("core")
     params:
-        rows=as_it_is(list(map(str, table_rows("table2")))),
-        settings=as_it_is(TABLE_FLAGS),
+        rows=verbatim(list(map(str, table_rows("table2")))),
+        settings=verbatim(TABLE_FLAGS),
         config=f"{RESULTS}/config.yaml",
         cells=f"{RESULTS}/cells/table2",
     shell:

@@ -38,7 +38,7 @@ rule novelty:
         novelty_reports,
 
 
-rule embed_ed:
+use rule embed_texts as embed_ed with:
     input:
         samples="<results>/ed/{split}.jsonl",
         model=f"<models>/{config['scoring']['model']}/manifest.json",
@@ -49,32 +49,6 @@ rule embed_ed:
         "<results>/logs/embed_ed/{split}.log",
     benchmark:
         "<results>/benchmarks/embed_ed/{split}.tsv"
-    container:
-        image("embed", config["models"][config["scoring"]["model"]]["gpus"])
-    threads: model_threads(config["models"][config["scoring"]["model"]]["gpus"])
-    resources:
-        gpu=config["models"][config["scoring"]["model"]]["gpus"],
-        mem_mb=embedding_memory,
-        runtime=per_attempt(480),
-        batch_tokens=config["scoring"]["batch_tokens"],
-        chunk_texts=config["scoring"]["chunk_texts"],
-    params:
-        embedding=embedding_flags,
-        gpus=config["models"][config["scoring"]["model"]]["gpus"],
-        state=f"{RESULTS}/.state",
-    shell:
-        "{PYTHON[embed]} scripts/embed_texts.py"
-        " --samples {input.samples:q}"
-        ' --model "$(dirname {input.model:q})"'
-        " {params.embedding}"
-        " --batch-tokens {resources.batch_tokens:q}"
-        " --chunk-texts {resources.chunk_texts:q}"
-        " --gpus {params.gpus:q}"
-        " --threads {threads:q}"
-        " --state {params.state:q}"
-        " --texts {output.texts:q}"
-        " --embeddings {output.embeddings:q}"
-        " > {log:q} 2>&1"
 
 
 rule report_novelty:

@@ -91,7 +91,7 @@ rule make_table:
         image("core")
     params:
         rows=rows_of_table,
-        settings=as_it_is(TABLE_FLAGS),
+        settings=verbatim(TABLE_FLAGS),
         config=f"{RESULTS}/config.yaml",
         cells=f"{RESULTS}/cells",
     shell:

@@ -24,7 +24,7 @@ SEALED = {
     "synthetic/prompt2/samples.jsonl": "sample_turns",
     "training/ed/seed0.jsonl": "mix_training_set",
     "scored/prompt2/texts.jsonl": "embed_texts",
-    "scored/prompt2/similarity.jsonl": "score_similarity",
+    "scored/prompt2/similarity.jsonl": "embed_texts",
     "selected/prompt2/dk60/quality.jsonl": "select_quality",
     "selected/prompt2/draw60/seed0.jsonl": "draw_samples",
     "selected/prompt2/top9-length/quality.jsonl": "select_top",
@@ -167,6 +167,6 @@ def test_what_changed_is_named_by_file_and_a_module_of_before_by_its_name_alone(
         "    ed/train.jsonl",
         "made before a change of prompts.py, left.py (gone):",
         "    synthetic/prompt2/outputs/0.jsonl",
-        "To make one again, delete it and start Snakemake; what was made of it is made again, too.",
+        "To make a file again, delete it and start Snakemake; files made from it are made again, too.",
         "No record says which code made 1 of them, first scored/prompt2/texts.jsonl.",
     ]

@@ -73,7 +73,10 @@ def test_a_training_set_is_taken_apart():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("edd", "'edd' is no training set: neither none, authors-code, published, ed nor ed+{prompt}-{quality}-{selec"),
+        (
+            "edd",
+            "'edd' is no training set: neither none, authors-code, published, ed nor ed+{prompt}-{quality}-{selec",
+        ),
         ("ed+prompt2", "is no training set"),
         ("ed+-dk60-kcenter", "is no training set"),
         ("ed+prompt2-dk60-kcentre", "there is no 'kcentre' (did you mean 'kcenter'?)"),

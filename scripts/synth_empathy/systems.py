@@ -30,7 +30,7 @@ from typing import Any
 
 from .core.errors import UserError, nearest
 from .selection import diversity
-from .selection.scorers import BUILT_IN as SIMILARITY
+from .selection.quality import SIMILARITY
 
 #: The data set that models are trained on and tested with.
 DATASET = "ed"

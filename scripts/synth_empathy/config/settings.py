@@ -17,7 +17,7 @@ from ..reporting import paper_values
 from ..reporting.tables import COLUMNS, rows_of
 from ..schema.setting_faults import Fault, faults_of
 from ..selection import diversity
-from ..selection.scorers import manifest_of
+from ..selection.quality import manifest_of
 from ..systems import Quality, Selected, TrainingSet
 from ..training import recipes
 from .settings_model import Configuration

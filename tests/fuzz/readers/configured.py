@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from synth_empathy.config import settings
 from synth_empathy.core import files, json_files
 from synth_empathy.data import prompts
 from synth_empathy.evaluation import judging
-from synth_empathy.execution import cluster, images, measured, sizes
+from synth_empathy.execution import cluster, images, leftover_jobs, measured, partition_file, silent_jobs, sizes, slurm
 
 from ..checks import is_finite, same
 from ..mutations import KEYS, Part, answer, json_file, json_lines, one_of, plain, steps, table, yaml_file
@@ -232,7 +233,8 @@ def read_results(folder: Path, how: dict) -> None:
 
 SINFO = "n1|cpu|64|256000|(null)|1-00:00:00\nn2|gpu|32|512000+|gpu:a100:4(S:0-1),nvme:1|2-00:00:00\n"
 SINFO += "n3|gpu|32|512000|gpu:2|infinite\n"
-NEEDS = [cluster.Need("generate", "gpu", "a", 2, 8, 1000, 60, attempt) for attempt in (1, 2)]
+NEED = cluster.Need("generate", "gpu", "a", gpus=2, cpus=8, mem_mb=1000, minutes=60)
+NEEDS = [NEED, replace(NEED, attempt=2)]
 ODD_LINES = (
     "", "\n\n", " ", "n1|cpu|64+|256000|(null)|1-00:00:00\n", "n1|cpu|NOT_SET|NOT_SET|(null)|NOT_SET\n",
     "n1|cpu|64|256000|gpu:|UNLIMITED\n", "n1||1|1||1\n",
@@ -251,7 +253,7 @@ def spoken(text: str, odd: tuple[str, ...]) -> Part:
 
 def read_nodes(folder: Path, how: dict) -> None:
     """A node a line that is neither blank nor a cluster's heading."""
-    nodes = cluster.read_nodes(how["sinfo"])
+    nodes = slurm.read_nodes(how["sinfo"])
     lines = [line.strip() for line in how["sinfo"].splitlines()]
     headings = [line for line in lines if line.startswith("CLUSTER: ") and "|" not in line]
     same("nodes", sum(map(bool, lines)) - len(headings), len(nodes))
@@ -286,8 +288,8 @@ def read_partitions(folder: Path, how: dict) -> None:
     """What Slurm says of its partitions and of itself, in whatever form."""
     with mock.patch.object(cluster.shutil, "which", lambda program: program if how["sacct"] else None):
         cluster.check_states(how["settings"], how["command"], 40)
-    told = cluster.warn_of_preemption(how["settings"], how["partitions"], NEEDS)
-    same("warnings are sentences", True, all("What to do: " in one for one in told))
+    warnings = cluster.warn_of_preemption(how["settings"], how["partitions"], NEEDS)
+    same("warnings have hints", True, all("What to do: " in warning for warning in warnings))
 
 
 QUEUE = (
@@ -308,7 +310,7 @@ LONG_PATH = "7|a|" + "x" * 5000 + "|rule_generate_wildcards_p_0\n"
 def check_leftovers(folder: Path, how: dict) -> None:
     """Jobs of this folder that make the same files end the run."""
     queue = how["queue"].replace("FOLDER", str(folder))
-    cluster.check_leftovers(queue, folder, {how["comment"]})
+    leftover_jobs.check_leftovers(queue, folder, {how["comment"]})
     ours = [line for line in queue.splitlines() if line.strip().endswith(f"|{folder}|{how['comment']}")]
     same("jobs left that make the same", [], ours)
 
@@ -319,9 +321,9 @@ LOG = "submitted with SLURM jobid 7 (log: /x/7.log).\nSLURM-job '7' failed\n"
 
 def explain_silence(folder: Path, how: dict) -> None:
     """A log in whatever form gives a sentence, or none."""
-    with mock.patch.object(cluster, "ask", lambda *command: how["nodes"]):
-        told = cluster.explain_silence(how["log"], folder)
-    same("a sentence", True, told is None or "What to do: " in told)
+    with mock.patch.object(slurm, "ask", lambda *command: how["nodes"]):
+        explanation = silent_jobs.explain_silence(how["log"], folder)
+    same("a message", True, explanation is None or "What to do: " in explanation)
 
 
 @cache
@@ -335,7 +337,7 @@ def limits() -> type:
 def check_partitions(folder: Path, how: dict) -> None:
     """Partitions that are taken have names and limits."""
     path = folder / "partitions.yaml"
-    cluster.check_partitions(path, limits())
+    partition_file.check_partitions(path, limits())
     found = yaml.safe_load(path.read_text(encoding="utf-8"))["partitions"]
     same("names", True, bool(found) and all(isinstance(name, str) and name.strip() for name in found))
 
@@ -442,7 +444,7 @@ READERS = [
     Reader("cluster, scontrol", read_partitions, how=SAYS, scripted=False),
     Reader("cluster, squeue", check_leftovers, how=QUEUED, scripted=False),
     Reader("cluster, log", explain_silence, how=LOGGED, scripted=False),
-    Reader("cluster.check_partitions", check_partitions, {"partitions.yaml": LISTED}, scripted=False),
+    Reader("partition_file.check_partitions", check_partitions, {"partitions.yaml": LISTED}, scripted=False),
     Reader("images.check_local", check_local, IMAGE, scripted=False),
     Reader("images.location", location, {"images.yaml": CATALOGUE}, scripted=False),
     Reader("sizes.load_assumptions", load_assumptions, {"throughput.yaml": yaml_file(ASSUMED)}),

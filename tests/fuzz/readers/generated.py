@@ -191,12 +191,9 @@ def parse_text(folder: Path, how: dict) -> None:
     """Every turn has words and is in the text, and every unused part has a known reason."""
     parsed = rounds.parse_rounds(how["text"], how["finish"], how["max_words"])
     text = "".join(how["text"].split())
-    for one in parsed.rounds:
-        same(
-            "turns that stand in the text",
-            [],
-            [turn for turn in one.values() if not turn.strip() or "".join(turn.split()) not in text],
-        )
+    for pair in parsed.rounds:
+        strange = [turn for turn in pair.values() if not turn.strip() or "".join(turn.split()) not in text]
+        same("turns that are not in the text", [], strange)
     same("reasons known", True, parsed.reason is None or parsed.reason in rounds.REASONS)
     same("a result or a reason", True, bool(parsed.rounds or parsed.reason))
 
@@ -297,30 +294,24 @@ def read_outputs(name: str, folder: Path, how: dict) -> None:
     """Samples are aligned or named; outputs are used, or named as unused or incomplete; no line is lost."""
     path = folder / name
     samples = records.read_jsonl(folder / "samples.jsonl", records.SAMPLE)
-    read = outputs.read_outputs(path)
-    alignment = outputs.align(samples, read.outputs)
-    found = outputs.report(path, samples, read, alignment)
-    print("\n".join(outputs.lines_of(found)))
-    json_files.write_json(folder / "alignment.json", found)
-    same("samples", len(samples), found["aligned"] + len(found["samples_without_output"]))
-    same("outputs", found["outputs"], found["aligned"] + len(found["outputs_without_sample"]))
-    same("ways", found["aligned"], sum(found["by"].values()))
+    contents = outputs.read_outputs(path)
+    alignment = outputs.align(samples, contents.outputs)
+    report = outputs.report(path, samples, contents, alignment)
+    print("\n".join(outputs.report_lines(report)))
+    json_files.write_json(folder / "alignment.json", report)
+    same("samples", len(samples), report["aligned"] + len(report["samples_without_output"]))
+    same("outputs", report["outputs"], report["aligned"] + len(report["outputs_without_sample"]))
+    same("ways", report["aligned"], sum(report["by"].values()))
     if path.suffix == ".jsonl":
-        same("lines", len(objects(path.read_text(encoding="utf-8"))), found["outputs"])
+        same("lines", len(objects(path.read_text(encoding="utf-8"))), report["outputs"])
     else:
         for name in ("Greedy", "Ref"):
             lines = sum(line.startswith(f"{name}:") for line in path.read_bytes().decode("utf-8").split("\n"))
-            same(
-                f"{name} lines",
-                lines,
-                found["outputs"] + sum(name not in one["lacks"] for one in found["incomplete_entries"]),
-            )
-    outputs.check(found, how["unaligned"], how["part"])
-    same(
-        "responses",
-        found["aligned"],
-        records.write_jsonl(folder / "responses.jsonl", outputs.responses(samples, alignment)),
-    )
+            incomplete = sum(name not in entry["lacks"] for entry in report["incomplete_entries"])
+            same(f"{name} lines", lines, report["outputs"] + incomplete)
+    outputs.check(report, how["unaligned"], how["part"])
+    written = records.write_jsonl(folder / "responses.jsonl", outputs.responses(samples, alignment))
+    same("responses", report["aligned"], written)
 
 
 TAKEN = {"unaligned": one_of(1.0, 0.0, 0.5), "part": one_of(False, True)}
