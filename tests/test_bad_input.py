@@ -96,6 +96,7 @@ def zero_embedding(tmp_path, tiny_model, repository):
     flags = ["--samples", write_jsonl(tmp_path / "samples.jsonl", samples(2))]
     flags += ["--responses", write_jsonl(tmp_path / "responses.jsonl", responses)]
     flags += ["--model", folder, "--state", tmp_path, "--texts", tmp_path / "out", "--embeddings", tmp_path / "out2"]
+    flags += ["--similarity", tmp_path / "out3"]
     return ["embed_texts.py", *flags], ["zero or not finite"]
 
 
