@@ -282,8 +282,8 @@ def test_the_claims_report_has_one_line_for_each_claim(found, note):
     printed = io.StringIO()
     with redirect_stdout(printed):
         claim_report.print_verdicts([told])
-    line, counts, end = printed.getvalue().split("\n")
-    assert not any(unseen(sign) for sign in line + counts + end)
+    *lines, counts, end = printed.getvalue().split("\n")
+    assert lines and not any(unseen(sign) for sign in "".join(lines) + counts + end)
 
 
 @settings(deadline=None)
