@@ -1,22 +1,22 @@
-# make demo          the whole pipeline on small models, from the shipped sample to results/demo/tables/table1.md
-# make demo ED=DIR   the same on real ED (a folder with train.csv, valid.csv, test.csv), in results/demo-ed/
-# make demo DATA=FILE.jsonl   the same on dialogues of your own (docs/data.md), in results/demo-mine/
-# make demo-all      every table and figure on small models, the claims, an archive, and a report of them: results/demo/report.html
-# make test          all tests but those below; PYTEST="..." gives pytest's own words
-# make test-all      these, and what needs a cluster, images, the vllm engine, or kills what runs (tests/hpc/install.sh installs the clusters' programs)
-# make test-more     these alone
-# make test-long     the same kills and fuzzers more often: half an hour
-# make fuzz N=10000  every reader over N damaged inputs each, others at every call; SEED=... repeats one (tests/fuzz)
-# make setup         only the environment, .venv
-# make setup-vllm    the environment of the vllm engine on a CPU, .venv-vllm (envs/README.md)
-# make setup-workflow   Snakemake alone, .venv-workflow, for clusters where every step runs in its image (docs/cluster.md)
-# make setup-baseline BASELINE=seek PYTHON=python3.8   the environment of a baseline's authors' code, .venv-seek (docs/baselines.md)
-# make clean-state   removes what a run keeps of finished rows and interrupted training: RUN=paper, demo when not given
-# make bench         after make demo: time and memory by rule, and every stage against its limit (half an hour; docs/performance.md)
-# make compare A=results/x B=results/y   which files of two runs differ, where first, and by how much (docs/files.md)
-# make stale    what GPUs made, or would work on again, with other code than today's: RUN=paper, demo when not given (docs/files.md)
-# make plan TARGET=table1   before anything runs: its jobs, tokens, GPU-hours and disk (docs/plan.md); CONFIG="config/demo.yaml" for overlays
-# make lint          style of Python and Snakemake files, and the layers of the library
+# make demo           run the whole pipeline on small models, from the shipped sample to results/demo/tables/table1.md
+# make demo ED=DIR    the same with real ED (a folder with train.csv, valid.csv, test.csv), in results/demo-ed/
+# make demo DATA=FILE.jsonl   the same with dialogues of your own (docs/data.md), in results/demo-mine/
+# make demo-all       every table and figure on small models, the claims, an archive, and results/demo/report.html
+# make test           all tests except those of test-more; PYTEST="..." passes flags to pytest
+# make test-all       also the tests of test-more
+# make test-more      tests that need a cluster, images or the vllm engine, or kill processes (tests/hpc/install.sh)
+# make test-long      the same kills and fuzzers, more often: half an hour
+# make fuzz N=10000   every reader with N damaged inputs, new ones in each call; SEED=... repeats a call (tests/fuzz)
+# make setup          only the environment, .venv
+# make setup-vllm     the environment of the vllm engine on a CPU, .venv-vllm (envs/README.md)
+# make setup-workflow         only Snakemake, .venv-workflow, for clusters where steps run in images (docs/cluster.md)
+# make setup-baseline BASELINE=seek PYTHON=python3.8   .venv-seek, for a baseline's own code (docs/baselines.md)
+# make clean-state    remove a run's finished rows and interrupted training (.state): RUN=paper, demo when not given
+# make bench          after make demo: time and memory by rule, and every stage against its limit (docs/performance.md)
+# make compare A=results/x B=results/y   the files of two runs that differ, and by how much (docs/files.md)
+# make stale          files that GPUs made with other code than today's: RUN=paper, demo when not given (docs/files.md)
+# make plan TARGET=table1 CONFIG="OVERLAY ..."   estimate its jobs, tokens, GPU-hours and disk (docs/plan.md)
+# make lint           the style of Python and Snakemake files, and the layers of the library
 
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -26,7 +26,7 @@ BIN := .venv/bin
 ED ?=
 DATA ?=
 
-# Large freed blocks stay with the process instead of going back to the system: a training step is a fifth faster.
+# The process keeps large freed blocks instead of returning them to the system: a training step is a fifth faster.
 export MALLOC_MMAP_THRESHOLD_ := 8589934592
 export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
@@ -52,7 +52,7 @@ define new
 	@rm -f $@; $(PYTHON) -m venv $(1)
 endef
 
-# $(1), $(2): as above; $(3): its locks, by uv or pip (envs/install.py)
+# $(1), $(2): as above; $(3): its locks, installed by uv or pip (envs/install.py)
 define install
 	$(call new,$(1),$(2))
 	@$(PYTHON) envs/install.py $(1) $(3) --torch-index $(TORCH_INDEX)
@@ -68,7 +68,7 @@ endef
 .venv-workflow/installed: envs/workflow.lock
 	$(call install,.venv-workflow,0.3 GB,workflow)
 
-# The Python that each baseline's code was written for, as in config.yaml, and a pip that runs on it and knows today's wheels.
+# The Python that each baseline's code was written for, as in config.yaml, and a pip for it that knows current wheels.
 PYTHON_seek := 3.8
 PYTHON_case := 3.6
 PYTHON_escm := 3.10
@@ -96,9 +96,9 @@ demo-all: setup
 	@$(BIN)/snakemake --cores 1 $(DEMO) --report results/$(RUN)/report.html -- all check_claims
 	@ls results/$(RUN)/tables results/$(RUN)/figures results/$(RUN)/report.html
 
-# Files are shared out between as many processes as there are CORES, in the order that tests/conftest.py gives.
+# CORES processes share the test files, in the order that tests/conftest.py gives.
 WORKERS := -n $(CORES) --dist loadfile --no-loadscope-reorder
-# One folder for each call of make, made when it is first asked for: what is slow to make is made once for both halves.
+# One folder per call of make, created at its first use: both halves of the tests share what is slow to make.
 FIXTURES = $(eval FIXTURES := $(shell mktemp -d))$(FIXTURES)
 
 test: setup
@@ -107,7 +107,7 @@ test: setup
 test-more: setup setup-vllm
 	@$(if $(filter test-all,$(MAKECMDGOALS)),FIXTURES=$(FIXTURES)) $(BIN)/python -m pytest $(WORKERS) -m more $(PYTEST)
 
-# With --jobs=2 both halves run at once: clusters wait a lot, and leave the cores to the other half.
+# With --jobs=2 both halves run at once: tests on clusters mostly wait, and leave the cores to the other half.
 test-all: test test-more
 	@rm -rf $(FIXTURES)
 

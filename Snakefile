@@ -1,8 +1,9 @@
-"""Synth-Empathy, reproduced: from raw EmpatheticDialogues to the paper's tables.
+"""Synth-Empathy, reproduced: from raw EmpatheticDialogues to the paper's tables and figures.
 
     snakemake --cores 2 table1                                   the paper's run (config.yaml)
     snakemake --cores 2 --configfile config/demo.yaml table1     the same rules on small models
-    snakemake -n table1                                          what would run
+    snakemake -n --quiet rules host -- table1                    a dry-run, short: the jobs by rule
+    snakemake -n table1                                          a dry-run, long: every job with its files
     snakemake --cores 2 all                                      every table and figure; Figure 7 needs judgements
     snakemake --profile slurm table1                             on a cluster, in containers (docs/cluster.md)
     snakemake --cores 2 novelty                                  whether the synthetic data leaks the test split
@@ -44,7 +45,6 @@ include: "rules/generate.smk"
 include: "rules/train.smk"
 include: "rules/respond.smk"
 include: "rules/baselines.smk"
-include: "rules/score.smk"
 include: "rules/select.smk"
 include: "rules/judge.smk"
 include: "rules/evaluate.smk"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Time and memory of a finished run by rule, from Snakemake's own benchmark files, beside the project's targets."""
+"""Time and memory of each rule of a finished run, from Snakemake's benchmark files, next to the project's targets."""
 
 import csv
 import sys
@@ -11,6 +11,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 from synth_empathy.core import cli
 from synth_empathy.core.errors import UserError
 
+#: The targets: seconds of all jobs together, and megabytes of the largest process.
+SECONDS, MEGABYTES = 480, 6000
+
 
 def main() -> None:
     """Parse flags, read every benchmark file of the run, print a table."""
@@ -20,20 +23,31 @@ def main() -> None:
 
     rules = read_benchmarks(args.results / "benchmarks")
     print(f"{'rule':<20} {'jobs':>4} {'seconds':>8} {'largest MB':>10}")
-    for rule, jobs in sorted(rules.items(), key=lambda item: -sum(seconds for seconds, _ in item[1])):
-        print(
-            f"{rule:<20} {len(jobs):>4} {sum(seconds for seconds, _ in jobs):>8.1f} {max(memory for _, memory in jobs):>10,.0f}"
-        )
-    seconds = sum(seconds for jobs in rules.values() for seconds, _ in jobs)
-    memory = max(memory for jobs in rules.values() for _, memory in jobs)
-    print(f"{'all':<20} {sum(map(len, rules.values())):>4} {seconds:>8.1f} {memory:>10,.0f}")
-    print(
-        f"sum of the jobs: {seconds / 480:.0%} of the 8 minutes aimed at; largest process: {memory / 6000:.0%} of the 6 GB aimed at"
-    )
+    for rule, jobs in sorted(rules.items(), key=lambda item: -total_seconds(item[1])):
+        print(f"{rule:<20} {len(jobs):>4} {total_seconds(jobs):>8.1f} {largest_memory(jobs):>10,.0f}")
+    jobs = sum(rules.values(), [])
+    seconds, memory = total_seconds(jobs), largest_memory(jobs)
+    print(f"{'all':<20} {len(jobs):>4} {seconds:>8.1f} {memory:>10,.0f}")
+    print(f"sum of the jobs: {seconds / SECONDS:.0%} of the target of {SECONDS / 60:g} minutes")
+    print(f"largest process: {memory / MEGABYTES:.0%} of the target of {MEGABYTES / 1000:g} GB")
+
+
+def total_seconds(jobs: list[tuple[float, float]]) -> float:
+    """The seconds of some jobs together."""
+    return sum(seconds for seconds, _ in jobs)
+
+
+def largest_memory(jobs: list[tuple[float, float]]) -> float:
+    """The megabytes of the largest process among some jobs."""
+    return max(memory for _, memory in jobs)
 
 
 def read_benchmarks(folder: Path) -> dict[str, list[tuple[float, float]]]:
-    """Seconds and megabytes (10^6 bytes) of each job, by rule; memory 0 where a job ended before it was measured."""
+    """Seconds and megabytes (10^6 bytes) of each job, by rule; the memory of a job too short to be measured is 0.
+
+    Raises:
+        UserError: the folder has no benchmark files.
+    """
     rules = defaultdict(list)
     for path in sorted(folder.rglob("*.tsv")):
         with open(path, newline="") as file:

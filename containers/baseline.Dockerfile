@@ -1,16 +1,16 @@
-# The image of a baseline's authors' code: a Python as old as that code, and exactly the hashed lock of envs/ that LOCKS
-# names. Neither that code nor ours is inside. containers/build --image seek-cuda makes it from this file, with the BASE
-# of containers/builder/catalogue.py.
+# The image for a baseline's authors' code: a Python as old as that code, with exactly the packages of the hashed lock
+# in envs/ that LOCKS names. It contains neither that code nor ours. containers/build --image seek-cuda makes it from
+# this file, with the BASE in containers/builder/catalogue.py.
 
 ARG BASE
 
-# Empty, unless --build-context local=FOLDER gives wheels or a package index that the machine has on disk.
+# Empty, unless --build-context local=FOLDER gives wheels or a package index on the machine's disk.
 FROM scratch AS local
 
 FROM $BASE
 
-# The base's pip installs into the environment: the one that old Pythons bring for new environments knows no wheels of today.
-# What has no wheel is built from its hashed source, with the newest setuptools that the Python takes.
+# The base's pip installs into the environment, because the pip bundled with old Pythons does not know current wheels.
+# Packages without a wheel are built from their hashed source, with the newest setuptools that supports the Python.
 ARG LOCKS
 RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf --mount=type=secret,id=certificates,target=/run/certificates.pem \
     --mount=type=bind,source=envs,target=/run/locks --mount=type=bind,from=local,target=/run/local \

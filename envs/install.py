@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Install locks into a virtual environment by uv, or by pip where uv cannot; the hashes are checked either way.
+"""Install locks into a virtual environment with uv, or with pip if uv fails; both check the hashes.
 
-uv unpacks in parallel and takes a fifth of pip's time. It does not read pip's settings, so they are passed on; where
-it fails all the same, pip installs. Python's standard library only: nothing else is there yet.
+uv unpacks in parallel and needs a fifth of pip's time. It does not read pip's settings, so this script passes them on.
+It uses only Python's standard library, because nothing else is installed yet.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 ENVS = Path(__file__).resolve().parent
-#: pip's settings, and the variables that tell uv the same.
+#: pip's settings, and the variables by which uv takes the same settings.
 SETTINGS = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
@@ -26,7 +26,7 @@ SETTINGS = {
     "timeout": "UV_HTTP_TIMEOUT",
     "default-timeout": "UV_HTTP_TIMEOUT",
 }
-#: As pip, which takes every index for equal.
+#: Like pip, which treats all indexes as equal.
 UV = ["pip", "install", "--quiet", "--index-strategy", "unsafe-best-match"]
 #: Bytecode is compiled on all cores afterwards (compile_all).
 PIP = ["-m", "pip", "install", "-qq", "--no-compile"]
@@ -34,17 +34,17 @@ STRICT = ["--require-hashes", "--no-deps"]
 
 
 def main() -> None:
-    """Parse flags, install torch's lock, then the others, and compile what was installed."""
+    """Parse flags, install torch's lock, then the others, and compile bytecode."""
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     flags.add_argument("folder", type=Path, help="the virtual environment")
     flags.add_argument("locks", nargs="+", help="locks of envs/, without .lock")
-    flags.add_argument("--torch-index", help="where torch-cpu is looked for if pip's settings know no such build")
+    flags.add_argument("--torch-index", help="index for torch-cpu, if pip's own settings have no such build")
     args = flags.parse_args()
 
     python = args.folder.absolute() / "bin/python"
     tools = [[python, *PIP]]
     uv = args.folder.absolute() / "uv"
-    if run([python, *PIP, *STRICT, "--target", uv, *requirements(["build"])], quiet=True):
+    if succeeds([python, *PIP, *STRICT, "--target", uv, *requirements(["build"])], quiet=True):
         tools.insert(0, [uv / "bin/uv", *UV, "--python", python])
     environment = os.environ | uv_settings(pip_settings(python))
     torch = [lock for lock in args.locks if lock == "torch-cpu"]
@@ -57,50 +57,52 @@ def main() -> None:
     compile_all(python, args.folder)
 
 
-def install(tools: list, locks: list[str], environment: dict, elsewhere: str | None = None) -> bool:
-    """Install locks by the first tool that can, from the places that pip knows, else from an index elsewhere.
+def install(tools: list, locks: list[str], environment: dict, other_index: str | None = None) -> bool:
+    """Install locks with the first tool that succeeds, from pip's own indexes or else from ``other_index``.
 
-    Only the last try may complain.
+    Only the last attempt prints its errors.
     """
-    tries = [[*tool, *STRICT, *requirements(locks)] for tool in tools]
-    if elsewhere:
-        tries += [[*command, "--index-url", elsewhere] for command in tries]
-    return any(run(command, quiet=command is not tries[-1], environment=environment) for command in tries)
+    attempts = [[*tool, *STRICT, *requirements(locks)] for tool in tools]
+    if other_index:
+        attempts += [[*command, "--index-url", other_index] for command in attempts]
+    *earlier, last = attempts
+    quietly = (succeeds(command, quiet=True, environment=environment) for command in earlier)
+    return any(quietly) or succeeds(last, quiet=False, environment=environment)
 
 
 def requirements(locks: list[str]) -> list[str]:
-    """Locks as flags that pip and uv share."""
+    """Locks as flags of pip and uv."""
     return [word for lock in locks for word in ("-r", str(ENVS / f"{lock}.lock"))]
 
 
-def run(command: list, quiet: bool, environment: dict | None = None) -> bool:
-    """Whether a command succeeds; ``quiet`` keeps what it prints from the terminal."""
+def succeeds(command: list, quiet: bool, environment: dict | None = None) -> bool:
+    """Run a command and return whether it succeeds; ``quiet`` hides its output."""
     output = subprocess.DEVNULL if quiet else None
     return subprocess.run(command, env=environment, stdout=output, stderr=output).returncode == 0
 
 
 def pip_settings(python: Path) -> dict[str, str]:
-    """pip's settings by their names: its files', then those for ``pip install``, then the environment's, which win."""
+    """pip's settings by name: files', overridden by those for ``pip install``, overridden by the environment's."""
     listed = subprocess.run([python, "-m", "pip", "config", "list"], capture_output=True, text=True).stdout
-    found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
+    settings: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
     for line in listed.splitlines():
         name, _, value = line.partition("=")
         section, _, key = name.partition(".")
-        if section in found:
-            found[section][key] = ast.literal_eval(value)
-    return found["global"] | found["install"] | found[":env:"]
+        if section in settings:
+            settings[section][key] = ast.literal_eval(value)
+    return settings["global"] | settings["install"] | settings[":env:"]
 
 
 def uv_settings(settings: dict[str, str]) -> dict[str, str]:
-    """pip's settings as the variables that uv reads; what the caller's environment says to uv wins."""
-    told = {SETTINGS[key]: " ".join(value.split()) for key, value in settings.items() if key in SETTINGS}
-    if "UV_FIND_LINKS" in told:
-        told["UV_FIND_LINKS"] = told["UV_FIND_LINKS"].replace(" ", ",")
-    return {name: value for name, value in told.items() if name not in os.environ}
+    """pip's settings as variables for uv; variables that are already set in the environment stay."""
+    variables = {SETTINGS[key]: " ".join(value.split()) for key, value in settings.items() if key in SETTINGS}
+    if "UV_FIND_LINKS" in variables:
+        variables["UV_FIND_LINKS"] = variables["UV_FIND_LINKS"].replace(" ", ",")
+    return {name: value for name, value in variables.items() if name not in os.environ}
 
 
 def compile_all(python: Path, folder: Path) -> None:
-    """Compile what was installed, one process a core; files that are no Python of this version are passed over."""
+    """Compile the installed packages, with one process per core; files for other Python versions are skipped."""
     subprocess.run([python, "-m", "compileall", "-qq", "-j", "0", "-x", "/tests?/", folder / "lib"])
 
 

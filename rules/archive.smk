@@ -8,7 +8,7 @@ Targets by name: archive
 
 
 def archived_files(wildcards):
-    """What every table and figure of the configuration is made of, as far as it takes a model or a GPU to make it."""
+    """The inputs of every table and figure of the configuration, as far as a model or a GPU makes them."""
     files = {"<results>/<dataset>/test_ids.json"}
     prompts = {config["figures"]["figure5"]["prompt"]}
     for table in tables.COLUMNS:
@@ -25,7 +25,7 @@ def archived_files(wildcards):
 
 
 def judgements_flag(wildcards, input):
-    """--judgements FILE, where there are any."""
+    """--judgements FILE, if there are human judgements."""
     return flags({"judgements": input.get("judgements") or None})
 
 

@@ -1,36 +1,39 @@
-"""Systems that are not ours (paper, section 4.1.2): baselines that their authors' code trains, and published outputs.
+"""Systems of other authors (paper, section 4.1.2): baselines that their authors' code trains, and published outputs.
 
-Requires: ED's test samples; for a baseline either outputs that the user has (`results`), or git and a network to fetch
+Requires: ED's test samples. For a baseline either the user's outputs of it (`results`), or git and a network to fetch
     its authors' code, the data that the code needs (`data`), and its own environment or image (docs/baselines.md).
-Makes, for each key of `baselines` (every seed reads the same file, because training runs once, by the authors' seed):
+Makes, for each key of `baselines`. All seeds read one file, because the authors' code trains once, with its own seed:
     <models>/repositories/{baseline}/manifest.json      the authors' repository at its pinned commit
-    <results>/baselines/{baseline}/prepared.json        a copy of it to train in, code/, with the user's data over it
+    <results>/baselines/{baseline}/prepared.json        a copy of it for training, code/, with the user's data
     <results>/baselines/{baseline}/checkpoint.txt       the trained checkpoint's path in that copy, and its hash
-    <results>/baselines/{baseline}/results.txt          its outputs on ED's test split (or training's own)
-    <results>/responses/{base}/{training_set}/seed{seed}/test.jsonl             our format; authors-code or published
-    <results>/responses/{base}/{training_set}/seed{seed}/test.alignment.json    what matched, and what did not
+    <results>/baselines/{baseline}/results.txt          its outputs on ED's test split; those of training with
+                                                        `generate: null`
+    <results>/responses/{base}/{training_set}/seed{seed}/test.jsonl             the outputs in our format; the training
+                                                                                set is authors-code or published
+    <results>/responses/{base}/{training_set}/seed{seed}/test.alignment.json    counts of the alignment with our
+                                                                                samples, and every mismatch
 """
 
-#: Interpreter of the process that runs Snakemake: git is where the checkout came from, not in images.
+#: The interpreter that runs Snakemake: git is on that machine, and not in images.
 HERE = shlex.quote(sys.executable)
 
 
 def outputs_of(wildcards):
-    """Where another system's outputs are: given by the user, or made by its authors' code."""
+    """The file of another system's outputs: the user's, or that of its authors' code."""
     if wildcards.training_set == systems.PUBLISHED:
         return config["published"][wildcards.base]["file"]
-    given = config["baselines"][wildcards.base]["results"]
-    return given or f"<results>/baselines/{wildcards.base}/results.txt"
+    results = config["baselines"][wildcards.base]["results"]
+    return results or f"<results>/baselines/{wildcards.base}/results.txt"
 
 
 def alignment_flags(wildcards):
-    """How many mismatches are taken, and whether the test samples are a part of the split."""
+    """How many mismatches are accepted, and whether the test samples are a part of the split."""
     part = DATA.keep.test is not None
     return flags({"unaligned": config["outputs"]["unaligned"], "part": part})
 
 
 def baseline_field(name):
-    """A setting of the job's baseline; an empty text where it is null."""
+    """A function that gives a setting of a job's baseline; an empty text if it is null."""
 
     def field(wildcards):
         return str(config["baselines"][wildcards.baseline][name] or "")
@@ -39,26 +42,26 @@ def baseline_field(name):
 
 
 def made_by_training(wildcards):
-    """What a baseline's training is to leave: its checkpoint, or its results where it writes them itself."""
+    """The file that a baseline's training must make: its checkpoint, or its results if it writes them itself."""
     chosen = config["baselines"][wildcards.baseline]
     return baseline_field("checkpoint" if chosen["generate"] else "makes")(wildcards)
 
 
 def baseline_data_flags(wildcards):
-    """The user's data for a baseline, and what it must hold."""
+    """The user's data for a baseline, and the files that it must contain."""
     chosen = config["baselines"][wildcards.baseline]
     needs = (f"--need {shlex.quote(path)} {shlex.quote(what)}" for path, what in chosen["needs"].items())
     return " ".join([flags({"data": chosen["data"]}), *needs])
 
 
 def baseline_python(wildcards):
-    """A baseline's own interpreter: in its image, or where the configuration says."""
-    chosen = config["baselines"][wildcards.baseline]["environment"]
-    return images.PYTHON if CONTAINERS else shlex.quote(chosen)
+    """A baseline's own interpreter: that of its image, or that of its environment."""
+    environment = config["baselines"][wildcards.baseline]["environment"]
+    return images.PYTHON if CONTAINERS else shlex.quote(environment)
 
 
 def baseline_image(wildcards):
-    """A baseline's own image, where rules run in containers."""
+    """A baseline's own image, for rules that run in containers."""
     chosen = config["baselines"][wildcards.baseline]
     name = images.name_of(chosen["image"], chosen["gpus"])
     try:
@@ -73,7 +76,7 @@ def baseline_gpus(wildcards):
 
 
 def answering_gpus(wildcards):
-    """GPUs of the job that lets a baseline answer; none where training wrote its results, which are copied."""
+    """GPUs of the job that answers with a baseline; none if training wrote the results, which are only copied."""
     chosen = config["baselines"][wildcards.baseline]
     return chosen["gpus"] if chosen["generate"] else 0
 
@@ -84,7 +87,7 @@ def baseline_memory(wildcards, attempt):
 
 
 def check_baselines():
-    """Refuse a run that is to train a baseline without what it needs, before its first job."""
+    """Refuse a run that would train a baseline without its data or environment, before the first job."""
     try:
         for job in workflow.dag.needrun_jobs():
             name = job.wildcards.get("baseline")

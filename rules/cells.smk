@@ -11,41 +11,41 @@ Makes, for each {table}: table1, table2, table3, table4
 
 
 def metric_files(base, training_set, metric):
-    """The files that hold a metric's scores of a system; none of a system that is left out."""
+    """The files with a system's scores by a metric, one a seed; none for a system that is left out."""
     if left_out(base, training_set):
         return []
-    name = registry.file_name(metric, config["evaluation"]["protocol"])
+    name = metrics.file_name(metric, config["evaluation"]["protocol"])
     return seed_files(base, training_set, "metrics", name)
 
 
 def overlap_metrics(wildcards):
-    """The scores of shared words of a row's system."""
-    first = registry.METRICS[registry.TOGETHER[0]]
+    """The scores of a row's system by the paper's metrics that need no model; one file holds all of them."""
+    first = metrics.METRICS[metrics.TOGETHER[0]]
     return metric_files(wildcards.base, wildcards.training_set, first)
 
 
 def bertscore_metrics(wildcards):
-    """BERTScore of a row's system; none when the configuration leaves it out."""
+    """The BERTScore of a row's system; none if the configuration leaves it out."""
     if config["evaluation"]["bertscore"]["model"] is None:
         return []
-    bertscore = registry.METRICS["bertscore"]
+    bertscore = metrics.METRICS["bertscore"]
     return metric_files(wildcards.base, wildcards.training_set, bertscore)
 
 
 def added_metric(wildcards):
-    """The scores of a row's system by the metric that was added and has the cell's score."""
-    metric = registry.metric_of(wildcards.metric)
+    """The scores of a row's system by the added metric that the cell belongs to."""
+    metric = metrics.metric_of(wildcards.metric)
     return metric_files(wildcards.base, wildcards.training_set, metric)
 
 
 def added_cell_code(wildcards):
     """The code that a cell of an added metric depends on."""
-    metric = registry.metric_of(wildcards.metric)
-    return code("make_cells", entries=registry.code([metric.name]))
+    metric = metrics.metric_of(wildcards.metric)
+    return code("make_cells", entries=metrics.code([metric.name]))
 
 
 def counts_path(training_set, seed):
-    """Where the counts of a training set's selection stand."""
+    """The path of the counts of a training set's selection."""
     selected = systems.TrainingSet.parse(training_set).selected
     return f"<results>/{selected.counts(seed)}"
 
@@ -56,32 +56,32 @@ def selection_counts(wildcards):
 
 
 def cell_sources(row, metric):
-    """What a cell is made of, as far as a model or a GPU makes it; none of BERTScore where the configuration leaves it out."""
+    """The files of a cell that need a model or a GPU; none for BERTScore if the configuration leaves it out."""
     if metric in cells.COUNTS:
         return [counts_path(row.training_set, seed) for seed in config["seeds"]]
-    found = registry.metric_of(metric)
-    if not found.needs_model:
+    owner = metrics.metric_of(metric)
+    if not owner.needs_model:
         return seed_files(row.base, row.training_set, "responses", "test.jsonl")
     if metric in cells.BERTSCORE and not config["evaluation"]["bertscore"]["model"]:
         return []
-    name = registry.file_name(found, config["evaluation"]["protocol"])
+    name = metrics.file_name(owner, config["evaluation"]["protocol"])
     return seed_files(row.base, row.training_set, "metrics", name)
 
 
 def row_sources(table, row):
-    """What a row of a table is made of."""
+    """The files that a row of a table follows from."""
     return [path for metric in tables.COLUMNS[table] for path in cell_sources(row, metric)]
 
 
 def row_flags(wildcards):
-    """Which row of which table, and which row of the paper's."""
+    """The flags that name the table, the row and the paper's row."""
     row = tables.row_of(config, wildcards.table, wildcards.base, wildcards.training_set)
     place = {"table": wildcards.table, "base": row.base}
     return flags(place | {"training_set": row.training_set, "title": row.title} | {"paper_row": row.paper_row})
 
 
 def seed_flags(wildcards, input):
-    """--seed SEED FILE of each seed; where something is left out, why."""
+    """--seed SEED FILE for each seed; or the reason why there are no files."""
     if not input.documents:
         why = left_out(wildcards.base, wildcards.training_set)
         return flags({"left_out": why or "the configuration leaves BERTScore out"})
@@ -118,7 +118,7 @@ rule make_cells:
     input:
         documents=overlap_metrics,
         paper="resources/paper/{table}.csv",
-        code=code("make_cells", entries=registry.code(registry.TOGETHER)),
+        code=code("make_cells", entries=metrics.code(metrics.TOGETHER)),
     output:
         expand(
             "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",
@@ -143,7 +143,7 @@ use rule make_cells as make_bertscore_cells with:
     input:
         documents=bertscore_metrics,
         paper="resources/paper/{table}.csv",
-        code=code("make_cells", entries=registry.code(["bertscore"])),
+        code=code("make_cells", entries=metrics.code(["bertscore"])),
     output:
         expand(
             "<results>/cells/{{table}}/{{base}}/{{training_set}}/{metric}.json",

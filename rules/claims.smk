@@ -7,15 +7,15 @@ Makes:
 Targets by name: check_claims, which prints the verdicts, and fails if the configuration says so (claims: fail)
 """
 
-from synth_empathy.claims import evidence
+from synth_empathy.claims import run_results
 
 
 def claims_state(wildcards):
-    """A digest of the results' files that decide the verdicts.
+    """A digest of the results files that decide the verdicts.
 
-    As a parameter it makes the report anew when results changed, without asking for results that are not there.
+    As a parameter, it makes the report again if results have changed, without requesting missing results.
     """
-    return evidence.digest(Path(RESULTS))
+    return run_results.digest(Path(RESULTS))
 
 
 localrules:
@@ -55,7 +55,7 @@ rule report_claims:
         state=claims_state,
         results=RESULTS,
         dataset=config["dataset"],
-        note=as_it_is(flags({"note": config["note"]})),
+        note=verbatim(flags({"note": config["note"]})),
     shell:
         "{PYTHON[core]} scripts/check_claims.py"
         " --results {params.results:q}"

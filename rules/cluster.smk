@@ -7,20 +7,20 @@ Makes: nothing; this file has no rule. The Snakefile's onstart and onerror call 
 import logging
 
 from snakemake.logging import logger
-from synth_empathy.execution import cluster
+from synth_empathy.execution import cluster, partition_file, silent_jobs, slurm
 
 
 def check_partition_file():
-    """Refuse a file of partitions that the executor could not read; it does so before onstart."""
-    file = Path(cluster.PARTITIONS)
+    """Refuse a file of partitions that the executor could not read. The executor reads it before onstart."""
+    file = Path(partition_file.PARTITIONS)
     if workflow.is_main_process and file.is_file():
         from snakemake_executor_plugin_slurm.partitions import PartitionLimits
 
-        cluster.check_partitions(file, PartitionLimits)
+        partition_file.check_partitions(file, PartitionLimits)
 
 
 def check_apptainer():
-    """Refuse a run without the program that its containers need; a dry-run goes on with a warning."""
+    """Refuse a run without the program that its containers need; a dry-run continues with a warning."""
     if not CONTAINERS:
         return
     try:
@@ -29,7 +29,7 @@ def check_apptainer():
         if not workflow.output_settings.dryrun:
             raise
         logger.warning(cluster.dry_run_warning(error))
-        # Snakemake asks for the program in a dry-run, too, unless it takes the run for one without containers.
+        # Snakemake needs the program in a dry-run, too, unless the run is one without containers.
         settings = workflow.deployment_settings
         settings.deployment_method = frozenset(settings.deployment_method) - {DeploymentMethod.APPTAINER}
 
@@ -41,12 +41,12 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 
-#: The executor says itself which partition it takes, when it does.
+#: The executor itself logs its choice of a partition, when it makes it.
 SILENT = logging.Logger("partitions", logging.CRITICAL)
 
 
 def partition_of(job):
-    """The partition that the executor will choose for a job; None when none of the profile's takes it."""
+    """The partition that the executor will choose for a job; None if none of the profile's takes it."""
     from snakemake_executor_plugin_slurm import partitions
 
     if job.resources.get("slurm_partition"):
@@ -58,22 +58,22 @@ def partition_of(job):
 
 
 def need_of(job, attempt):
-    """What a job asks of Slurm at one of its attempts."""
+    """What a job requests from Slurm at one of its attempts."""
     first, job.attempt = job.attempt, attempt
     try:
-        return asked_by(job)
+        return current_need(job)
     finally:
         job.attempt = first
 
 
-def asked_by(job):
-    """What a job asks of Slurm as it stands."""
+def current_need(job):
+    """What a job requests from Slurm at its current attempt."""
     resources = job.resources
     return cluster.Need(
         job.rule.name,
         partition=partition_of(job),
         account=str(resources.get("slurm_account") or "") or None,
-        gpus=resources.get("gpu", 0) or cluster.count_gpus(resources.get("gres", "")),
+        gpus=resources.get("gpu", 0) or slurm.count_gpus(resources.get("gres", "")),
         cpus=resources.get("cpus_per_task") or job.threads,
         mem_mb=resources.get("mem_mb", 0),
         minutes=resources.get("runtime", 0),
@@ -82,7 +82,7 @@ def asked_by(job):
 
 
 def comment_of(job):
-    """What the executor notes on a job for Slurm."""
+    """The comment that the executor gives a job in Slurm."""
     from snakemake_executor_plugin_slurm.utils import get_job_wildcards
 
     values = get_job_wildcards(job)
@@ -95,32 +95,33 @@ def jobs_to_run():
 
 
 def check_images():
-    """Refuse a run whose image files are not there, before its first job."""
+    """Refuse a run whose image files are missing or outdated, before its first job."""
     if not CONTAINERS:
         return
-    for place in sorted({job.container_img_url for job in workflow.dag.needrun_jobs()} - {None}):
-        if "://" not in place:
-            images.check_local(place)
+    locations = {job.container_img_url for job in workflow.dag.needrun_jobs()}
+    for location in sorted(locations - {None}):
+        if "://" not in location:
+            images.check_local(location)
 
 
 def check_cluster():
     """Refuse a run that the cluster cannot take, before its first job."""
-    if workflow.executor_plugin.name == "slurm":
-        chosen = workflow.executor_settings
-        warnings = cluster.check(
-            [need_of(job, attempt + 1) for job in jobs_to_run() for attempt in range(job.restart_times + 1)],
-            chosen.no_account,
-            chosen.status_command,
-            chosen.init_seconds_before_status_checks,
-            Path.cwd(),
-            {comment_of(job) for job in jobs_to_run()},
-        )
-        for warning in warnings:
-            logger.warning(warning)
+    if workflow.executor_plugin.name != "slurm":
+        return
+    settings = workflow.executor_settings
+    executor = cluster.Executor(
+        no_account=settings.no_account,
+        status_command=settings.status_command,
+        interval=settings.init_seconds_before_status_checks,
+    )
+    jobs = jobs_to_run()
+    needs = [need_of(job, attempt + 1) for job in jobs for attempt in range(job.restart_times + 1)]
+    for warning in cluster.check(needs, executor, Path.cwd(), {comment_of(job) for job in jobs}):
+        logger.warning(warning)
 
 
 def check_before_start():
-    """What can be known to fail, said before anything is submitted."""
+    """Refuse, before anything is submitted, a run that is known to fail."""
     try:
         check_images()
         check_cluster()
@@ -129,10 +130,11 @@ def check_before_start():
 
 
 def explain_failure(logs):
-    """Name the nodes on which jobs failed without a word; logs are this run's own."""
-    if workflow.executor_plugin.name == "slurm":
-        text = "".join(Path(path).read_text(errors="replace") for path in logs)
-        patience = workflow.execution_settings.latency_wait
-        told = cluster.explain_silence(text, Path.cwd(), patience)
-        if told:
-            logger.error(told)
+    """Name the nodes on which jobs failed without a log; logs are this run's own."""
+    if workflow.executor_plugin.name != "slurm":
+        return
+    text = "".join(Path(path).read_text(errors="replace") for path in logs)
+    patience = workflow.execution_settings.latency_wait
+    explanation = silent_jobs.explain_silence(text, Path.cwd(), patience)
+    if explanation:
+        logger.error(explanation)

@@ -1,7 +1,7 @@
 """Functions that the rules share: the checked configuration, interpreters and images, resources, flags from settings.
 
 Requires: config.yaml and its overlays.
-Makes: nothing; this file has no rule.
+Makes: nothing; this file has no rule, and needs nothing from the files after it.
 """
 
 import json
@@ -24,7 +24,7 @@ from synth_empathy.core.code_graph import reached
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.records import write_text
 from synth_empathy.data.readers.registry import reader_of
-from synth_empathy.evaluation.metrics import registry
+from synth_empathy.evaluation import metrics
 from synth_empathy.execution import images
 from synth_empathy.reporting import cells, paper_values, tables
 from synth_empathy.selection import diversity
@@ -37,19 +37,19 @@ try:
     settings.check_files(workflow.configfiles)
     settings.check(config)
     settings.name_dataset(config)
-    #: The files of the archive that the configuration names, by their paths in <results>; none without one.
+    #: The files of the archive that the configuration names, by their paths in <results>; empty without an archive.
     ARCHIVED = archive.read_index(Path(config["archive"])) if config["archive"] else {}
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
 
-#: The interpreter of each group of packages as words of a shell command: every command starts with one.
+#: The interpreter of each group of packages, quoted for the shell; every command starts with one.
 PYTHON = {
     group: images.PYTHON if CONTAINERS else shlex.quote(os.path.expanduser(path))
     for group, path in config["environments"].items()
 }
 
-#: Where <results> and <models> point, for flags: Snakemake fills those in paths alone.
+#: The folders <results> and <models>, for flags: Snakemake replaces them only in paths.
 RESULTS = f"results/{config['run']}"
 MODELS = config["models_dir"]
 
@@ -62,7 +62,7 @@ OTHER_DATA = paper_values.other_data(config["dataset"])
 SHARDS = range(config["generation"]["shards"])
 
 
-#: How the file ends that says which model wrote the synthetic dialogues.
+#: The end of the path of the file that names the model that wrote the synthetic dialogues.
 WRITTEN_BY = "/parse_summary.json"
 
 
@@ -87,31 +87,29 @@ wildcard_constraints:
 
 
 def keep_configuration():
-    """Write the merged configuration beside the results that it makes, without the secrets of its addresses."""
-    write_text(
-        f"{RESULTS}/config.yaml",
-        yaml.safe_dump(addresses.without_secrets(config), sort_keys=False, allow_unicode=True),
-    )
+    """Write the merged configuration beside its results, without the secrets in its addresses."""
+    text = yaml.safe_dump(addresses.without_secrets(config), sort_keys=False, allow_unicode=True)
+    write_text(f"{RESULTS}/config.yaml", text)
 
 
 def code(script, entries=None):
-    """A step's script and the library's modules that it reaches: inputs of steps cheap enough to rerun by themselves.
+    """A step's script and the library's modules that it imports: inputs of steps that are cheap to repeat.
 
-    entries are the registered modules that the job uses (code_graph.REGISTRIES); all of them where they are not given.
+    entries are the registered modules that the job uses (code_graph.REGISTRIES); all of them when not given.
     """
     path = Path(workflow.basedir) / f"scripts/{script}.py"
     return [f"scripts/{name}" for name in reached(path, entries)]
 
 
 def image(group, gpus=0):
-    """The image of a group of packages, its CUDA build for jobs with GPUs; none where rules run without containers.
+    """The image of a group of packages, its CUDA build for jobs with GPUs; None if rules run without containers.
 
-    gpus is their number, or a function of the job's wildcards; then the image is one, too.
+    gpus is a number, or a function of the job's wildcards; then the result is such a function, too.
     """
     if not CONTAINERS:
         return None
 
-    def place(wildcards):
+    def location(wildcards):
         number = gpus(wildcards) if callable(gpus) else gpus
         name = images.name_of(config["images"][group], number)
         try:
@@ -119,11 +117,11 @@ def image(group, gpus=0):
         except UserError as error:
             raise WorkflowError(str(error)) from None
 
-    return place if callable(gpus) else place(None)
+    return location if callable(gpus) else location(None)
 
 
 def per_attempt(amount):
-    """A resource that grows with each attempt, so that a retry after running out has more."""
+    """A resource that grows with each attempt, so that a retry gets more memory or time."""
 
     def resource(wildcards, attempt):
         return amount * attempt
@@ -132,18 +130,19 @@ def per_attempt(amount):
 
 
 def model_threads(gpus):
-    """Threads of a step that runs a model: two, and one for each GPU.
+    """Threads of a step that runs a model: two, and one more for each GPU.
 
-    vllm runs a process for each GPU besides two of its own, and asks for a core for each of them at least.
+    vllm runs a process for each GPU and two more, and wants at least one core for each.
     """
     return 2 + gpus
 
 
 def flags(values):
-    """Settings as flags of a shell command: {"top_p": 0.9, "normalise": True} is --top-p=0.9 --normalise; null is left out.
+    """Settings as flags of a shell command: {"top_p": 0.9, "normalise": True} gives --top-p=0.9 --normalise.
 
-    Each is one word, quoted for the shell, so a rule puts the result into its command as it is, while paths, wildcards
-    and single settings take :q there. The equals sign keeps a value that begins with a dash from being read as a flag.
+    null and false are left out. The result is already quoted for the shell, so a rule uses it in its command without
+    :q, unlike paths, wildcards and single settings. Thanks to the equals sign, a value that begins with a dash is not
+    read as a flag.
     """
     words = []
     for name, value in values.items():
@@ -155,71 +154,71 @@ def flags(values):
     return " ".join(words)
 
 
-def as_it_is(words):
-    """Flags with text in them as a rule's parameter: where a parameter is a string, Snakemake takes braces for wildcards."""
+def verbatim(text):
+    """A text as a rule's parameter: in a plain string, Snakemake would read braces as wildcards."""
 
     def parameter(wildcards):
-        return words
+        return text
 
     return parameter
 
 
 def located(path):
-    """A path with <results>, <models> and <dataset> filled in."""
+    """A path with <results>, <models> and <dataset> replaced."""
     path = path.replace("<results>", RESULTS).replace("<models>", MODELS)
     return path.replace("<dataset>", config["dataset"])
 
 
 def model_of(base, training_set, seed):
-    """The manifest of a base model as fetched, or fine-tuned on a training set."""
+    """The manifest of a base model, as fetched or as fine-tuned on a training set."""
     if training_set == systems.UNTRAINED:
         return f"<models>/{base}/manifest.json"
     return f"<results>/models/{base}/{training_set}/seed{seed}/manifest.json"
 
 
 def table_rows(table):
-    """A table's rows by the configuration: base, training_set, title, paper_row."""
+    """A table's rows in the configuration: base, training_set, title, paper_row."""
     return tables.rows_of(config, table)
 
 
 def left_out(base, training_set):
-    """Why a row's system has no responses, though its table lists it: a baseline that nobody gave data or results for; else None."""
+    """Why a system of a table has no responses (a baseline without data or results); None for other systems."""
     if training_set != systems.AUTHORS:
         return None
     if config["archive"]:
         folder = f"responses/{base}/{training_set}/"
-        found = any(name.startswith(folder) for name in ARCHIVED)
-        return None if found else f"the archive has no responses of {base}"
-    given = config["baselines"][base]
-    if given["data"] or given["results"]:
+        archived = any(name.startswith(folder) for name in ARCHIVED)
+        return None if archived else f"the archive has no responses of {base}"
+    baseline = config["baselines"][base]
+    if baseline["data"] or baseline["results"]:
         return None
     return f"neither baselines: {base}: data nor results is set (docs/baselines.md)"
 
 
 def system_seeds(training_set):
-    """The seeds that a system has: the configuration's, or its first alone."""
+    """The seeds of a system: the configuration's, or only the first."""
     greedy = config["responding"]["temperature"] == 0
     return systems.seeds_of(training_set, config["seeds"], greedy)
 
 
 def seed_files(base, training_set, kind, name):
-    """A system's files of one kind, responses or metrics, one a seed that it has."""
+    """A system's files of one kind, responses or metrics: one for each of its seeds."""
     return [f"<results>/{kind}/{base}/{training_set}/seed{seed}/{name}" for seed in system_seeds(training_set)]
 
 
 def judgements():
-    """The file of human judgements: the configuration's, or else the archive's; None where there is none."""
-    given = config["human"]["judgements"]
-    if archive.JUDGEMENTS in ARCHIVED and not (given and Path(given).is_file()):
+    """The file of human judgements: the configuration's, or otherwise the archive's; None if there is none."""
+    configured = config["human"]["judgements"]
+    if archive.JUDGEMENTS in ARCHIVED and not (configured and Path(configured).is_file()):
         return f"<results>/{archive.JUDGEMENTS}"
-    return given
+    return configured
 
 
 def available(paths):
-    """Whether files are there, or in the archive."""
+    """Whether files exist, or are in the archive."""
     return all(path.removeprefix("<results>/") in ARCHIVED or Path(located(path)).exists() for path in paths)
 
 
 def model_memory(model, attempt):
-    """Main memory of a step that runs a model of the catalogue, growing with each attempt."""
+    """Main memory of a step that runs a model of the catalogue; it grows with each attempt."""
     return config["models"][model]["mem_mb"] * attempt

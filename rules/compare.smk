@@ -15,26 +15,28 @@ def system_responses(wildcards):
 
 
 def baseline_responses(wildcards):
-    """The responses of what it is compared with."""
+    """The responses of the system that it is compared with."""
     return seed_files(wildcards.base, wildcards.other, "responses", "test.jsonl")
 
 
 def system_bertscores(wildcards):
-    """The system's BERTScore; none when the configuration leaves it out."""
-    name = f"{wildcards.protocol}-bertscore.json"
-    found = seed_files(wildcards.base, wildcards.training_set, "metrics", name)
-    return found if BERTSCORE else []
+    """The system's BERTScore; none if the configuration leaves it out."""
+    return bertscores(wildcards.base, wildcards.training_set, wildcards.protocol)
 
 
 def baseline_bertscores(wildcards):
-    """The same of what it is compared with."""
-    name = f"{wildcards.protocol}-bertscore.json"
-    found = seed_files(wildcards.base, wildcards.other, "metrics", name)
-    return found if BERTSCORE else []
+    """The BERTScore of the system that it is compared with; none if the configuration leaves it out."""
+    return bertscores(wildcards.base, wildcards.other, wildcards.protocol)
+
+
+def bertscores(base, training_set, protocol):
+    """A system's BERTScore, a file a seed; none if the configuration leaves it out."""
+    files = seed_files(base, training_set, "metrics", f"{protocol}-bertscore.json")
+    return files if BERTSCORE else []
 
 
 def table1_comparisons(wildcards):
-    """Each system of Table 1 that was trained on synthetic samples, against the same base model on the comparison's baseline."""
+    """The comparisons of Table 1: each system trained on synthetic samples with the baseline of its base model."""
     baseline = config["comparison"]["baseline"]
     protocol = config["evaluation"]["protocol"]
     return [f"<results>/comparisons/{row.system}/against-{baseline}/{protocol}.json" for row in compared_rows()]
@@ -47,9 +49,12 @@ def compared_rows():
 
 
 def comparison_sources(row):
-    """What the comparison of a row of Table 1 is made of: both sides' responses and their BERTScore."""
+    """The sources of a comparison of a row of Table 1: both sides' responses and their BERTScore."""
     baseline = tables.Row(row.base, config["comparison"]["baseline"], "", None)
     return row_sources("table1", row) + row_sources("table1", baseline)
+
+
+COMPARISON_FLAGS = flags({"draws": config["comparison"]["draws"], "seed": config["seed"], "note": config["note"]})
 
 
 localrules:
@@ -93,15 +98,7 @@ rule compare_systems:
         mem_mb=per_attempt(4000),
         runtime=per_attempt(60),
     params:
-        settings=as_it_is(
-            flags(
-                {
-                    "draws": config["comparison"]["draws"],
-                    "seed": config["seed"],
-                    "note": config["note"],
-                }
-            )
-        ),
+        settings=verbatim(COMPARISON_FLAGS),
     shell:
         "{PYTHON[core]} scripts/compare_systems.py"
         " --system {input.system:q}"

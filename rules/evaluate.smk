@@ -8,12 +8,12 @@ Makes, for each {protocol}: paper, or standard
     <results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-{metric}.json     each added metric
 """
 
-#: The catalogue's entry of BERTScore's model; empty when BERTScore is left out.
+#: The catalogue's entry of BERTScore's model; empty if BERTScore is left out.
 BERTSCORE = config["models"].get(config["evaluation"]["bertscore"]["model"], {})
 
 
 def bertscore_model(wildcards):
-    """The manifest of BERTScore's model; an error when the configuration leaves BERTScore out."""
+    """The manifest of BERTScore's model; an error if the configuration leaves BERTScore out."""
     model = config["evaluation"]["bertscore"]["model"]
     if model is None:
         raise WorkflowError(
@@ -24,17 +24,17 @@ def bertscore_model(wildcards):
 
 
 def metric_asked(wildcards):
-    """The metric of a file that holds no other."""
+    """The metric of a file with a single metric."""
     return wildcards.metric
 
 
 def metric_code(wildcards):
     """The code that one metric's scores depend on."""
-    return code("evaluate", entries=registry.code([wildcards.metric]))
+    return code("evaluate", entries=metrics.code([wildcards.metric]))
 
 
 def subset_flag(wildcards):
-    """--subset for outputs that were matched with our test samples: some may have no match."""
+    """--subset for systems that are not ours: some test samples may have no matching output."""
     return flags({"subset": wildcards.training_set in systems.CATALOGUES})
 
 
@@ -58,7 +58,7 @@ rule evaluate:
     input:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
         test_ids="<results>/<dataset>/test_ids.json",
-        code=code("evaluate", entries=registry.code(registry.TOGETHER)),
+        code=code("evaluate", entries=metrics.code(metrics.TOGETHER)),
     output:
         "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}.json",
     log:
@@ -72,7 +72,7 @@ rule evaluate:
         runtime=per_attempt(60),
     params:
         subset=subset_flag,
-        metrics=registry.TOGETHER,
+        metrics=metrics.TOGETHER,
     shell:
         "{PYTHON[core]} scripts/evaluate.py"
         " --responses {input.responses:q}"
@@ -96,7 +96,7 @@ use rule evaluate as evaluate_metric with:
     benchmark:
         "<results>/benchmarks/evaluate_metric/{metric}/{base}/{training_set}/seed{seed}/{protocol}.tsv"
     wildcard_constraints:
-        metric="|".join(registry.ADDED) or "none",
+        metric="|".join(metrics.ADDED) or "none",
     params:
         subset=subset_flag,
         metrics=metric_asked,
@@ -107,7 +107,7 @@ rule evaluate_bertscore:
         responses="<results>/responses/{base}/{training_set}/seed{seed}/test.jsonl",
         test_ids="<results>/<dataset>/test_ids.json",
         model=bertscore_model,
-        code=code("evaluate", entries=registry.code(["bertscore"])),
+        code=code("evaluate", entries=metrics.code(["bertscore"])),
     output:
         "<results>/metrics/{base}/{training_set}/seed{seed}/{protocol}-bertscore.json",
     log:

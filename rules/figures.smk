@@ -53,26 +53,26 @@ def figure8_cells(wildcards):
 
 
 def judged_before(wildcards):
-    """The judge's summaries of what was generated, one a seed."""
+    """The judge's summaries of the generated samples, one a seed."""
     prompt = config["figures"]["figure5"]["prompt"]
     return [f"<results>/judged/{prompt}/before/seed{seed}.summary.json" for seed in config["seeds"]]
 
 
 def judged_after(wildcards):
-    """The judge's summaries of what the selection kept, one a seed."""
-    shown = config["figures"]["figure5"]
-    return [f"<results>/judged/{shown['prompt']}/{shown['stage']}/seed{seed}.summary.json" for seed in config["seeds"]]
+    """The judge's summaries of the selected samples, one a seed."""
+    place = "{prompt}/{stage}".format(**config["figures"]["figure5"])
+    return [f"<results>/judged/{place}/seed{seed}.summary.json" for seed in config["seeds"]]
 
 
 def human_judgements(wildcards):
-    """The file of human judgements, given or the archive's; without one there is no Figure 7."""
-    given = judgements()
-    if given is None:
+    """The file of human judgements: the configuration's or the archive's; an error without either."""
+    path = judgements()
+    if path is None:
         raise WorkflowError(
             "figure7 needs judgements of human evaluators, and none are given\n"
             "  What to do: set human: judgements to a file as docs/human-evaluation.md describes it"
         )
-    return given
+    return path
 
 
 localrules:
@@ -118,12 +118,15 @@ rule make_figure1:
     container:
         image("core")
     params:
-        rows=as_it_is(rows_as_flags("table1", figure_notes())),
+        rows=verbatim(list(map(str, table_rows("table1")))),
+        settings=verbatim(table_flags(figure_notes())),
+        config=f"{RESULTS}/config.yaml",
         cells=f"{RESULTS}/cells/table1",
     shell:
         "{PYTHON[core]} scripts/make_figure1.py"
+        " --config {params.config:q}"
         " --cells {params.cells:q}"
-        " {params.rows}"
+        " {params.settings}"
         " --csv {output.csv:q}"
         " --figures {output.pdf:q} {output.svg:q} {output.png:q}"
         " > {log:q} 2>&1"
@@ -143,7 +146,7 @@ rule make_figure5:
         image("core")
     params:
         paper=paper_flag,
-        note=as_it_is(flags({"note": figure_notes()})),
+        note=verbatim(flags({"note": figure_notes()})),
     shell:
         "{PYTHON[core]} scripts/make_figure5.py"
         " --before {input.before:q}"
@@ -168,9 +171,9 @@ rule make_figure7:
     container:
         image("core")
     params:
-        baselines=as_it_is(shlex.join(config["human"]["baselines"])),
+        baselines=verbatim(shlex.join(config["human"]["baselines"])),
         paper=paper_flag,
-        settings=as_it_is(flags({"count": config["human"]["count"], "note": figure_notes()})),
+        settings=verbatim(flags({"count": config["human"]["count"], "note": figure_notes()})),
     shell:
         "{PYTHON[core]} scripts/make_figure7.py"
         " --judgements {input.judgements:q}"
@@ -195,12 +198,15 @@ rule make_figure8:
     container:
         image("core")
     params:
-        rows=as_it_is(rows_as_flags("table2", figure_notes())),
+        rows=verbatim(list(map(str, table_rows("table2")))),
+        settings=verbatim(table_flags(figure_notes())),
+        config=f"{RESULTS}/config.yaml",
         cells=f"{RESULTS}/cells/table2",
     shell:
         "{PYTHON[core]} scripts/make_figure8.py"
+        " --config {params.config:q}"
         " --cells {params.cells:q}"
-        " {params.rows}"
+        " {params.settings}"
         " --csv {output.csv:q}"
         " --figures {output.pdf:q} {output.svg:q} {output.png:q}"
         " > {log:q} 2>&1"

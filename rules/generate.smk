@@ -2,11 +2,11 @@
 
 Requires: ED's train samples, the generation model, the prompt's data file.
 Makes:
-    <results>/synthetic/{prompt}/outputs/{shard}.jsonl            the model's texts, one record per ED sample and pass
-    <results>/synthetic/{prompt}/outputs/{shard}.manifest.json    model, settings, code, and how far the texts repeat
-    <results>/synthetic/{prompt}/dialogues.jsonl                  the rounds of context and response in the texts
+    <results>/synthetic/{prompt}/outputs/{shard}.jsonl            the model's outputs, one per ED sample and pass
+    <results>/synthetic/{prompt}/outputs/{shard}.manifest.json    what made them, and how far a run repeats them
+    <results>/synthetic/{prompt}/dialogues.jsonl                  the rounds of context and response parsed from them
     <results>/synthetic/{prompt}/rejected.jsonl                   outputs without a usable round, each with its reason
-    <results>/synthetic/{prompt}/parse_summary.json               counts, and which model wrote the texts
+    <results>/synthetic/{prompt}/parse_summary.json               counts, and the model that wrote the outputs
     <results>/synthetic/{prompt}/samples.jsonl                    one training sample of each dialogue
 """
 
@@ -14,24 +14,10 @@ Makes:
 def generation_flags():
     """How the generator samples and which rows it takes."""
     chosen = config["generation"]
-    keys = (
-        "keep",
-        "samples_per_seed",
-        "engine",
-        "batch_invariant",
-        "temperature",
-        "top_p",
-        "max_tokens",
-    )
-    return flags(
-        {key: chosen[key] for key in keys}
-        | {
-            "no_header": not chosen["header"],
-            "dtype": config["models"][chosen["model"]]["dtype"],
-            "gpus": config["models"][chosen["model"]]["gpus"],
-            "seed": config["seed"],
-        }
-    )
+    model = config["models"][chosen["model"]]
+    keys = ("keep", "samples_per_seed", "engine", "batch_invariant", "temperature", "top_p", "max_tokens")
+    sampling = {key: chosen[key] for key in keys} | {"no_header": not chosen["header"]}
+    return flags(sampling | {"dtype": model["dtype"], "gpus": model["gpus"], "seed": config["seed"]})
 
 
 def prompt_file(wildcards):

@@ -11,7 +11,7 @@ JUDGE = config["judge"]
 
 
 def samples_to_judge(wildcards):
-    """What is drawn from: before selection all generated samples, else those selected."""
+    """The samples to draw from: before selection all generated samples, else the selected ones."""
     prompt, stage = wildcards.prompt, wildcards.stage
     return f"<results>/{systems.samples_at(prompt, stage, wildcards.seed)}"
 
@@ -22,16 +22,8 @@ def judging_memory(wildcards, attempt):
 
 
 def judging_flags(wildcards):
-    """How the judge marks, and with which model."""
-    keys = (
-        "keep",
-        "mode",
-        "temperature",
-        "max_tokens",
-        "engine",
-        "batch_invariant",
-        "note",
-    )
+    """The flags of the judging mode and of the model."""
+    keys = ["keep", "mode", "temperature", "max_tokens", "engine", "batch_invariant", "note"]
     model = {key: config["models"][JUDGE["model"]][key] for key in ("dtype", "gpus")}
     return flags({key: JUDGE[key] for key in keys} | model)
 
@@ -42,7 +34,7 @@ rule judge:
         rubrics=list(JUDGE["criteria"].values()),
         model=f"<models>/{JUDGE['model']}/manifest.json",
     output:
-        marks="<results>/judged/{prompt}/{stage}/seed{seed}.jsonl",
+        scores="<results>/judged/{prompt}/{stage}/seed{seed}.jsonl",
         summary="<results>/judged/{prompt}/{stage}/seed{seed}.summary.json",
         manifest="<results>/judged/{prompt}/{stage}/seed{seed}.manifest.json",
     log:
@@ -72,7 +64,7 @@ rule judge:
         " --seed {wildcards.seed:q}"
         " --threads {threads:q}"
         " --state {params.state:q}"
-        " --output {output.marks:q}"
+        " --output {output.scores:q}"
         " --summary {output.summary:q}"
         " --manifest {output.manifest:q}"
         " > {log:q} 2>&1"

@@ -11,7 +11,7 @@ Targets by name: novelty
 
 
 def novelty_reports(wildcards):
-    """The reports on every synthetic training set of Table 1's systems, for every seed."""
+    """The reports on the synthetic training sets of Table 1's systems, for every seed."""
     training_sets = sorted({row.training_set for row in table_rows("table1")})
     selected = [systems.TrainingSet.parse(name).selected for name in training_sets]
     return [
@@ -23,7 +23,7 @@ def novelty_reports(wildcards):
 
 
 def novelty_title(wildcards):
-    """The figure's second line: which selection of which samples it is."""
+    """The figure's second line: the samples and their selection."""
     quality = systems.Quality.parse(wildcards.quality).in_words()
     place = [wildcards.prompt, quality, wildcards.selection]
     return ", ".join([*place, f"seed {wildcards.seed}"])
@@ -38,7 +38,7 @@ rule novelty:
         novelty_reports,
 
 
-rule embed_data:
+use rule embed_texts as embed_data with:
     input:
         samples="<results>/<dataset>/{split}.jsonl",
         model=f"<models>/{config['scoring']['model']}/manifest.json",
@@ -49,32 +49,6 @@ rule embed_data:
         "<results>/logs/embed_data/{split}.log",
     benchmark:
         "<results>/benchmarks/embed_data/{split}.tsv"
-    container:
-        image("embed", config["models"][config["scoring"]["model"]]["gpus"])
-    threads: model_threads(config["models"][config["scoring"]["model"]]["gpus"])
-    resources:
-        gpu=config["models"][config["scoring"]["model"]]["gpus"],
-        mem_mb=embedding_memory,
-        runtime=per_attempt(480),
-        batch_tokens=config["scoring"]["batch_tokens"],
-        chunk_texts=config["scoring"]["chunk_texts"],
-    params:
-        embedding=embedding_flags,
-        gpus=config["models"][config["scoring"]["model"]]["gpus"],
-        state=f"{RESULTS}/.state",
-    shell:
-        "{PYTHON[embed]} scripts/embed_texts.py"
-        " --samples {input.samples:q}"
-        ' --model "$(dirname {input.model:q})"'
-        " {params.embedding}"
-        " --batch-tokens {resources.batch_tokens:q}"
-        " --chunk-texts {resources.chunk_texts:q}"
-        " --gpus {params.gpus:q}"
-        " --threads {threads:q}"
-        " --state {params.state:q}"
-        " --texts {output.texts:q}"
-        " --embeddings {output.embeddings:q}"
-        " > {log:q} 2>&1"
 
 
 rule report_novelty:

@@ -9,7 +9,7 @@ Makes, for each {inputs}: test, or synthetic-{prompt}
 
 
 def samples_to_answer(wildcards):
-    """The samples behind a name of inputs."""
+    """The file of the samples that the model answers."""
     prompt = systems.prompt_of(wildcards.inputs)
     return f"<results>/synthetic/{prompt}/samples.jsonl" if prompt else "<results>/<dataset>/test.jsonl"
 
@@ -20,20 +20,14 @@ def responding_model(wildcards):
 
 
 def responding_flags(wildcards):
-    """How a model answers: the test set as all systems do, synthetic samples as the discriminator does."""
-    tested = wildcards.inputs == systems.TEST
-    how = config["responding"] if tested else config["discriminator"]
-    sampling = {key: how[key] for key in ("temperature", "top_p", "max_tokens")}
+    """How a model answers: the test split with the settings of all systems, others with the discriminator's."""
+    settings = config["responding"] if wildcards.inputs == systems.TEST else config["discriminator"]
+    sampling = {key: settings[key] for key in ("temperature", "top_p", "max_tokens")}
     engine = {key: config["responding"][key] for key in ("engine", "batch_invariant")}
     untrained = wildcards.training_set == systems.UNTRAINED
-    zero_shot = config["zero_shot"] if untrained else {}
-    return flags(
-        sampling
-        | engine
-        | config["dialogue"]
-        | zero_shot
-        | {key: config["models"][wildcards.base][key] for key in ("dtype", "gpus")}
-    )
+    dialogue = config["dialogue"] | (config["zero_shot"] if untrained else {})
+    model = {key: config["models"][wildcards.base][key] for key in ("dtype", "gpus")}
+    return flags(sampling | engine | dialogue | model)
 
 
 def responding_gpus(wildcards):

@@ -11,7 +11,7 @@ Targets by name: table1, table2, table3, table4
 
 
 def cells_of(table, metrics):
-    """A table's cells of some metrics; on request (tables: partial) those that are there, or whose files the archive has."""
+    """A table's cells of some metrics; with tables: partial, only those that exist or can be made from the archive."""
     return [
         f"<results>/cells/{table}/{row.system}/{metric}.json"
         for row in table_rows(table)
@@ -21,7 +21,7 @@ def cells_of(table, metrics):
 
 
 def cell_is_available(table, row, metric):
-    """Whether a cell is there, or can be made of the archive's files."""
+    """Whether a cell is there, or can be made from the archive's files."""
     if Path(f"{RESULTS}/cells/{table}/{row.system}/{metric}.json").exists():
         return True
     if ARCHIVED and left_out(row.base, row.training_set):
@@ -34,18 +34,14 @@ def table_cells(wildcards):
     return cells_of(wildcards.table, tables.COLUMNS[wildcards.table])
 
 
-def rows_as_flags(table, note=config["note"]):
-    """A note, whether cells may be missing, and each row as --row BASE TRAINING_SET TITLE PAPER_ROW, in the table's order."""
-    words = [flags({"note": note, "partial": config["tables"]["partial"]})]
-    for row in table_rows(table):
-        place = [row.base, row.training_set, row.title, row.paper_row or ""]
-        words.append(shlex.join(["--row", *place]))
-    return " ".join(words)
+def rows_of_table(wildcards):
+    """A table's rows. Its script reads them in the run's configuration; here, a change of rows remakes the table."""
+    return list(map(str, table_rows(wildcards.table)))
 
 
-def table_flags(wildcards):
-    """A table's rows, and the data set that they are about."""
-    return flags({"dataset": config["dataset"]}) + " " + rows_as_flags(wildcards.table)
+def table_flags(note):
+    """A note, and whether cells may be missing."""
+    return flags({"note": note, "partial": config["tables"]["partial"]})
 
 
 localrules:
@@ -95,13 +91,16 @@ rule make_table:
     container:
         image("core")
     params:
-        rows=table_flags,
+        rows=rows_of_table,
+        settings=verbatim(table_flags(config["note"]) + " " + flags({"dataset": config["dataset"]})),
+        config=f"{RESULTS}/config.yaml",
         cells=f"{RESULTS}/cells",
     shell:
         "{PYTHON[core]} scripts/make_table.py"
         " --table {wildcards.table:q}"
+        " --config {params.config:q}"
         " --cells {params.cells:q}/{wildcards.table:q}"
-        " {params.rows}"
+        " {params.settings}"
         " --csv {output.csv:q}"
         " --markdown {output.markdown:q}"
         " --latex {output.latex:q}"

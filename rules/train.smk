@@ -8,13 +8,13 @@ Makes, for each {training_set}: {dataset}, or {dataset}+{prompt}-{quality}-{sele
 
 
 def synthetic_part(wildcards):
-    """The selected synthetic samples of a training set; none for the data set alone."""
+    """The selected synthetic samples of a training set; none if it is the data set alone."""
     selected = systems.TrainingSet.parse(wildcards.training_set).selected
     return f"<results>/{selected.samples(wildcards.seed)}" if selected else []
 
 
 def synthetic_flag(wildcards, input):
-    """--synthetic FILE, where the training set has a synthetic part."""
+    """--synthetic FILE, if the training set has a synthetic part."""
     return flags({"synthetic": input.get("synthetic") or None})
 
 
@@ -24,13 +24,13 @@ def recipe_of(base):
 
 
 def training_flags(wildcards):
-    """What decides a base model's weights as flags: its recipe, the dialogue format and the weights' type."""
-    decided = {key: value for key, value in recipe_of(wildcards.base).items() if key not in recipes.NO_WEIGHTS}
-    return flags(decided | config["dialogue"] | {"dtype": config["models"][wildcards.base]["dtype"]})
+    """The settings that affect the weights: the recipe, the form of dialogues, and the type of the weights."""
+    recipe = {key: value for key, value in recipe_of(wildcards.base).items() if key not in recipes.NO_WEIGHTS}
+    return flags(recipe | config["dialogue"] | {"dtype": config["models"][wildcards.base]["dtype"]})
 
 
 def save_steps(wildcards):
-    """Steps between checkpoints; a resource, since it changes no weight."""
+    """Steps between checkpoints. They are a resource, because they do not affect the weights."""
     return recipe_of(wildcards.base)["save_steps"]
 
 
@@ -45,11 +45,11 @@ def training_threads(wildcards):
 
 
 def training_memory(wildcards, attempt):
-    """Main memory of a training job: weights, their copy while merging, and the samples; for each further GPU, a process.
+    """Main memory of a training job: weights, their copy while merging, samples, and a process for each further GPU.
 
-    Of several processes the first alone reads the weights: 4 bytes a parameter in float32, less than half of this. The
-    most is Adam's state at a checkpoint, 8 bytes a parameter over all of them, which is within it, too. A process has
-    Python, torch and what CUDA and NCCL keep in main memory: an assumption, since no GPU was there to measure it.
+    Only the first process reads the weights: 4 bytes per parameter in float32, less than half of this. At a
+    checkpoint, Adam's state needs the most, 8 bytes per parameter over all processes, which also fits. The
+    memory of a process (Python, torch, CUDA, NCCL) is an assumption, because no GPU was available to measure it.
     """
     further = max(0, training_gpus(wildcards) - 1)
     return 2 * model_memory(wildcards.base, attempt) + 6000 * further * attempt

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""List the files that differ between two runs' results, first in the order in which data flow, and by how much.
+"""List the files that differ between two runs' results, in the order in which data flow, and by how much.
 
-Exit status: 0 the same, 1 they differ, 2 a folder is missing.
+Exit status: 0 no file differs, 1 some differ, 2 a folder is missing.
 """
 
 from pathlib import Path
@@ -15,16 +15,16 @@ def main() -> None:
     """Parse flags, compare, print; fail where something differs."""
     flags = cli.parser(__doc__)
     flags.add_argument("a", type=Path, metavar="A", help="a run's results: results/{run}")
-    flags.add_argument("b", type=Path, metavar="B", help="those of another run, or of another checkout")
+    flags.add_argument("b", type=Path, metavar="B", help="the results of another run, or of another checkout")
     args = flags.parse_args()
     for folder in (args.a, args.b):
         if not folder.is_dir():
             flags.error(f"there is no folder {folder}: give two runs' results, results/RUN each")
 
-    found = run_diff.compare(args.a, args.b)
-    for line in run_diff.report_lines(args.a, args.b, found):
+    differences = run_diff.compare(args.a, args.b)
+    for line in run_diff.report_lines(args.a, args.b, differences):
         print(terminal_text(line))
-    raise SystemExit(1 if found else 0)
+    raise SystemExit(1 if differences else 0)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from synth_empathy.core import addresses, cli, provenance
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.escaping import terminal_text
-from synth_empathy.core.records import atomic_path, remove_outputs, sealed_path
+from synth_empathy.core.files import atomic_path, remove_outputs, sealed_path
 from synth_empathy.data.preparation import SPLITS
 
 #: The three files of ED.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fetch the repository of a baseline's authors at a pinned commit, and check that it stands there."""
+"""Fetch the repository of a baseline's authors at a pinned commit, and check that this commit is checked out."""
 
 import argparse
 from pathlib import Path
@@ -7,31 +7,27 @@ from pathlib import Path
 from synth_empathy.baselines import authors_code
 from synth_empathy.core import addresses, cli, folders
 from synth_empathy.core.errors import UserError
-from synth_empathy.core.records import read_json, write_json
+from synth_empathy.core.json_files import read_json, write_json
 
 
 def main() -> None:
     """Parse flags, fetch, write the manifest."""
     flags = cli.parser(__doc__)
     flags.add_argument("--repository", required=True, help="what git clone takes: an address, or a local path")
-    flags.add_argument(
-        "--commit",
-        required=True,
-        help="the commit's hash, or its beginning; by the whole hash its history is left out",
-    )
-    flags.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help="the folder to make: code/ and manifest.json"
-    )
+    commit_help = "the commit's hash, or its beginning; with the whole hash, git fetches no history"
+    flags.add_argument("--commit", required=True, help=commit_help)
+    output_help = "the folder to make: code/ and manifest.json"
+    flags.add_argument("--output", type=Path, required=True, metavar="DIR", help=output_help)
     args = flags.parse_args()
 
-    shown = addresses.masked(args.repository)
+    address = addresses.masked(args.repository)
     with folders.one_at_a_time(args.output):
-        head = standing(args.output, shown, args.commit) or fetch(args, shown)
-    print(f"{shown} at {head} in {args.output}")
+        head = fetched_head(args.output, address, args.commit) or fetch(args, address)
+    print(f"{address} at {head} in {args.output}")
 
 
-def standing(output: Path, address: str, commit: str) -> str | None:
-    """The commit of the same repository where another process has fetched it meanwhile; None where none has."""
+def fetched_head(output: Path, address: str, commit: str) -> str | None:
+    """The commit of the same repository if another process has fetched it meanwhile; else None."""
     if not (output / folders.MANIFEST).is_file():
         return None
     manifest = read_json(output / folders.MANIFEST)
@@ -43,11 +39,15 @@ def standing(output: Path, address: str, commit: str) -> str | None:
         return None
 
 
-def fetch(args: argparse.Namespace, shown: str) -> str:
-    """Fetch the repository; returns its commit's full hash."""
+def fetch(args: argparse.Namespace, address: str) -> str:
+    """Fetch the repository; returns its commit's full hash.
+
+    Args:
+        address: the repository's address as the manifest holds it, without secrets.
+    """
     with folders.new_folder(args.output) as folder:
         head = authors_code.fetch(args.repository, args.commit, folder / authors_code.CODE)
-        write_json(folder / folders.MANIFEST, {"kind": "repository", "repository": shown, "commit": head})
+        write_json(folder / folders.MANIFEST, {"kind": "repository", "repository": address, "commit": head})
     return head
 
 

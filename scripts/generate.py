@@ -1,43 +1,36 @@
 #!/usr/bin/env python3
-"""Let a language model write new dialogues after ED samples, one shard of them (paper, section 3.1)."""
+"""Generate new dialogues from ED samples with a language model, one shard of them (paper, section 3.1)."""
 
 from pathlib import Path
 
 from synth_empathy.core import cli, provenance, seeds
-from synth_empathy.core.records import SAMPLE, Record, read_jsonl, remove_outputs, write_jsonl
+from synth_empathy.core.files import remove_outputs
+from synth_empathy.core.records import SAMPLE, Record, read_jsonl, write_jsonl
 from synth_empathy.data import prompts
 from synth_empathy.inference import engines, runner
-from synth_empathy.inference.types import Request
+from synth_empathy.inference.engines import Request
 
 
 def main() -> None:
     """Parse flags, generate what is not finished yet, write the shard."""
     flags = cli.parser(__doc__)
-    flags.add_argument(
-        "--seeds", type=Path, required=True, metavar="JSONL", help="ED samples to write new dialogues after"
-    )
-    flags.add_argument(
-        "--keep", type=cli.count, metavar="N", help="use N of them, chosen by a hash of their ids; all when not given"
-    )
-    flags.add_argument(
-        "--prompt", type=Path, required=True, metavar="YAML", help="the generation prompt (resources/prompts/)"
-    )
-    flags.add_argument(
-        "--demonstration",
-        type=Path,
-        metavar="YAML",
-        help="a worked example shown before the prompt; none when not given",
-    )
-    flags.add_argument("--samples-per-seed", type=cli.count, default=1, help="outputs per sample")
-    flags.add_argument("--shard", type=cli.count_or_none, default=0, help="which part of the rows to make, from 0")
-    flags.add_argument("--shards", type=cli.count, default=1, help="how many parts there are")
+    seeds_help = "ED samples to generate dialogues from"
+    flags.add_argument("--seeds", type=Path, required=True, metavar="JSONL", help=seeds_help)
+    keep_help = "use N of the samples, chosen by a hash of their ids; all when not given"
+    flags.add_argument("--keep", type=cli.count, metavar="N", help=keep_help)
+    prompt_help = "the generation prompt (resources/prompts/)"
+    flags.add_argument("--prompt", type=Path, required=True, metavar="YAML", help=prompt_help)
+    demonstration_help = "a worked example shown before the prompt; none when not given"
+    flags.add_argument("--demonstration", type=Path, metavar="YAML", help=demonstration_help)
+    flags.add_argument("--samples-per-seed", type=cli.count, default=1, help="outputs per ED sample")
+    flags.add_argument("--shard", type=cli.count_or_none, default=0, help="the part of the rows to make, from 0")
+    flags.add_argument("--shards", type=cli.count, default=1, help="the number of parts")
     runner.add_flags(flags)
-    flags.add_argument(
-        "--output", type=Path, required=True, metavar="JSONL", help="id, seed_id, pass, text, tokens, finish"
-    )
+    output_help = "id, seed_id, pass, text, tokens, finish"
+    flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help=output_help)
     args = flags.parse_args()
     if args.shard >= args.shards:
-        flags.error(f"--shard {args.shard} is none of {args.shards} shards, which count from 0")
+        flags.error(f"--shard {args.shard} does not exist: there are {args.shards} shards, counted from 0")
 
     prompt = prompts.load_prompt(args.prompt)
     demonstration = prompts.load_demonstration(args.demonstration) if args.demonstration else None
@@ -54,16 +47,14 @@ def main() -> None:
 
     code = provenance.code(__file__, entries=[engines.module_of(args.engine)])
     completed = runner.complete(requests, args, "generate", code)
+    outputs = (output(completed.rows[request.id], *row) for request, row in zip(requests, rows))
     remove_outputs(args.output, runner.manifest_path(args))
-    write_jsonl(
-        args.output,
-        (output(completed.rows[request.id], sample, number) for request, (sample, number) in zip(requests, rows)),
-    )
+    write_jsonl(args.output, outputs)
     runner.write_manifest(args, "generate", completed)
 
 
 def output(row: Record, sample: Record, number: int) -> Record:
-    """``records.OUTPUT``: what the model wrote, and after which sample in which pass."""
+    """``records.OUTPUT``: what the model wrote, from which ED sample and in which pass."""
     return {
         "id": row["id"],
         "seed_id": sample["id"],

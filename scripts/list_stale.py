@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""List the files of a run that other code than today's made, and that Snakemake does not make again by itself.
+"""List the files of a run that other code than today's made, if Snakemake does not make them again by itself.
 
-Exit status: 0 there are none, 1 there are some, 2 there is no such run.
+Exit status: 0 no file is stale, 1 some are stale, 2 there is no such run.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from synth_empathy.execution import stale
 
 
 def main() -> None:
-    """Parse flags, read manifests and seals, print; fail where something is stale."""
+    """Parse flags, read manifests and seals, print; fail if a file is stale."""
     flags = cli.parser(__doc__)
     flags.add_argument("--results", type=Path, required=True, metavar="DIR", help="a run's results: results/{run}")
     args = flags.parse_args()

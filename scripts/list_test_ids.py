@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""List the ids of ED's test samples in their order: what every system's responses are held against before they are scored."""
+"""List the ids of ED's test samples in order. Every system's responses are checked against them before scoring."""
 
 from pathlib import Path
 

@@ -14,14 +14,14 @@ def main() -> None:
     """Parse flags, read the cells, draw."""
     flags = cli.parser(__doc__)
     tables.add_flags(flags)
-    flags.add_argument(
-        "--csv", type=Path, required=True, help="a line a system and metric: ours, the paper's, the difference"
-    )
+    numbers = "a line a system and metric: ours, the paper's, the difference"
+    flags.add_argument("--csv", type=Path, required=True, help=numbers)
     style.add_flags(flags)
     args = flags.parse_args()
     style.check_names(flags, args.figures)
 
-    table = tables.read_table("table1", tables.rows_from(args.row), args.cells, partial=args.partial)
+    rows = tables.read_rows(args.config, "table1")
+    table = tables.read_table("table1", rows, args.cells, partial=args.partial)
     radar = figure1.radar(table)
     write_text(args.csv, figure1.radar_csv(table, args.note))
     style.save(figure1.draw_figure1(radar, args.note), args.figures)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make Figure 5: the judge's marks of generated data before and after selection, beside the paper's numbers."""
+"""Make Figure 5: the judge's scores of generated data before and after selection, with the paper's numbers."""
 
 from pathlib import Path
 
@@ -14,24 +14,12 @@ def main() -> None:
     """Parse flags, read the judge's summaries, draw."""
     flags = cli.parser(__doc__)
     for stage in ("before", "after"):
-        flags.add_argument(
-            f"--{stage}",
-            type=Path,
-            nargs="+",
-            required=True,
-            metavar="JSON",
-            help=f"the judge's summaries {stage} selection, one a seed",
-        )
-    flags.add_argument(
-        "--paper", type=Path, metavar="CSV",
-        help="the paper's numbers (resources/paper/figure5.csv); shown where the criteria are the paper's three",
-    )  # fmt: skip
-    flags.add_argument(
-        "--csv",
-        type=Path,
-        required=True,
-        help="a line a stage, criterion and quantity: ours, the paper's, the difference",
-    )
+        summaries = f"the judge's summaries {stage} selection, one a seed"
+        flags.add_argument(f"--{stage}", type=Path, nargs="+", required=True, metavar="JSON", help=summaries)
+    papers = "the paper's numbers (resources/paper/figure5.csv), for the paper's three criteria"
+    flags.add_argument("--paper", type=Path, metavar="CSV", help=papers)
+    numbers = "a line a stage, criterion and quantity: ours, the paper's, the difference"
+    flags.add_argument("--csv", type=Path, required=True, help=numbers)
     style.add_flags(flags)
     args = flags.parse_args()
     style.check_names(flags, args.figures)
@@ -43,7 +31,7 @@ def main() -> None:
     note = " ".join(filter(None, [other, args.note])) or None
     write_text(args.csv, figure5.judged_csv(before, after, paper, note))
     style.save(figure5.draw_figure5(before, after, paper, args.note), args.figures)
-    means = f"mean mark {before.means[-1]:.2f} before, {after.means[-1]:.2f} after"
+    means = f"mean score {before.means[-1]:.2f} before, {after.means[-1]:.2f} after"
     print(f"{means}; full marks {before.shares[-1]:.1%} and {after.shares[-1]:.1%}")
     if other:
         print(terminal_text(other))

@@ -14,31 +14,14 @@ def main() -> None:
     """Parse flags, count the judgements, write the table and draw."""
     flags = cli.parser(__doc__)
     flags.add_argument("--judgements", type=Path, required=True, metavar="JSONL", help="one judgement a line")
-    flags.add_argument(
-        "--baselines",
-        nargs="+",
-        required=True,
-        metavar="NAME",
-        help="the baselines that were judged, in the figure's order",
-    )
-    flags.add_argument(
-        "--test-ids",
-        type=Path,
-        metavar="JSON",
-        help="the test samples' ids: refuse judgements of other examples, unless made up",
-    )
-    flags.add_argument(
-        "--count",
-        choices=human.COUNTS,
-        default=human.COUNTS[0],
-        help="count every judgement, or an example's and criterion's majority",
-    )
-    flags.add_argument(
-        "--paper",
-        type=Path,
-        metavar="CSV",
-        help="the paper's percentages (resources/paper/figure7.csv)",
-    )
+    baselines = "the baselines that were judged, in the figure's order"
+    flags.add_argument("--baselines", nargs="+", required=True, metavar="NAME", help=baselines)
+    test_ids = "the test samples' ids; judgements of other examples are refused unless they are made up"
+    flags.add_argument("--test-ids", type=Path, metavar="JSON", help=test_ids)
+    count = "count every judgement, or the majority of each example and criterion"
+    flags.add_argument("--count", choices=human.COUNTS, default=human.COUNTS[0], help=count)
+    papers = "the paper's percentages (resources/paper/figure7.csv)"
+    flags.add_argument("--paper", type=Path, metavar="CSV", help=papers)
     flags.add_argument("--csv", type=Path, required=True, help="counts and percentages by baseline and criterion")
     style.add_flags(flags)
     args = flags.parse_args()
@@ -53,9 +36,8 @@ def main() -> None:
     made_up = human.made_up(records)
     figure = figure7.draw_figure7(results, args.count, paper, made_up=made_up, note=args.note)
     style.save(figure, args.figures)
-    print(
-        f"{len(records):,} judgements against {len(results)} baselines{' (made up)' * made_up}; counts in {args.csv}"
-    )
+    remark = " (made up)" if made_up else ""
+    print(f"{len(records):,} judgements against {len(results)} baselines{remark}; counts in {args.csv}")
 
 
 if __name__ == "__main__":

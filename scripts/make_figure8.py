@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make Figure 8: CIDEr against the DK threshold, from Table 2's CIDEr cells, beside the paper's."""
+"""Make Figure 8: CIDEr against the DK threshold, from Table 2's CIDEr cells, with the paper's values."""
 
 from pathlib import Path
 
@@ -19,8 +19,8 @@ def main() -> None:
     args = flags.parse_args()
     style.check_names(flags, args.figures)
 
-    rows = tables.rows_from(args.row)
-    table = tables.read_table("table2", rows, args.cells, partial=args.partial, metrics=["cider"])
+    rows = tables.read_rows(args.config, "table2")
+    table = tables.read_table("table2", rows, args.cells, partial=args.partial, columns=["cider"])
     curves = figure8.curves(table)
     write_text(args.csv, figure8.curves_csv(curves, args.note))
     style.save(figure8.draw_figure8(curves, args.note), args.figures)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from synth_empathy.core import cli
-from synth_empathy.core.records import write_text
+from synth_empathy.core.files import write_text
 from synth_empathy.reporting import table_latex, table_markdown, tables
 from synth_empathy.systems import ED
 
@@ -13,7 +13,7 @@ from synth_empathy.systems import ED
 def main() -> None:
     """Parse flags, read the cells, write the table as CSV, Markdown and LaTeX."""
     flags = cli.parser(__doc__)
-    flags.add_argument("--table", choices=list(tables.COLUMNS), required=True, help="which one")
+    flags.add_argument("--table", choices=list(tables.COLUMNS), required=True, help="the table")
     tables.add_flags(flags)
     flags.add_argument("--note", help="a sentence under the heading")
     flags.add_argument("--dataset", default=ED, help="the run's data set; the paper's values are ED's alone")
@@ -22,7 +22,7 @@ def main() -> None:
     flags.add_argument("--latex", type=Path, required=True, help="the same for LaTeX, with booktabs")
     args = flags.parse_args()
 
-    rows = tables.rows_from(args.row)
+    rows = tables.read_rows(args.config, args.table)
     table = tables.read_table(args.table, rows, args.cells, note=args.note, partial=args.partial)
     table = replace(table, dataset=args.dataset)
     write_text(args.csv, tables.as_csv(table))

@@ -7,7 +7,9 @@ from typing import Any
 
 from synth_empathy.core import cli, provenance, seeds
 from synth_empathy.core.errors import UserError
-from synth_empathy.core.records import remove_outputs, write_json, write_jsonl
+from synth_empathy.core.files import remove_outputs
+from synth_empathy.core.json_files import write_json
+from synth_empathy.core.records import write_jsonl
 from synth_empathy.data.preparation import SPLITS
 from synth_empathy.data.readers import registry
 from synth_empathy.data.readers.base import Reader

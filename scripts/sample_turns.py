@@ -12,21 +12,14 @@ from synth_empathy.data.empathetic_dialogues import normalise
 def main() -> None:
     """Parse flags, draw, write samples."""
     flags = cli.parser(__doc__)
-    flags.add_argument("--dialogues", type=Path, required=True, metavar="JSONL", help="parse_rounds.py made it")
-    modes = "matched: the target answers the context shown last; released: the target is the last round's, as in the authors' code"
-    flags.add_argument("--mode", choices=rounds.MODES, default="matched", help=modes)
-    flags.add_argument(
-        "--min-history",
-        type=cli.count_or_none,
-        default=1,
-        help="fewest rounds of history, where the dialogue has so many",
-    )
+    flags.add_argument("--dialogues", type=Path, required=True, metavar="JSONL", help="output of parse_rounds.py")
+    modes = "matched: the target answers the last context of the input; released: it is the last round's response"
+    flags.add_argument("--mode", choices=rounds.MODES, default="matched", help=f"{modes}, as in the authors' code")
+    fewest = "fewest rounds of history; a shorter dialogue has as many as it can"
+    flags.add_argument("--min-history", type=cli.count_or_none, default=1, help=fewest)
     flags.add_argument("--max-history", type=cli.count_or_none, default=3, help="most rounds of history")
-    flags.add_argument(
-        "--normalise",
-        action="store_true",
-        help="bring the text into ED's prepared form; as released it stays as written",
-    )
+    form = "bring the text into the form of prepared ED; the authors keep the text as generated"
+    flags.add_argument("--normalise", action="store_true", help=form)
     flags.add_argument("--seed", type=cli.seed, default=0, help="the run's global seed")
     flags.add_argument("--output", type=Path, required=True, metavar="JSONL", help="id, history, response")
     args = flags.parse_args()

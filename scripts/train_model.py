@@ -1,74 +1,72 @@
 #!/usr/bin/env python3
-"""Fine-tune one base model on one training set (paper, sections 3.2 and 4.1): discriminator, baselines and systems alike."""
+"""Fine-tune one base model on one training set (paper, sections 3.2 and 4.1): discriminator, baselines and systems."""
 
+import argparse
 import os
 from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 
-from synth_empathy.core import cli, devices, folders, model_folder, provenance
+from synth_empathy.core import cli, code_graph, devices, folders, model_folder, provenance
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.escaping import terminal_text
 from synth_empathy.core.records import SAMPLE, Record, read_jsonl
 from synth_empathy.data import prompts
-from synth_empathy.training import launcher, recipes
+from synth_empathy.training import recipes
 
 
 def main() -> None:
-    """Parse flags, train or go on training, write the model folder with its manifest."""
+    """Parse flags, train or continue training, write the model folder with its manifest."""
     flags = cli.parser(__doc__)
     flags.add_argument("--base", type=Path, required=True, metavar="DIR", help="the base model's folder")
-    flags.add_argument(
-        "--data", type=Path, required=True, metavar="JSONL", help="the training set: id, history, response, source"
-    )
-    flags.add_argument("--format", choices=prompts.STYLES, default="flat", help="how a dialogue is put to the model")
+    data_help = "the training set: id, history, response, source"
+    flags.add_argument("--data", type=Path, required=True, metavar="JSONL", help=data_help)
+    format_help = "the form of a dialogue in the prompt; flat is that of the released code"
+    flags.add_argument("--format", choices=prompts.STYLES, default="flat", help=format_help)
     flags.add_argument("--system", default="", help="system prompt; none when empty")
-    flags.add_argument(
-        "--dtype",
-        choices=model_folder.DTYPES,
-        default="float32",
-        help="the saved weights' type; full fine-tuning computes on float32 weights",
-    )
-    flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads; part of what repeats a run exactly")
-    flags.add_argument(
-        "--processes",
-        type=cli.count,
-        help="spread over so many processes on CPUs, to try what GPUs do: without a GPU it is only slower",
-    )
-    flags.add_argument("--seed", type=cli.seed, default=0, help="order of samples, dropout and adapters' start")
+    dtype_help = "type of the saved weights; full fine-tuning computes on float32 weights"
+    flags.add_argument("--dtype", choices=model_folder.DTYPES, default="float32", help=dtype_help)
+    flags.add_argument("--threads", type=cli.count, default=2, help="CPU threads; they affect exact repeatability")
+    processes_help = "processes on CPUs, to test what several GPUs do; without GPUs this is only slower"
+    flags.add_argument("--processes", type=cli.count, help=processes_help)
+    flags.add_argument("--seed", type=cli.seed, default=0, help="order of samples, dropout, initial adapters")
     recipes.add_flags(flags)
-    flags.add_argument(
-        "--state",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder for checkpoints of unfinished runs (results/RUN/.state)",
-    )
+    state_help = "folder for checkpoints of unfinished runs (results/RUN/.state)"
+    flags.add_argument("--state", type=Path, required=True, metavar="DIR", help=state_help)
     flags.add_argument("--output", type=Path, required=True, metavar="DIR", help="the model folder to make")
     args = flags.parse_args()
-    processes = launcher.processes_of(args.processes, args.gpus)
-    if processes > 1 and not launcher.joined():
-        start(args, processes)
+    processes = recipes.number_of_processes(args.processes, args.gpus)
+    if processes == 1:
+        train(args, processes=1, first=True)
     else:
-        train(args, processes)
+        train_in_parallel(args, processes)
 
 
-def start(args, processes: int) -> None:
-    """Refuse what is known to fail before several processes load a model, and start them."""
+def train_in_parallel(args: argparse.Namespace, processes: int) -> None:
+    """Start the processes, or train as one of them."""
+    from synth_empathy.training import launcher
+
+    if launcher.is_launched():
+        launcher.join()
+        train(args, processes, first=launcher.is_first())
+        return
+    # What is known to fail is refused before several processes load a model.
     devices.check_gpus(args.gpus)
     hint = "give a base model another recipe, or this one other `gpus` (config.yaml, training)"
-    for fault in launcher.faults(args.method, args.gradient_accumulation, processes):
+    for fault in recipes.process_faults(args.method, args.gradient_accumulation, processes):
         raise UserError(fault, hint)
     model_folder.open_model(args.base)
     if not args.gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # --processes alone is for CPUs
-    launcher.launch(__file__, processes, args.threads)
+    launcher.launch(__file__, processes, recipes.threads_each(args.threads, processes))
 
 
-def train(args, processes: int) -> None:
-    """Set over-long samples aside, fine-tune, write weights and manifest, then drop the checkpoints.
+def train(args: argparse.Namespace, processes: int, first: bool) -> None:
+    """Leave out overlong samples, fine-tune, write weights and manifest, then remove the checkpoints.
 
-    Of several processes all compute, and the first one writes.
+    Args:
+        processes: the number of processes that train together, including this one.
+        first: whether this process is the one that writes.
     """
     base = model_folder.open_model(args.base)
     samples = read_jsonl(args.data, SAMPLE)
@@ -79,12 +77,12 @@ def train(args, processes: int) -> None:
     from synth_empathy.training import sft
 
     devices.check_gpus(args.gpus)
-    torch.set_num_threads(launcher.threads_each(args.threads, processes))
+    torch.set_num_threads(recipes.threads_each(args.threads, processes))
     recipe = recipes.from_flags(args)
     rows = sft.conversations(samples, args.format, args.system)
-    rows, overlong = sft.set_aside_overlong(rows, AutoTokenizer.from_pretrained(args.base), recipe.max_length)
-    first = terminal_text(", ".join(overlong[:5])) or "none"
-    print(f"{len(rows)} samples of at most {recipe.max_length} tokens; {len(overlong)} longer ones set aside: {first}")
+    rows, overlong = sft.split_overlong(rows, AutoTokenizer.from_pretrained(args.base), recipe.max_length)
+    named = terminal_text(", ".join(overlong[:5])) or "none"
+    print(f"{len(rows)} samples of at most {recipe.max_length} tokens; {len(overlong)} longer ones left out: {named}")
 
     facts = {
         "kind": "trained",
@@ -95,15 +93,15 @@ def train(args, processes: int) -> None:
         "recipe": recipe.facts(),
         "dtype": args.dtype,
         "threads": args.threads,
-        "processes": processes,  # they change the order in which gradients are added up
+        "processes": processes,  # their number changes the order in which gradients are added up
         "seed": args.seed,
         "versions": provenance.versions("torch", "transformers", "trl", "peft", "accelerate"),
-        "code": provenance.code(__file__),
+        "code": provenance.code(__file__, entries=code_graph.SEVERAL_PROCESSES if processes > 1 else ()),
     }
     state = args.state / f"train-{provenance.sha256_json(provenance.deciding(facts))[:16]}"
-    first = launcher.first()
+    settings = {"seed": args.seed, "dtype": args.dtype, "state": state, "processes": processes}
     with folders.new_folder(args.output) if first else nullcontext() as folder:
-        losses = sft.fine_tune(args.base, rows, recipe, args.seed, args.dtype, state, folder, processes)
+        losses = sft.fine_tune(args.base, rows, recipe, folder=folder, **settings)
         if first:
             model_folder.write_manifest(folder, facts | {"losses": losses})
     if first:
@@ -111,7 +109,7 @@ def train(args, processes: int) -> None:
 
 
 def describe_data(path: Path, samples: list[Record], overlong: list[str]) -> Record:
-    """The training set in a manifest: its hash, its counts by source, and what was set aside."""
+    """The training set in a manifest: its hash, its counts by source, and the samples that were left out."""
     sources = Counter(sample.get("source", "given") for sample in samples)
     return {
         "sha256": provenance.sha256_file(path),

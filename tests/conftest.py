@@ -1,4 +1,4 @@
-"""What all tests share: the library on the path, the repository, and the material that is not shipped."""
+"""What all tests share: the library on the path, the repository, and reference material that is not shipped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
-#: Threads that wait would spin and take the cores from other workers' tests; how they wait changes no number.
+#: Waiting threads must not spin, which would take the cores from other workers' tests. It changes no result.
 os.environ.update({"OMP_WAIT_POLICY": "passive"})
 os.environ.update(
     {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -24,18 +24,16 @@ os.environ.update(
 
 
 def pytest_addoption(parser):
-    """How often each step of test_kill.py is killed, and what the fuzzers try."""
-    parser.addoption("--kills", type=int, default=2, help="kill -9 each step so often (tests/test_kill.py)")
-    parser.addoption("--fuzz-examples", type=int, default=200, help="examples of every reader (tests/fuzz)")
+    """Options: how often test_kill.py kills each step, and the number and the seed of the fuzzers' examples."""
     parser.addoption(
-        "--fuzz-seed",
-        type=int,
-        default=None,
-        help="other examples than the fixed ones, and a table of them (tests/fuzz)",
+        "--kills", type=int, default=2, help="how often each step is killed by kill -9 (tests/test_kill.py)"
     )
+    parser.addoption("--fuzz-examples", type=int, default=200, help="examples of every reader (tests/fuzz)")
+    fuzz_seed = "use other examples than the fixed ones, and print a table of them (tests/fuzz)"
+    parser.addoption("--fuzz-seed", type=int, default=None, help=fuzz_seed)
 
 
-#: Workers take these files first, since they take longest.
+#: The files that take longest, which workers take first.
 FIRST = (
     "test_slurm.py", "test_vllm.py", "test_demo.py", "test_workflow.py", "test_apptainer.py", "test_kill.py",
     "test_plan.py", "test_readers.py", "test_bootstrap.py", "test_adding_a_metric.py", "test_extending.py",
@@ -45,13 +43,13 @@ CLUSTER = ("test_slurm.py", "test_slurm_unaccounted.py", "test_apptainer.py")
 
 
 def pytest_collection_modifyitems(items):
-    """The files of ``FIRST`` come first."""
+    """Put the files of ``FIRST`` first."""
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Workers share the tests out by file, so that what a file sets up is set up once; the cluster's are one worker's."""
+    """Distribute tests by file, so that each file's setup runs once; one worker has the cluster's files."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByFile(LoadFileScheduling):
@@ -64,23 +62,23 @@ def pytest_xdist_make_scheduler(config, log):
 
 @contextmanager
 def once(tmp_path_factory, name: str):
-    """A folder that all workers share, and whether it is yet to be filled; the others wait while one fills it.
+    """A folder that all workers share, and whether it is still empty; other workers wait while one fills it.
 
     It lies in the folder that `make test-all` gives to both of its halves, else in this session's own.
     """
-    shared = tmp_path_factory.getbasetemp()
+    base = tmp_path_factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
-        shared = shared.parent
+        base = base.parent
     if os.environ.get("FIXTURES"):
-        shared = Path(os.environ["FIXTURES"])
-    with open(shared / f"{name}.lock", "w") as lock:
+        base = Path(os.environ["FIXTURES"])
+    with open(base / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        filled = shared / f"{name}.filled"
-        yield shared / name, not filled.exists()
+        filled = base / f"{name}.filled"
+        yield base / name, not filled.exists()
         filled.touch()
 
 
-#: A program that answers at once for Slurm's; before all others on PATH until a cluster runs.
+#: Programs that answer at once in place of Slurm's; first on PATH until a cluster runs.
 WITHOUT_CLUSTER = f"{REPOSITORY / 'tests/hpc/without_cluster'}{os.pathsep}"
 os.environ["PATH"] = WITHOUT_CLUSTER + os.environ["PATH"]
 
@@ -93,9 +91,9 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder beside the repository with real ED, the family's prepared files and published predictions.
+    """The folder next to the repository with real ED, the MoEL/EmpDG preprocessing's files, and published predictions.
 
-    The project ships none of it. Where it is missing the tests that need it are skipped, and with CI=true they fail.
+    The project ships none of it. Without it, the tests that need it are skipped; with CI=true they fail.
     """
     folder = REPOSITORY.parent / "shared"
     if not folder.is_dir():
@@ -106,7 +104,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory) -> Path:
-    """The folder of a language model with random weights, for what does not depend on what a model says."""
+    """The folder of a language model with random weights, for tests in which any text will do."""
     from tiny import make_tiny_model
 
     return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
@@ -114,7 +112,7 @@ def tiny_model(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def step(repository):
-    """Run one step's script as a user would; returns the finished process with its output as text."""
+    """A function that runs a step's script as a user would; it returns the process with its output as text."""
 
     def run(script: str, *flags: object, **kwargs) -> subprocess.CompletedProcess:
         command = [sys.executable, str(repository / "scripts" / script), *map(str, flags)]
@@ -129,14 +127,13 @@ SMALL = [*DEMO, "tests/small.yaml"]
 
 
 class Checkout:
-    """A copy of the repository's tracked and new files, as a fresh clone holds them, with this environment."""
+    """A copy of the repository's tracked and new files, as in a fresh clone, with this environment."""
 
     def __init__(self, folder: Path):
         self.folder = folder
         listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        for name in (
-            subprocess.run(listed, cwd=REPOSITORY, capture_output=True, check=True).stdout.decode().split("\0")
-        ):
+        names = subprocess.run(listed, cwd=REPOSITORY, capture_output=True, check=True).stdout.decode().split("\0")
+        for name in names:
             if name and (REPOSITORY / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(REPOSITORY / name, folder / name)
@@ -144,38 +141,34 @@ class Checkout:
 
     @classmethod
     def found(cls, folder: Path) -> Checkout:
-        """A checkout that is there already."""
+        """A checkout that exists already."""
         checkout = cls.__new__(cls)
         checkout.folder = folder
         return checkout
 
     def snakemake(self, *words: object, **kwargs) -> subprocess.CompletedProcess:
-        """Run Snakemake here to its end."""
+        """Run Snakemake here, and wait for it."""
         return self.run(BIN / "snakemake", *words, **kwargs)
 
     def run(self, *words: object, **kwargs) -> subprocess.CompletedProcess:
-        """Run any command here to its end."""
-        return subprocess.run(
-            list(map(str, words)), cwd=self.folder, capture_output=True, text=True, timeout=1800, **kwargs
-        )
+        """Run any command here, and wait for it."""
+        command = list(map(str, words))
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=1800, **kwargs)
 
     def made(self, run: str) -> dict[str, bytes]:
         """Every file of a run that another run must repeat byte for byte.
 
-        Logs, times, the configuration, and what was checked on this machine are each run's own.
+        Logs, times, the configuration, and this machine's checks of models differ between runs.
         """
         from synth_empathy.execution.run_diff import files_of
 
         return {name: path.read_bytes() for name, path in files_of(self.folder / "results" / run).items()}
 
     def files(self) -> set[str]:
-        """Every file but Snakemake's own notes and Python's caches."""
-        found = (path.relative_to(self.folder) for path in self.folder.rglob("*") if not path.is_dir())
-        return {
-            str(path)
-            for path in found
-            if path.parts[0] not in (".snakemake", ".venv") and "__pycache__" not in path.parts
-        }
+        """Every file except Snakemake's own and Python's caches."""
+        paths = [path.relative_to(self.folder) for path in self.folder.rglob("*") if not path.is_dir()]
+        own = [path for path in paths if path.parts[0] not in (".snakemake", ".venv")]
+        return {str(path) for path in own if "__pycache__" not in path.parts}
 
 
 def jobs_of(checkout: Checkout, *words: object) -> Iterator[list[list[str]]]:
@@ -183,8 +176,8 @@ def jobs_of(checkout: Checkout, *words: object) -> Iterator[list[list[str]]]:
     done = checkout.snakemake("-n", *words)
     assert done.returncode == 0, done.stdout + done.stderr
     for job in re.split(r"(?m)^(?:local)?rule ", done.stdout)[1:]:
-        found = (re.search(rf"(?m)^    {kind}: (.*)$", job) for kind in ("input", "output"))
-        yield [match[1].split(", ") if match else [] for match in found]
+        matches = [re.search(rf"(?m)^    {kind}: (.*)$", job) for kind in ("input", "output")]
+        yield [match[1].split(", ") if match else [] for match in matches]
 
 
 @pytest.fixture
@@ -195,9 +188,9 @@ def checkout(tmp_path) -> Checkout:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory) -> Checkout:
-    """A fresh checkout in which the demo cut down has run, undisturbed: every table and figure, the claims and the archive.
+    """A fresh checkout in which a small demo has run to its end: every table and figure, the claims and the archive.
 
-    Its language models are tiny and talk by construction; test_demo.py runs the demo's own model once.
+    Its language models are tiny, and made to write dialogues; test_demo.py runs the demo's own model once.
     """
     from tiny import make_talking_model
 
@@ -214,12 +207,12 @@ def small(tmp_path_factory) -> Checkout:
 
 @pytest.fixture(scope="session")
 def slurm(tmp_path_factory):
-    """A running cluster with accounting; `hidden` is a folder that its node lost1 does not see."""
+    """A running cluster with accounting; its node lost1 does not see the folder `hidden`."""
     from hpc.slurm import Cluster, lacking
 
     os.environ["PATH"] = os.environ["PATH"].replace(WITHOUT_CLUSTER, "")
     if lacking():
-        message = f"for a Slurm cluster this machine lacks {', '.join(lacking())} (tests/hpc/install.sh installs it)"
+        message = f"this machine lacks {', '.join(lacking())} for a Slurm cluster (tests/hpc/install.sh installs it)"
         pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
     folder = tmp_path_factory.mktemp("slurm")
     (folder / "hidden").mkdir()

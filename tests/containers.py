@@ -1,4 +1,4 @@
-"""A real image to run tests in, built where no registry can be reached: on a Debian made here from its packages."""
+"""Builds a real image for tests without a registry, on a Debian base made from its packages."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-#: What the Dockerfile asks of a base, beside what Debian calls required.
+#: Packages that the Dockerfile needs in a base, in addition to those that Debian calls required.
 PACKAGES = "ca-certificates,python3,python3-venv"
-#: As in the images that stand-ins replace: licences, but no manuals and translations.
+#: Like the images that this base replaces: licences, but no manuals and translations.
 SLIM = [
     "path-exclude=/usr/share/doc/*",
     "path-include=/usr/share/doc/*/copyright",
@@ -20,21 +20,14 @@ SLIM = [
 
 
 def debian_base(folder: Path, packages: str = PACKAGES) -> Path:
-    """A tar of Debian bookworm's root file system with Python 3.11, to stand in for the Dockerfile's base; made once a folder."""
+    """A tar of Debian bookworm's root file system with Python 3.11, to replace the Dockerfile's base."""
     tar = folder / "base.tar"
     if not tar.exists():
         folder.mkdir(parents=True, exist_ok=True)
         partial = tar.with_name("base.partial.tar")
         options = [f"--dpkgopt={option}" for option in (*SLIM, "force-unsafe-io")]
-        command = [
-            "mmdebstrap",
-            "--quiet",
-            "--variant=minbase",
-            f"--include={packages}",
-            *options,
-            "bookworm",
-            str(partial),
-        ]
+        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", *options]
+        command += ["bookworm", str(partial)]
         subprocess.run(command, check=True, env=os.environ | {"SOURCE_DATE_EPOCH": "0"})
         partial.rename(tar)
     return tar
@@ -43,7 +36,7 @@ def debian_base(folder: Path, packages: str = PACKAGES) -> Path:
 def build_metrics_image(folder: Path) -> Path:
     """Build metrics-cpu from its Dockerfile; returns the folder with ``metrics-cpu.sif``.
 
-    Needs root, and mmdebstrap, buildah and apptainer on PATH (tests/hpc/install.sh brings them).
+    Needs root, and mmdebstrap, buildah and apptainer on PATH (tests/hpc/install.sh installs them).
     """
     images = folder / "images"
     command = [sys.executable, str(REPOSITORY / "containers/build"), "--output", str(images), "--image", "metrics-cpu"]

@@ -1,4 +1,4 @@
-"""A stand-in for a model hub on loopback: one repository at one revision, as the real client asks for it."""
+"""A model hub on loopback that the real client can use: it serves one repository at one revision."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from synth_empathy.core.model_folder import git_hash
+from synth_empathy.core.model_sources import git_hash
 from synth_empathy.core.provenance import sha256_file
 
 
 @contextmanager
 def serve(folder: Path, repository: str, revision: str, damage: str | None = None):
-    """Serve the files of a folder; yields the address. The file named ``damage`` is sent with its last byte changed."""
+    """Serve the files of a folder; yields the address. The last byte of the file named ``damage`` is changed."""
     files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
 
     class Hub(BaseHTTPRequestHandler):
@@ -26,17 +26,10 @@ def serve(folder: Path, repository: str, revision: str, damage: str | None = Non
         def do_GET(self, body=True):
             path = unquote(urlsplit(self.path).path)
             if path in (f"/api/models/{repository}/revision/{revision}", f"/api/models/{repository}"):
-                self.answer(
-                    json.dumps(describe(files, repository, revision)).encode(),
-                    {"Content-Type": "application/json"},
-                    body,
-                )
+                self.answer_json(describe(files, repository, revision), body)
             elif path.startswith(f"/api/models/{repository}/tree/{revision}"):
-                self.answer(json.dumps(tree(files)).encode(), {"Content-Type": "application/json"}, body)
-            elif (
-                path.startswith(f"/{repository}/resolve/{revision}/")
-                and (name := path.split(f"/{revision}/", 1)[1]) in files
-            ):
+                self.answer_json(tree(files), body)
+            elif (name := path.removeprefix(f"/{repository}/resolve/{revision}/")) in files:
                 content = files[name].read_bytes()
                 if name == damage:
                     content = content[:-1] + bytes([content[-1] ^ 1])
@@ -44,6 +37,9 @@ def serve(folder: Path, repository: str, revision: str, damage: str | None = Non
             else:
                 code = "RevisionNotFound" if repository in path else "RepoNotFound"
                 self.answer(b"{}", {"X-Error-Code": code}, body, 404)
+
+        def answer_json(self, value, body):
+            self.answer(json.dumps(value).encode(), {"Content-Type": "application/json"}, body)
 
         def answer(self, content, headers, body, status=200):
             self.send_response(status)
@@ -65,7 +61,7 @@ def serve(folder: Path, repository: str, revision: str, damage: str | None = Non
 
 
 def large(path: Path) -> bool:
-    """Whether the hub keeps a file apart from git, under its SHA-256."""
+    """Whether the hub keeps a file outside git, under its SHA-256."""
     return path.suffix == ".safetensors"
 
 
@@ -78,24 +74,16 @@ def pointer(path: Path) -> dict:
 
 
 def describe(files, repository, revision):
-    siblings = [
-        {
-            "rfilename": name,
-            "size": path.stat().st_size,
-            "blobId": git_hash(path) if not large(path) else hashlib.sha1(b"pointer").hexdigest(),
-        }
-        | ({"lfs": pointer(path)} if large(path) else {})
-        for name, path in files.items()
-    ]
-    return {
-        "_id": "1",
-        "id": repository,
-        "modelId": repository,
-        "sha": revision,
-        "private": False,
-        "tags": [],
-        "siblings": siblings,
-    }
+    names = {"_id": "1", "id": repository, "modelId": repository, "sha": revision}
+    return names | {"private": False, "tags": [], "siblings": [sibling(name, path) for name, path in files.items()]}
+
+
+def sibling(name, path):
+    """A file as the hub lists it."""
+    described = {"rfilename": name, "size": path.stat().st_size}
+    if large(path):
+        return described | {"blobId": hashlib.sha1(b"pointer").hexdigest(), "lfs": pointer(path)}
+    return described | {"blobId": git_hash(path)}
 
 
 def tree(files):

@@ -7,8 +7,8 @@ import numpy as np
 
 
 def naive_k_center(points, size, seed):
-    """O(rows x size^2 x dimensions): from all distances to all chosen rows, the largest smallest; the first such row."""
-    rows = [[float(x) for x in row] for row in points]
+    """The first row whose smallest distance to the chosen rows is largest; O(rows x size^2 x dimensions)."""
+    rows = [list(map(float, row)) for row in points]
     chosen = [int(np.random.default_rng(seed).integers(len(rows)))]
     while len(chosen) < size:
         best, farthest = None, -1.0
@@ -44,9 +44,9 @@ def plain_cider(predictions, references, idf_of=None):
     The IDF is that of the references, or of ``idf_of`` where it is fixed.
     """
     idf_of = references if idf_of is None else idf_of
-    seen = Counter(
-        gram for words in idf_of for gram in {gram for order in (1, 2, 3, 4) for gram in ngrams(words, order)}
-    )
+    seen = Counter()
+    for words in idf_of:
+        seen.update(set().union(*(ngrams(words, order) for order in (1, 2, 3, 4))))
 
     def vector(words, order):
         return {
@@ -62,10 +62,6 @@ def plain_cider(predictions, references, idf_of=None):
             ours, theirs = vector(prediction, order), vector(reference, order)
             norm = math.sqrt(sum(v * v for v in ours.values())) * math.sqrt(sum(v * v for v in theirs.values()))
             if norm:
-                total += (
-                    penalty
-                    * sum(min(ours[gram], theirs[gram]) * theirs[gram] for gram in ours.keys() & theirs.keys())
-                    / norm
-                    / 4
-                )
+                shared = sum(min(ours[gram], theirs[gram]) * theirs[gram] for gram in ours.keys() & theirs.keys())
+                total += penalty * shared / norm / 4
     return 100 * 10 * total / len(references)

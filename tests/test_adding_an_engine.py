@@ -11,8 +11,15 @@ from synth_empathy.core.errors import UserError
 from synth_empathy.core.provenance import sha256_file
 from synth_empathy.core.records import OUTPUT, SAMPLE, read_jsonl, write_jsonl
 from synth_empathy.data import prompts
-from synth_empathy.inference.engines import ENGINES, engine_class
-from synth_empathy.inference.types import Completion, Engine, EngineSettings, Request, Sampling
+from synth_empathy.inference.engines import (
+    ENGINES,
+    Completion,
+    Engine,
+    EngineSettings,
+    Request,
+    Sampling,
+    engine_class,
+)
 from tiny import make_tiny_model
 from worked_examples import Example
 

@@ -1,4 +1,4 @@
-"""Addresses in logs and manifests: where something came from is shown, and no secret of it."""
+"""Addresses in logs and manifests: they show the origin of a file, and no secret."""
 
 import pytest
 from hypothesis import given
@@ -35,7 +35,7 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("address", SHOWN)
-def test_what_is_shown_of_an_address(address):
+def test_an_address_is_shown_without_its_secrets(address):
     assert masked(address) == SHOWN[address]
 
 
@@ -43,8 +43,8 @@ WORD = st.text("abcXYZ019_-.~!$&'()*+,;=%", min_size=1, max_size=12)
 
 
 @given(WORD, WORD, WORD, st.sampled_from(["https", "http", "ssh", "ftp"]))
-def test_no_secret_is_left_in_an_address_or_in_what_is_said_of_it(user, password, token, scheme):
-    user, password, token = f"u<{user}", f"p<{password}", f"t<{token}"  # none is part of the rest by chance
+def test_no_secret_is_left_in_an_address_or_in_a_text_about_it(user, password, token, scheme):
+    user, password, token = f"u<{user}", f"p<{password}", f"t<{token}"  # none is a part of another text by chance
     address = f"{scheme}://{user}:{password}@example.org/path?a=1&key={token}"
     assert masked(address) == f"{scheme}://***@example.org/path?***"
     said = masked_in(f"cannot read {address}: {password}@example.org is no port, key={token!r}, user {user}", address)
@@ -52,20 +52,21 @@ def test_no_secret_is_left_in_an_address_or_in_what_is_said_of_it(user, password
     assert said.startswith("cannot read ") and "is no port" in said
 
 
-def test_no_secret_is_left_in_addresses_that_others_name():
-    said = "403 for url: https://me:secret@cdn.example.org/x?Expires=1&Signature=secret (ID: 1)\n  /repos/a/b?key=secret#secret is gone"
+def test_no_secret_is_left_in_addresses_in_messages_of_other_programs():
+    said = "403 for url: https://me:secret@cdn.example.org/x?Expires=1&Signature=secret (ID: 1)\n"
+    said += "  /repos/a/b?key=secret#secret is gone"
     assert masked_words(said) == "403 for url: https://***@cdn.example.org/x?*** (ID: 1)\n  /repos/a/b?*** is gone"
     plain = "see 'https://example.org/a/b'.\n\nIs it open? (a=b)"
     assert masked_words(plain) == plain
 
 
-def test_what_is_said_of_an_address_without_secrets_stays_as_it_is():
+def test_a_text_about_an_address_without_secrets_is_unchanged():
     said = "fatal: git: 'https://example.org/a.git' is not there (git, 404)"
     assert masked_in(said, "https://example.org/a.git") == said
     assert masked_in(said, "git@example.org:a") == said
 
 
-def test_a_decoded_password_is_one():
+def test_a_decoded_password_is_hidden():
     assert masked_in("p@ss:word? p%40ss%3Aword?", "https://me:p%40ss%3Aword@example.org/") == "***? ***?"
 
 

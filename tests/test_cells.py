@@ -1,4 +1,4 @@
-"""Cells: one value of a table, its seeds, the paper's value, and what happens when something is lacking or does not agree."""
+"""Cells: one value of a table, its seeds, the paper's value, and what is missing or does not agree."""
 
 import json
 import statistics
@@ -11,13 +11,8 @@ from synth_empathy.core.errors import UserError
 from synth_empathy.core.records import write_json
 from synth_empathy.reporting import cells
 
-PLACE = {
-    "table": "table2",
-    "base": "b",
-    "training_set": "ed+prompt2-dk60-kcenter",
-    "metric": "cider",
-    "title": "A title",
-}
+PLACE = {"table": "table2", "base": "b", "training_set": "ed+prompt2-dk60-kcenter"}
+PLACE |= {"metric": "cider", "title": "A title"}
 
 
 def document(**values):
@@ -37,13 +32,20 @@ def test_a_cell_has_the_seeds_mean_their_deviation_and_the_difference_to_the_pap
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"value": "12"}, "value is str"), ({"value": True}, "value is bool"), ({"title": 3}, "title is int, not str"),
-        ({"by_seed": []}, "by_seed is list"), ({"by_seed": {"0": "x"}}, "other than numbers"), ({"why_null": ["x"]}, "why_null is list"),
-        ({"instead": {"model": "m"}}, "instead needs model, layer, value"), ({"test_samples": 1.5}, "test_samples is float"),
-        ({"value": 10**400}, "value is 1000"), ({"by_seed": {"0": 1e300}}, "other than numbers"),
-        ({"value": None}, "neither a value nor a reason"), ({"empty_predictions": None}, "empty_predictions is NoneType"),
+        ({"value": "12"}, "value is str"),
+        ({"value": True}, "value is bool"),
+        ({"value": 10**400}, "value is 1000"),
+        ({"value": None}, "neither a value nor a reason"),
+        ({"title": 3}, "title is int, not str"),
+        ({"by_seed": []}, "by_seed is list"),
+        ({"by_seed": {"0": "x"}}, "other than numbers"),
+        ({"by_seed": {"0": 1e300}}, "other than numbers"),
+        ({"why_null": ["x"]}, "why_null is list"),
+        ({"instead": {"model": "m"}}, "instead needs model, layer, value"),
+        ({"test_samples": 1.5}, "test_samples is float"),
+        ({"empty_predictions": None}, "empty_predictions is NoneType"),
     ],
-)  # fmt: skip
+)
 def test_a_cell_with_a_value_of_another_type_is_refused_by_its_field(tmp_path, change, reason):
     cell = cells.make_cell(PLACE, {"0": document(cider=1.0)}, None, None)
     (tmp_path / "cell.json").write_text(json.dumps(vars(cell) | change))
@@ -54,9 +56,8 @@ def test_a_cell_with_a_value_of_another_type_is_refused_by_its_field(tmp_path, c
 
 
 def test_counts_have_neither_protocol_nor_test_samples():
-    cell = cells.make_cell(
-        PLACE | {"metric": "samples_quality"}, {"0": {"samples_quality": 7, "samples_selected": 6}}, 10, None
-    )
+    counts = {"samples_quality": 7, "samples_selected": 6}
+    cell = cells.make_cell(PLACE | {"metric": "samples_quality"}, {"0": counts}, 10, None)
     assert (cell.value, cell.difference, cell.protocol, cell.test_samples) == (7, -3, None, None)
 
 
@@ -78,23 +79,17 @@ def test_what_is_left_out_says_why():
 
 
 @pytest.mark.parametrize(
-    ("documents", "told"),
+    ("second", "message"),
     [
-        (
-            {"0": document(cider=1.0), "1": document(cider=1.0, samples=25)},
-            "b/ed+prompt2-dk60-kcenter differ in samples between seeds",
-        ),
-        (
-            {"0": document(cider=1.0), "1": document(cider=1.0, protocol="standard")},
-            "differ in protocol between seeds",
-        ),
-        ({"0": document(cider=1.0), "1": document(bleu1=1.0)}, "b/ed+prompt2-dk60-kcenter, seed 1, have no 'cider'"),
+        (document(cider=1.0, samples=25), "b/ed+prompt2-dk60-kcenter differ in samples between seeds"),
+        (document(cider=1.0, protocol="standard"), "differ in protocol between seeds"),
+        (document(bleu1=1.0), "b/ed+prompt2-dk60-kcenter, seed 1, have no 'cider'"),
     ],
 )
-def test_documents_that_do_not_belong_together_are_refused(documents, told):
+def test_documents_that_do_not_belong_together_are_refused(second, message):
     with pytest.raises(UserError) as caught:
-        cells.make_cell(PLACE, documents, None, None)
-    assert told in str(caught.value)
+        cells.make_cell(PLACE, {"0": document(cider=1.0), "1": second}, None, None)
+    assert message in str(caught.value)
 
 
 def test_a_cells_file_is_read_as_it_was_written_and_nothing_else_is(tmp_path):
@@ -113,58 +108,39 @@ def test_a_cells_file_is_read_as_it_was_written_and_nothing_else_is(tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ([document()], "no JSON object"), (document(cider={"a": 1.0}), "cider is dict, not float"), (document(cider=10**400), "cider is 1000"),
-        (document(protocol={}), "protocol is dict"), (document(samples=[24]), "samples is list"), (document(samples=-1), "samples is -1"),
-        (document(empty_predictions=[]), "empty_predictions is list"), (document(empty_predictions={}), "empty_predictions has no count"),
-        (document(empty_predictions={"count": "1"}), "count is str"), (document(bertscore_other=[]), "bertscore_other is list"),
-        (document(bertscore_other={"model": "m"}), "bertscore_other has no layer"), (document(samples_quality=0.5), "samples_quality is float"),
+        ([document()], "not a JSON object"),
+        (document(cider={"a": 1.0}), "cider is dict, not float"),
+        (document(cider=10**400), "cider is 1000"),
+        (document(protocol={}), "protocol is dict"),
+        (document(samples=[24]), "samples is list"),
+        (document(samples=-1), "samples is -1"),
+        (document(samples_quality=0.5), "samples_quality is float"),
+        (document(empty_predictions=[]), "empty_predictions is list"),
+        (document(empty_predictions={}), "empty_predictions has no count"),
+        (document(empty_predictions={"count": "1"}), "count is str"),
+        (document(bertscore_other=[]), "bertscore_other is list"),
+        (document(bertscore_other={"model": "m"}), "bertscore_other has no layer"),
     ],
-)  # fmt: skip
+)
 def test_a_metrics_file_with_a_value_of_another_kind_is_refused_by_its_field(tmp_path, content, reason):
     (tmp_path / "0.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match=f"0.json is no metrics file: .*{reason}"):
+    with pytest.raises(UserError, match=f"0.json is not a metrics file: .*{reason}"):
         cells.read_document(tmp_path / "0.json")
 
 
 def test_by_the_command_line(tmp_path, repository, step):
     for seed, value in enumerate([20.0, 22.0]):
         (tmp_path / f"{seed}.json").write_text(json.dumps(document(cider=value, bleu1=3.0)))
-    flags = [
-        "--table",
-        "table2",
-        "--base",
-        "qwen1.5-7b-chat",
-        "--training-set",
-        "ed+prompt1-dk60-kcenter",
-        "--title",
-        "Q, it is",
-    ]
-    flags += [
-        "--paper",
-        repository / "resources/paper/table2.csv",
-        "--paper-row",
-        "qwen1.5-7b-chat/ed+prompt1-dk60-kcenter",
-        "--output",
-        tmp_path / "c",
-    ]
-    done = step(
-        "make_cells.py",
-        *flags,
-        "--metrics",
-        "cider",
-        "bleu1",
-        "--seed",
-        0,
-        tmp_path / "0.json",
-        "--seed",
-        1,
-        tmp_path / "1.json",
-    )
+    row = "qwen1.5-7b-chat/ed+prompt1-dk60-kcenter"
+    base, training_set = row.split("/")
+    flags = ["--table", "table2", "--base", base, "--training-set", training_set, "--title", "Q, it is"]
+    flags += ["--paper", repository / "resources/paper/table2.csv", "--paper-row", row, "--output", tmp_path / "c"]
+    seeds = ["--seed", 0, tmp_path / "0.json", "--seed", 1, tmp_path / "1.json"]
+    done = step("make_cells.py", *flags, "--metrics", "cider", "bleu1", *seeds)
     assert done.returncode == 0, done.stderr
     cell = cells.read_cell(tmp_path / "c/cider.json")
-    assert (cell.value, cell.paper, cell.title) == (21.0, 25.07, "Q, it is") and cell.difference == pytest.approx(
-        -4.07
-    )
+    assert (cell.value, cell.paper, cell.title) == (21.0, 25.07, "Q, it is")
+    assert cell.difference == pytest.approx(-4.07)
     assert cells.read_cell(tmp_path / "c/bleu1.json").paper == 22.48
     assert step("make_cells.py", *flags, "--metrics", "cider").returncode == 2
 
@@ -173,16 +149,15 @@ def test_samples_are_counted_after_both_selections(tmp_path, step):
     for name, count in (("passed", 5), ("selected", 4)):
         rows = [{"id": f"s{n}", "history": ["a"], "response": "b"} for n in range(count)]
         (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
-    done = step(
-        "count_samples.py",
+    paths = [
         "--passed",
         tmp_path / "passed",
         "--selected",
         tmp_path / "selected",
         "--output",
         tmp_path / "counts.json",
-    )
-    assert done.returncode == 0 and json.loads((tmp_path / "counts.json").read_text()) == {
-        "samples_quality": 5,
-        "samples_selected": 4,
-    }
+    ]
+    done = step("count_samples.py", *paths)
+    assert done.returncode == 0, done.stderr
+    counts = json.loads((tmp_path / "counts.json").read_text())
+    assert counts == {"samples_quality": 5, "samples_selected": 4}

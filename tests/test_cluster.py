@@ -1,9 +1,9 @@
-"""What a cluster offers, read from Slurm's own words, and where images are; tests/test_slurm.py asks a real cluster."""
+"""What a cluster offers, read from Slurm's output; tests/test_slurm.py asks a real cluster."""
 
-import json
 import os
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,21 +13,24 @@ from hypothesis import strategies as st
 from snakemake_executor_plugin_slurm.partitions import PartitionLimits
 
 from conftest import SMALL
-from hpc import slurm
+from hpc import slurm as own_cluster
 from hpc.profile import without_containers
 from synth_empathy.core.errors import UserError
-from synth_empathy.core.provenance import sha256_file
-from synth_empathy.execution import cluster, images
+from synth_empathy.execution import cluster, leftover_jobs, partition_file, silent_jobs, slurm
 
-NODES = cluster.read_nodes(
-    "n1|cpu|64|256000|(null)|1-00:00:00\nn2|gpu|32|512000+|gpu:a100:4(S:0-1),nvme:1|2-00:00:00\nn3|gpu|32|512000|gpu:2|infinite\n"
+NODES = slurm.read_nodes(
+    "n1|cpu|64|256000|(null)|1-00:00:00\n"
+    "n2|gpu|32|512000+|gpu:a100:4(S:0-1),nvme:1|2-00:00:00\n"
+    "n3|gpu|32|512000|gpu:2|infinite\n"
 )
 
 
 def test_nodes_are_read_from_sinfo():
     assert [(node.partition, node.cpus, node.mem_mb, node.gpus, node.minutes) for node in NODES] == [
-        ("cpu", 64, 256000, 0, 1440), ("gpu", 32, 512000, 4, 2880), ("gpu", 32, 512000, 2, float("inf")),
-    ]  # fmt: skip
+        ("cpu", 64, 256000, 0, 1440),
+        ("gpu", 32, 512000, 4, 2880),
+        ("gpu", 32, 512000, 2, float("inf")),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -44,52 +47,37 @@ def test_nodes_are_read_from_sinfo():
     ],
 )
 def test_gpus_are_counted_in_every_style_of_gres(gres, gpus):
-    assert cluster.count_gpus(gres) == gpus
+    assert slurm.count_gpus(gres) == gpus
 
 
 @given(st.integers(0, 40), st.integers(0, 23), st.integers(0, 59))
 def test_time_limits_are_read_with_and_without_days(days, hours, minutes):
-    assert cluster.minutes(f"{days}-{hours:02}:{minutes:02}:00") == days * 1440 + hours * 60 + minutes
-    assert cluster.minutes(f"{hours}:{minutes:02}:00") == hours * 60 + minutes
-    assert cluster.minutes(f"{minutes}:30") == minutes + 0.5
+    assert slurm.minutes(f"{days}-{hours:02}:{minutes:02}:00") == days * 1440 + hours * 60 + minutes
+    assert slurm.minutes(f"{hours}:{minutes:02}:00") == hours * 60 + minutes
+    assert slurm.minutes(f"{minutes}:30") == minutes + 0.5
 
 
-def need(**more):
-    return cluster.Need(
-        **{
-            "rule": "generate",
-            "partition": "gpu",
-            "account": "a",
-            "gpus": 1,
-            "cpus": 2,
-            "mem_mb": 4000,
-            "minutes": 480,
-        }
-        | more
-    )
+NEED = cluster.Need("generate", "gpu", "a", gpus=1, cpus=2, mem_mb=4000, minutes=480)
 
 
-def test_a_job_that_one_node_can_take_is_let_through():
+def need(**changes):
+    return replace(NEED, **changes)
+
+
+def test_a_job_that_one_node_can_take_is_accepted():
     cluster.check_need(need(gpus=4, cpus=32, mem_mb=512000, minutes=2880), NODES)
     cluster.check_need(need(partition="cpu", gpus=0, minutes=1440), NODES)
     cluster.check_need(need(partition="cpu,gpu", gpus=0, minutes=2000), NODES)  # Slurm takes either
 
 
 @pytest.mark.parametrize(
-    ("more", "problem", "setting"),
+    ("changes", "problem", "setting"),
     [
-        (
-            {"partition": None},
-            "generate asks for 1 GPUs, 2 CPUs, 4000 MB and 480 minutes; no partition",
-            "slurm/partitions.yaml",
-        ),
+        ({"partition": None}, "1 GPUs, 2 CPUs, 4000 MB and 480 minutes; no partition", "slurm/partitions.yaml"),
         ({"partition": "night"}, "no partition 'night'; it has cpu, gpu", "slurm/partitions.yaml"),
         ({"partition": "gpu,night"}, "no partition 'night'; it has cpu, gpu", "slurm/partitions.yaml"),
-        (
-            {"gpus": 4, "minutes": 3000},
-            "no one node of partition 'gpu' has all of that",
-            "gpus of its model",
-        ),  # n2 has the GPUs, n3 the time
+        # n2 has the GPUs, n3 the time
+        ({"gpus": 4, "minutes": 3000}, "no one node of partition 'gpu' has all of that", "gpus of its model"),
         ({"gpus": 6}, "6 GPUs of one node; no node of partition 'gpu' gives more than 4", "gpus of its model"),
         ({"cpus": 33}, "33 CPUs", "set-threads"),
         ({"mem_mb": 600000}, "600000 MB of memory", "mem_mb under set-resources"),
@@ -100,40 +88,38 @@ def test_a_job_that_one_node_can_take_is_let_through():
         ),
     ],
 )
-def test_a_job_that_no_node_can_take_is_refused_by_the_setting_to_change(more, problem, setting):
+def test_a_job_that_no_node_can_take_is_refused_naming_the_setting_to_change(changes, problem, setting):
     with pytest.raises(UserError) as caught:
-        cluster.check_need(need(**more), NODES)
+        cluster.check_need(need(**changes), NODES)
     assert problem in caught.value.problem and setting in caught.value.hint
 
 
-def test_without_slurm_there_is_a_sentence(monkeypatch):
+def test_without_slurm_there_is_an_error_message(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(UserError, match="there is no Slurm here") as caught:
-        cluster.check([need()], False, "sacct", 30, Path.cwd(), set())
+        cluster.check([need()], cluster.Executor(False, "sacct", 30), Path.cwd(), set())
     assert "--profile slurm" in caught.value.hint
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "reason"),
     [
         ("exec sleep 60", "no answer in 1 s"),
         ("echo slow >&2; exit 1", "slow"),
-        ("exit 3", "exit status 3, without a word"),
+        ("exit 3", "exit status 3, without a message"),
     ],
 )
-def test_what_slurm_says_when_it_does_not_answer_is_passed_on(script, said, tmp_path, monkeypatch):
+def test_the_reason_why_slurm_does_not_answer_is_passed_on(script, reason, tmp_path, monkeypatch):
     programs(tmp_path, monkeypatch, sinfo=script)
-    monkeypatch.setattr(cluster, "ANSWER", 1)
+    monkeypatch.setattr(slurm, "TIMEOUT", 1)
     with pytest.raises(UserError) as caught:
-        cluster.ask("sinfo")
-    assert (
-        f"Slurm does not answer sinfo: {said}" in caught.value.problem
-        and "ask the cluster's support" in caught.value.hint
-    )
+        slurm.ask("sinfo")
+    assert f"Slurm does not answer sinfo: {reason}" in caught.value.problem
+    assert "ask the cluster's support" in caught.value.hint
 
 
 def programs(folder, monkeypatch, **scripts):
-    """Shell scripts first on PATH, to answer as Slurm's commands would."""
+    """Shell scripts first on PATH, which answer like Slurm's commands."""
     for name, script in scripts.items():
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (folder / name).chmod(0o755)
@@ -141,20 +127,27 @@ def programs(folder, monkeypatch, **scripts):
 
 
 def config(storage="slurmdbd", age=300, preempt=("preempt/none", "OFF")):
-    """As `scontrol show config` prints it."""
+    """The output of `scontrol show config`."""
     return (
-        f"AccountingStorageTRES = cpu,mem\nAccountingStorageType   = accounting_storage/{storage}\nMinJobAge               = {age} sec\n"
-        f"PreemptMode             = {preempt[1]}\nPreemptType             = {preempt[0]}\n"
+        f"AccountingStorageTRES = cpu,mem\nAccountingStorageType   = accounting_storage/{storage}\n"
+        f"MinJobAge               = {age} sec\nPreemptMode             = {preempt[1]}\n"
+        f"PreemptType             = {preempt[0]}\n"
     )
 
 
 @pytest.mark.parametrize(
     ("storage", "age", "command", "has_sacct"),
-    [("slurmdbd", 300, "squeue", True), ("none", 300, "squeue", True), ("slurmdbd", 20, "sacct", True), ("slurmdbd", 20, "squeue", True),
-     ("slurmdbd", 0, "squeue", True), ("none", 0, "squeue", False), ("none", 300, "sacct", False)],
-)  # fmt: skip
-def test_a_cluster_that_tells_when_jobs_end_is_let_through(storage, age, command, has_sacct, tmp_path, monkeypatch):
-    """Within three intervals, 90 s, the executor takes sacct by itself; without sacct, squeue."""
+    [
+        ("slurmdbd", 300, "squeue", True),
+        ("none", 300, "squeue", True),
+        ("slurmdbd", 20, "sacct", True),
+        ("slurmdbd", 20, "squeue", True),  # within three intervals, 90 s, the executor uses sacct by itself
+        ("slurmdbd", 0, "squeue", True),
+        ("none", 0, "squeue", False),
+        ("none", 300, "sacct", False),  # without sacct it uses squeue
+    ],
+)
+def test_a_cluster_that_tells_when_jobs_end_is_accepted(storage, age, command, has_sacct, monkeypatch):
     monkeypatch.setattr(cluster.shutil, "which", lambda name: "/usr/bin/sacct" if has_sacct else None)
     cluster.check_states(config(storage, age), command, 30)
 
@@ -164,12 +157,12 @@ def test_a_cluster_that_tells_when_jobs_end_is_let_through(storage, age, command
     [
         ("slurmdbd", 120, "squeue", True, "forgets a finished job after 120 s", "slurm-status-command: sacct"),
         ("none", 300, "sacct", True, "accounts no jobs, so sacct knows none", "slurm-status-command: squeue"),
-        ("none", 60, "squeue", True, "accounts no jobs, and forgets a finished one after 60 s", "MinJobAge of 240 s"),  # takes sacct by itself
-        ("none", 120, "squeue", False, "accounts no jobs, and forgets a finished one after 120 s", "MinJobAge of 240 s"),
-        ("none", 60, "sacct", True, "accounts no jobs, and forgets a finished one after 60 s", "MinJobAge of 240 s"),
+        ("none", 60, "squeue", True, "forgets a finished one after 60 s", "MinJobAge of 240 s"),  # it uses sacct
+        ("none", 120, "squeue", False, "forgets a finished one after 120 s", "MinJobAge of 240 s"),
+        ("none", 60, "sacct", True, "forgets a finished one after 60 s", "MinJobAge of 240 s"),
         ("none", 0, "squeue", True, "accounts no jobs", "MinJobAge of 240 s"),
     ],
-)  # fmt: skip
+)
 def test_a_cluster_that_would_not_tell_when_jobs_end_is_refused(
     storage, age, command, has_sacct, problem, hint, monkeypatch
 ):
@@ -179,45 +172,44 @@ def test_a_cluster_that_would_not_tell_when_jobs_end_is_refused(
     assert problem in caught.value.problem and hint in caught.value.hint
 
 
-def test_preemption_that_cancels_is_warned_of_where_the_run_would_meet_it():
+def test_preemption_that_cancels_causes_a_warning_if_the_run_uses_the_partition():
     partitions = "PartitionName=cpu PreemptMode=CANCEL State=UP\nPartitionName=gpu PreemptMode=REQUEUE State=UP\n"
     cancels = config(preempt=("preempt/partition_prio", "REQUEUE"))
-    [told] = cluster.warn_of_preemption(cancels, partitions, [need(partition="cpu,gpu")])
-    assert (
-        "partition cpu cancels jobs that it preempts" in told
-        and "What to do: " in told
-        and "slurm/partitions.yaml" in told
-    )
+    [warning] = cluster.warn_of_preemption(cancels, partitions, [need(partition="cpu,gpu")])
+    assert "partition cpu cancels jobs that it preempts" in warning
+    assert "What to do: " in warning and "slurm/partitions.yaml" in warning
     assert cluster.warn_of_preemption(cancels, partitions, [need(partition="gpu")]) == []
     assert cluster.warn_of_preemption(config(), partitions, [need(partition="cpu")]) == []
 
 
-def test_what_a_later_attempt_asks_for_is_warned_of_once_a_rule():
+def test_retries_that_do_not_fit_cause_one_warning_per_rule():
     later = [
         need(attempt=2, mem_mb=600000),
         need(attempt=3, mem_mb=900000),
         need(rule="respond", attempt=2, partition=None),
         need(rule="embed", attempt=3),
     ]
-    told = cluster.warn_of_retries([need(), *later], NODES)
-    assert len(told) == 2 and told[0].startswith(
-        "warning: attempt 2 of generate does not fit: generate asks for 600000 MB of memory"
-    )
-    assert "attempt 2 of respond does not fit" in told[1] and all(
-        "set-resources in slurm/config.yaml" in one for one in told
-    )
+    warnings = cluster.warn_of_retries([need(), *later], NODES)
+    assert len(warnings) == 2
+    first = "warning: attempt 2 of generate does not fit: generate asks for 600000 MB of memory"
+    assert warnings[0].startswith(first) and "attempt 2 of respond does not fit" in warnings[1]
+    assert all("set-resources in slurm/config.yaml" in warning for warning in warnings)
 
 
-def test_jobs_that_an_earlier_run_left_are_refused_where_they_make_the_same(tmp_path):
-    queue = f"7|run-a|{tmp_path}|rule_generate_wildcards_p_0\n9_[1-3]|run-b|{tmp_path}|rule_respond_wildcards_x\n8|wrap|{tmp_path}|(null)\n"
+def test_jobs_of_an_earlier_run_that_make_the_same_files_are_refused(tmp_path):
+    queue = (
+        f"7|run-a|{tmp_path}|rule_generate_wildcards_p_0\n"
+        f"9_[1-3]|run-b|{tmp_path}|rule_respond_wildcards_x\n"
+        f"8|wrap|{tmp_path}|(null)\n"
+    )
     with pytest.raises(UserError, match="still in Slurm's queue: 7\n") as caught:
-        cluster.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_0", "rule_prepare_data"})
+        leftover_jobs.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_0", "rule_prepare_data"})
     assert "scancel --name=run-a;" in caught.value.hint
-    with pytest.raises(UserError, match="queue: 7, 9"):  # an array names the first of its jobs alone
-        cluster.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_0", "rule_respond_wildcards_y"})
-    cluster.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_1"})
-    cluster.check_leftovers(queue, tmp_path / "elsewhere", {"rule_generate_wildcards_p_0"})
-    cluster.check_leftovers("", tmp_path, {"rule_generate_wildcards_p_0"})
+    with pytest.raises(UserError, match="queue: 7, 9"):  # the comment of an array names only its first job
+        leftover_jobs.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_0", "rule_respond_wildcards_y"})
+    leftover_jobs.check_leftovers(queue, tmp_path, {"rule_generate_wildcards_p_1"})
+    leftover_jobs.check_leftovers(queue, tmp_path / "elsewhere", {"rule_generate_wildcards_p_0"})
+    leftover_jobs.check_leftovers("", tmp_path, {"rule_generate_wildcards_p_0"})
 
 
 @pytest.mark.parametrize(
@@ -226,71 +218,60 @@ def test_jobs_that_an_earlier_run_left_are_refused_where_they_make_the_same(tmp_
         ("partitions:\n  cpu:\n", "the partition 'cpu' has no limits"),
         ("partitions:\n  cpu: {max_runtme: 60}\n", "the partition 'cpu' has an unexpected limit 'max_runtme'"),
         ("partitions:\n  cpu: {max_runtime: soon}\n", "the partition 'cpu' has"),
-        (
-            "partitions:\n  cpu: {max_runtime: 2-" + "0" * 500 + "}\n",
-            "which is no number of at least 0",
-        ),  # else it takes 5 s
+        (f"partitions:\n  cpu: {{max_runtime: 2-{'0' * 500}}}\n", "which is no number of at least 0"),  # takes 5 s
         ("partitions: [cpu]\n", "names no partitions"),
         ("cpu: {max_runtime: 60}\n", "names no partitions"),
-        ("partitions:\n\tcpu: {}\n", "line 2: no YAML"),
+        ("partitions:\n\tcpu: {}\n", "line 2: not YAML"),
     ],
 )
 def test_a_file_of_partitions_that_cannot_be_read_is_refused(text, problem, tmp_path):
     path = tmp_path / "partitions.yaml"
     path.write_text(text)
     with pytest.raises(UserError) as caught:
-        cluster.check_partitions(path, PartitionLimits)
+        partition_file.check_partitions(path, PartitionLimits)
     assert f"{path}" in caught.value.problem and problem in caught.value.problem
     path.write_text("partitions:\n  cpu: {}\n  gpu: {max_runtime: 2-00:00:00, max_gpu: 8, cluster: other}\n")
-    cluster.check_partitions(path, PartitionLimits)
+    partition_file.check_partitions(path, PartitionLimits)
 
 
-def test_a_slip_in_the_partitions_ends_the_run_with_a_sentence(checkout):
+def test_a_mistake_in_the_partitions_ends_the_run_with_an_error_message(checkout):
     (checkout.folder / "slurm/partitions.yaml").write_text("partitions:\n  cpu:\n")
     without_containers(checkout.folder)
     done = checkout.snakemake("--profile", "slurm", *SMALL, "--", "results/small/ed/report.json")
-    said = done.stdout + done.stderr
-    assert (
-        done.returncode == 1
-        and "the partition 'cpu' has no limits" in said
-        and "What to do: " in said
-        and "Traceback" not in said
-    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 1 and "the partition 'cpu' has no limits" in output
+    assert "What to do: " in output and "Traceback" not in output
 
 
 def planned(checkout):
-    """What a dry-run on the cluster says of each job: {output: (resources, command)}."""
+    """The jobs of a dry-run on the cluster, by output: their resources and command."""
     done = checkout.snakemake("--profile", "slurm", "-n", "-p", "--", "all", "novelty")
     assert done.returncode == 0, done.stdout + done.stderr
-    found = re.findall(r"(?m)^    output: (.*)\n(?:    .*\n)*?    resources: (.*)\nShell command: (.*)", done.stdout)
-    return {
-        output: (dict(part.split("=") for part in resources.split(", ")), command)
-        for output, resources, command in found
-    }
+    pattern = r"(?m)^    output: (.*)\n(?:    .*\n)*?    resources: (.*)\nShell command: (.*)"
+    jobs = {}
+    for output, resources, command in re.findall(pattern, done.stdout):
+        jobs[output] = dict(part.split("=") for part in resources.split(", ")), command
+    return jobs
 
 
-def test_the_way_to_ask_by_gres_in_the_docs_asks_for_what_gpu_asks_for(checkout, repository):
+def test_the_documented_way_to_request_gpus_by_gres_requests_the_same_gpus(checkout, repository):
     [block] = re.findall(r"```yaml\n(set-resources:.*?)```", (repository / "docs/cluster.md").read_text(), re.DOTALL)
-    rules = re.findall(
-        r"(?ms)^rule (\w+):(.*?)(?=^\S|\Z)",
-        "".join(path.read_text() for path in sorted((repository / "rules").glob("*.smk"))),
-    )
-    assert yaml.safe_load(block)["set-resources"].keys() == {
-        name for name, text in rules if re.search(r"(?m)^ +gpu=", text)
-    }
+    text = "".join(path.read_text() for path in sorted((repository / "rules").glob("*.smk")))
+    rules = re.findall(r"(?ms)^rule (\w+):(.*?)(?=^\S|\Z)", text)
+    with_gpus = {name for name, body in rules if re.search(r"(?m)^ +gpu=", body)}
+    assert yaml.safe_load(block)["set-resources"].keys() == with_gpus
     without_containers(checkout.folder)
     by_gpu = planned(checkout)
     with (checkout.folder / "slurm/config.yaml").open("a") as profile:
         profile.write(block)
     by_gres = planned(checkout)
-    wanted = {
-        output: int(resources["gpu"]) for output, (resources, _) in by_gpu.items() if int(resources.get("gpu", 0))
-    }
-    assert len(wanted) > 20 and set(wanted.values()) == {1, 4, 8}
-    for output, gpus in wanted.items():
+    gpus_by_output = {output: int(resources.get("gpu", 0)) for output, (resources, _) in by_gpu.items()}
+    with_gpus = {output: gpus for output, gpus in gpus_by_output.items() if gpus}
+    assert len(with_gpus) > 20 and set(with_gpus.values()) == {1, 4, 8}
+    for output, gpus in with_gpus.items():
         resources, command = by_gres[output]
         assert (resources["gpu"], resources["gres"]) == ("0", f"gpu:h100:{gpus}"), output
-        assert command == by_gpu[output][1]  # with its guard, --gpus N
+        assert command == by_gpu[output][1]  # with --gpus N, which the step checks
 
 
 SLURM = {"sinfo", "sbatch", "sacct", "sacctmgr", "squeue", "scontrol", "scancel", "srun", "sshare"}
@@ -298,84 +279,75 @@ SLURM = {"sinfo", "sbatch", "sacct", "sacctmgr", "squeue", "scontrol", "scancel"
 
 @pytest.fixture
 def bare(tmp_path):
-    """An environment whose PATH has every program of this machine's but Slurm's and those that run containers."""
-    programs = {
-        program.name: program
-        for folder in reversed(os.environ["PATH"].split(os.pathsep))
-        for program in Path(folder).glob("*")
-    }
+    """An environment whose PATH has all programs of this machine except Slurm's and those that run containers."""
     path = tmp_path / "bin"
     path.mkdir()
-    for name, program in programs.items():
-        if name not in SLURM | {"apptainer", "singularity"}:
-            (path / name).symlink_to(program)
+    for folder in os.environ["PATH"].split(os.pathsep):
+        for program in Path(folder).glob("*"):
+            link = path / program.name
+            if program.name not in SLURM | {"apptainer", "singularity"} and not link.is_symlink():
+                link.symlink_to(program)
     return os.environ | {"PATH": str(path)}
 
 
 def test_a_dry_run_with_the_profile_needs_neither_slurm_nor_apptainer(checkout, bare):
     done = checkout.snakemake("--profile", "slurm", "-n", "-p", "table1", env=bare)
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    for told in ("warning: there is no apptainer", "nor is there Slurm", "  What to do: load its module"):
-        assert told in said
-    assert "/opt/env/bin/python -E -B -s scripts/train_model.py" in said and ".venv/bin/python scripts" not in said
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    for part in ("warning: there is no apptainer", "nor is there Slurm", "  What to do: load its module"):
+        assert part in output
+    assert "/opt/env/bin/python -E -B -s scripts/train_model.py" in output
+    assert ".venv/bin/python scripts" not in output
     assert not (checkout.folder / "results/paper").exists()
 
 
 def test_a_run_with_the_profile_on_a_machine_without_apptainer_ends_before_the_first_job(checkout, bare):
     done = checkout.snakemake("--profile", "slurm", "table1", env=bare)
-    said = done.stdout + done.stderr
-    assert done.returncode == 1 and "there is no apptainer" in said and "slurm/config.yaml" in said
-    assert "Traceback" not in said
+    output = done.stdout + done.stderr
+    assert done.returncode == 1 and "there is no apptainer" in output and "slurm/config.yaml" in output
+    assert "Traceback" not in output
     assert not (checkout.folder / "results/paper").exists()
 
 
 def test_the_profile_on_a_machine_without_slurm_ends_before_the_first_job(checkout, bare):
     without_containers(checkout.folder)
     done = checkout.snakemake("--profile", "slurm", *SMALL, "--", "results/small/ed/report.json", env=bare)
-    said = done.stdout + done.stderr
-    assert (
-        done.returncode == 1
-        and "there is no Slurm here" in said
-        and "What to do: " in said
-        and "Traceback" not in said
-    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 1 and "there is no Slurm here" in output
+    assert "What to do: " in output and "Traceback" not in output
 
 
-def test_an_account_is_asked_for_where_there_may_be_some():
+def test_a_missing_account_is_refused_unless_there_are_none():
     with pytest.raises(UserError, match="names no account") as caught:
         cluster.check_accounts({None}, no_account=False)
     assert "slurm_account" in caught.value.hint and "slurm-no-account" in caught.value.hint
     cluster.check_accounts({None}, no_account=True)
 
 
-def test_only_jobs_without_a_log_are_called_silent(tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "nodes_of", lambda job: {"6": [], "7": ["n7"]}[job])
-    (tmp_path / "8.log").write_text("it said something")
-    submitted = "".join(
-        f"Job 1 has been submitted with SLURM jobid {job} (log: {tmp_path}/{job}.log).\n" for job in (6, 7, 8)
-    )
-    assert cluster.explain_silence(submitted + "SLURM-job '8' failed, SLURM status is: 'FAILED'.", tmp_path) is None
-    told = cluster.explain_silence(
-        submitted + "".join(f"SLURM-job '{job}' failed, x\n" for job in (7, 7, 8, 6)), tmp_path
-    )
-    assert re.match(
-        rf"error: Slurm jobs ended without a line in their log \(7, on n7\): most likely {tmp_path} is not to be seen there",
-        told,
-    )
-    assert "slurm-exclude-failed-nodes: n7 in" in told
+def test_only_jobs_without_a_log_are_silent(tmp_path, monkeypatch):
+    monkeypatch.setattr(slurm, "nodes_of", lambda job: {"6": [], "7": ["n7"]}[job])
+    (tmp_path / "8.log").write_text("a line")
+    lines = [f"Job 1 has been submitted with SLURM jobid {job} (log: {tmp_path}/{job}.log).\n" for job in (6, 7, 8)]
+    submitted = "".join(lines)
+    failed = "SLURM-job '8' failed, SLURM status is: 'FAILED'."
+    assert silent_jobs.explain_silence(submitted + failed, tmp_path) is None
+    failed = "".join(f"SLURM-job '{job}' failed, x\n" for job in (7, 7, 8, 6))
+    explanation = silent_jobs.explain_silence(submitted + failed, tmp_path)
+    assert explanation.startswith("error: Slurm jobs ended without a line in their log (7, on n7): ")
+    assert f"most likely these nodes do not see {tmp_path}" in explanation
+    assert "slurm-exclude-failed-nodes: n7 in" in explanation
 
 
-def test_a_job_that_never_had_a_node_and_a_log_that_comes_late_accuse_no_file_system(tmp_path, monkeypatch):
+def test_a_job_that_never_had_a_node_and_a_late_log_are_not_silent(tmp_path, monkeypatch):
     log = f"submitted with SLURM jobid 6 (log: {tmp_path}/6.log).\nSLURM-job '6' failed, x"
-    monkeypatch.setattr(cluster, "nodes_of", lambda job: [])  # cancelled while it was pending
-    assert cluster.explain_silence(log, tmp_path) is None
-    monkeypatch.setattr(cluster, "nodes_of", lambda job: ["n6"])
-    monkeypatch.setattr(cluster.time, "sleep", lambda seconds: (tmp_path / "6.log").touch())
-    assert cluster.explain_silence(log, tmp_path, patience=60) is None
+    monkeypatch.setattr(slurm, "nodes_of", lambda job: [])  # cancelled while it was pending
+    assert silent_jobs.explain_silence(log, tmp_path) is None
+    monkeypatch.setattr(slurm, "nodes_of", lambda job: ["n6"])
+    monkeypatch.setattr(silent_jobs.time, "sleep", lambda seconds: (tmp_path / "6.log").touch())
+    assert silent_jobs.explain_silence(log, tmp_path, patience=60) is None
     long = f"Job 1 has been submitted with SLURM jobid 9 (log: {'*' * 300}).\nSLURM-job '9' failed, x\n"
-    told = cluster.explain_silence(long, tmp_path)  # a name that no file system takes is no file, and no error
-    assert "jobs ended without a line in their log (9, on n6)" in told
+    explanation = silent_jobs.explain_silence(long, tmp_path)  # no file system takes the name: no file, and no error
+    assert "jobs ended without a line in their log (9, on n6)" in explanation
 
 
 @pytest.mark.parametrize(
@@ -387,68 +359,33 @@ def test_a_job_that_never_had_a_node_and_a_log_that_comes_late_accuse_no_file_sy
         ("exit 1", "exit 1", []),
     ],
 )
-def test_nodes_are_those_that_a_job_really_had(scontrol, sacct, nodes, tmp_path, monkeypatch):
+def test_the_nodes_of_a_job_are_those_on_which_it_ran(scontrol, sacct, nodes, tmp_path, monkeypatch):
     programs(tmp_path, monkeypatch, scontrol=scontrol, sacct=sacct)
-    assert cluster.nodes_of("6") == nodes
+    assert slurm.nodes_of("6") == nodes
 
 
-def test_another_clusters_configuration_is_not_replaced_by_the_tests_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(slurm, "ETC", tmp_path)
-    (tmp_path / "gres.conf").write_text(f"{slurm.MARK}\n")
-    assert not any("somebody else's" in what for what in slurm.lacking())
+def test_the_tests_do_not_replace_another_clusters_configuration(tmp_path, monkeypatch):
+    monkeypatch.setattr(own_cluster, "ETC", tmp_path)
+    (tmp_path / "gres.conf").write_text(f"{own_cluster.MARK}\n")
+    assert not any("somebody else's" in absent for absent in own_cluster.lacking())
     (tmp_path / "cgroup.conf").write_text("ConstrainCores=yes\n")
-    assert any(f"{tmp_path}/cgroup.conf that is not somebody else's" in what for what in slurm.lacking())
+    expected = f"{tmp_path}/cgroup.conf that is not somebody else's"
+    assert any(expected in absent for absent in own_cluster.lacking())
 
 
-def test_an_images_place_is_the_folder_or_the_registry_by_digest(tmp_path):
-    catalogue = tmp_path / "images.yaml"
-    digest = "sha256:" + "a" * 64
-    catalogue.write_text(f"registry: docker://host/owner\nimages: {{metrics-cpu: '{digest}', train-cpu: null}}\n")
-    assert images.location(images.name_of("metrics", 0), "sifs/", catalogue) == "sifs/metrics-cpu.sif"
-    assert images.location(images.name_of("train", 8), "/x", catalogue) == "/x/train-cuda.sif"
-    assert images.location("metrics-cpu", None, catalogue) == f"docker://host/owner/metrics-cpu@{digest}"
-    with pytest.raises(UserError, match="train-cpu is not published") as caught:
-        images.location("train-cpu", None, catalogue)
-    assert "containers/build --image train-cpu" in caught.value.hint
-    with pytest.raises(UserError, match="metrics-cpu is not published"):
-        images.location("metrics-cpu", None)  # the shipped catalogue has no registry
+# Unusual output of Slurm, and unusual configuration
 
 
-def test_an_image_file_has_to_be_there_and_of_todays_locks(tmp_path):
-    (tmp_path / "envs").mkdir()
-    lock, sif = tmp_path / "envs/a.lock", tmp_path / "metrics-cpu.sif"
-    lock.write_text("numpy==1\n")
-    with pytest.raises(UserError, match="there is no image") as caught:
-        images.check_local(sif, tmp_path)
-    assert "image_folder" in caught.value.hint
-    sif.write_bytes(b"1234567")
-    images.check_local(sif, tmp_path)  # pulled from somewhere: nothing is known of its locks
-    sif.with_suffix(".json").write_text(json.dumps({"locks": {"envs/a.lock": sha256_file(lock)}, "bytes": {"sif": 8}}))
-    with pytest.raises(UserError, match="has 7 bytes, and metrics-cpu.json beside it is about an image of 8"):
-        images.check_local(sif, tmp_path)
-    sif.write_bytes(b"12345678")
-    images.check_local(sif, tmp_path)
-    lock.write_text("numpy==2\n")
-    with pytest.raises(UserError, match="built from another envs/a.lock"):
-        images.check_local(sif, tmp_path)
-    long = json.loads(sif.with_suffix(".json").read_text()) | {"locks": {"a" * 300: "0" * 64}}
-    sif.with_suffix(".json").write_text(json.dumps(long))
-    with pytest.raises(UserError, match="built from another a{300} than"):
-        images.check_local(sif, tmp_path)
-
-
-# What Slurm or a person may write that no example shows
-
-
-def test_what_is_no_node_among_sinfos_lines_is_passed_over(shared):
+def test_lines_of_sinfo_without_a_node_are_skipped(shared):
     real = (shared / "cases/18-sinfo/sinfo.txt").read_text()
     lines = "CLUSTER: alpha\n\n" + real + "\n \nn9|night|64+|1K+|n/a|NOT_SET\n"
-    found = cluster.read_nodes(lines)
-    assert [(node.name, node.cpus, node.mem_mb, node.gpus, node.minutes) for node in found] == [
-        ("g01", 128, 1031000, 8, 2880), ("n9", 64, 1024, 0, float("inf")),
-    ]  # fmt: skip
-    unknown = cluster.read_nodes("n9|night|n/a|N/A||\n")
-    cluster.check_need(need(partition="night", gpus=0), unknown)  # what is not known refuses nothing
+    nodes = slurm.read_nodes(lines)
+    assert [(node.name, node.cpus, node.mem_mb, node.gpus, node.minutes) for node in nodes] == [
+        ("g01", 128, 1031000, 8, 2880),
+        ("n9", 64, 1024, 0, float("inf")),
+    ]
+    unknown = slurm.read_nodes("n9|night|n/a|N/A||\n")
+    cluster.check_need(need(partition="night", gpus=0), unknown)  # unknown limits refuse nothing
 
 
 @pytest.mark.parametrize(
@@ -462,9 +399,9 @@ def test_what_is_no_node_among_sinfos_lines_is_passed_over(shared):
         "n1|cpu|64|1000|(null)|soon",
     ],
 )
-def test_a_line_of_sinfo_in_another_form_is_told(line):
+def test_a_line_of_sinfo_in_another_form_is_refused(line):
     with pytest.raises(UserError, match="Slurm's sinfo answers in an unknown form: ") as caught:
-        cluster.read_nodes(line)
+        slurm.read_nodes(line)
     assert "try `sinfo` yourself" in caught.value.hint
 
 
@@ -481,124 +418,85 @@ def test_a_line_of_sinfo_in_another_form_is_told(line):
     ],
 )
 def test_time_limits_in_every_form_of_slurm(limit, found):
-    assert cluster.minutes(limit) == found
+    assert slurm.minutes(limit) == found
 
 
-@given(
-    st.text(max_size=20)
-    | st.lists(
-        st.sampled_from(["n1", "|", "\n", "64", "+", "-", ":", "gpu:", "(", "CLUSTER: a", "n/a"]), max_size=20
-    ).map("".join)
-)
-def test_any_answer_is_read_or_told(text):
-    for read in (
-        cluster.read_nodes,
-        cluster.minutes,
-        cluster.amount,
-        lambda text: cluster.check_leftovers(text, Path(), {"a"}),
-    ):
+PARTS = st.sampled_from(["n1", "|", "\n", "64", "+", "-", ":", "gpu:", "(", "CLUSTER: a", "n/a"])
+
+
+def read_queue(text):
+    leftover_jobs.check_leftovers(text, Path(), {"a"})
+
+
+@given(st.text(max_size=20) | st.lists(PARTS, max_size=20).map("".join))
+def test_any_answer_is_read_or_refused(text):
+    for read in (slurm.read_nodes, slurm.minutes, slurm.amount, read_queue):
         try:
             read(text)
         except UserError as error:
             assert "answers in an unknown form" in error.problem
-    assert cluster.count_gpus(text) >= 0
-    assert all(part.name for part in cluster.read_partitions(text))
+    assert slurm.count_gpus(text) >= 0
+    assert all(part.name for part in slurm.read_partitions(text))
 
 
-def test_squeue_with_fewer_columns_is_told_since_nobody_knows_whose_the_jobs_are():
-    cluster.check_leftovers("CLUSTER: alpha\n\n7|name|/elsewhere|rule_a|b\n", Path.cwd(), {"rule_a"})
-    cluster.check_leftovers("7|name|a\0b|rule_a\n", Path.cwd(), {"rule_a"})
+def test_squeue_with_fewer_columns_is_refused():
+    leftover_jobs.check_leftovers("CLUSTER: alpha\n\n7|name|/elsewhere|rule_a|b\n", Path.cwd(), {"rule_a"})
+    leftover_jobs.check_leftovers("7|name|a\0b|rule_a\n", Path.cwd(), {"rule_a"})
     for line in (f"7|a|b|{Path.cwd()}|rule_a", f"7|a|{Path.cwd()}|rule_a|b"):
         with pytest.raises(UserError, match="still in Slurm's queue: 7"):
-            cluster.check_leftovers(line, Path.cwd(), {"rule_a", "rule_a|b"})
+            leftover_jobs.check_leftovers(line, Path.cwd(), {"rule_a", "rule_a|b"})
     with pytest.raises(UserError, match="Slurm's squeue answers in an unknown form: '7.name.rule_a'"):
-        cluster.check_leftovers("7|name|rule_a\n", Path.cwd(), {"rule_a"})
+        leftover_jobs.check_leftovers("7|name|rule_a\n", Path.cwd(), {"rule_a"})
 
 
-def test_a_setting_without_a_value_has_none_and_long_answers_are_read_in_one_pass():
-    assert cluster.setting("  MinJobAge = \nMinJobAgeOf = 3\nPreemptType=preempt/none \n", "MinJobAge") == ""
-    assert cluster.setting("MinJobAgeOf = 3\n\tPreemptType=a=b \n", "PreemptType") == "a=b"
+def test_settings_without_a_value_and_long_answers():
+    assert slurm.setting("  MinJobAge = \nMinJobAgeOf = 3\nPreemptType=preempt/none \n", "MinJobAge") == ""
+    assert slurm.setting("MinJobAgeOf = 3\n\tPreemptType=a=b \n", "PreemptType") == "a=b"
     start = time.perf_counter()
-    assert cluster.setting("\n" * 200_000 + "MinJobAge = 3", "MinJobAge") == "3"
-    assert cluster.count_gpus("gpu:" + "(" * 200_000) == 1
-    assert cluster.explain_silence("submitted with SLURM jobid 7 (log: " * 20_000, Path()) is None
+    assert slurm.setting("\n" * 200_000 + "MinJobAge = 3", "MinJobAge") == "3"
+    assert slurm.count_gpus("gpu:" + "(" * 200_000) == 1
+    assert silent_jobs.explain_silence("submitted with SLURM jobid 7 (log: " * 20_000, Path()) is None
     assert time.perf_counter() - start < 5  # quadratic, they take minutes
 
 
-def test_a_partition_without_name_says_nothing():
-    assert cluster.read_partitions(
-        "AllowGroups=ALL PreemptMode=CANCEL\nPartitionName= \nPartitionName=a PreemptMode=OFF\n"
-    ) == [cluster.Partition("a", "OFF")]
+def test_a_partition_without_a_name_is_skipped():
+    text = "AllowGroups=ALL PreemptMode=CANCEL\nPartitionName= \nPartitionName=a PreemptMode=OFF\n"
+    assert slurm.read_partitions(text) == [slurm.Partition("a", "OFF")]
 
 
-def test_a_user_without_a_name_is_known_by_number(tmp_path, monkeypatch):
+def test_a_user_without_a_name_is_identified_by_number(tmp_path, monkeypatch):
     programs(tmp_path, monkeypatch, id="echo 'cannot find name' >&2; exit 1")
-    assert cluster.user() == str(os.getuid())
+    assert slurm.user() == str(os.getuid())
 
 
-def test_a_command_that_does_not_run_and_bytes_that_are_no_text(tmp_path, monkeypatch):
+def test_a_command_that_does_not_run_and_an_answer_that_is_not_utf_8(tmp_path, monkeypatch):
     programs(tmp_path, monkeypatch, squeue=r"printf '7|caf\351|/x|c\n'")
-    assert cluster.ask("squeue") == "7|caf\ufffd|/x|c\n"
+    assert slurm.ask("squeue") == "7|caf\ufffd|/x|c\n"
     (tmp_path / "sinfo").write_bytes(b"\x7fELF")
     (tmp_path / "sinfo").chmod(0o755)
     with pytest.raises(UserError, match=r"Slurm does not answer sinfo: it does not run \(Exec format error\)"):
-        cluster.ask("sinfo")
+        slurm.ask("sinfo")
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("partitions:\n  null: {}\n", "line 2: the key 'null' is no text"),
+        ("partitions:\n  null: {}\n", "line 2: the key 'null' is not a text"),
         ("partitions:\n  '': {}\n", "'' is no partition's name"),
         ("partitions:\n  'a,b': {}\n", "'a,b' is no partition's name"),
-        ("partitions:\n  2024-01-01: {}\n", "line 2: the key '2024-01-01' is no text"),
-        ("partitions:\n  cpu: {max_runtime: 60}\n  cpu: {}\n", "line 3: the key 'cpu' stands on line 2 already"),
-        ("partitions:\n  cpu: {max_mem_mb: .nan}\n", "line 2: nan is no finite number"),
+        ("partitions:\n  2024-01-01: {}\n", "line 2: the key '2024-01-01' is not a text"),
+        ("partitions:\n  cpu: {max_runtime: 60}\n  cpu: {}\n", "line 3: the key 'cpu' is on line 2 already"),
+        ("partitions:\n  cpu: {max_mem_mb: .nan}\n", "line 2: nan is not a finite number"),
         ("partitions:\n  cpu: {max_gpu: many}\n", "the partition 'cpu' has the max_gpu 'many', which is no number"),
         ("partitions:\n  cpu: {max_threads: -1}\n", "the partition 'cpu' has the max_threads -1, which is no number"),
         (
             "partitions:\n  cpu: {available_constraints: fast}\n",
-            "the available_constraints 'fast', which is no list of names",
+            "available_constraints 'fast', which is no list of names",
         ),
     ],
 )
-def test_a_partition_that_nobody_means_is_refused(text, problem, tmp_path):
+def test_an_invalid_partition_is_refused(text, problem, tmp_path):
     (tmp_path / "partitions.yaml").write_text(text)
     with pytest.raises(UserError) as caught:
-        cluster.check_partitions(tmp_path / "partitions.yaml", PartitionLimits)
+        partition_file.check_partitions(tmp_path / "partitions.yaml", PartitionLimits)
     assert problem in caught.value.problem and "partitions.yaml" in caught.value.problem
-
-
-@pytest.mark.parametrize(
-    "record",
-    [
-        "",
-        "{}",
-        "[]",
-        "null",
-        '{"locks": {}}',
-        '{"bytes": 7, "locks": {}}',
-        '{"bytes": {"sif": "7"}, "locks": {"a": "b"}}',
-        '{"bytes": {"sif": 7}, "locks": ["a"]}',
-        '{"bytes": {"sif": 7}, "locks": {}}',
-        '{"bytes": {"sif": 7}, "locks": {"a": 1}}',
-    ],
-)
-def test_a_damaged_record_of_an_image_is_told(record, tmp_path):
-    (tmp_path / "metrics-cpu.sif").write_bytes(b"1234567")
-    (tmp_path / "metrics-cpu.json").write_text(record)
-    with pytest.raises(UserError, match="metrics-cpu.json") as caught:
-        images.check_local(tmp_path / "metrics-cpu.sif", tmp_path)
-    assert "build it (containers/build --image metrics-cpu" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "{}", "[]", "registry: null", "registry: 5\nimages: {}", "registry: null\nimages: [metrics-cpu]", "registry: null\nimages: {metrics-cpu: latest}",
-     "registry: docker://\nimages: {}", "registry: null\nimages: {metrics-cpu: null}\nimages: {}"],
-)  # fmt: skip
-def test_a_damaged_catalogue_of_images_is_told(text, tmp_path):
-    (tmp_path / "images.yaml").write_text(text)
-    with pytest.raises(UserError, match="images.yaml") as caught:
-        images.location("metrics-cpu", None, tmp_path / "images.yaml")
-    assert "restore it from the repository" in caught.value.hint

@@ -1,4 +1,4 @@
-"""Which code a file depends on: the imports that Python itself would follow, less what decides nothing."""
+"""The code that a file depends on: the modules that Python would import, without those that decide no output."""
 
 import re
 import subprocess
@@ -11,13 +11,13 @@ from conftest import jobs_of
 from synth_empathy.core import code_graph, provenance
 
 SCRIPTS = sorted(code_graph.SCRIPTS.glob("*.py"))
-#: Scripts whose outputs need no record of their code: what they fetch or copy is known by its hash, or they only
-#: print; and one that stands alone, and writes its own hash.
+#: Scripts whose outputs need no record of their code: the hash of what they fetch or copy is known, or they only
+#: print; and one that imports no library, and records its own hash.
 KNOWN_OTHERWISE = {"fetch_ed", "fetch_model", "fetch_repository", "take_archived", "print_claims", "run_baseline"}
 
 
 def found_by_python(script, entries=True):
-    """What the standard library's own finder follows from a script, and from the registered modules where asked."""
+    """The files that the standard library's finder follows from a script and, with ``entries``, registered modules."""
     excludes = [f"synth_empathy.{name}" for name in code_graph.SILENT]
     finder = ModuleFinder(path=[str(code_graph.SCRIPTS)], excludes=excludes)
     finder.run_script(str(script))
@@ -68,7 +68,7 @@ from synth_empathy import package as p
 def main():
     from synth_empathy.lazy import f
 """
-#: A library of a few modules, and what a script in it reaches.
+#: A library of a few modules, and a script that imports some of them.
 FILES = {
     "step.py": STEP,
     "synth_empathy/__init__.py": '"""Only words."""\n',
@@ -97,7 +97,7 @@ def test_every_form_of_import_is_followed(tmp_path):
     assert done.stdout.split() == ["step.py", *(f"synth_empathy/{name}.py" for name in modules)]
 
 
-def test_the_special_modules_are_there_and_hide_no_other():
+def test_the_special_modules_exist_and_hide_no_other():
     modules = code_graph.modules()
     for name in (*code_graph.SILENT, *code_graph.CARRIERS, *code_graph.REGISTRIES):
         assert name in modules
@@ -108,6 +108,12 @@ def test_the_special_modules_are_there_and_hide_no_other():
         assert hidden <= {*code_graph.SILENT, *code_graph.CARRIERS}, name
 
 
+def test_optional_modules_are_imported_in_functions_only():
+    for path in (*code_graph.modules().values(), *SCRIPTS):
+        eager, _ = code_graph.imports_of(path)
+        assert not eager & code_graph.SEVERAL_PROCESSES, path
+
+
 def test_only_registries_import_by_name():
     for name, path in code_graph.modules().items():
         if re.search(r"import_module\(|__import__\(", path.read_text()):
@@ -115,20 +121,21 @@ def test_only_registries_import_by_name():
 
 
 def test_every_rule_has_its_code_as_an_input_or_a_record_of_it(repository):
-    found = 0
+    checked = 0
     for path in [repository / "Snakefile", *(repository / "rules").glob("*.smk")]:
         for block in re.split(r"(?m)^rule ", path.read_text())[1:]:
             for script in re.findall(r"scripts/(\w+)\.py", block):
                 text = (repository / f"scripts/{script}.py").read_text()
                 recorded = "provenance.code(__file__" in text or script in KNOWN_OTHERWISE
                 assert recorded or re.search(rf'code=code\(\s*"{script}"', block), script
-                found += 1
-    assert found > 30
+                checked += 1
+    assert checked > 30
 
 
 def test_what_snakemake_takes_for_an_input_is_what_python_would_import(checkout):
-    jobs = jobs_of(checkout, "all", "archive", "novelty", "check_claims")
-    code = {tuple(name for name in inputs if name.startswith("scripts/")) for inputs, _ in jobs}
+    code = set()
+    for inputs, _ in jobs_of(checkout, "all", "archive", "novelty", "check_claims"):
+        code.add(tuple(name for name in inputs if name.startswith("scripts/")))
     code.discard(())
     assert len({script for script, *_ in code}) >= 12
     for script, *modules in code:
@@ -144,7 +151,7 @@ def test_code_is_known_by_its_path():
 
 
 @pytest.mark.parametrize("script", ["respond", "train_model", "embed_texts"])
-def test_unfinished_work_goes_on_where_code_changed_that_changes_no_row(script):
+def test_unfinished_work_continues_after_a_change_of_code_that_decides_no_row(script):
     facts = {"model": "m", "code": provenance.code(code_graph.SCRIPTS / f"{script}.py")}
     for name in facts["code"]:
         changed = facts | {"code": facts["code"] | {name: "0" * 64}}
@@ -158,5 +165,5 @@ def test_the_page_on_the_layout_has_the_layers_that_the_linter_holds(repository)
     rows = re.findall(r"(?m)^\| [1-9] \| (.+?) \|", (repository / "docs/layout.md").read_text())
     assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == layers
     head = (repository / "scripts/synth_empathy/__init__.py").read_text()
-    found = re.findall(r"(?m)^    ([a-z]+(?:, [a-z]+)*)  ", head)
-    assert [set(row.split(", ")) for row in found] == layers
+    named = re.findall(r"(?m)^    ([a-z]+(?:, [a-z]+)*)  ", head)
+    assert [set(row.split(", ")) for row in named] == layers

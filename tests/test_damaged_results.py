@@ -1,4 +1,4 @@
-"""Claims on results that are damaged: not tested with the reason, or refused with the file's name; never anything else."""
+"""Claims on damaged results: not tested, with the reason, or refused, with the file's name; never anything else."""
 
 import json
 import shutil
@@ -9,16 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hostile
-from synth_empathy.claims import claims, evidence, kinds
-from synth_empathy.claims.evidence import Missing, Paper, Results, Value
+from synth_empathy.claims import claim_list, claim_report, kinds, run_results, verdicts
 from synth_empathy.claims.kinds import Scale
+from synth_empathy.claims.paper_numbers import Paper
+from synth_empathy.claims.quantities import Missing, Value
+from synth_empathy.claims.run_results import Results
 from synth_empathy.core.errors import UserError
 
 OURS = "qwen1.5-7b-chat/ed+prompt2-dk60-kcenter"
 CELL = {
-    "table": "table2", "base": "qwen1.5-7b-chat", "training_set": "ed+prompt2-dk60-kcenter", "metric": "cider", "title": "ours", "value": 26.9,
-    "why_null": None, "by_seed": {"0": 26.8, "1": 27.0}, "sd": 0.1, "paper": 26.96, "difference": 0.0, "protocol": "paper", "test_samples": 5255,
-    "empty_predictions": 0, "instead": None,
+    "table": "table2", "base": "qwen1.5-7b-chat", "training_set": "ed+prompt2-dk60-kcenter", "metric": "cider",
+    "title": "ours", "value": 26.9, "why_null": None, "by_seed": {"0": 26.8, "1": 27.0}, "sd": 0.1, "paper": 26.96,
+    "difference": 0.0, "protocol": "paper", "test_samples": 5255, "empty_predictions": 0, "instead": None,
 }  # fmt: skip
 PART = {"conversations": 2, "utterances": 9, "samples": 1, "kept": 1, "content_sha256": "0" * 64}
 SAMPLE = {"id": "a", "conv_id": "c", "turn": 1, "emotion": "sad", "history": ["a"], "response": "b"}
@@ -27,14 +29,12 @@ JUDGED = {
     "criteria": {"coherence": {}, "naturalness": {}, "empathy": {}},
     "all": {"mean": 2.6, "full_share": 0.7},
 }
-#: Each file's path, its content, and a quantity that rests on it.
+PARSED = {"outputs": 5, "dialogues": 4, "made_by": {"models": ["m"]}}
+#: Each file's path, its content, and a quantity that depends on it.
 FILES = {
     f"cells/table2/{OURS}/cider.json": (CELL, f"cell {OURS} cider"),
     "judged/prompt2/before/seed0.summary.json": (JUDGED, "judged j/prompt2/before mean"),
-    "synthetic/prompt2/parse_summary.json": (
-        {"outputs": 5, "dialogues": 4, "made_by": {"models": ["m"]}},
-        "generated prompt2 outputs",
-    ),
+    "synthetic/prompt2/parse_summary.json": (PARSED, "generated prompt2 outputs"),
     "ed/report.json": (dict.fromkeys(("train", "valid", "test"), PART), "ed conversations"),
 }
 HUMAN = "baseline,criterion,counted,win,loss,tie,total,made_up\nSEEK,all,judgements,6,3,1,10,no\n"
@@ -48,7 +48,7 @@ def write(folder, name, text):
 
 @pytest.fixture(scope="module")
 def known():
-    return claims.load()
+    return claim_list.load()
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +58,13 @@ def whole(tmp_path_factory):
     for name, (document, _) in FILES.items():
         write(folder, name, json.dumps(document))
     write(folder, "figures/figure7.csv", HUMAN)
-    for split in evidence.SPLITS:
+    for split in run_results.SPLITS:
         write(folder, f"ed/{split}.jsonl", json.dumps(SAMPLE) + "\n")
     return folder
 
 
-def said(known, folder, quantity):
-    """A quantity of a run, or the sentence instead of it."""
+def value_or_error(known, folder, quantity):
+    """A quantity of a run, or the error that names the damaged file."""
     try:
         return Results(folder, known.systems).value(quantity)
     except UserError as error:
@@ -74,89 +74,89 @@ def said(known, folder, quantity):
 
 def test_the_run_is_whole(known, whole):
     for quantity in (*(quantity for _, quantity in FILES.values()), "human seek win", "ed labels"):
-        assert isinstance(said(known, whole, quantity), Value), quantity
+        assert isinstance(value_or_error(known, whole, quantity), Value), quantity
+
+
+DAMAGED_JSON = [
+    "", "{}", "[]", "[[1]]", "null", "5", '"a"', "{", '{"all": [], "judge": "j"}',
+    '{"train": [], "valid": 5, "test": null}',
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "{}",
-        "[]",
-        "[[1]]",
-        "null",
-        "5",
-        '"a"',
-        "{",
-        '{"all": [], "judge": "j"}',
-        '{"train": [], "valid": 5, "test": null}',
-    ],
-)
+@pytest.mark.parametrize("content", DAMAGED_JSON)
 def test_a_damaged_file_gives_no_number(known, whole, tmp_path, name, content):
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)
     write(folder, name, content)
-    assert isinstance(said(known, folder, FILES[name][1]), UserError)
+    assert isinstance(value_or_error(known, folder, FILES[name][1]), UserError)
     try:
-        claims.check_all(known, Results(folder, known.systems))
+        verdicts.check_all(known, Results(folder, known.systems))
     except UserError as error:
         assert name in error.problem
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_folder_in_a_files_place_is_no_file(known, whole, tmp_path, name):
+def test_a_folder_in_place_of_a_file_is_a_missing_file(known, whole, tmp_path, name):
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)
     (folder / name).unlink()
     (folder / name).mkdir()
-    assert isinstance(said(known, folder, FILES[name][1]), Missing)
-    assert evidence.digest(folder) != evidence.digest(whole)
+    assert isinstance(value_or_error(known, folder, FILES[name][1]), Missing)
+    assert run_results.digest(folder) != run_results.digest(whole)
 
 
 @given(st.data())
 @settings(max_examples=150, deadline=None)
-def test_any_value_anywhere_in_a_file_of_results_is_taken_or_told(known, whole, tmp_path_factory, data):
+def test_any_value_anywhere_in_a_results_file_is_taken_or_refused_with_an_error(known, whole, tmp_path_factory, data):
     name = data.draw(st.sampled_from(list(FILES)))
     document, quantity = FILES[name]
-    hurt = data.draw(hostile.damaged(document))
+    changed_document = data.draw(hostile.damaged(document))
     try:
-        text = json.dumps(hurt)
+        text = json.dumps(changed_document)
     except (TypeError, ValueError):  # JSON cannot hold it
         return
-    folder = tmp_path_factory.mktemp("hurt") / "run"
+    folder = tmp_path_factory.mktemp("damaged") / "run"
     write(folder, name, text)
-    found = said(known, folder, quantity)
-    assert not isinstance(found, Value) or abs(found.low) <= 1e16 and abs(found.high) <= 1e16
+    value = value_or_error(known, folder, quantity)
+    assert not isinstance(value, Value) or abs(value.low) <= 1e16 and abs(value.high) <= 1e16
     try:
-        checked = claims.check_all(known, Results(folder, known.systems))
+        checked = verdicts.check_all(known, Results(folder, known.systems))
     except UserError:
         return
-    claims.as_markdown("run", None, checked)
+    claim_report.as_markdown("run", None, checked)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["baseline,criterion\nSEEK,all\n", "", HUMAN.replace(",6,", ",six,"), HUMAN.replace(",10,", ",0,"), HUMAN.replace(",10,", ",5,"),
-     HUMAN.replace("6,3,1,10,no", "6"),
-     HUMAN.replace("SEEK", "\udce9"), HUMAN.replace(",6,", f",{'9' * 5000},"), HUMAN.replace(",all,", f",{'a' * 200_000},")],
-)  # fmt: skip
-def test_damaged_judgements_of_people_give_no_number(known, tmp_path, text):
+DAMAGED_HUMAN = [
+    "",
+    "baseline,criterion\nSEEK,all\n",
+    HUMAN.replace(",6,", ",six,"),
+    HUMAN.replace(",10,", ",0,"),
+    HUMAN.replace(",10,", ",5,"),
+    HUMAN.replace("6,3,1,10,no", "6"),
+    HUMAN.replace("SEEK", "\udce9"),
+    HUMAN.replace(",6,", f",{'9' * 5000},"),
+    HUMAN.replace(",all,", f",{'a' * 200_000},"),
+]
+
+
+@pytest.mark.parametrize("text", DAMAGED_HUMAN)
+def test_damaged_human_judgements_give_no_number(known, tmp_path, text):
     write(tmp_path, "figures/figure7.csv", "")
     (tmp_path / "figures/figure7.csv").write_text(text, encoding="utf-8", errors="surrogateescape")
-    assert isinstance(said(known, tmp_path, "human seek win"), UserError | Missing)
+    assert isinstance(value_or_error(known, tmp_path, "human seek win"), UserError | Missing)
 
 
 def test_conversations_without_any_sample_have_no_labels(known, whole, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)
-    for split in evidence.SPLITS:
+    for split in run_results.SPLITS:
         write(folder, f"ed/{split}.jsonl", "")
-    assert said(known, folder, "ed labels") == Missing("ed/*.jsonl hold no samples")
+    assert value_or_error(known, folder, "ed labels") == Missing("ed/*.jsonl hold no samples")
 
 
 @pytest.mark.parametrize("cell", ["", "2,65", "nan", ">", ">>1", "1e999", "-1"])
-def test_the_papers_figures_are_numbers(known, tmp_path, cell):
+def test_the_values_of_the_papers_figures_are_numbers(known, tmp_path, cell):
     (tmp_path / "figure5.csv").write_text(
         f'stage,mean_score_of_coherence_naturalness_empathy,share_with_full_marks\nbefore selection,"{cell}",\n'
     )
@@ -166,25 +166,27 @@ def test_the_papers_figures_are_numbers(known, tmp_path, cell):
         try:
             assert paper.value(quantity) and cell == ""
         except UserError as error:
-            assert "is no number" in error.problem or (cell == "-1" and "which is not from 0" in error.problem)
+            assert "is not a number" in error.problem or (cell == "-1" and "which is not from 0" in error.problem)
     assert isinstance(paper.value("human nobody win"), Missing)
     with pytest.raises(UserError, match="figure5.csv has no stage 'after selection'"):
         paper.value("judged j/prompt2/after mean")
 
 
-def test_a_decline_from_nothing_is_not_known():
+def test_a_decline_from_zero_is_unknown():
     class Zero:
         def value(self, quantity):
             return Value.of(0.0)
 
     outcome = kinds.declines_slightly({"first": "a", "last": "b", "at_most": 0.1}, Scale(Zero(), Zero(), 0.0))
-    assert outcome.holds is None and "has no share" in outcome.said
+    assert outcome.holds is None and "has no share" in outcome.finding
 
 
 # The list of claims
 
 
 def changed(name, **operands):
+    """A change of a list of claims: other operands for the test of one claim."""
+
     def change(document):
         next(claim for claim in document["claims"] if claim["id"] == name)["test"].update(operands)
 
@@ -227,62 +229,62 @@ LISTS = {
     ),
     "a name that glob takes for many": (
         changed("figure5-mean-before", of="judged j/**x/before mean"),
-        "'judged j/**x/before mean' is no quantity",
+        "'judged j/**x/before mean' is not a quantity",
     ),
     "a name that leaves the run": (
         changed("figure5-mean-before", of="judged j/../before mean"),
-        "'judged j/../before mean' is no quantity",
+        "'judged j/../before mean' is not a quantity",
     ),
     "a pattern that no file system takes": (
         lambda d: d["conditions"]["generator"].update(files="x" * 5000),
-        "is no pattern of files below",
+        "is not a pattern of files below",
     ),
     "a pattern that leaves the run": (
         lambda d: d["conditions"]["generator"].update(files="../*"),
-        "conditions: generator: files: '../*' is no pattern",
+        "conditions: generator: files: '../*' is not a pattern",
     ),
     "a pattern of the whole machine": (
         lambda d: d["conditions"]["generator"].update(files="/etc/*"),
-        "'/etc/*' is no pattern",
+        "'/etc/*' is not a pattern",
     ),
     "a pattern that pathlib refuses": (
         lambda d: d["conditions"]["generator"].update(files="a/**b"),
-        "'a/**b' is no pattern",
+        "'a/**b' is not a pattern",
     ),
 }
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_a_list_that_would_fail_later_is_refused_at_once(tmp_path, name):
+def test_a_list_that_would_fail_later_is_refused_when_it_is_read(tmp_path, name):
     change, problem = LISTS[name]
-    document = yaml.safe_load(claims.CLAIMS.read_text(encoding="utf-8"))
+    document = yaml.safe_load(claim_list.CLAIMS.read_text(encoding="utf-8"))
     change(document)
     (tmp_path / "claims.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     with pytest.raises(UserError) as caught:
-        claims.load(tmp_path / "claims.yaml")
+        claim_list.load(tmp_path / "claims.yaml")
     assert problem in caught.value.problem
 
 
 @given(st.data())
 @settings(max_examples=40, deadline=None)
-def test_any_value_anywhere_in_the_list_is_taken_or_told(whole, tmp_path_factory, data):
-    document = yaml.safe_load(claims.CLAIMS.read_text(encoding="utf-8"))
+def test_any_value_anywhere_in_the_list_is_taken_or_refused_with_an_error(whole, tmp_path_factory, data):
+    document = yaml.safe_load(claim_list.CLAIMS.read_text(encoding="utf-8"))
     document["claims"] = document["claims"][::7]
-    hurt = data.draw(hostile.damaged(document))
+    changed_document = data.draw(hostile.damaged(document))
     path = tmp_path_factory.mktemp("list") / "claims.yaml"
     try:
-        path.write_text(yaml.safe_dump(hurt), encoding="utf-8")
+        path.write_text(yaml.safe_dump(changed_document), encoding="utf-8")
     except (yaml.YAMLError, UnicodeEncodeError, ValueError):  # YAML cannot hold it
         return
     try:
-        known = claims.load(path)
-        claims.check_all(known, Results(whole, known.systems))
+        known = claim_list.load(path)
+        verdicts.check_all(known, Results(whole, known.systems))
         paper = known.paper()
-        verdicts = {claims.own_verdict(claim, known, paper) for claim in known.claims}
+        own = {verdicts.own_verdict(claim, known, paper) for claim in known.claims}
     except UserError as error:
         assert error.hint
     else:
-        assert verdicts <= set(claims.OWN.values())
+        assert own <= set(verdicts.OWN.values())
 
 
 @pytest.mark.parametrize(
@@ -297,7 +299,7 @@ def test_any_value_anywhere_in_the_list_is_taken_or_told(whole, tmp_path_factory
         '{"claims": [{"id": "a", "verdict": [], "found": "b"}]}',
     ],
 )
-def test_a_damaged_report_is_told(tmp_path, step, report):
+def test_a_damaged_report_is_refused(tmp_path, step, report):
     (tmp_path / "claims.json").write_text(report)
     done = step("print_claims.py", "--report", tmp_path / "claims.json")
     assert done.returncode == 1 and "claims.json is no" in done.stderr and "Traceback" not in done.stderr

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_empathy.claims import claims
+from synth_empathy.claims import claim_list
 from synth_empathy.core.errors import UserError
 from synth_empathy.data import empathetic_dialogues, tokenization
 
@@ -63,7 +63,7 @@ def test_counts_are_the_familys(real):
 
 def test_it_is_known_as_ed_by_its_content_however_its_files_are_written(real, shared, tmp_path):
     """The hashes that the paper's claims ask for; a ninth field changes nothing, a word does."""
-    hold = claims.load().conditions["real-ed"]["hold"]
+    hold = claim_list.load().conditions["real-ed"]["hold"]
     assert {f"{split}: content_sha256": real[1][split]["content_sha256"] for split in SPLITS} == hold
     header, first, *rest = (
         (shared / "ed" / "empatheticdialogues" / "valid.csv").read_text(encoding="utf-8").split("\n")

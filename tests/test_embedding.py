@@ -1,7 +1,11 @@
-"""Embeddings: a toy Qwen2 that must attend in both directions, the real MiniLM, and every way in which vectors are bad."""
+"""Embeddings by a toy Qwen2, which must attend in both directions, and by the real MiniLM; batches, resumed runs."""
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -31,61 +35,50 @@ def write_json(path, value):
 def make_toy(folder, add_eos_token=True, **config):
     """A random Qwen2 of 2 layers in a folder like gte-Qwen2's: byte-level BPE, last-token pooling, a query prompt."""
     import torch
+    from transformers import Qwen2Config, Qwen2Model
+
+    tokenizer = make_tokenizer()
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128}
+    tokens = {"pad_token_id": 0, "eos_token_id": 0, "bos_token_id": 0, "vocab_size": len(tokenizer)}
+    Qwen2Model(Qwen2Config(**sizes, **heads, **tokens, initializer_range=0.2, **config)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    changed = {"tokenizer_class": "Qwen2Tokenizer", "add_eos_token": add_eos_token}
+    write_json(folder / "tokenizer_config.json", settings | changed)
+    write_pooling(folder)
+    write_manifest(folder, {"kind": "fetched", "name": "toy"})
+    return folder
+
+
+def make_tokenizer():
+    """A byte-level BPE tokenizer of the texts, whose token 0 ends and pads a text."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2Model
+    from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(
-        TEXTS * 3,
-        trainers.BpeTrainer(vocab_size=330, special_tokens=[END], initial_alphabet=alphabet, show_progress=False),
-    )
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=END, eos_token=END)
-    torch.manual_seed(0)
-    sizes = {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-    }
-    tokens = {
-        "pad_token_id": 0,
-        "eos_token_id": 0,
-        "bos_token_id": 0,
-        "vocab_size": len(fast),
-        "max_position_embeddings": 128,
-    }
-    Qwen2Model(Qwen2Config(**sizes, **tokens, initializer_range=0.2, **config)).save_pretrained(folder)
-    fast.save_pretrained(folder)
-    settings = json.loads((folder / "tokenizer_config.json").read_text())
-    write_json(
-        folder / "tokenizer_config.json",
-        settings | {"tokenizer_class": "Qwen2Tokenizer", "add_eos_token": add_eos_token},
-    )
-    modules = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize")]
-    write_json(
-        folder / "modules.json",
-        [
-            {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{name}"}
-            for i, (name, path) in enumerate(modules)
-        ],
-    )
-    write_json(
-        folder / "config_sentence_transformers.json", {"prompts": {"query": QUERY}, "default_prompt_name": None}
-    )
+    options = {"initial_alphabet": pre_tokenizers.ByteLevel.alphabet(), "show_progress": False}
+    tokenizer.train_from_iterator(TEXTS * 3, trainers.BpeTrainer(vocab_size=330, special_tokens=[END], **options))
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=END, eos_token=END)
+
+
+def write_pooling(folder):
+    """The files by which sentence-transformers takes the last token's state, scales it, and knows a query prompt."""
+    modules = []
+    for place, (name, path) in enumerate(
+        [("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize")]
+    ):
+        kind = f"sentence_transformers.models.{name}"
+        modules.append({"idx": place, "name": str(place), "path": path, "type": kind})
+    write_json(folder / "modules.json", modules)
+    prompts = {"prompts": {"query": QUERY}, "default_prompt_name": None}
+    write_json(folder / "config_sentence_transformers.json", prompts)
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": 64, "do_lower_case": False})
-    pooling = {
-        "word_embedding_dimension": 32,
-        "pooling_mode_mean_tokens": False,
-        "pooling_mode_lasttoken": True,
-        "include_prompt": True,
-    }
-    write_json(folder / "1_Pooling" / "config.json", pooling)
+    pooling = {"pooling_mode_mean_tokens": False, "pooling_mode_lasttoken": True, "include_prompt": True}
+    write_json(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": 32} | pooling)
     (folder / "2_Normalize").mkdir(exist_ok=True)
-    write_manifest(folder, {"kind": "fetched", "name": "toy"})
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +136,7 @@ def plain_qwen2(folder, ids, causal):
 
 
 def ids_of(toy, text):
-    """Byte-level ids with one end token behind them, whatever the tokenizer appends itself."""
+    """Byte-level ids and one end token, without what the tokenizer itself appends."""
     return [*toy.tokenizer(text, add_special_tokens=False)["input_ids"], 0]
 
 
@@ -161,13 +154,13 @@ def test_the_first_token_sees_a_later_one(toy):
 
 
 def test_no_attention_layer_is_left_causal(toy):
-    """Attention kernels that take no mask (flash attention, on GPUs) go by each layer's own flag."""
+    """Attention kernels without a mask (flash attention, on GPUs) follow each layer's own flag."""
     flags = [module.is_causal for module in toy[0].auto_model.modules() if hasattr(module, "is_causal")]
     assert flags == [False, False]
 
 
-def test_before_the_flag_is_cleared_it_does_not(toy_folder):
-    """So that the test above is one of the flag."""
+def test_without_clearing_the_flag_the_first_token_sees_none(toy_folder):
+    """So that the first test above depends on the flag."""
     from sentence_transformers import SentenceTransformer
 
     causal = SentenceTransformer(str(toy_folder), local_files_only=True)
@@ -179,10 +172,10 @@ def test_before_the_flag_is_cleared_it_does_not(toy_folder):
 @pytest.mark.parametrize("text", TEXTS)
 def test_embeddings_are_those_of_plain_bidirectional_attention(toy, toy_folder, text):
     ids = ids_of(toy, text)
-    both, causal = plain_qwen2(toy_folder, ids, causal=False), plain_qwen2(toy_folder, ids, causal=True)
-    found = embedding.embed(toy, [text], None, 1)[0]
-    assert found == pytest.approx(both[-1] / np.linalg.norm(both[-1]), abs=1e-5)
-    assert np.abs(found - causal[-1] / np.linalg.norm(causal[-1])).max() > 1e-3
+    last, last_causal = (plain_qwen2(toy_folder, ids, causal=causal)[-1] for causal in (False, True))
+    vector = embedding.embed(toy, [text], None, 1)[0]
+    assert vector == pytest.approx(last / np.linalg.norm(last), abs=1e-5)
+    assert np.abs(vector - last_causal / np.linalg.norm(last_causal)).max() > 1e-3
 
 
 def test_padding_changes_no_embedding(toy):
@@ -194,46 +187,44 @@ def test_padding_changes_no_embedding(toy):
     assert together.dtype == np.float32
 
 
-def test_a_flag_without_effect_is_found_out(toy_folder, monkeypatch):
+def test_a_flag_without_effect_is_noticed(toy_folder, monkeypatch):
     """As in a transformers release whose mask does not follow the configuration."""
     import transformers.models.qwen2.modeling_qwen2 as qwen2
     from transformers.masking_utils import create_causal_mask
 
-    def deaf(config, *args, **kwargs):
+    def ignoring_the_flag(config, *args, **kwargs):
         config = type(config)(**{**config.to_dict(), "is_causal": True})
         config._attn_implementation = "sdpa"
         return create_causal_mask(config, *args, **kwargs | {"allow_is_causal_skip": False})
 
-    monkeypatch.setattr(qwen2, "create_causal_mask", deaf)
+    monkeypatch.setattr(qwen2, "create_causal_mask", ignoring_the_flag)
     with pytest.raises(UserError, match="still attends causally") as caught:
         embedding.load_embedder(toy_folder, "float32")
     assert "envs/" in caught.value.hint
 
 
-def test_a_configuration_that_says_so_itself_is_no_fault(toy_folder, tmp_path):
-    """gte's own config.json may hold ``is_causal: false``; the flag is then cleared, and proven to be, all the same."""
+def test_a_configuration_that_clears_the_flag_itself_is_accepted(toy_folder, tmp_path):
+    """gte's own config.json may hold ``is_causal: false``; the flag is cleared and checked nevertheless."""
     folder = tmp_path / "toy"
     shutil.copytree(toy_folder, folder)
     write_json(folder / "config.json", json.loads((folder / "config.json").read_text()) | {"is_causal": False})
     write_manifest(folder, {"kind": "fetched"})
-    found = embedding.embed(embedding.load_embedder(folder, "float32"), TEXTS, None, 2)
-    assert found == pytest.approx(
-        embedding.embed(embedding.load_embedder(toy_folder, "float32"), TEXTS, None, 2), abs=1e-6
-    )
+    changed, unchanged = (embedding.load_embedder(path, "float32") for path in (folder, toy_folder))
+    expected = embedding.embed(unchanged, TEXTS, None, 2)
+    assert embedding.embed(changed, TEXTS, None, 2) == pytest.approx(expected, abs=1e-6)
 
 
 # The end token
 
 
 def test_the_end_token_is_the_pooled_one(toy):
-    """gte's remote code appends it; without that code transformers does not, whatever tokenizer_config.json says."""
+    """gte's remote code appends it. Without that code transformers ignores the setting in tokenizer_config.json."""
     ids = toy.tokenizer("i am so sorry")["input_ids"]
     assert ids == ids_of(toy, "i am so sorry")
     states = token_states(toy, "i am so sorry")
     assert len(states) == len(ids)
-    assert embedding.embed(toy, ["i am so sorry"], None, 1)[0] == pytest.approx(
-        states[-1] / np.linalg.norm(states[-1]), abs=1e-6
-    )
+    vector = embedding.embed(toy, ["i am so sorry"], None, 1)[0]
+    assert vector == pytest.approx(states[-1] / np.linalg.norm(states[-1]), abs=1e-6)
 
 
 def test_a_cut_text_keeps_its_end_token(toy):
@@ -246,7 +237,7 @@ def test_no_end_token_where_the_settings_ask_for_none(tmp_path):
     assert toy.tokenizer("i am so sorry")["input_ids"] == ids_of(toy, "i am so sorry")[:-1]
 
 
-def test_a_tokenizer_that_appends_none_is_found_out(toy_folder, monkeypatch):
+def test_a_tokenizer_that_does_not_append_the_end_token_is_noticed(toy_folder, monkeypatch):
     from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
     monkeypatch.setattr(TokenizersBackend, "update_post_processor", lambda self: None)
@@ -257,10 +248,10 @@ def test_a_tokenizer_that_appends_none_is_found_out(toy_folder, monkeypatch):
 # Prompts and types
 
 
-def test_the_prompt_stands_before_each_text(toy):
-    asked = embedding.embed(toy, TEXTS, "query", 2)
-    assert asked == pytest.approx(embedding.embed(toy, [QUERY + text for text in TEXTS], None, 2), abs=1e-5)
-    assert np.abs(asked - embedding.embed(toy, TEXTS, None, 2)).max() > 0.01
+def test_the_prompt_precedes_each_text(toy):
+    prompted = embedding.embed(toy, TEXTS, "query", 2)
+    assert prompted == pytest.approx(embedding.embed(toy, [QUERY + text for text in TEXTS], None, 2), abs=1e-5)
+    assert np.abs(prompted - embedding.embed(toy, TEXTS, None, 2)).max() > 0.01
 
 
 def test_an_unknown_prompt_is_refused(toy):
@@ -273,9 +264,9 @@ def test_bfloat16_is_near_float32(toy, toy_folder):
 
     half = embedding.load_embedder(toy_folder, "bfloat16")
     assert {parameter.dtype for parameter in half.parameters()} == {torch.bfloat16}
-    found, expected = embedding.embed(half, TEXTS, None, 4), embedding.embed(toy, TEXTS, None, 4)
-    assert found.dtype == np.float32
-    assert (np.einsum("ij,ij->i", found, expected) > 0.99).all()
+    vectors, expected = embedding.embed(half, TEXTS, None, 4), embedding.embed(toy, TEXTS, None, 4)
+    assert vectors.dtype == np.float32
+    assert (np.einsum("ij,ij->i", vectors, expected) > 0.99).all()
 
 
 # A real model
@@ -292,22 +283,22 @@ def minilm(tmp_path_factory):
 
 
 def test_minilm_is_the_mean_of_its_tokens(minilm):
-    """Against plain transformers: mean of the tokens' states where there is no padding, scaled to length 1."""
+    """Against plain transformers: the mean of the tokens' states without padding, scaled to length 1."""
     import torch
     from transformers import AutoModel, AutoTokenizer
 
     texts = ["I am so sorry to hear that.", "Congratulations on the new job!", "My dog died."]
     embedder = embedding.load_embedder(minilm, "float32")
-    assert embedder.tokenizer.padding_side == "right"  # what gte needs is done to Qwen2 only
-    found = embedding.embed(embedder, texts, None, 2)
+    assert embedder.tokenizer.padding_side == "right"  # only Qwen2 is changed
+    vectors = embedding.embed(embedder, texts, None, 2)
     tokenizer, network = AutoTokenizer.from_pretrained(minilm), AutoModel.from_pretrained(minilm).eval()
-    for row, text in zip(found, texts):
+    for row, text in zip(vectors, texts):
         with torch.no_grad():
             mean = network(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(dim=0).numpy()
         assert row == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
 
 
-def test_minilm_finds_what_is_alike(minilm):
+def test_minilm_embeds_similar_texts_near_each_other(minilm):
     texts = [
         "I'm sorry that your dog died.",
         "My condolences for the loss of your puppy.",
@@ -317,66 +308,102 @@ def test_minilm_finds_what_is_alike(minilm):
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.2
 
 
-def test_by_the_command_line(minilm, tmp_path, step):
-    samples = [
-        {"id": "a", "history": ["my dog died"], "response": "oh no"},
-        {"id": "b", "history": ["hi"], "response": "hello"},
-    ]
-    responses = [
-        {"id": "a", "prediction": "so sorry", "reference": "oh no"},
-        {"id": "b", "prediction": "hello", "reference": "hello"},
-    ]
-    for name, rows in (("samples", samples), ("responses", responses)):
-        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+SAMPLES = [
+    {"id": "a", "history": ["my dog died"], "response": "oh no"},
+    {"id": "b", "history": ["hi"], "response": "hello"},
+]
+RESPONSES = [
+    {"id": "a", "prediction": "so sorry", "reference": "oh no"},
+    {"id": "b", "prediction": "hello", "reference": "hello"},
+]
+
+
+def write_lines(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def read_lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def flags_of(folder, model, samples, responses=None):
+    """The flags of embed_texts.py, with its outputs in a folder."""
     flags = [
         "--samples",
-        tmp_path / "samples.jsonl",
-        "--responses",
-        tmp_path / "responses.jsonl",
+        write_lines(folder / "samples.jsonl", samples),
         "--model",
-        minilm,
+        model,
         "--state",
-        tmp_path / "state",
+        folder / "state",
     ]
-    done = step("embed_texts.py", *flags, "--texts", tmp_path / "texts.jsonl", "--embeddings", tmp_path / "e.npy")
+    if responses is not None:
+        flags += ["--responses", write_lines(folder / "responses.jsonl", responses)]
+        flags += ["--similarity", folder / "similarity.jsonl"]
+    return [*flags, "--texts", folder / "texts.jsonl", "--embeddings", folder / "e.npy"]
+
+
+def test_by_the_command_line(minilm, tmp_path, step):
+    done = step("embed_texts.py", *flags_of(tmp_path, minilm, SAMPLES, RESPONSES))
     assert done.returncode == 0, done.stderr
-    texts = [json.loads(line) for line in (tmp_path / "texts.jsonl").read_text().splitlines()]
-    wanted = {"oh no", "hello", "so sorry", "Speaker: my dog died\nListener: oh no", "Speaker: hi\nListener: hello"}
-    assert texts == [{"row": row, "text": text} for row, text in enumerate(sorted(wanted))]
-    alone = embedding.load_embedder(minilm, "float32")
-    assert np.load(tmp_path / "e.npy") == pytest.approx(
-        np.concatenate([embedding.embed(alone, [text["text"]], None, 1) for text in texts]), abs=1e-5
-    )
+    texts = read_lines(tmp_path / "texts.jsonl")
+    expected = {"oh no", "hello", "so sorry", "Speaker: my dog died\nListener: oh no", "Speaker: hi\nListener: hello"}
+    assert texts == [{"row": row, "text": text} for row, text in enumerate(sorted(expected))]
+    embedder = embedding.load_embedder(minilm, "float32")
+    alone = np.concatenate([embedding.embed(embedder, [text["text"]], None, 1) for text in texts])
+    assert np.load(tmp_path / "e.npy") == pytest.approx(alone, abs=1e-5)
+    vector_of = {text["text"]: vector for text, vector in zip(texts, alone)}
+    scores = read_lines(tmp_path / "similarity.jsonl")
+    assert [score["id"] for score in scores] == ["a", "b"]
+    cosine = float(vector_of["so sorry"] @ vector_of["oh no"])
+    assert [score["similarity"] for score in scores] == pytest.approx([100 * cosine, 100], abs=1e-2)
+    assert "2 similarities; minimum, quartiles and maximum: " in done.stdout
+    assert not list((tmp_path / "state").rglob("*.npy"))
 
 
 def test_samples_alone_are_enough(minilm, tmp_path, step):
-    (tmp_path / "samples.jsonl").write_text(
-        json.dumps({"id": "a", "history": ["my dog died"], "response": "oh no"}) + "\n"
-    )
-    flags = [
-        "--samples",
-        tmp_path / "samples.jsonl",
-        "--model",
-        minilm,
-        "--state",
-        tmp_path / "state",
-        "--storage",
-        "float16",
-    ]
-    done = step("embed_texts.py", *flags, "--texts", tmp_path / "texts.jsonl", "--embeddings", tmp_path / "e.npy")
+    done = step("embed_texts.py", *flags_of(tmp_path, minilm, SAMPLES[:1]), "--storage", "float16")
     assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "texts.jsonl").read_text()) == {
-        "row": 0,
-        "text": "Speaker: my dog died\nListener: oh no",
-    }
+    assert read_lines(tmp_path / "texts.jsonl") == [{"row": 0, "text": "Speaker: my dog died\nListener: oh no"}]
     assert np.load(tmp_path / "e.npy").dtype == np.float16
+    assert not (tmp_path / "similarity.jsonl").exists()
 
 
-def test_no_sample_is_refused(minilm, tmp_path, step):
-    (tmp_path / "samples.jsonl").write_text("")
-    flags = ["--samples", tmp_path / "samples.jsonl", "--model", minilm, "--state", tmp_path / "state"]
-    done = step("embed_texts.py", *flags, "--texts", tmp_path / "texts.jsonl", "--embeddings", tmp_path / "e.npy")
-    assert done.returncode == 1 and "holds no sample" in done.stderr and "Traceback" not in done.stderr
+@pytest.mark.parametrize(("samples", "responses"), [([], None), (SAMPLES, [])])
+def test_a_file_without_a_row_is_refused(minilm, tmp_path, step, samples, responses):
+    done = step("embed_texts.py", *flags_of(tmp_path, minilm, samples, responses))
+    what = "samples.jsonl holds no sample" if responses is None else "responses.jsonl holds no response"
+    assert done.returncode == 1 and what in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "texts.jsonl").exists()
+
+
+@pytest.mark.parametrize("flag", ["--responses", "--similarity"])
+def test_responses_and_their_similarities_go_together(minilm, tmp_path, step, flag):
+    done = step("embed_texts.py", *flags_of(tmp_path, minilm, SAMPLES), flag, tmp_path / "responses.jsonl")
+    assert done.returncode == 2 and "--responses and --similarity go together" in done.stderr
+
+
+#: Runs a script, and kills it when it begins to score the responses, with the embeddings written.
+KILLED_WHEN_SCORING = """
+import os, runpy, sys
+from synth_empathy.selection import embedding
+embedding.similarities = lambda *args: os._exit(9)
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_kill_between_embeddings_and_similarities_costs_no_embedding(minilm, tmp_path, step, repository):
+    """Snakemake then removes the embeddings, which lack the third output: the finished chunks must still be there."""
+    flags = [*flags_of(tmp_path, minilm, SAMPLES, RESPONSES), "--batch-tokens", 8, "--chunk-texts", 1]
+    command = [sys.executable, "-c", KILLED_WHEN_SCORING, repository / "scripts/embed_texts.py", *flags]
+    killed = subprocess.run(list(map(str, command)), env=os.environ | {"PYTHONPATH": str(repository / "scripts")})
+    assert killed.returncode == 9 and not (tmp_path / "similarity.jsonl").exists()
+    embedded = (tmp_path / "e.npy").read_bytes()
+    (tmp_path / "e.npy").unlink()
+    done = step("embed_texts.py", *flags)
+    assert re.search(r"5 texts in (\d) chunks, \1 finished before", done.stdout), done.stdout + done.stderr
+    assert (tmp_path / "e.npy").read_bytes() == embedded and len(read_lines(tmp_path / "similarity.jsonl")) == 2
 
 
 # Batches and chunks
@@ -393,7 +420,7 @@ def test_batches_hold_every_row_once_within_their_tokens(toy, texts, batch_token
     assert [length[row] for batch in batches for row in batch] == sorted(length, reverse=True)
     for batch, after in zip(batches, batches[1:] + [None]):
         assert len(batch) == 1 or len(batch) * length[batch[0]] <= batch_tokens
-        assert after is None or (len(batch) + 1) * length[batch[0]] > batch_tokens  # none could have held another
+        assert after is None or (len(batch) + 1) * length[batch[0]] > batch_tokens  # no batch could hold one text more
     groups = embedding.grouped(batches, size)
     assert [batch for group in groups for batch in group] == batches
     assert all(sum(map(len, group)) >= size for group in groups[:-1])
@@ -412,21 +439,22 @@ TEXTS_IN_CHUNKS = [f"{'my dog died and ' * (row % 7)}text {row}" for row in rang
 def test_an_interruption_costs_one_chunk_and_changes_no_byte(toy, tmp_path, monkeypatch, storage):
     def to_file(name, state):
         chunks = FinishedChunks(tmp_path / state, "embed", {"a": 1}, 9)
-        embedding.embed_to_file(toy, TEXTS_IN_CHUNKS, None, 64, chunks, tmp_path / name, storage)
+        options = {"prompt_name": None, "batch_tokens": 64, "storage": storage}
+        embedding.embed_to_file(toy, TEXTS_IN_CHUNKS, chunks=chunks, output=tmp_path / name, **options)
+        chunks.clear()
         return (tmp_path / name).read_bytes()
 
     whole = to_file("whole.npy", "calm")
-    found = np.load(tmp_path / "whole.npy")
-    assert found == pytest.approx(
-        embedding.embed(toy, TEXTS_IN_CHUNKS, None, 64), abs=2e-7 if storage == "float32" else 5e-4
-    )
+    tolerance = 2e-7 if storage == "float32" else 5e-4
+    expected = embedding.embed(toy, TEXTS_IN_CHUNKS, None, 64)
+    assert np.load(tmp_path / "whole.npy") == pytest.approx(expected, abs=tolerance)
     assert not any((tmp_path / "calm").iterdir())
 
-    real, asked, stops = embedding.embed_batch, [], (5, 8)
+    real, embedded, stops = embedding.embed_batch, [], (5, 8)
 
     def embed_batch(embedder, texts, prompt_name):
-        asked.append(texts)
-        if len(asked) in stops:
+        embedded.append(texts)
+        if len(embedded) in stops:
             raise KeyboardInterrupt
         return real(embedder, texts, prompt_name)
 
@@ -438,10 +466,10 @@ def test_an_interruption_costs_one_chunk_and_changes_no_byte(toy, tmp_path, monk
         assert not (tmp_path / "part.npy").exists()
     assert to_file("part.npy", "killed") == whole
     most = max(map(len, embedding.grouped(embedding.batches_by_tokens(toy, TEXTS_IN_CHUNKS, None, 64), 9)))
-    assert total < len(asked) <= total + 2 * most  # of each interruption, less than a chunk was done again
+    assert total < len(embedded) <= total + 2 * most  # each interruption repeats less than a chunk
 
 
-def test_chunks_of_other_texts_or_sizes_are_not_taken(tmp_path):
+def test_chunks_of_other_texts_or_sizes_are_not_used(tmp_path):
     FinishedChunks(tmp_path, "embed", {"texts": "a"}, 4).save(0, np.ones((4, 2)))
     assert FinishedChunks(tmp_path, "embed", {"texts": "a"}, 4).has(0)
     assert not FinishedChunks(tmp_path, "embed", {"texts": "b"}, 4).has(0)

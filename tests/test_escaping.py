@@ -1,4 +1,4 @@
-"""Hostile titles, notes and names in every kind of output: read back by a parser of its kind, they are text."""
+"""Hostile titles, notes and names in every kind of output: a parser of that kind reads them back as text."""
 
 import csv
 import io
@@ -22,12 +22,13 @@ from markdown_it import MarkdownIt
 
 from conftest import REPOSITORY
 from figure_cells import BASELINES, cell, summary, table1, write
-from synth_empathy.claims import claims
-from synth_empathy.claims.evidence import Paper, Results
+from synth_empathy.claims import claim_report
+from synth_empathy.claims.paper_numbers import Paper
+from synth_empathy.claims.run_results import Results
 from synth_empathy.core import escaping
 from synth_empathy.core.errors import UserError
 from synth_empathy.evaluation import human
-from synth_empathy.evaluation.novelty import Found, Neighbours
+from synth_empathy.evaluation.novelty import NearestSamples, Neighbours
 from synth_empathy.reporting import comparison_table, paper_values, table_latex, table_markdown, tables
 from synth_empathy.reporting.cells import METRICS
 from synth_empathy.reporting.figures import figure1, figure5, figure7, figure8, novelty_plot, style
@@ -70,19 +71,19 @@ MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
 def shown(text):
-    """A text as a reader should see it: spaces and ends of lines are one space, what cannot be seen is written out."""
+    """A text as a reader should see it: white space is one space, and invisible characters are escaped."""
     spaced = re.sub("[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]", " ", text)
     written = "".join(sign.encode("unicode_escape").decode() if unseen(sign) else sign for sign in spaced)
     return " ".join(written.split())
 
 
 def unseen(sign):
-    """Whether a terminal would obey a sign, or no file of text can hold it."""
+    """Whether a character acts on a terminal, or no text file can contain it."""
     return sign in UNSEEN or unicodedata.category(sign) in ("Cc", "Cs")
 
 
 def blocks(text):
-    """Markdown's blocks in order: what opens or stands, and the text of what has text, its own markup named."""
+    """The blocks of a Markdown document in order: kinds and, for those with text, the text and its inline markup."""
     found = []
     for token in MARKDOWN.parse(text):
         if token.type == "inline":
@@ -101,17 +102,17 @@ def texts(text, kind):
 
 
 def is_number(text):
-    """Whether a text is a number as we format them, sign included."""
+    """Whether a text is a number as we format it, including its sign."""
     return bool(re.fullmatch(r"[-+]\d+(\.\d+)?(e[-+]?\d+)?", text, re.ASCII))
 
 
 def kinds_of(text):
-    """What of Markdown's inline markup is in a text; escapes are none."""
+    """The inline markup in a text of Markdown; escapes do not count."""
     return set().union(*(kinds for _, _, kinds in blocks(text))) - {"text_special"}
 
 
 def all_hostile(test):
-    """Each hostile text as an example of a test of one text."""
+    """Make each hostile text an example of a test of one text."""
     for text in HOSTILE:
         test = example(text)(test)
     return settings(deadline=None)(test)
@@ -122,7 +123,7 @@ def all_hostile(test):
 
 @all_hostile
 @given(TEXTS)
-def test_a_terminal_is_sent_no_control_character(text):
+def test_no_control_character_reaches_a_terminal(text):
     for written in (escaping.terminal_text(text), escaping.terminal_text(text, lines=True).replace("\n", "")):
         assert not any(unseen(sign) for sign in written)
         written.encode("utf-8")
@@ -181,7 +182,7 @@ def test_numbers_that_we_format_stay_numbers():
 
 @all_hostile
 @given(TEXTS)
-def test_latex_holds_no_command_but_those_of_single_signs(text):
+def test_latex_has_no_commands_except_those_of_single_characters(text):
     line = escaping.latex_text(text)
     known = {value for value in escaping.LATEX.values() if value.startswith(("\\", "$"))}
     bare = re.sub(r"\\unicodesign\{[0-9A-F]+\}\{.\}", "", line)
@@ -205,7 +206,7 @@ MEANINGLESS = ["a_b_c", "2 * 3 * 4", "a [x] y", "a < b > c", "seed*.json", "R & 
 
 
 @pytest.mark.parametrize("line", MEANINGLESS)
-def test_nothing_is_escaped_that_means_nothing(line):
+def test_only_characters_with_a_meaning_are_escaped(line):
     assert escaping.markdown_text(line) == line and escaping.markdown_cell("synthetic/*/x") == "synthetic/*/x"
 
 
@@ -213,7 +214,7 @@ def test_nothing_is_escaped_that_means_nothing(line):
 
 
 def hostile_table(title, note, why=None, model="m"):
-    """Table 1 of three systems, one of them by another model's BERTScore, one in part without values."""
+    """Table 1 of three systems: one has the BERTScore of another model, one lacks some values."""
     values = {metric: cell(20.0 + i, metric, by_seed={"0": 20.0 + i}) for i, metric in enumerate(METRICS)}
     empty = {metric: cell(None, metric, why_null=why or title) for metric in METRICS}
     other = {metric: cell(None, metric, instead={"model": model, "layer": 5, "value": 9.0}) for metric in METRICS}
@@ -224,7 +225,7 @@ def hostile_table(title, note, why=None, model="m"):
 @settings(max_examples=60, deadline=None)
 @given(TEXTS, TEXTS, TEXTS, TEXTS)
 @example("a | b", "x\n\n# y", "<script>x</script>", "`m`")
-def test_a_table_in_markdown_has_its_rows_and_cells_and_no_more(title, note, why, model):
+def test_a_table_in_markdown_has_only_its_own_rows_and_cells(title, note, why, model):
     text = table_markdown.as_markdown(hostile_table(title, note, why, model))
     found = blocks(text)
     assert not any(kind in ("html_block", "code_block", "fence") for kind, _, _ in found) and not kinds_of(text)
@@ -252,7 +253,7 @@ def test_a_table_as_csv_has_its_lines_and_no_formula(title, note, why):
 @settings(max_examples=60, deadline=None)
 @given(TEXTS, TEXTS)
 @example("a | b", "x\n| y")
-def test_a_comparison_has_its_rows_and_no_more(name, note):
+def test_a_comparison_has_only_its_own_rows(name, note):
     entry = {"system": {"mean": 2.0}, "baseline": {"mean": 1.0}, "difference": 1.0, "interval": [0.5, 1.5]}
     entry |= {"p": 0.03, "p_two_sided": 0.06}
     about = {"samples": 9, "draws": 10, "seed": 0, "seeds": {"system": 1, "baseline": 2}, "protocol": "paper"}
@@ -268,11 +269,11 @@ def test_a_comparison_has_its_rows_and_no_more(name, note):
 @given(TEXTS, TEXTS)
 @example("a | b", "<script>x")
 @example("`x", "*y*")
-def test_the_claims_report_has_a_line_a_claim_and_no_more(found, note):
+def test_the_claims_report_has_one_line_for_each_claim(found, note):
     cost = {"hardware": found, "gpu_hours": None, "hours": 2, "command": found or "make", "note": note}
     told = {"id": "an-id", "verdict": "not tested", "found": found, "place": "here", "quote": found}
     told |= {"target": found or "t", "cost": cost, "note": note, "in_the_papers_own_numbers": "holds"}
-    text = claims.as_markdown("run", note, [told] * 2)
+    text = claim_report.as_markdown("run", note, [told] * 2)
     quoted = shown(f'here: "{found}"')
     assert texts(text, "td_open") == ["an-id", quoted, "holds", "not tested", shown(found)] * 2
     assert kinds_of(text) <= {"code_inline", "strong_open", "strong_close"}
@@ -280,19 +281,19 @@ def test_the_claims_report_has_a_line_a_claim_and_no_more(found, note):
     assert texts(text, "heading_open") == headings[: 3 if note else 2]
     printed = io.StringIO()
     with redirect_stdout(printed):
-        claims.print_verdicts([told])
-    line, counts, end = printed.getvalue().split("\n")
-    assert not any(unseen(sign) for sign in line + counts + end)
+        claim_report.print_verdicts([told])
+    *lines, counts, end = printed.getvalue().split("\n")
+    assert lines and not any(unseen(sign) for sign in "".join(lines) + counts + end)
 
 
 @settings(deadline=None)
 @given(TEXTS)
 @example("=1+1")
-def test_figures_as_csv_hold_no_formula(title):
+def test_figures_as_csv_have_no_formula(title):
     counts = {name: human.Counter(win=1, tie=1, loss=2) for name in (*human.CRITERIA, human.ALL)}
-    made = [human.as_csv([human.Result(title, counts, 1, 1, False)], "judgements", {})]
+    made = [human.as_csv([human.Result(title, counts, 1, 1, made_up=False)], "judgements", {})]
     made.append(figure1.radar_csv(hostile_table(title, None)))
-    made.append(figure8.curves_csv([figure8.Curve(title, ["b/x"], [50.0], [1.0], [None], [None])]))
+    made.append(figure8.curves_csv([figure8.Curve(title, ["b/x"], [50.0], [1.0], sd=[None], paper=[None])]))
     for text in made:
         for line in csv.reader(io.StringIO(text)):
             assert not any(re.match(r"\s*[=@]|[-+](?![\d.]+$)", value) for value in line), line
@@ -310,7 +311,7 @@ def test_figures_as_csv_hold_no_formula(title):
 def test_a_note_in_a_caption_is_text(name, note):
     words = " ".join(note.split())
     if not words or any(unseen(sign) for sign in words):
-        return  # the configuration takes no such note, and XML no such sign
+        return  # the configuration refuses such a note, and XML such a character
     place = SimpleNamespace(table="table1", base="b", training_set="ed", other="none")
     about = SimpleNamespace(config={"note": note, "run": "demo"}, wildcards=place, rule="make_figure1")
     caption = Environment().from_string(CAPTIONS[name]).render(snakemake=about)
@@ -324,7 +325,7 @@ def test_a_note_in_a_caption_is_text(name, note):
 
 @pytest.fixture(scope="module")
 def pdflatex(tmp_path_factory):
-    """Runs pdflatex on what stands between the beginning and the end of a document; gives its log."""
+    """A function that runs pdflatex on the body of a document and returns its log."""
     if not shutil.which("pdflatex") or subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True).returncode:
         pytest.skip("this machine has no pdflatex with booktabs (Debian: texlive-latex-recommended)")
     folder = tmp_path_factory.mktemp("latex")
@@ -347,8 +348,8 @@ def test_pdflatex_accepts_tables_of_hostile_titles_notes_and_reasons(pdflatex):
     assert re.search(rf"\({len(made)} pages", log)
 
 
-def test_pdflatex_knows_every_sign_that_is_left_as_it_is(pdflatex):
-    signs = [sign for sign in map(chr, range(0x20, 0x3000)) if "unicodesign" not in escaping.latex_sign(sign)]
+def test_pdflatex_knows_every_character_that_stays_unchanged(pdflatex):
+    signs = [sign for sign in map(chr, range(0x20, 0x3000)) if "unicodesign" not in escaping.latex_character(sign)]
     assert len(signs) > 250
     pdflatex("\n\n".join(f"x{escaping.latex_text(sign)}" for sign in signs))
 
@@ -357,13 +358,13 @@ def test_pdflatex_knows_every_sign_that_is_left_as_it_is(pdflatex):
 
 
 def drawn(figure, folder):
-    """A figure written as PDF and SVG; its texts as the SVG has them."""
+    """Write a figure as PDF and SVG; returns the texts of the SVG."""
     style.save(figure, [folder / "f.pdf", folder / "f.svg"])
     root = ElementTree.parse(folder / "f.svg").getroot()
     return ["".join(element.itertext()) for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
-#: What made a drawing fail, or lose a part, in two titles short enough for a line.
+#: Texts that made a drawing fail or lose a part, in two titles that fit on a line.
 TITLES = ["_x $\\frac$ \x1b<b>&amp;", "\u202e\ud800\ufffe\n$x$ \\$5"]
 
 
@@ -374,14 +375,15 @@ def test_every_figure_is_drawn_with_a_hostile_title(tmp_path, title):
     radar = figure1.radar(table1((title, range(13)), ("b", range(13))))
     said = drawn(figure1.draw_figure1(radar, title), tmp_path)
     assert said.count(words) == 2  # in the legend, and as a note
-    curves = [figure8.Curve(title, ["b/x", "b/y"], [50.0, 60.0], [1.0, None], [None, None], [None, None])]
+    missing = {"sd": [None, None], "paper": [None, None]}
+    curves = [figure8.Curve(title, ["b/x", "b/y"], [50.0, 60.0], [1.0, None], **missing)]
     said = drawn(figure8.draw_figure8(curves, title), tmp_path)
     assert said.count(words) == 2 and any(line.startswith("Ours missing:") for line in said)
     counts = {name: human.Counter(win=1, tie=1, loss=2) for name in (*human.CRITERIA, human.ALL)}
-    results = [human.Result(title, counts, 1, 1, False)]
+    results = [human.Result(title, counts, 1, 1, made_up=False)]
     said = drawn(figure7.draw_figure7(results, "judgements", {}, made_up=False, note=title), tmp_path)
     assert said.count(words) == 2
-    title = title.replace("\ud800", "")  # no file of ours holds it (records.parse_json)
+    title = title.replace("\ud800", "")  # no file of ours can contain it (json_files.parse_json)
     words = shown(title)
     criteria = {"one": {"title": title, "mean": 2.0, "full_share": 0.5}}
     about = {"criteria": criteria, "judge": title, "note": title}
@@ -396,7 +398,7 @@ def test_the_novelty_figure_is_drawn_with_a_hostile_title(tmp_path):
     import numpy as np
 
     near = Neighbours(np.array([0, 1]), np.array([50.0, 96.0]))
-    figure = novelty_plot.draw(Found(near, near, near, near, near), 95.0, "$\\frac$", "$\\frac$\x1b")
+    figure = novelty_plot.draw(NearestSamples(*[near] * 5), 95.0, "$\\frac$", "$\\frac$\x1b")
     novelty_plot.save(figure, tmp_path / "f.svg")
     text = (tmp_path / "f.svg").read_text(encoding="utf-8")
     ElementTree.fromstring(text)
@@ -405,7 +407,7 @@ def test_the_novelty_figure_is_drawn_with_a_hostile_title(tmp_path):
 
 @all_hostile
 @given(TEXTS)
-def test_matplotlib_sets_a_text_of_a_figure_as_it_stands(text):
+def test_matplotlib_draws_a_text_unchanged(text):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -431,33 +433,33 @@ PAPERS = {
 
 
 def without_a_column(text):
-    """The same with a needed column under another name."""
+    """The file with a required column under another name."""
     return re.sub(rb"bleu1|win_pct|mean_score", b"other", text, count=1)
 
 
 def with_first_number(word):
-    """What puts a word where the first line has its first number."""
+    """A change that replaces the first number of the first line."""
     return partial(re.sub, rb"(\n[^,\n]+),[^,\n]*,", rb"\1," + word + b",", count=1)
 
 
 def with_last_line_twice(text):
-    """The same with its last line again."""
+    """The file with its last line repeated."""
     return text + text.splitlines(keepends=True)[-1]
 
 
 #: What is wrong: what is put in another's place, or what makes the faulty file; and what is said.
 FAULTS = [
     ("an empty file", partial(re.sub, rb"[\s\S]+", b""), "is empty"),
-    ("bytes that are no text", partial(re.sub, rb",", b"\xff,", count=1), "is no text in UTF-8"),
+    ("bytes that are no text", partial(re.sub, rb",", b"\xff,", count=1), "is not UTF-8"),
     ("a column that is missing", without_a_column, "is missing"),
-    ("a column twice", partial(re.sub, rb"\n", b",x,x\n", count=1), "the column 'x' stands twice"),
+    ("a column twice", partial(re.sub, rb"\n", b",x,x\n", count=1), "the heading has the column 'x' twice"),
     ("a field too many", partial(re.sub, rb"\n\Z", b",,\n"), "fields under"),
     ("a line twice", with_last_line_twice, "already"),
-    ("a word for a number", with_first_number(b"many"), "is 'many', which is no number"),
-    ("nan", with_first_number(b"nan"), "is 'nan', which is no number"),
-    ("infinity", with_first_number(b"1e999"), "is '1e999', which is no number"),
+    ("a word for a number", with_first_number(b"many"), "is 'many', which is not a number"),
+    ("nan", with_first_number(b"nan"), "is 'nan', which is not a number"),
+    ("infinity", with_first_number(b"1e999"), "is '1e999', which is not a number"),
     ("a NUL", partial(re.sub, rb"\n\Z", b"\0\n"), "NUL"),
-    ("an open quotation mark", partial(re.sub, rb"\Z", b'"'), "no CSV"),
+    ("an open quotation mark", partial(re.sub, rb"\Z", b'"'), "not CSV"),
 ]
 
 
@@ -469,13 +471,13 @@ def test_a_faulty_file_of_the_papers_numbers_is_refused_by_line_and_reason(repos
     with pytest.raises(UserError, match=re.escape(str(path))) as caught:
         PAPERS[name](path)
     assert reason in caught.value.problem and "git checkout" in caught.value.hint
-    if reason not in ("is empty", "is no text in UTF-8"):
+    if reason not in ("is empty", "is not UTF-8"):
         assert re.search(r", line \d+: ", caught.value.problem)
 
 
 @settings(deadline=None)
 @given(name=st.sampled_from(sorted(PAPERS)), data=st.data())
-def test_any_damage_to_a_file_of_numbers_ends_in_numbers_or_a_sentence(repository, tmp_path_factory, name, data):
+def test_any_damage_to_a_file_of_numbers_gives_numbers_or_an_error(repository, tmp_path_factory, name, data):
     text = bytearray((repository / "resources/paper" / name).read_bytes())
     changes = st.tuples(st.integers(0, len(text) - 1), st.integers(0, 255))
     for place, byte in data.draw(st.lists(changes, min_size=1, max_size=4)):
@@ -488,7 +490,7 @@ def test_any_damage_to_a_file_of_numbers_ends_in_numbers_or_a_sentence(repositor
         assert str(path) in error.problem
 
 
-def test_a_spreadsheets_mark_at_the_beginning_of_a_file_is_no_fault(repository, tmp_path):
+def test_a_spreadsheets_byte_order_mark_is_no_fault(repository, tmp_path):
     text = (repository / "resources/paper/figure7.csv").read_bytes()
     (tmp_path / "figure7.csv").write_bytes(b"\xef\xbb\xbf" + text)
     assert list(paper_values.read_figure7(tmp_path / "figure7.csv")) == BASELINES
@@ -502,8 +504,8 @@ FIGURE7 = "baseline,criterion,counted,total,win,tie,loss,made_up\nSEEK,all,judge
     [
         (("total", "sum"), "line 1: the column 'total' is missing"),
         (("4,2", "0,0"), "line 2: total is 0, which is not at least 1"),
-        (("4,2", "4,"), "line 2: win is '', which is no number"),
-        (("4,2", "4,nan"), "line 2: win is 'nan', which is no number"),
+        (("4,2", "4,"), "line 2: win is '', which is not a number"),
+        (("4,2", "4,nan"), "line 2: win is 'nan', which is not a number"),
         (("SEEK", "SEEK,all"), "line 2: 9 fields under 8 columns"),
     ],
 )
@@ -542,9 +544,9 @@ def test_read_outputs_prints_a_references_control_characters_as_text(tmp_path, s
 
 
 @pytest.mark.parametrize("claim", [{"id": "a", "verdict": "holds", "found": "x\x1b[2J\ny"}, {"id": "a"}, 3, None])
-def test_print_claims_prints_findings_as_text_and_refuses_what_is_none(tmp_path, step, claim):
+def test_print_claims_prints_findings_as_text_and_refuses_other_documents(tmp_path, step, claim):
     done = step("print_claims.py", "--report", write(tmp_path / "claims.json", {"claims": [claim]}))
     if isinstance(claim, dict) and "found" in claim:
         assert done.returncode == 0 and "a: x\\x1b[2J\\ny\n" in done.stdout, done.stderr
     else:
-        assert done.returncode == 1 and "is no report on claims" in done.stderr
+        assert done.returncode == 1 and "is not a report on claims" in done.stderr

@@ -98,13 +98,13 @@ def test_a_diversity_selection(embedded):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     title = "'qwen1.5-7b-chat, prompt2, DK 55, the best scores instead of k-center'"
-    assert f"--row qwen1.5-7b-chat ed+prompt2-dk55-best {title}" in done.stdout
+    assert f"--base=qwen1.5-7b-chat --training-set=ed+prompt2-dk55-best --title={title}" in done.stdout
     scored = "--method best --scores=results/paper/scored/prompt2/similarity.jsonl --scorer=similarity"
     assert done.stdout.count(scored) == 3  # dk55, dk60, draw60
     assert "--method kcenter --ratio" in done.stdout and "--method none --ratio" in done.stdout
 
 
-def test_a_selection_that_needs_scores_is_refused_without_them_and_one_that_is_at_fault_is_named(embedded):
+def test_a_selection_that_needs_scores_is_refused_without_them_and_a_wrong_one_is_named(embedded):
     module = embedded.folder / "scripts/synth_empathy/selection/diversity.py"
     [code] = [text for language, text in example("a diversity selection") if language == "python"]
     module.write_text(module.read_text() + "\n\n" + code)
@@ -114,7 +114,7 @@ def test_a_selection_that_needs_scores_is_refused_without_them_and_one_that_is_a
     assert "Traceback" not in done.stderr and "--scores FILE" in done.stderr
     module.write_text(module.read_text().replace("[:size].tolist()", "[:1].tolist() * size"))
     done = run(embedded, f"python scripts/select_diverse.py {flags} --scores similarity.jsonl")
-    assert done.returncode == 1 and "it chose 1 different rows in 4, and 4 were asked for" in done.stderr
+    assert done.returncode == 1 and "it returned 4 rows, of which 1 are different, instead of 4" in done.stderr
 
 
 def test_a_quality_scorer(checkout):
@@ -136,7 +136,8 @@ def test_a_quality_scorer(checkout):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     title = "'qwen1.5-7b-chat, prompt2, the 1,000 best by length'"
-    assert f"--row qwen1.5-7b-chat ed+prompt2-top1000-length-kcenter {title}" in done.stdout
+    system = "--base=qwen1.5-7b-chat --training-set=ed+prompt2-top1000-length-kcenter"
+    assert f"{system} --title={title}" in done.stdout
     assert "--title='prompt2, the 7 best by length, none, seed 0'" in done.stdout
     assert "--scores=length.jsonl --scorer=length --size 7" in done.stdout
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from itertools import chain
 
 import pytest
 from hypothesis import given
@@ -22,24 +23,34 @@ from synth_empathy.reporting.tables import Row, Table
 NUMBER = st.none() | st.floats(-5, 100, allow_subnormal=False)
 
 
+def cells_of_pairs(pairs):
+    """A cell of each of the first metrics, from pairs of our value and the paper's."""
+    return {metric: cell(ours, metric, paper=paper) for metric, (ours, paper) in zip(METRICS, pairs)}
+
+
+def is_positive(value):
+    return value is not None and value > 0
+
+
 @given(st.lists(st.lists(st.tuples(NUMBER, NUMBER), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_each_axis_runs_from_0_to_the_highest_value_ours_or_the_papers(grid):
-    contents = [{m: cell(ours, m, paper=paper) for m, (ours, paper) in zip(METRICS, pairs)} for pairs in grid]
-    shown = figure1.radar(table1(*((f"S{i}", content) for i, content in enumerate(contents))))
-    assert shown.metrics == list(METRICS)[:3] and shown.systems == [f"S{i}" for i in range(len(grid))]
-    rows = {row.system: row.shares for row in shown.paper}
-    assert set(rows) == {i for i, pairs in enumerate(grid) if any(paper is not None for _, paper in pairs)}
-    for j in range(3):
-        mine, theirs = ([pairs[j][k] for pairs in grid if pairs[j][k] is not None and pairs[j][k] > 0] for k in (0, 1))
-        top = max(mine + theirs, default=None)
-        assert shown.best[j] == top and shown.best_is_papers[j] == (top is not None and top not in mine)
-        for i, pairs in enumerate(grid):
-            for value, shares in zip(pairs[j], (shown.shares[i], rows.get(i, [None] * 3))):
+    contents = [cells_of_pairs(pairs) for pairs in grid]
+    names = [f"S{i}" for i, _ in enumerate(grid)]
+    radar = figure1.radar(table1(*zip(names, contents)))
+    assert radar.metrics == list(METRICS)[:3] and radar.systems == names
+    papers = {row.system: row.shares for row in radar.paper}
+    unknown = [(None,) * 3]
+    assert set(papers) == {i for i, pairs in enumerate(grid) if [*zip(*pairs)][1:] != unknown}
+    for j, column in enumerate(zip(*grid)):
+        ours, theirs = (list(filter(is_positive, values)) for values in zip(*column))
+        top = max(ours + theirs, default=None)
+        assert radar.best[j] == top and radar.best_is_papers[j] == (top is not None and top not in ours)
+        for i, pair in enumerate(column):
+            for value, shares in zip(pair, (radar.shares[i], papers.get(i, [None] * 3))):
                 # what is missing is a gap, and not a 0
                 assert shares[j] == (None if value is None or top is None else max(0, value / top))
-    assert len(shown.below_zero) == sum(
-        value is not None and value < 0 for pairs in grid for pair in pairs for value in pair
-    )
+    values = chain.from_iterable(chain.from_iterable(grid))
+    assert len(radar.below_zero) == sum(value is not None and value < 0 for value in values)
 
 
 def test_what_is_missing_is_named_as_systems_metrics_and_single_values():
@@ -198,7 +209,7 @@ def test_figure8s_data_has_a_line_a_system():
 @pytest.mark.parametrize("training_set", ["ed", "ed+prompt1-draw50-kcenter"])
 def test_rows_that_are_no_point_of_a_curve_are_refused(training_set):
     row = Row("b", training_set, "t", None)
-    with pytest.raises(UserError, match="is of no DK threshold"):
+    with pytest.raises(UserError, match="has no DK threshold"):
         figure8.curves(Table("table2", [row], {row.system: {"cider": cell(1.0)}}, None))
     with pytest.raises(UserError, match="dk50-kcenter is given twice"):
         figure8.curves(table2(("b", "p", 50, 1.0), ("b", "p", 50, 1.0)))
@@ -217,10 +228,10 @@ def test_a_stage_is_the_mean_over_its_seeds(tmp_path):
     shown = figure5.judged(paths)
     assert shown.titles == ["Coherence", "Naturalness", "Empathy"]
     assert shown.means == pytest.approx([2.1, 2.0, 1.9, 2.0])
-    assert shown.spread == pytest.approx([0.5**0.5] * 4)
-    assert (shown.shares, shown.share_spread) == ([0.5, 0.5, 0.5, 0.25], [0, 0, 0, 0])
+    assert shown.mean_sd == pytest.approx([0.5**0.5] * 4)
+    assert (shown.shares, shown.share_sd) == ([0.5, 0.5, 0.5, 0.25], [0, 0, 0, 0])
     assert (shown.samples, shown.seeds, shown.notes, shown.stage) == (24, 2, ["Small."], "before")
-    assert figure5.judged(paths[:1]).spread == [None] * 4
+    assert figure5.judged(paths[:1]).mean_sd == [None] * 4
 
 
 @pytest.mark.parametrize(
@@ -229,15 +240,15 @@ def test_a_stage_is_the_mean_over_its_seeds(tmp_path):
         ([summary(), summary(seed=1, prompt="prompt1")], "are not one stage's summaries"),
         ([summary(), summary(seed=1, mode="sampling")], "are not one stage's summaries"),
         ([summary(), summary()], "are not one stage's summaries"),
-        ([summary(mean=3.1)], "a mean mark is not from 1 to 3"),
-        ([summary(full=-0.2)], "a mean mark is not from 1 to 3, or a share"),
-        ([summary(criteria={})], "a mean mark is not"),
-        ([{"all": {}}], "is no judge's summary: 'criteria'"),
-        ([[]], "is no judge's summary"),
-        ([summary(judge=3)], "is no judge's summary: 3 is a text or a number in another's place"),
-        ([summary(seed="0")], "is no judge's summary: '0' is"),
-        ([summary(note=["x"])], "is no judge's summary: ..x.. is"),
-        ([summary(samples={"scored": "12"})], "is no judge's summary: '12' is"),
+        ([summary(mean=3.1)], "a mean score is not from 1 to 3"),
+        ([summary(full=-0.2)], "a mean score is not from 1 to 3, or a share"),
+        ([summary(criteria={})], "a mean score is not"),
+        ([{"all": {}}], "is not a judge's summary: 'criteria'"),
+        ([[]], "is not a judge's summary"),
+        ([summary(judge=3)], "is not a judge's summary: 3 is a text in place of a number"),
+        ([summary(seed="0")], "is not a judge's summary: '0' is"),
+        ([summary(note=["x"])], "is not a judge's summary: ..x.. is"),
+        ([summary(samples={"scored": "12"})], "is not a judge's summary: '12' is"),
     ],
 )
 def test_summaries_that_make_no_stage_are_refused(tmp_path, contents, message):
@@ -251,7 +262,7 @@ def test_stages_that_were_not_judged_alike_are_refused(tmp_path):
         for content in (summary(), summary("dk60-kcenter"), summary("dk60-kcenter", judge="another"))
     )
     assert figure5.check_stages(before, after) is None
-    with pytest.raises(UserError, match="not judged alike: prompt2 / a-judge / .*; prompt2 / another /"):
+    with pytest.raises(UserError, match="not judged in the same way: prompt2 / a-judge / .*; prompt2 / another /"):
         figure5.check_stages(before, other)
     with pytest.raises(UserError, match="both before"):
         figure5.check_stages(before, before)

@@ -1,6 +1,7 @@
 """How figures look: no text over another, readable without colour, the paper's values apart from ours."""
 
 import dataclasses
+from itertools import chain, combinations, product
 
 import matplotlib
 import pytest
@@ -24,31 +25,43 @@ def paper(repository):
 
 
 def stage(stage, values, seeds=1, titles=("Coherence", "Naturalness", "Empathy")):
-    spread = [0.02 if seeds > 1 else None] * len(values)
+    deviations = [0.02 if seeds > 1 else None] * len(values)
     return Judged(
-        [title.lower() for title in titles], list(titles), values, spread, [v / 3 for v in values], spread, 2000, seeds,
-        ["A note of the judge's."], ("prompt2", "a-judge", "probabilities"), stage,
-    )  # fmt: skip
+        criteria=[title.lower() for title in titles],
+        titles=list(titles),
+        means=values,
+        mean_sd=deviations,
+        shares=[value / 3 for value in values],
+        share_sd=deviations,
+        samples=2000,
+        seeds=seeds,
+        notes=["A note of the judge's."],
+        made_by=("prompt2", "a-judge", "probabilities"),
+        stage=stage,
+    )
 
 
 def panel(baseline, examples, evaluators, wins):
     """Judgements of which about the given share is won, the rest shared by ties and losses."""
     verdicts = ["win"] * round(wins * 100) + ["tie", "loss"] * round(50 * (1 - wins))
-    keys = [(e, c, v) for e in range(examples) for c in human.CRITERIA for v in range(evaluators)]
-    return [
-        {
-            "example": f"e{e}",
-            "baseline": baseline,
-            "criterion": c,
-            "evaluator": f"v{v}",
-            "verdict": verdicts[7 * i % len(verdicts)],
-        }
-        for i, (e, c, v) in enumerate(keys)
-    ]
+    judgements = []
+    for number, (e, criterion, v) in enumerate(product(range(examples), human.CRITERIA, range(evaluators))):
+        place = {"example": f"e{e}", "baseline": baseline, "criterion": criterion, "evaluator": f"v{v}"}
+        judgements.append(place | {"verdict": verdicts[7 * number % len(verdicts)]})
+    return judgements
 
 
-NAMES = ["Synth-Empathy (Qwen1.5-7B, Prompt 2, DK 60)", "SEEK", "CASE", "ESCM", "Qwen1.5-7B-F.T.", "LLaMA3-8B-F.T.", "LLaMA3-8B-Instruct (zero-shot)",
-         "Mixtral-8x7B-Instruct (zero-shot)", "Qwen1.5-72B-Chat (zero-shot)"]  # fmt: skip
+NAMES = [
+    "Synth-Empathy (Qwen1.5-7B, Prompt 2, DK 60)",
+    "SEEK",
+    "CASE",
+    "ESCM",
+    "Qwen1.5-7B-F.T.",
+    "LLaMA3-8B-F.T.",
+    "LLaMA3-8B-Instruct (zero-shot)",
+    "Mixtral-8x7B-Instruct (zero-shot)",
+    "Qwen1.5-72B-Chat (zero-shot)",
+]
 
 
 DEMO_NAMES = [
@@ -64,24 +77,25 @@ PAPERS_ROW = dict(zip(METRICS, [22.05, 10.53, 5.99, 3.77, 3.23, 18.84, 18.72, 5.
 
 
 def paper_size():
-    """Table 1 at the paper's size: the paper's row of its own system and a part of another; a system without values, one below 0, and two single gaps."""
-    gaps = {(4, j): None for j in range(13)} | {(3, 2): None, (7, 10): None, (5, 11): -1.0}
-    known = {0: PAPERS_ROW, 2: {"bleu1": 20.0, "rougeL": 15.0, "cider": 16.0}}
-    values = [[gaps.get((i, j), 10.0 + (7 * i + 3 * j) % 11) for j in range(13)] for i in range(len(NAMES))]
-    return table1(
-        *((title, {m: cell(v, m, paper=known.get(i, {}).get(m)) for m, v in zip(METRICS, values[i])}) for i, title in enumerate(NAMES))
-    )  # fmt: skip
+    """Table 1 at the paper's size, with the paper's own row, a part of another, gaps and a value below 0."""
+    changed = dict.fromkeys([*product([4], range(13)), (3, 2), (7, 10)]) | {(5, 11): -1.0}
+    papers = {0: PAPERS_ROW, 2: {"bleu1": 20.0, "rougeL": 15.0, "cider": 16.0}}
+    rows = []
+    for i, _ in enumerate(NAMES):
+        values = [changed.get((i, j), 10.0 + (7 * i + 3 * j) % 11) for j in range(13)]
+        rows.append(cells_of_row(values, papers.get(i, {})))
+    return table1(*zip(NAMES, rows))
+
+
+def cells_of_row(values, papers):
+    """A cell of each metric, with the paper's values where it has any."""
+    return {metric: cell(value, metric, paper=papers.get(metric)) for metric, value in zip(METRICS, values)}
 
 
 def below_the_paper():
     """Table 1 at the paper's size, with the paper's value at every rim."""
-    known = [PAPERS_ROW if i == 0 else {} for i in range(len(NAMES))]
-    return table1(
-        *(
-            (title, {m: cell(0.5 + i / 10, m, paper=row.get(m)) for m in METRICS})
-            for i, (title, row) in enumerate(zip(NAMES, known))
-        )
-    )
+    rows = [cells_of_row([0.5 + i / 10] * 13, {} if i else PAPERS_ROW) for i, _ in enumerate(NAMES)]
+    return table1(*zip(NAMES, rows))
 
 
 def demo_size():
@@ -89,50 +103,55 @@ def demo_size():
     other = {"model": "all-minilm-l6-v2", "layer": 5, "value": 9.0}
     rows = []
     for i, _ in enumerate(DEMO_NAMES):
-        known = PAPERS_ROW if i == 0 else {}
-        rows.append(
-            {
-                m: cell(None, m, instead=other, paper=known.get(m))
-                if m in BERTSCORE
-                else cell(3.0 + i / 2, m, paper=known.get(m))
-                for m in METRICS
-            }
-        )
+        papers = {} if i else PAPERS_ROW
+        row = cells_of_row([3.0 + i / 2] * 13, papers)
+        rows.append(row | {m: cell(None, m, instead=other, paper=papers.get(m)) for m in BERTSCORE})
     table = table1(*zip(DEMO_NAMES, rows))
-    names = [PAPERS_OWN, None, None]
-    return Table(
-        "table1",
-        [Row(row.base, row.training_set, row.title, name) for row, name in zip(table.rows, names)],
-        table.cells,
-        None,
-    )
+    pairs = zip(table.rows, [PAPERS_OWN, None, None])
+    named = [Row(row.base, row.training_set, row.title, name) for row, name in pairs]
+    return Table("table1", named, table.cells, None)
 
 
 def four_series():
     """Table 2's CIDEr of four series: a gap, and a series that the paper leaves out."""
-    series = [(base, f"prompt{p}") for base in ("qwen1.5-7b-chat", "llama3-8b-instruct") for p in (1, 2)]
-    points = [(i, base, prompt, dk) for i, (base, prompt) in enumerate(series) for dk in (50, 55, 60, 65, 70)]
-    values = [
-        cell(
-            None if (i, dk) == (0, 55) else 20 + (i * 7 + dk) % 5, paper=None if i == 3 else 22 + (i + dk) % 4, sd=0.4
-        )
-        for i, _, _, dk in points
-    ]
-    return table2(*((base, prompt, dk, value) for (_, base, prompt, dk), value in zip(points, values)))
+    series = enumerate(product(("qwen1.5-7b-chat", "llama3-8b-instruct"), ("prompt1", "prompt2")))
+    points = []
+    for (i, (base, prompt)), dk in product(series, (50, 55, 60, 65, 70)):
+        value = None if (i, dk) == (0, 55) else 20 + (i * 7 + dk) % 5
+        paper = None if i == 3 else 22 + (i + dk) % 4
+        points.append((base, prompt, dk, cell(value, paper=paper, sd=0.4)))
+    return table2(*points)
+
+
+def ab_results(baselines):
+    panels = [panel(baseline, 20, 3, wins) for baseline, wins in zip(baselines, (1.0, 0.6, 0.5, 0.3, 0.0))]
+    return human.results(list(chain.from_iterable(panels)), baselines, "judgements")
+
+
+def figure1_of(table, note=None):
+    return figure1.draw_figure1(figure1.radar(table), note)
+
+
+def figure8_of(*points, note=None):
+    return figure8.draw_figure8(figure8.curves(table2(*points)), note)
+
+
+def with_shares(name, shares):
+    return dataclasses.replace(stage(name, [1.0] * 4), shares=shares)
 
 
 FIVE = ["Coherence", "Naturalness", "Empathy", "Helpfulness", "Specificity"]
+THREE_SEEDS = stage("before", [2.6, 2.7, 2.65, 2.65], 3), stage("dk60-kcenter", [2.9, 2.85, 2.8, 2.85], 3)
+OF_FIVE = stage("before", [1.0] * 6, titles=FIVE), stage("dk60-kcenter", [3.0] * 6, titles=FIVE)
+SMALL = with_shares("before", [0.012, 0.006, 0.005, 0.0]), with_shares("dk20-kcenter", [0.012, 0.02, 0.03, 0.001])
 #: Each figure at the paper's size, with gaps, errors and long names, and at the demo's, with its note.
 FIGURES = {
-    "figure1": lambda paper: figure1.draw_figure1(figure1.radar(paper_size()), None),
-    "figure1 far below the paper": lambda paper: figure1.draw_figure1(figure1.radar(below_the_paper()), None),
-    "figure1 of the demo": lambda paper: figure1.draw_figure1(figure1.radar(demo_size()), NOTE),
-    "figure5": lambda paper: figure5.draw_figure5(
-        stage("before", [2.6, 2.7, 2.65, 2.65], 3), stage("dk60-kcenter", [2.9, 2.85, 2.8, 2.85], 3), paper[0], None
-    ),
-    "figure5 of five criteria": lambda paper: figure5.draw_figure5(
-        stage("before", [1.0] * 6, titles=FIVE), stage("dk60-kcenter", [3.0] * 6, titles=FIVE), None, NOTE
-    ),
+    "figure1": lambda paper: figure1_of(paper_size()),
+    "figure1 far below the paper": lambda paper: figure1_of(below_the_paper()),
+    "figure1 of the demo": lambda paper: figure1_of(demo_size(), NOTE),
+    "figure5": lambda paper: figure5.draw_figure5(*THREE_SEEDS, paper[0], None),
+    "figure5 of the demo": lambda paper: figure5.draw_figure5(*SMALL, paper[0], NOTE),
+    "figure5 of five criteria": lambda paper: figure5.draw_figure5(*OF_FIVE, None, NOTE),
     "figure7": lambda paper: figure7.draw_figure7(
         ab_results(BASELINES), "judgements", paper[1], made_up=False, note=None
     ),
@@ -140,17 +159,10 @@ FIGURES = {
         ab_results(BASELINES[-2:]), "majority", {}, made_up=True, note=NOTE
     ),
     "figure8": lambda paper: figure8.draw_figure8(figure8.curves(four_series()), None),
-    "figure8 of the demo": lambda paper: figure8.draw_figure8(
-        figure8.curves(table2(*(("smollm2-135m", "prompt2", dk, 2.0) for dk in (20, 30)))), NOTE
+    "figure8 of the demo": lambda paper: figure8_of(
+        *(("smollm2-135m", "prompt2", dk, 2.0) for dk in (20, 30)), note=NOTE
     ),
 }
-
-
-def ab_results(baselines):
-    records = [
-        one for baseline, wins in zip(baselines, (1.0, 0.6, 0.5, 0.3, 0.0)) for one in panel(baseline, 20, 3, wins)
-    ]
-    return human.results(records, baselines, "judgements")
 
 
 @pytest.fixture(scope="module")
@@ -159,29 +171,33 @@ def drawn(paper):
     return {name: draw(paper) for name, draw in FIGURES.items()}
 
 
+def words_on(figure):
+    """All text on a figure, on one line."""
+    return " ".join(text for text, _ in text_boxes(figure)).replace("\n", " ")
+
+
+def hidden_labels(axes):
+    """The tick labels that are not drawn: those beyond the limits of the axes, or all."""
+    hidden = set()
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        beyond = [tick for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high]
+        hidden |= {tick.label1 for tick in beyond} | {tick.label2 for tick in beyond}
+        hidden |= set() if axes.axison else set(axis.get_ticklabels())
+    return hidden
+
+
 def text_boxes(figure):
-    """(text, its box in pixels) of everything written on a figure, legends and tick labels within the axes' limits included."""
+    """(text, its box in pixels) of all text on a figure, legends and visible tick labels included."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.text import Text
 
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    outside = set()
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            low, high = sorted(axis.get_view_interval())
-            outside |= {
-                label
-                for tick in axis.get_major_ticks()
-                if not low <= tick.get_loc() <= high
-                for label in (tick.label1, tick.label2)
-            }
-        if not axes.axison:
-            outside |= {label for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels()}
-    texts = [
-        text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip() and text not in outside
-    ]
-    return [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in texts]
+    hidden = set().union(*map(hidden_labels, figure.axes))
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    shown = [text for text in texts if text not in hidden]
+    return [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in shown]
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -219,71 +235,64 @@ def grey(colour):
 
 
 def test_nothing_is_told_apart_by_colour_alone():
-    assert (
-        len({marker for _, marker, _ in style.LINES})
-        == len({colour for colour, _, _ in style.LINES})
-        == len(style.LINES)
-        >= 12
-    )
-    assert all(grey(colour) < 0.75 for colour, _, _ in style.LINES)  # dark enough on white
+    colours, markers, _ = zip(*style.LINES)
+    assert len(set(markers)) == len(set(colours)) == len(style.LINES) >= 12
+    assert all(grey(colour) < 0.75 for colour in colours)  # dark enough on white
     for looks in (figure7.FILLS, figure5.STAGES):
-        pairs = [(one, other) for one in looks.values() for other in looks.values() if one != other]
-        assert pairs and all(
-            abs(grey(a) - grey(b)) > 0.15 and (hatch != line or abs(grey(a) - grey(b)) > 0.4)
-            for (a, hatch), (b, line) in pairs
-        )
+        for (colour, hatch), (other, its_hatch) in combinations(looks.values(), 2):
+            difference = abs(grey(colour) - grey(other))
+            assert difference > 0.15 and (hatch != its_hatch or difference > 0.4)
 
 
 def test_more_systems_than_can_be_told_apart_are_refused():
     table = table1(*((f"S{i}", [1, 2, 3]) for i in range(len(style.LINES) + 1)))
-    with pytest.raises(UserError, match="a figure tells 12 systems apart"):
+    with pytest.raises(UserError, match="a figure can distinguish 12 systems"):
         figure1.draw_figure1(figure1.radar(table), None)
 
 
 def test_what_is_missing_is_a_gap_and_named_on_the_figure(drawn):
-    words = " ".join(text for text, _ in text_boxes(drawn["figure1"])).replace("\n", " ")
+    words = words_on(drawn["figure1"])
     assert "No value of the paper's: CASE (paper): B-2, B-3," in words
-    assert (
-        "Qwen1.5-7B-F.T.: no value" in words
-        and "ESCM (B-3)" in words
-        and "(BERT-P)" in words
-        and "LLaMA3-8B-F.T.: BERT-R -1.00" in words
-    )
+    for missing in ("Qwen1.5-7B-F.T. (all metrics)", "ESCM (B-3)", "(BERT-P)", "LLaMA3-8B-F.T.: BERT-R -1.00"):
+        assert missing in words
+    assert "Qwen1.5-7B-F.T." not in lines_by_label(drawn["figure1"])
     figure = drawn["figure8"]
-    words = " ".join(text for text, _ in text_boxes(figure)).replace("\n", " ")
-    assert (
-        "Ours missing: qwen1.5-7b-chat, prompt1 at 55." in words
-        and "No value of the paper's: llama3-8b-instruct, prompt2." in words
-    )
+    words = words_on(figure)
+    assert "Ours missing: qwen1.5-7b-chat, prompt1 at 55." in words
+    assert "No value of the paper's: llama3-8b-instruct, prompt2." in words
     solid = [line for line in figure.axes[0].get_lines() if line.get_linestyle() == "-" and len(line.get_xdata()) == 5]
     assert sum(value != value for line in solid for value in line.get_ydata()) == 1
 
 
 def test_bars_of_the_lowest_values_are_seen():
     figure = figure5.draw_figure5(stage("before", [1.0] * 4), stage("dk20-kcenter", [1.1] * 4), None, None)
-    marks, full = figure.axes
-    low, high = marks.get_ylim()
-    assert all(bar.get_height() > 0.25 * (high - low) for bar in marks.patches)
-    assert not marks.collections and not full.collections
-    figure = figure5.draw_figure5(
-        *(
-            dataclasses.replace(stage(name, [1.0] * 4), shares=[0.01, 0.5, 0.0, 0.9])
-            for name in ("before", "dk20-kcenter")
-        ),
-        None,
-        None,
-    )
+    scores, full = figure.axes
+    low, high = scores.get_ylim()
+    assert all(bar.get_height() > 0.25 * (high - low) for bar in scores.patches)
+    assert not scores.collections and not full.collections
+    stages = [with_shares(name, [0.01, 0.5, 0.0, 0.9]) for name in ("before", "dk20-kcenter")]
+    figure = figure5.draw_figure5(*stages, None, None)
     lines = [line for line in figure.axes[1].collections if line.get_linewidth()[0] > 2]
     assert [round(float(line.get_segments()[0][0][1]), 6) for line in lines] == [1.0, 0.0] * 4
 
 
-def test_small_shares_have_a_decimal():
-    small = [
-        dataclasses.replace(stage(name, [1.0] * 4), shares=[0.012, 0.006, 0.005, 0.0])
-        for name in ("before", "dk20-kcenter")
-    ]
-    words = [text for text, _ in text_boxes(figure5.draw_figure5(*small, None, None))]
-    assert "Coherence\n1.2 \N{RIGHTWARDS ARROW} 1.2 %" in words
+def test_small_shares_have_a_decimal_and_an_axis_of_their_own(paper, drawn):
+    figure = drawn["figure5 of the demo"]
+    assert "Coherence\n1.2 \N{RIGHTWARDS ARROW} 1.2 %" in [text for text, _ in text_boxes(figure)]
+    full = figure.axes[1]
+    low, high = full.get_ylim()
+    assert (low, high) == (0, pytest.approx(1.25 * 3.0))
+    assert [bar.get_height() > 0.25 * high for bar in full.patches[:2]] == [True, False]
+    assert [line.get_ydata()[0] for line in full.lines] == [high]  # the paper's bound of 95 %, at the upper end
+    assert "the paper's share lies beyond it" in words_on(figure)
+    assert "lies beyond it" not in words_on(figure5.draw_figure5(*SMALL, None, None))
+    assert "lies beyond it" not in words_on(drawn["figure5"]) and drawn["figure5"].axes[1].get_ylim() == (0, 108)
+
+
+def test_a_threshold_without_a_value_is_within_the_axes():
+    figure = figure8_of(("a", "p1", 20, 3.0), ("a", "p1", 30, None))
+    low, high = figure.axes[0].get_xlim()
+    assert low < 20 and high > 30
 
 
 def test_a_series_of_which_nothing_is_known_is_named_below_and_not_in_the_legend():
@@ -313,7 +322,7 @@ def test_the_papers_row_is_an_outline_apart_from_every_system(drawn):
             if label in papers:
                 red, green, blue = matplotlib.colors.to_rgb(line.get_color())
                 assert red == green == blue and line.get_linestyle() == "--"
-    assert len(set(lines_by_label(drawn["figure1"]))) == 11
+    assert len(set(lines_by_label(drawn["figure1"]))) == 10  # eight systems with values, and two rows of the paper
 
 
 def test_a_rim_says_whose_value_it_is(drawn):
@@ -321,11 +330,7 @@ def test_a_rim_says_whose_value_it_is(drawn):
     assert "B-1\n(22.05, paper)" in words and "CIDEr\n(26.96, paper)" in words and "BERT-F1*\n(9.00)" in words
     assert "Dist-1\n(4.00)" in words  # ours is the higher: the paper's is 3.23
     notes = " ".join(words).replace("\n", " ")
-    assert (
-        "the highest value, ours or the paper's, in brackets" in notes
-        and "cannot be compared with these and are not drawn" in notes
-    )
-    alone = " ".join(
-        text for text, _ in text_boxes(figure1.draw_figure1(figure1.radar(table1(("a", [1, 2, 3]))), None))
-    ).replace("\n", " ")
+    assert "the highest value, ours or the paper's, in brackets" in notes
+    assert "cannot be compared with these and are not drawn" in notes
+    alone = words_on(figure1_of(table1(("a", [1, 2, 3]))))
     assert "the best system's value, in brackets" in alone and "paper's" not in alone

@@ -81,7 +81,7 @@ def test_a_number_out_of_range_is_refused_by_the_flags_name(refusal, script, fla
 
 def test_a_shard_that_is_none_of_them_is_refused(refusal):
     given_ = ["--seeds", "s", "--prompt", "p", "--model", "m", "--state", "s", "--output", "o"]
-    assert "--shard 5 is none of 2 shards, which count from 0" in refusal(
+    assert "--shard 5 does not exist: there are 2 shards, counted from 0" in refusal(
         "generate.py", *given_, "--shard", "5", "--shards", "2"
     )
 

@@ -1,4 +1,4 @@
-"""Fetching from a hub, by the real client, from a stand-in on loopback: the pinned revision, and its bytes alone."""
+"""The real client fetches from a hub on loopback: the pinned revision, and only its own bytes."""
 
 import json
 import os
@@ -8,7 +8,8 @@ import pytest
 
 from hub import serve
 from synth_empathy.core.errors import UserError
-from synth_empathy.core.model_folder import download_from_hub, git_hash, open_model
+from synth_empathy.core.model_folder import open_model
+from synth_empathy.core.model_sources import download_from_hub, git_hash
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "somebody/some-model"
@@ -16,7 +17,7 @@ REPOSITORY = "somebody/some-model"
 
 @pytest.fixture
 def upstream(tmp_path, tiny_model):
-    """What the repository holds: a model, and a file that nobody asks for."""
+    """The repository's files: a model, and a file that is not wanted."""
     folder = tmp_path / "upstream"
     folder.mkdir()
     for path in tiny_model.iterdir():
@@ -28,21 +29,11 @@ def upstream(tmp_path, tiny_model):
 
 @pytest.fixture
 def fetch(step, tmp_path):
-    """fetch_model.py against an address, as its rule calls it."""
+    """A function that runs fetch_model.py against an address, as its rule does."""
 
     def run(address, revision=REVISION, **more):
-        flags = [
-            "--name",
-            "m",
-            "--output",
-            tmp_path / "m",
-            "--repository",
-            REPOSITORY,
-            "--revision",
-            revision,
-            "--license",
-            "MIT",
-        ]
+        flags = ["--name", "m", "--output", tmp_path / "m", "--repository", REPOSITORY, "--revision", revision]
+        flags += ["--license", "MIT"]
         return step(
             "fetch_model.py", *flags, env=os.environ | {"HF_ENDPOINT": address, "HF_HUB_DISABLE_XET": "1"} | more
         )
@@ -77,7 +68,7 @@ def test_a_revision_is_fetched_checked_and_described(upstream, fetch, tmp_path):
 
 
 @pytest.mark.parametrize("damaged", ["model.safetensors", "config.json"])
-def test_other_bytes_than_the_hub_lists_are_refused(upstream, fetch, tmp_path, damaged):
+def test_bytes_that_differ_from_the_hubs_list_are_refused(upstream, fetch, tmp_path, damaged):
     with serve(upstream, REPOSITORY, REVISION, damage=damaged) as address:
         done = fetch(address)
     assert (
@@ -88,7 +79,7 @@ def test_other_bytes_than_the_hub_lists_are_refused(upstream, fetch, tmp_path, d
     assert not (tmp_path / "m").exists()
 
 
-def test_a_revision_that_is_not_there_and_a_hub_out_of_reach_are_sentences(upstream, fetch):
+def test_a_missing_revision_and_an_unreachable_hub_are_errors_for_the_user(upstream, fetch):
     with serve(upstream, REPOSITORY, REVISION) as address:
         done = fetch(address, "f" * 40)
     assert done.returncode == 1 and f"has no revision {'f' * 40}" in done.stderr

@@ -5,6 +5,7 @@ import io
 import json
 from collections import Counter
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -19,22 +20,15 @@ VERDICT = st.sampled_from(human.VERDICTS)
 
 
 def judgement(example="e0", baseline="SEEK", criterion="coherence", evaluator="v0", verdict="win", **rest):
-    return {
-        "example": example,
-        "baseline": baseline,
-        "criterion": criterion,
-        "evaluator": evaluator,
-        "verdict": verdict,
-    } | rest
+    place = {"example": example, "baseline": baseline, "criterion": criterion, "evaluator": evaluator}
+    return place | {"verdict": verdict} | rest
 
 
 def whole(baseline="SEEK", examples=2, evaluators=3, verdict="win"):
     """Every judgement of a design."""
     return [
-        judgement(f"e{e}", baseline, criterion, f"v{v}", verdict)
-        for e in range(examples)
-        for criterion in human.CRITERIA
-        for v in range(evaluators)
+        judgement(f"e{e}", baseline, criterion, f"v{v}", verdict=verdict)
+        for e, criterion, v in product(range(examples), human.CRITERIA, range(evaluators))
     ]
 
 
@@ -49,17 +43,15 @@ def test_counts_are_those_by_hand_and_shares_sum_to_100(data, examples, evaluato
     records = data.draw(st.permutations(records))
     single, most = (human.results(records, ["SEEK"], count)[0] for count in human.COUNTS)
     for criterion in (*human.CRITERIA, human.ALL):
-        mine = [r for r in records if criterion in (r["criterion"], human.ALL)]
-        assert [single.counts[criterion][v] for v in human.VERDICTS] == [
-            sum(r["verdict"] == v for r in mine) for v in human.VERDICTS
-        ]
+        judged = [record for record in records if criterion in (record["criterion"], human.ALL)]
+        assert single.counts[criterion] == Counter(record["verdict"] for record in judged)
         votes = Counter()
-        for panel in {(r["example"], r["criterion"]) for r in mine}:
-            given_ = [
-                sum((r["example"], r["criterion"], r["verdict"]) == (*panel, v) for r in mine) for v in human.VERDICTS
-            ]
-            votes["tie" if given_.count(max(given_)) > 1 else human.VERDICTS[given_.index(max(given_))]] += 1
-        assert {v: most.counts[criterion][v] for v in human.VERDICTS} == {v: votes[v] for v in human.VERDICTS}
+        for panel in {(record["example"], record["criterion"]) for record in judged}:
+            verdicts = [r["verdict"] for r in judged if (r["example"], r["criterion"]) == panel]
+            numbers = list(map(verdicts.count, human.VERDICTS))
+            first = human.VERDICTS[numbers.index(max(numbers))]
+            votes["tie" if numbers.count(max(numbers)) > 1 else first] += 1
+        assert most.counts[criterion] == votes
         for result in (single, most):
             assert sum(result.shares(criterion).values()) == pytest.approx(100)
     assert (single.counts[human.ALL].total(), most.counts[human.ALL].total()) == (
@@ -132,7 +124,7 @@ def test_test_ids_are_a_list_of_names(tmp_path):
     assert records.read_test_ids(path) == ["e0", "e1"]
     for content in ({"e0": 1}, [1, 2], [["e0"], "e1"], ["e0", "e1", "e0"], [], "e0", None):
         path.write_text(json.dumps(content))
-        with pytest.raises(UserError, match="is no list of test samples' ids"):
+        with pytest.raises(UserError, match="is not a list of test samples' ids"):
             records.read_test_ids(path)
     with pytest.raises(UserError, match="does not exist"):
         records.read_test_ids(tmp_path / "gone.json")
@@ -185,9 +177,8 @@ def test_the_tables_last_column_says_of_which_baselines_judgements_are_made_up()
     records[-1]["made_up"], records[0]["made_up"] = True, False
     text = human.as_csv(human.results(records, ["SEEK", "CASE", "ESCM"], "majority"), "majority", {})
     assert text.splitlines()[0].endswith(",examples,evaluators,made_up,note")
-    assert [(line["baseline"], line["made_up"]) for line in csv.DictReader(io.StringIO(text))] == [
-        (name, said) for name, said in (("SEEK", "no"), ("CASE", "no"), ("ESCM", "yes")) for _ in range(5)
-    ]  # fmt: skip
+    lines = [(line["baseline"], line["made_up"]) for line in csv.DictReader(io.StringIO(text))]
+    assert lines == [("SEEK", "no")] * 5 + [("CASE", "no")] * 5 + [("ESCM", "yes")] * 5
 
 
 def test_the_shipped_judgements_say_that_they_are_made_up(repository):
@@ -205,27 +196,28 @@ def tenth(count, total):
 
 def fits(shares, total):
     """Whether counts of a total can give all of a baseline's printed percentages, each rounded by itself."""
-    could = {
-        verdict: [count for count in range(total + 1) if tenth(count, total) == value]
-        for verdict, value in shares.items()
-    }
+    wins = counts_of(shares["win"], total)
     if len(shares) == 1:
-        return bool(could["win"])
-    return any(tenth(total - win - loss, total) == shares["tie"] for win in could["win"] for loss in could["loss"])
+        return bool(wins)
+    pairs = product(wins, counts_of(shares["loss"], total))
+    return any(tenth(total - win - loss, total) == shares["tie"] for win, loss in pairs)
+
+
+def counts_of(percentage, total):
+    """The counts of a total that a printed percentage can stand for."""
+    return [count for count in range(total + 1) if tenth(count, total) == percentage]
 
 
 def test_only_single_judgements_can_give_all_of_the_papers_percentages(repository):
     """3 evaluators x 4 criteria x 200 examples: what docs/human-evaluation.md gives as the reason for the default."""
     paper = paper_values.read_figure7(repository / "resources/paper/figure7.csv")
-    unfit = {
-        total: [name for name, shares in paper.items() if not fits(shares, total)] for total in (200, 600, 800, 2400)
-    }
-    assert unfit == {
-        200: ["CASE", "ESCM", "Qwen1.5-7B-F.T.", "LLaMA3-8B-F.T."], 600: ["ESCM", "LLaMA3-8B-F.T."], 800: ["Qwen1.5-7B-F.T."], 2400: [],
-    }  # fmt: skip
-    without_ties = [
-        {verdict: value for verdict, value in shares.items() if verdict != "tie"} for shares in paper.values()
-    ]
-    assert all(
-        any(tenth(count, 800) == value for count in range(801)) for shares in without_ties for value in shares.values()
-    )
+
+    def unfit(total):
+        return [name for name, shares in paper.items() if not fits(shares, total)]
+
+    assert unfit(200) == ["CASE", "ESCM", "Qwen1.5-7B-F.T.", "LLaMA3-8B-F.T."]
+    assert unfit(600) == ["ESCM", "LLaMA3-8B-F.T."]
+    assert unfit(800) == ["Qwen1.5-7B-F.T."]
+    assert unfit(2400) == []
+    for shares in paper.values():
+        assert all(counts_of(value, 800) for verdict, value in shares.items() if verdict != "tie")

@@ -1,4 +1,4 @@
-"""The installer of the environments: pip's settings reach uv, and pip takes over where uv fails."""
+"""The installer of the environments: uv gets pip's settings, and pip takes over if uv fails."""
 
 import importlib.util
 import os
@@ -31,7 +31,7 @@ def python(tmp_path):
     return program
 
 
-def test_pips_settings_reach_uv(python, monkeypatch):
+def test_uv_gets_pips_settings(python, monkeypatch):
     for name in install.SETTINGS.values():
         monkeypatch.delenv(name, raising=False)
     assert install.uv_settings(install.pip_settings(python)) == {
@@ -44,21 +44,20 @@ def test_pips_settings_reach_uv(python, monkeypatch):
     assert "SSL_CERT_FILE" not in install.uv_settings(install.pip_settings(python))
 
 
-def tool(folder, name, works):
-    """A program that notes how it was called, and works where its words hold one of ``works``."""
+def tool(folder, name, accepted):
+    """A program that records its calls, and succeeds if one of ``accepted`` is among its arguments."""
     program = folder / name
-    words = repr(works)
     program.write_text(
         f"#!{sys.executable}\nimport sys\nprint('complaint of {name}', file=sys.stderr)\n"
         f"open({str(folder / 'calls')!r}, 'a').write('{name} ' + ' '.join(sys.argv[1:]) + chr(10))\n"
-        f"sys.exit(not any(word in sys.argv for word in {words}))\n"
+        f"sys.exit(not any(word in sys.argv for word in {accepted!r}))\n"
     )
     program.chmod(0o755)
     return [program]
 
 
 @pytest.mark.parametrize(
-    ("uv", "pip", "called", "installed", "told"),
+    ("uv", "pip", "called", "installed", "printed"),
     [
         (["-r"], [], ["uv"], True, ""),
         ([], ["-r"], ["uv", "pip"], True, ""),
@@ -67,10 +66,12 @@ def tool(folder, name, works):
         ([], [], ["uv", "pip", "uv", "pip"], False, "complaint of pip"),
     ],
 )
-def test_each_tool_tries_each_place_and_the_last_complains(tmp_path, capfd, uv, pip, called, installed, told):
+def test_each_tool_tries_each_index_and_only_the_last_prints_errors(
+    tmp_path, capfd, uv, pip, called, installed, printed
+):
     tools = [tool(tmp_path, "uv", uv), tool(tmp_path, "pip", pip)]
     assert install.install(tools, ["torch-cpu"], dict(os.environ), "elsewhere") == installed
     calls = (tmp_path / "calls").read_text().splitlines()
     assert [call.split()[0] for call in calls] == called
     assert all(f"--require-hashes --no-deps -r {install.ENVS}/torch-cpu.lock" in call for call in calls)
-    assert capfd.readouterr().err.strip() == told
+    assert capfd.readouterr().err.strip() == printed

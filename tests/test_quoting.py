@@ -1,4 +1,4 @@
-"""Nothing that a configuration, an archive or a target names is read by a shell: each value is a part of one word."""
+"""No shell interprets a name in a configuration, an archive or a target: each value is part of a single word."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import rendering
 from synth_empathy.core import archive
 
-#: Stands in for every interpreter: says what it was started as and with which words.
+#: Replaces every interpreter: it prints its own name and its arguments.
 DUMP = """#!/bin/bash
 printf '%s\\0' "$0" "$@" > "$DUMP"
 """
@@ -39,7 +39,7 @@ def rendered(tmp_path_factory):
 
 
 def words_of(folder: Path, job: dict[str, str]) -> list[str]:
-    """What a rule's interpreter is started with, itself first."""
+    """The words with which a rule's interpreter is started, its own name first."""
     dump = folder / "words"
     dump.unlink(missing_ok=True)
     if job["log"]:
@@ -63,10 +63,10 @@ def test_every_rules_command_takes_every_value_as_a_part_of_one_word(rendered):
 
 
 def test_every_kind_of_value_is_among_those_that_were_rendered(rendered):
-    """The test above compares what is there; this one says that what the configuration holds is there."""
+    """The test above compares the rendered values; this one checks that they include all of the configuration's."""
     _, made = rendered
     for rule, flags in {
-        "make_table": ["--note=tok", "--row tok", "--cells results/tok"],
+        "make_table": ["--note=tok", "--config results/tok", "--cells results/tok"],
         "make_figure7": ["--baselines tok", "--judgements in/tok", "--note=tok"],
         "pack_archive": ["--judgements=in/tok", "--run results/tok"],
         "run_baseline": ["--command=tok", "--made=tok"],
@@ -86,8 +86,8 @@ def test_every_kind_of_value_is_among_those_that_were_rendered(rendered):
 
 @given(data=st.data())
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_wildcard_takes_what_means_something_to_a_shell(rendered, data):
-    """Snakemake hands a job's wildcards on where we cannot quote them: to Slurm as a comment, to logs and reports."""
+def test_no_wildcard_accepts_characters_with_a_meaning_to_a_shell(rendered, data):
+    """Snakemake passes a job's wildcards on unquoted: to Slurm as a comment, to logs and reports."""
     constraints = rendered[1]["constraints"]
     assert len(constraints) > 5 and all(constraints), constraints
     taken = data.draw(st.sampled_from(constraints).flatmap(matching))
@@ -95,12 +95,12 @@ def test_no_wildcard_takes_what_means_something_to_a_shell(rendered, data):
 
 
 def matching(constraint: str) -> st.SearchStrategy[str]:
-    """Strings that a wildcard's constraint takes."""
+    """Strings that a wildcard's constraint accepts."""
     return st.from_regex(constraint, fullmatch=True)
 
 
 @pytest.mark.parametrize("spelled", ["'tok1p", '"tok1p"', "tok1p", "{tok1p"])
-def test_what_this_would_find(tmp_path, spelled):
-    """A shell does act upon the hostile text wherever it is not quoted."""
+def test_an_unquoted_value_would_be_found(tmp_path, spelled):
+    """A shell acts on the hostile text if it is not quoted."""
     done = subprocess.run(["bash", "-c", f"echo {rendering.hostile(spelled)}"], cwd=tmp_path, capture_output=True)
     assert done.returncode != 0 or (tmp_path / "PWNED").exists()

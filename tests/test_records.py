@@ -1,4 +1,4 @@
-"""Files as contracts: what is written is read back, outputs appear whole or not at all, bad lines are named."""
+"""Files: written records are read back, outputs appear whole or not at all, and errors name faulty lines."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_empathy.core import records
+from synth_empathy.core import files, json_files, records
 from synth_empathy.core.errors import UserError
 
 #: Characters that some readers take for line ends, and others that JSON escapes.
@@ -34,8 +34,8 @@ def test_jsonl_round_trip(tmp_path_factory, samples):
 @given(NESTED)
 def test_json_round_trip(tmp_path_factory, value):
     path = tmp_path_factory.getbasetemp() / "round-trip.json"
-    records.write_json(path, value)
-    assert records.read_json(path) == value
+    json_files.write_json(path, value)
+    assert json_files.read_json(path) == value
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\x85", "\r", "\r\n"])
@@ -46,7 +46,7 @@ def test_line_separators_within_a_string_end_no_record(tmp_path, separator):
 
 
 def test_text_is_utf8_with_plain_line_ends(tmp_path):
-    records.write_text(tmp_path / "t", "é\n")
+    files.write_text(tmp_path / "t", "é\n")
     records.write_jsonl(tmp_path / "l", [{"a": "é"}])
     assert (tmp_path / "t").read_bytes() == "é\n".encode()
     assert (tmp_path / "l").read_bytes() == '{"a": "é"}\n'.encode()
@@ -63,7 +63,7 @@ def everything_in(folder):
 def test_atomic_path_replaces_at_the_end_only(tmp_path):
     target = tmp_path / "file"
     target.write_text("old")
-    with records.atomic_path(target) as partial:
+    with files.atomic_path(target) as partial:
         partial.write_text("new")
         assert target.read_text() == "old"
         assert partial.parent == target.parent  # a rename within one file system
@@ -74,7 +74,7 @@ def test_atomic_path_replaces_at_the_end_only(tmp_path):
 def test_an_exception_leaves_the_old_file_and_no_partial(tmp_path, failure):
     target = tmp_path / "file"
     target.write_text("old")
-    with pytest.raises(failure), records.atomic_path(target) as partial:
+    with pytest.raises(failure), files.atomic_path(target) as partial:
         partial.write_text("half")
         raise failure
     assert everything_in(tmp_path) == {"file": "old"}
@@ -90,12 +90,12 @@ def test_a_bad_record_leaves_no_file(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
         records.write_jsonl(tmp_path / "file", [{"x": 1.0}, {"x": float("nan")}])
     with pytest.raises(ValueError, match="JSON compliant"):
-        records.write_json(tmp_path / "file", float("inf"))
+        json_files.write_json(tmp_path / "file", float("inf"))
     assert everything_in(tmp_path) == {}
 
 
 def test_folders_are_made(tmp_path):
-    records.write_text(tmp_path / "a" / "b" / "c", "x")
+    files.write_text(tmp_path / "a" / "b" / "c", "x")
     assert (tmp_path / "a" / "b" / "c").read_text() == "x"
 
 
@@ -117,7 +117,7 @@ GOOD = {"id": "a", "history": ["x"], "response": "y"}
         (GOOD | {"id": None}, "the field 'id' is NoneType, not str"),
         (GOOD | {"id": "b", "history": "x"}, "the field 'history' is str, not a list of strings"),
         (GOOD | {"id": "b", "history": ["x", 1]}, "the field 'history' is list, not a list of strings"),
-        (GOOD, "id 'a' stands on line 1 already"),
+        (GOOD, "id 'a' is on line 1 already"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path, line, reason):
@@ -127,12 +127,12 @@ def test_a_bad_line_is_named(tmp_path, line, reason):
     with pytest.raises(UserError, match=f"line 3: {reason}") as caught:
         records.read_jsonl(path, records.SAMPLE)
     assert str(path) in caught.value.problem
-    assert caught.value.hint == records.REMAKE
+    assert caught.value.hint == files.REMAKE
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
-def test_what_is_no_json_number_is_refused(tmp_path, constant):
-    """A NaN would pass for a float, and be below every threshold without a word."""
+def test_a_number_that_json_does_not_have_is_refused(tmp_path, constant):
+    """A NaN would pass for a float, and silently be below every threshold."""
     path = tmp_path / "similarity.jsonl"
     path.write_text('{"id": "a", "similarity": ' + constant + "}\n")
     with pytest.raises(UserError, match=f"line 1: not JSON .{constant} is not a JSON number"):
@@ -141,14 +141,14 @@ def test_what_is_no_json_number_is_refused(tmp_path, constant):
 
 def test_missing_and_undecodable_files_are_named(tmp_path):
     (tmp_path / "latin").write_bytes(b'{"id": "caf\xe9"}\n')
-    for read in (records.read_json, lambda path: records.read_jsonl(path, {"id": str})):
+    for read in (json_files.read_json, lambda path: records.read_jsonl(path, {"id": str})):
         with pytest.raises(UserError, match=r"gone does not exist"):
             read(tmp_path / "gone")
         with pytest.raises(UserError, match=r"latin, line 1: it is not UTF-8"):
             read(tmp_path / "latin")
     (tmp_path / "half").write_text('{"a": ')
     with pytest.raises(UserError, match="half is not a JSON document"):
-        records.read_json(tmp_path / "half")
+        json_files.read_json(tmp_path / "half")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_files_without_a_unique_field(tmp_path):
     rows = [{"row": 0, "text": "a"}, {"row": 0, "text": "b"}]
     records.write_jsonl(tmp_path / "t", rows)
     assert records.read_jsonl(tmp_path / "t", records.TEXT, unique=None) == rows
-    with pytest.raises(UserError, match="line 2: row 0 stands on line 1"):
+    with pytest.raises(UserError, match="line 2: row 0 is on line 1"):
         records.read_jsonl(tmp_path / "t", records.TEXT, unique="row")
 
 
@@ -186,7 +186,7 @@ def test_files_without_a_unique_field(tmp_path):
 
 NOT_JSON = {
     "1e999": "1e999 is too large for a number",
-    '{"a": 1, "a": 2}': "the key 'a' stands in an object twice",
+    '{"a": 1, "a": 2}': "an object has the key 'a' twice",
     "[" * 100_000: "nested deeper than 100 levels",
     "[" * 101 + "]" * 101: "nested deeper than 100 levels",
     '["\\ud83d"]': r"'\\ud83d' is half a character",
@@ -196,10 +196,10 @@ NOT_JSON = {
 
 
 @pytest.mark.parametrize("text", NOT_JSON)
-def test_json_that_says_no_one_value_is_refused_with_its_line(tmp_path, text):
+def test_ambiguous_or_unwritable_json_is_refused_with_its_line(tmp_path, text):
     (tmp_path / "f.json").write_text(text)
     with pytest.raises(UserError, match=f"f.json is not a JSON document: .*{NOT_JSON[text]}"):
-        records.read_json(tmp_path / "f.json")
+        json_files.read_json(tmp_path / "f.json")
     (tmp_path / "f.jsonl").write_text('{"id": "a", "x": 1}\n{"id": "b", "x": ' + text + "}\n")
     with pytest.raises(UserError, match="f.jsonl, line 2: not JSON"):
         records.read_jsonl(tmp_path / "f.jsonl", {"id": str})
@@ -207,11 +207,11 @@ def test_json_that_says_no_one_value_is_refused_with_its_line(tmp_path, text):
 
 def test_whole_characters_beyond_the_first_plane_are_read(tmp_path):
     (tmp_path / "f.json").write_text('["\\ud83d\\ude00", "\\\\ud83d", 1e308, -0.0]')
-    assert records.read_json(tmp_path / "f.json") == ["\U0001f600", "\\ud83d", 1e308, 0.0]
+    assert json_files.read_json(tmp_path / "f.json") == ["\U0001f600", "\\ud83d", 1e308, 0.0]
 
 
 @pytest.mark.parametrize(
-    "write", [records.write_json, lambda path, value: records.write_jsonl(path, [{"x": value}]), records.write_text]
+    "write", [json_files.write_json, lambda path, value: records.write_jsonl(path, [{"x": value}]), files.write_text]
 )
 def test_half_a_character_is_not_written(tmp_path, write):
     with pytest.raises(UserError, match=r"f cannot be written: '\\ud800' in its text is not a valid character"):
@@ -242,8 +242,8 @@ def test_ranges(value, kind, fault):
     assert found is None if fault is None else fault in found and len(found) < 120
 
 
-def test_a_folder_in_place_of_a_file_is_a_sentence(tmp_path):
-    for read in (records.read_json, lambda path: records.read_jsonl(path, {"id": str})):
+def test_a_folder_in_place_of_a_file_is_an_error_for_the_user(tmp_path):
+    for read in (json_files.read_json, lambda path: records.read_jsonl(path, {"id": str})):
         with pytest.raises(UserError, match="it is a folder, and a file is needed"):
             read(tmp_path)
         with pytest.raises(UserError, match="cannot be read"):
@@ -257,55 +257,55 @@ def test_a_folder_in_place_of_a_file_is_a_sentence(tmp_path):
 @given(st.binary(min_size=1, max_size=40), st.data())
 def test_any_change_of_a_sealed_file_is_noticed(tmp_path_factory, content, data):
     path = tmp_path_factory.getbasetemp() / "sealed"
-    with records.sealed_path(path) as partial:
+    with files.sealed_path(path) as partial:
         partial.write_bytes(content)
-    assert records.read_bytes(path) == content
-    records.check_seal(path)
+    assert files.read_bytes(path) == content
+    files.check_seal(path)
     changed = bytearray(content)
     changed[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
     path.write_bytes(changed if data.draw(st.booleans()) else content[:-1])
-    for check in (records.read_bytes, records.check_seal):
-        with pytest.raises(UserError, match="sealed is not what was written") as caught:
+    for check in (files.read_bytes, files.check_seal):
+        with pytest.raises(UserError, match="sealed has changed since it was written") as caught:
             check(path)
         assert "remove" in caught.value.hint
 
 
 def test_sha256sum_reads_a_seal(tmp_path):
-    records.write_json(tmp_path / "f.json", {"a": 1})
-    command = ["sha256sum", "--check", "--strict", records.seal_of("f.json").name]
+    json_files.write_json(tmp_path / "f.json", {"a": 1})
+    command = ["sha256sum", "--check", "--strict", files.seal_of("f.json").name]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
     (tmp_path / "f.json").write_text("{}")
     assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 1
 
 
-def test_a_seal_names_the_code_that_made_its_file_and_sha256sum_reads_it_all_the_same(tmp_path):
+def test_a_seal_names_the_code_that_made_its_file_and_sha256sum_still_reads_it(tmp_path):
     code = {"step.py": "0" * 64, "synth_empathy/evaluation/metrics/__init__.py": "f" * 64}
-    records.write_json(tmp_path / "f.json", {"a": 1}, code=code)
-    assert records.code_in_seal(tmp_path / "f.json") == code and records.read_json(tmp_path / "f.json") == {"a": 1}
-    command = ["sha256sum", "--check", "--strict", records.seal_of("f.json").name]
+    json_files.write_json(tmp_path / "f.json", {"a": 1}, code=code)
+    assert files.code_in_seal(tmp_path / "f.json") == code and json_files.read_json(tmp_path / "f.json") == {"a": 1}
+    command = ["sha256sum", "--check", "--strict", files.seal_of("f.json").name]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
-    records.write_json(tmp_path / "f.json", {"a": 1})
-    assert records.code_in_seal(tmp_path / "f.json") == records.code_in_seal(tmp_path / "none.json") == {}
+    json_files.write_json(tmp_path / "f.json", {"a": 1})
+    assert files.code_in_seal(tmp_path / "f.json") == files.code_in_seal(tmp_path / "none.json") == {}
 
 
 def test_a_file_written_again_has_a_new_seal(tmp_path):
     for value in (1, 2):
-        records.write_json(tmp_path / "f.json", value)
-        assert records.read_json(tmp_path / "f.json") == value
+        json_files.write_json(tmp_path / "f.json", value)
+        assert json_files.read_json(tmp_path / "f.json") == value
 
 
 def test_a_failure_keeps_the_old_file_and_its_seal(tmp_path):
-    records.write_json(tmp_path / "f.json", 1)
+    json_files.write_json(tmp_path / "f.json", 1)
     with pytest.raises(ValueError, match="JSON compliant"):
-        records.write_json(tmp_path / "f.json", float("nan"))
-    assert records.read_json(tmp_path / "f.json") == 1 and records.seal_of(tmp_path / "f.json").exists()
+        json_files.write_json(tmp_path / "f.json", float("nan"))
+    assert json_files.read_json(tmp_path / "f.json") == 1 and files.seal_of(tmp_path / "f.json").exists()
 
 
 # What a kill leaves
 
 WRITER = """
 import sys, time
-from synth_empathy.core.records import atomic_path
+from synth_empathy.core.files import atomic_path
 with atomic_path(sys.argv[1]) as partial:
     partial.write_text("half")
     print("writing", flush=True)
@@ -314,18 +314,18 @@ with atomic_path(sys.argv[1]) as partial:
 
 
 def writer(repository, path, seconds):
-    """A process that is writing a file; returns it once it is at it."""
+    """A process that has begun to write a file, and takes some seconds."""
     words = [sys.executable, "-c", WRITER, str(path), str(seconds)]
-    process = subprocess.Popen(
-        words, env={"PYTHONPATH": str(repository / "scripts")}, stdout=subprocess.PIPE, text=True
-    )
+    environment = {"PYTHONPATH": str(repository / "scripts")}
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "writing\n"
     return process
 
 
 def test_writers_of_one_file_do_not_remove_each_others(repository, tmp_path):
-    """Each writes the file many times at once; the file is whole at every moment, and none fails."""
-    program = "import sys; from synth_empathy.core.records import write_text\nfor n in range(150): write_text(sys.argv[1], sys.argv[2] * 2000)"
+    """Each writes the file many times; the file is whole at every moment, and no writer fails."""
+    loop = "for n in range(150): write_text(sys.argv[1], sys.argv[2] * 2000)"
+    program = f"import sys; from synth_empathy.core.files import write_text\n{loop}"
     words = [sys.executable, "-c", program, str(tmp_path / "f")]
     writers = [subprocess.Popen([*words, sign], env={"PYTHONPATH": str(repository / "scripts")}) for sign in "abc"]
     while any(process.poll() is None for process in writers):
@@ -336,16 +336,16 @@ def test_writers_of_one_file_do_not_remove_each_others(repository, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
-def test_what_a_killed_writer_leaves_is_removed_and_a_living_ones_is_not(repository, tmp_path):
+def test_the_file_of_a_killed_writer_is_removed_and_that_of_a_living_one_is_not(repository, tmp_path):
     (tmp_path / ".f.json.0123abcd.partial").write_text("of another file")
     alive, dead = writer(repository, tmp_path / "f", 60), writer(repository, tmp_path / "f", 60)
     dead.kill()
     dead.wait()
     assert len(list(tmp_path.glob(".f.????????.partial"))) == 2
-    records.write_text(tmp_path / "f", "new")
+    files.write_text(tmp_path / "f", "new")
     left = {path.name for path in tmp_path.iterdir()}
     alive.kill()
     alive.wait()
     assert len(left) == 3 and {"f", ".f.json.0123abcd.partial"} < left
-    records.write_text(tmp_path / "f", "newer")
+    files.write_text(tmp_path / "f", "newer")
     assert {path.name for path in tmp_path.iterdir()} == {"f", ".f.json.0123abcd.partial"}

@@ -1,4 +1,4 @@
-"""Finished rows outlive a kill at any byte, are shared among parts, and never pass to a step that would make others."""
+"""Finished rows survive a kill at any byte, serve every part, and never reach a step that would make other rows."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_empathy.core import records
+from synth_empathy.core import files
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.provenance import sha256_json
 from synth_empathy.core.resumable import FinishedChunks, FinishedRows
@@ -20,7 +20,7 @@ def asked_for(ids):
 
 
 def opened(root, part="0-of-2", decides=DECIDES, step="generate", ids="abcdef"):
-    return FinishedRows(root, step, decides, part, asked_for(ids))
+    return FinishedRows(root, step, decides=decides, part=part, asked=asked_for(ids))
 
 
 def test_rows_are_on_the_disk_at_once(tmp_path):
@@ -33,7 +33,7 @@ def test_rows_are_on_the_disk_at_once(tmp_path):
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=6), min_size=1, max_size=4), st.data())
-def test_a_kill_at_any_byte_costs_the_row_in_flight_only(tmp_path_factory, texts, data):
+def test_a_kill_at_any_byte_costs_only_the_unfinished_row(tmp_path_factory, texts, data):
     root = tmp_path_factory.mktemp("state")
     ids = [*map(str, range(len(texts))), "new"]
     rows = opened(root, ids=ids)
@@ -45,10 +45,8 @@ def test_a_kill_at_any_byte_costs_the_row_in_flight_only(tmp_path_factory, texts
 
     again = opened(root, ids=ids)
     finished = kept.count(b"\n")
-    assert (
-        list(again.rows.values())
-        == [{"id": str(number), "text": text} for number, text in enumerate(texts)][:finished]
-    )
+    expected = [{"id": str(number), "text": text} for number, text in enumerate(texts)][:finished]
+    assert list(again.rows.values()) == expected
     again.add({"id": "new", "text": "after"})  # on a line of its own
     third = opened(root, ids=ids)
     assert list(third.rows) == [*map(str, range(finished)), "new"]
@@ -57,12 +55,12 @@ def test_a_kill_at_any_byte_costs_the_row_in_flight_only(tmp_path_factory, texts
 
 @settings(max_examples=30, deadline=None)
 @given(st.sets(st.integers(0, 12)), st.integers(1, 6), st.integers(1, 6), st.sets(st.integers(0, 12), max_size=4))
-def test_whatever_the_parts_were_and_are_no_finished_row_is_made_again(tmp_path_factory, done, before, after, changed):
-    """Some rows are done in one number of parts; in another number each is found by the part that is asked for it now."""
+def test_with_another_number_of_parts_no_finished_row_is_made_again(tmp_path_factory, done, before, after, changed):
+    """Rows are finished in one number of parts; with another number, each is found by the part that needs it."""
     root = tmp_path_factory.mktemp("state")
     asked = asked_for(map(str, range(13)))
     for part in range(before):
-        with FinishedRows(root, "generate", DECIDES, str(part), asked) as rows:
+        with FinishedRows(root, "generate", decides=DECIDES, part=str(part), asked=asked) as rows:
             for number in sorted(done):
                 if number % before == part:
                     rows.add({"id": str(number)})
@@ -70,8 +68,8 @@ def test_whatever_the_parts_were_and_are_no_finished_row_is_made_again(tmp_path_
     found = {}
     for part in range(after):
         wanted = {row_id: hash_ for row_id, hash_ in asked.items() if int(row_id) % after == part}
-        with FinishedRows(root, "generate", DECIDES, str(part), wanted) as rows:
-            assert rows.rows.keys() <= wanted.keys()  # no more is held than asked for
+        with FinishedRows(root, "generate", decides=DECIDES, part=str(part), asked=wanted) as rows:
+            assert rows.rows.keys() <= wanted.keys()  # no other row is held
             found |= rows.rows
     assert found == {str(number): {"id": str(number)} for number in done - changed}
 
@@ -126,11 +124,11 @@ def cut(path):
 
 
 def without_seal(path):
-    records.seal_of(path).unlink()
+    files.seal_of(path).unlink()
 
 
 def empty_seal(path):
-    records.seal_of(path).write_bytes(b"")
+    files.seal_of(path).write_bytes(b"")
 
 
 @pytest.mark.parametrize("damage", [zeroed, cut, without_seal, empty_seal])
@@ -142,8 +140,8 @@ def test_a_damaged_chunk_is_made_again(tmp_path, damage):
     damage(chunks.path(0))
     assert not chunks.has(0) and chunks.has(1) and not chunks.has(2)
     assert (chunks.load(1) == vectors + 1).all()
-    if records.seal_of(chunks.path(0)).exists():
-        with pytest.raises(UserError, match="is not what was written"):
+    if files.seal_of(chunks.path(0)).exists():
+        with pytest.raises(UserError, match="has changed since it was written"):
             chunks.load(0)
     chunks.save(0, vectors)
     assert chunks.has(0)

@@ -1,4 +1,4 @@
-"""What differs between two runs: the files, their order, and how much of each."""
+"""The comparison of two runs: the files that differ, their order, and by how much."""
 
 import json
 import re
@@ -34,22 +34,22 @@ def write_run(folder):
 
 @pytest.fixture
 def runs(tmp_path):
-    """Two runs that made the same."""
+    """Two runs with the same files."""
     return write_run(tmp_path / "x"), write_run(tmp_path / "y")
 
 
 def how(runs):
-    """How each file differs, by its path, in the order reported."""
+    """How each file differs, by path, in the reported order."""
     return {difference.path: difference.how for difference in run_diff.compare(*runs)}
 
 
-def test_two_runs_that_made_the_same_differ_in_nothing(runs, step):
+def test_equal_runs_do_not_differ(runs, step):
     assert how(runs) == {}
     done = step("compare_results.py", *runs)
-    assert done.returncode == 0 and "hold the same files" in done.stdout
+    assert done.returncode == 0 and "contain the same files" in done.stdout
 
 
-def test_rows_are_counted_by_their_ids(runs):
+def test_rows_are_identified_by_their_ids(runs):
     rows = [json.loads(line) for line in (runs[0] / "scored/prompt2/similarity.jsonl").read_text().splitlines()]
     rows[1]["similarity"], rows[2]["similarity"], rows[2]["texts"] = 0.5, 0.625, ["a", "c"]
     write_jsonl(runs[1] / "scored/prompt2/similarity.jsonl", [{"id": "new"}, *rows[:3]])
@@ -67,32 +67,33 @@ def json_rows(run):
     return [json.loads(line) for line in lines]
 
 
-def test_rows_without_a_name_of_their_own_are_known_by_their_line(runs):
+def test_rows_without_an_id_are_identified_by_their_line(runs):
     for run, last in zip(runs, (1, 2)):
         write_jsonl(run / "human/judgements.jsonl", [{"example": "e", "n": 1}, {"example": "e", "n": last}])
     expected = "1 of 2 rows differ in n, first line 2; numbers differ by at most 1 (n: 1 and 2)"
     assert how(runs) == {"human/judgements.jsonl": expected}
 
 
-def test_numbers_are_compared_by_how_much_and_other_values_by_place(runs):
+def test_numbers_are_compared_by_amount_and_other_values_by_place(runs):
     write_json(runs[1] / "metrics/m/ed/seed0/paper.json", {"values": {"bleu1": 12.25, "cider": 3.0}, "name": True})
-    [said] = how(runs).values()
+    [difference] = how(runs).values()
     numbers = "numbers differ by at most 0.25 (values: bleu1: 12.5 and 12.25)"
-    assert said == f"2 of 3 values differ: {numbers}; not a number: name"
+    assert difference == f"2 of 3 values differ: {numbers}; not a number: name"
     (runs[1] / "metrics/m/ed/seed0/paper.json").write_text('{"name":"x","values":{"cider":3,"bleu1":12.50}}')
     assert list(how(runs).values()) == ["the same values, written differently"]
 
 
-def test_texts_are_compared_by_lines_and_what_cannot_be_read_as_its_kind_as_well(runs):
+def test_texts_and_damaged_files_are_compared_by_lines(runs):
     (runs[1] / "tables/table1.csv").write_text("a,b\n3,4\n5,6\n7,8\n")
     assert list(how(runs).values()) == ["lines only in A: 1, only in B: 2, from line 2"]
     (runs[1] / "tables/table1.csv").write_bytes(b"a,b\r\n1,2\r\n3,4\r\n")
-    assert list(how(runs).values()) == ["the same lines, other line ends"]
+    assert list(how(runs).values()) == ["the same lines, other line endings"]
     write_text(runs[1] / "tables/table1.csv", "a,b\n1,2\n3,4\n", sealed=False)
     (runs[1] / "metrics/m/ed/seed0/paper.json").write_text("{")
     (runs[1] / "scored/prompt2/embeddings.npy").write_bytes(b"\x93\xff")
-    said = list(how(runs).values())
-    assert said[0].endswith(" bytes in A, 2 in B") and said[1] == "lines only in A: 6, only in B: 0, from line 2"
+    differences = list(how(runs).values())
+    assert differences[0].endswith(" bytes in A, 2 in B")
+    assert differences[1] == "lines only in A: 6, only in B: 0, from line 2"
 
 
 def test_arrays_and_weights_are_compared_by_shape_type_and_numbers(runs):
@@ -116,7 +117,7 @@ def test_arrays_and_weights_are_compared_by_shape_type_and_numbers(runs):
     assert list(how(runs).values())[1] == "3 x 4 of float32 in A, 4 x 4 of float64 in B"
 
 
-def test_drawings_differ_and_files_of_one_run_alone_are_named(runs):
+def test_drawings_differ_and_files_of_only_one_run_are_named(runs):
     (runs[1] / "figures/figure1.svg").write_text("<svg> </svg>")
     (runs[0] / "scored/prompt2/similarity.jsonl").unlink()
     shutil.rmtree(runs[1] / "tables")
@@ -127,7 +128,7 @@ def test_drawings_differ_and_files_of_one_run_alone_are_named(runs):
     }
 
 
-def test_a_seal_follows_its_file_and_is_listed_where_it_alone_differs(runs):
+def test_a_seal_is_listed_only_if_its_file_does_not_differ(runs):
     samples = runs[1] / "scored/prompt2/similarity.jsonl"
     content = samples.read_bytes()
     write_jsonl(samples, [])
@@ -138,7 +139,7 @@ def test_a_seal_follows_its_file_and_is_listed_where_it_alone_differs(runs):
     assert how(runs) == {"scored/prompt2/.similarity.jsonl.sha256": "only in A"}
 
 
-def test_the_report_names_where_the_runs_part(runs, step):
+def test_the_report_names_where_the_runs_diverge(runs, step):
     for run, code in zip(runs, "ab"):
         write_json(run / "synthetic/prompt2/outputs/0.manifest.json", {"code": {"generate.py": code}})
     done = step("compare_results.py", *runs)
@@ -155,20 +156,20 @@ def test_the_report_names_where_the_runs_part(runs, step):
     ]
     assert lines[1].endswith("1 of 1 values differ: not a number: code: generate.py")
     assert lines[4].startswith("The first is synthetic/prompt2/outputs/0.manifest.json: what made it is the cause")
-    assert lines[5] == "The first that is no manifest is metrics/m/ed/seed0/paper.json."
+    assert lines[5] == "The first that is not a manifest is metrics/m/ed/seed0/paper.json."
 
 
-def test_a_folder_that_is_not_there_is_a_fault_of_use(runs, step):
+def test_a_folder_that_does_not_exist_is_a_usage_error(runs, step):
     done = step("compare_results.py", runs[0], runs[1] / "none")
     assert done.returncode == 2 and f"there is no folder {runs[1]}/none" in done.stderr
 
 
 def in_results(paths):
-    """The paths in the run's results that are among some."""
+    """Those of some paths that are in the run's results, relative to them."""
     return [path.removeprefix("results/paper/") for path in paths if path.startswith("results/paper/")]
 
 
-def test_the_order_of_files_is_that_in_which_snakemake_makes_them(checkout):
+def test_files_are_in_the_order_in_which_snakemake_makes_them(checkout):
     overlay = checkout.folder / "overlay.yaml"
     overlay.write_text("baselines: {seek: {data: data}}\nhuman: {judgements: mine.jsonl}\n")
     (checkout.folder / "mine.jsonl").touch()
@@ -183,7 +184,7 @@ def test_the_order_of_files_is_that_in_which_snakemake_makes_them(checkout):
 
 def test_no_data_set_may_have_the_name_of_a_runs_folder():
     folders = {pattern.split("/")[0] for pattern in run_diff.ORDER if not pattern.startswith("{alone}")}
-    folders |= set(run_diff.OWN)
+    folders |= set(run_diff.NOT_COMPARED)
     named = {folder for folder in folders if re.fullmatch("[a-z0-9_]+", folder)}
     assert named == set(systems.FOLDERS)
 

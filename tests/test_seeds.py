@@ -1,4 +1,4 @@
-"""Seeds and draws: each depends on its row and purpose, and on nothing else."""
+"""Seeds and draws: each depends only on its row and its purpose."""
 
 import hashlib
 
@@ -12,7 +12,7 @@ IDS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=6), un
 
 
 def test_known_value():
-    """Pinned: another value would change every generated text without a word."""
+    """Pinned: another value would silently change every generated text."""
     assert row_seed(0, "train/hit:0_conv:1/0/prompt2/pass0", "generate") == 1580670284814560561
     first_bits = bin(int(hashlib.sha256(b"7\x1fx\x1fturns").hexdigest(), 16) | 1 << 256)[3 : 3 + 63]
     assert row_seed(7, "x", "turns") == int(first_bits, 2)
@@ -34,7 +34,7 @@ def test_depends_on_each_argument():
     st.integers(), st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"]))
 )
 def test_has_63_bits(seed, row_id, purpose):
-    assert 0 <= row_seed(seed, row_id, purpose) < 2**63  # torch.Generator takes no larger one
+    assert 0 <= row_seed(seed, row_id, purpose) < 2**63  # torch.Generator accepts no larger seed
 
 
 def test_seeds_of_many_rows_are_distinct_and_use_all_bits():
@@ -57,7 +57,7 @@ def test_smaller_subsets_are_part_of_larger_ones(ids, one, other):
 
 
 @given(IDS, st.integers(0, 32), st.randoms(use_true_random=False))
-def test_the_given_order_stays_and_decides_nothing(ids, size, random):
+def test_the_order_of_rows_is_kept_and_does_not_matter(ids, size, random):
     kept = keep_by_hash(ids, size, same)
     assert kept == [row for row in ids if row in set(kept)]
     shuffled = random.sample(ids, len(ids))

@@ -166,11 +166,11 @@ FAULTS = {
     ),
     "ratio 0": ("selection/ratio", 0, ["selection: ratio: 0 is out of range", "above 0 and at most 1"]),
     "ratio 1.5": ("selection/ratio", 1.5, ["selection: ratio: 1.5 is out of range", "above 0 and at most 1"]),
-    "ratio that is no number": ("selection/ratio", float("nan"), ["selection: ratio: nan is no finite number"]),
+    "ratio that is no number": ("selection/ratio", float("nan"), ["selection: ratio: nan is not a finite number"]),
     "temperature without end": (
         "generation/temperature",
         float("inf"),
-        ["generation: temperature: inf is no finite number"],
+        ["generation: temperature: inf is not a finite number"],
     ),
     "learning rate that is no number": (
         "training/recipes/lora/learning_rate",
@@ -180,7 +180,7 @@ FAULTS = {
     "threshold that is no number": (
         "tables/table2/thresholds",
         [50, float("nan")],
-        ["tables: table2: thresholds: 1: nan is no finite number"],
+        ["tables: table2: thresholds: 1: nan is not a finite number"],
     ),
     "number that is none somewhere deep": (
         "systems/ours",
@@ -218,11 +218,11 @@ FAULTS = {
         {datetime.date(2024, 1, 1): "lora"},
         ["training: bases: the key datetime.date(2024, 1, 1): it is no text"],
     ),
-    "half a character": ("note", "a\ud800", ["note: 'a\\ud800' holds the character U+D800, which no text holds"]),
+    "half a character": ("note", "a\ud800", ["note: 'a\\ud800' has the character U+D800, which no text file has"]),
     "terminal escape": (
         "systems/ours/title",
         "\x1b[31m",
-        ["systems: ours: title: '\\x1b[31m' holds the character U+001B"],
+        ["systems: ours: title: '\\x1b[31m' has the character U+001B"],
     ),
     "name that no file system takes": (
         "generation/demonstration",
@@ -665,7 +665,7 @@ def test_a_document_without_end_is_refused(shipped):
 
 def test_files_are_checked_as_written_before_they_are_merged(tmp_path):
     (tmp_path / "overlay.yaml").write_text("selection:\n  ratio: 0.5\n  ratio: 0.9\n")
-    with pytest.raises(UserError, match="overlay.yaml, line 3: the key 'ratio' stands on line 2 already") as caught:
+    with pytest.raises(UserError, match="overlay.yaml, line 3: the key 'ratio' is on line 2 already") as caught:
         settings.check_files(["config.yaml", tmp_path / "overlay.yaml"])
     assert caught.value.hint == settings.MEND
     (tmp_path / "overlay.json").write_text('{"selection": {"ratio": 0.5},\n\t"seed": 1}')  # tabs are JSON, and no YAML
@@ -675,9 +675,13 @@ def test_files_are_checked_as_written_before_they_are_merged(tmp_path):
 @pytest.mark.parametrize(
     ("overlay", "words", "said"),
     [
-        ("run: a\nseed: 1\nseed: 2\n", [], "overlay.yaml, line 3: the key 'seed' stands on line 2 already"),
+        ("run: a\nseed: 1\nseed: 2\n", [], "overlay.yaml, line 3: the key 'seed' is on line 2 already"),
         ("run: a\nnote: 2024-01-01\n", [], "overlay.yaml, line 2: '2024-01-01' is read as a date"),
-        ("run: a\n", ["--config", "selection={quality_rule: greater}", "seed=nan"], "seed: nan is no finite number"),
+        (
+            "run: a\n",
+            ["--config", "selection={quality_rule: greater}", "seed=nan"],
+            "seed: nan is not a finite number",
+        ),
     ],
 )
 def test_snakemake_ends_with_the_sentence(repository, tmp_path, overlay, words, said):

@@ -1,4 +1,4 @@
-"""The shipped profile on a cluster that keeps no accounts: squeue says what becomes of jobs."""
+"""The shipped profile on a cluster without accounting, where only squeue knows the states of jobs."""
 
 import pytest
 
@@ -13,9 +13,9 @@ TARGET = "results/small/training/ed/seed0.jsonl"
 
 @pytest.fixture
 def unaccounted(slurm, tmp_path_factory):
-    """The session's cluster makes way for one without accounting, and comes back.
+    """A cluster without accounting, which replaces the session's for one test.
 
-    Its folder's path is short: the names of Slurm's sockets have at most 108 characters.
+    The path of its folder is short, because the names of Slurm's sockets have at most 108 characters.
     """
     slurm.stop()
     cluster = Cluster(tmp_path_factory.mktemp("slurm") / "cluster", accounting=False, hidden=slurm.hidden)
@@ -26,7 +26,7 @@ def unaccounted(slurm, tmp_path_factory):
         slurm.start()
 
 
-def test_without_accounting_squeue_works_and_sacct_is_refused_by_a_sentence(unaccounted, tmp_path):
+def test_without_accounting_squeue_works_and_sacct_is_refused(unaccounted, tmp_path):
     site = Checkout(tmp_path / "checkout")
     set_profile(site.folder, account=None)
     without_containers(site.folder)
@@ -38,23 +38,15 @@ def test_without_accounting_squeue_works_and_sacct_is_refused_by_a_sentence(unac
     assert (site.folder / TARGET).stat().st_size > 0
 
     done = site.run(*ASKING_OFTEN, "--slurm-status-command", "sacct", "--forceall", *words)
-    said = done.stdout + done.stderr
-    assert (
-        done.returncode == 1
-        and "accounts no jobs" in said
-        and "slurm-status-command: squeue" in said
-        and "Traceback" not in said
-    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 1 and "accounts no jobs" in output
+    assert "slurm-status-command: squeue" in output and "Traceback" not in output
 
     unaccounted.reconfigure(MinJobAge="120")
     done = site.run(*ASKING_OFTEN, "--forceall", *words)
-    said = done.stdout + done.stderr
-    assert (
-        done.returncode == 1
-        and "forgets a finished one after 120 s (MinJobAge)" in said
-        and "What to do: " in said
-        and "Traceback" not in said
-    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 1 and "forgets a finished one after 120 s (MinJobAge)" in output
+    assert "What to do: " in output and "Traceback" not in output
     unaccounted.reconfigure(MinJobAge="3600")
 
     (site.folder / "broken").mkdir()

@@ -24,7 +24,7 @@ SEALED = {
     "synthetic/prompt2/samples.jsonl": "sample_turns",
     "training/ed/seed0.jsonl": "mix_training_set",
     "scored/prompt2/texts.jsonl": "embed_texts",
-    "scored/prompt2/similarity.jsonl": "score_similarity",
+    "scored/prompt2/similarity.jsonl": "embed_texts",
     "selected/prompt2/dk60/quality.jsonl": "select_quality",
     "selected/prompt2/draw60/seed0.jsonl": "draw_samples",
     "selected/prompt2/top9-length/quality.jsonl": "select_top",
@@ -130,7 +130,7 @@ def planned(checkout, *modules):
 
 #: Modules that decide no output, or outputs before a model's work.
 NOT_PLANNED = ["core/cli", "data/rounds", "selection/embedding", "training/sft", "inference/transformers_engine"]
-#: What follows from a changed bootstrap or tables: nothing that a model made.
+#: What follows from changed cells or tables: nothing that a model made.
 CELLS = {"make_cells", "make_bertscore_cells", "make_sample_cells"}
 DRAWN = {"make_table", "make_figure1", "make_figure5", "make_figure8", "all"}
 
@@ -138,7 +138,8 @@ DRAWN = {"make_table", "make_figure1", "make_figure5", "make_figure8", "all"}
 @pytest.mark.parametrize(
     ("modules", "rules"),
     [
-        (["reporting/tables"], CELLS | DRAWN),
+        (["reporting/cells"], CELLS | DRAWN | {"make_figure7"}),
+        (["reporting/tables"], DRAWN),
         (["evaluation/bootstrap"], {"compare_systems", "all"}),
         (NOT_PLANNED, set()),
     ],
@@ -166,6 +167,6 @@ def test_what_changed_is_named_by_file_and_a_module_of_before_by_its_name_alone(
         "    ed/train.jsonl",
         "made before a change of prompts.py, left.py (gone):",
         "    synthetic/prompt2/outputs/0.jsonl",
-        "To make one again, delete it and start Snakemake; what was made of it is made again, too.",
+        "To make a file again, delete it and start Snakemake; files made from it are made again, too.",
         "No record says which code made 1 of them, first scored/prompt2/texts.jsonl.",
     ]

@@ -81,7 +81,10 @@ def test_a_training_set_is_taken_apart():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("e-d", "'e-d' is no training set: neither none, authors-code, published, a data set's name nor {dataset"),
+        (
+            "e-d",
+            "'e-d' is no training set: neither none, authors-code, published, a data set's name nor {dataset",
+        ),
         ("models", "'models' is no training set"),
         ("published+prompt2-dk60-kcenter", "is no training set"),
         ("ed+prompt2", "is no training set"),

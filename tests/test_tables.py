@@ -26,18 +26,12 @@ def folder(tmp_path):
     """A folder of cells, filled by `put(row, metric, ...)`."""
 
     def put(row, metric, *values, paper=None, table="table2", **document):
-        place = {
-            "table": table,
-            "base": row.base,
-            "training_set": row.training_set,
-            "metric": metric,
-            "title": row.title,
-        }
-        named = {} if metric in cells.COUNTS else {"protocol": "paper", "samples": 5255}
-        documents = {
-            str(seed): named | document | ({} if value is None else {metric: value})
-            for seed, value in enumerate(values)
-        }
+        place = {"table": table, "base": row.base, "training_set": row.training_set}
+        place |= {"metric": metric, "title": row.title}
+        about = {} if metric in cells.COUNTS else {"protocol": "paper", "samples": 5255}
+        documents = {}
+        for seed, value in enumerate(values):
+            documents[str(seed)] = about | document | ({} if value is None else {metric: value})
         cells.write_cell(tmp_path / row.system / f"{metric}.json", cells.make_cell(place, documents, paper, None))
 
     put.path = tmp_path
@@ -54,6 +48,16 @@ def full(folder, rows, table="table2", paper=None):
 ROWS = [tables.Row("b", "ed", "System a & b", None), tables.Row("b", "ed+prompt2-dk60-kcenter", "System 2", None)]
 
 
+def table_of(folder, rows=None, name="table2"):
+    """A table of the folder's cells, all of which are there."""
+    return tables.read_table(name, ROWS if rows is None else rows, folder.path)
+
+
+def notes_of(table):
+    """The list of notes under a table in Markdown."""
+    return [line for line in as_markdown(table).splitlines() if line.startswith("- ")]
+
+
 def parsed(table):
     return {(line["system"], line["metric"]): line for line in csv.DictReader(io.StringIO(tables.as_csv(table)))}
 
@@ -67,14 +71,10 @@ def test_shipped_numbers_are_the_papers(repository, shared):
     assert len(ours) == len(lines) == 15
     for line in lines:
         row = ours[f"{bases[line['model']]}/ed+prompt{line['prompt']}-dk{line['dk_threshold']}-kcenter"]
-        assert row == {metric: float(line[metric]) for metric in paper_values.PAPER_COLUMNS} | dict.fromkeys(
-            cells.COUNTS, float(line["samples"])
-        )
-    assert all(
-        not values
-        for name in ("table3", "table4")
-        for values in paper_values.read_table(kept / f"{name}.csv").values()
-    )
+        counts = dict.fromkeys(cells.COUNTS, float(line["samples"]))
+        assert row == {metric: float(line[metric]) for metric in paper_values.PAPER_COLUMNS} | counts
+    for name in ("table3", "table4"):
+        assert not any(paper_values.read_table(kept / f"{name}.csv").values())
 
 
 def test_table_1s_and_2s_numbers_are_those_of_the_text(repository, shared):
@@ -95,16 +95,10 @@ def test_the_papers_run_has_the_papers_rows(config, repository):
     assert {row.paper_row for row in tables.rows_of(config, "table1")} == set(known)
     for name in ("table2", "table3", "table4"):
         rows = tables.rows_of(config, name)
-        assert [row.paper_row for row in rows] == list(
-            paper_values.read_table(repository / f"resources/paper/{name}.csv")
-        )
+        papers = paper_values.read_table(repository / f"resources/paper/{name}.csv")
+        assert [row.paper_row for row in rows] == list(papers)
     third = [row.training_set for row in tables.rows_of(config, "table3")][:4]
-    assert third == [
-        "ed+prompt2-dk55-kcenter",
-        "ed+prompt2-draw55-kcenter",
-        "ed+prompt2-dk60-kcenter",
-        "ed+prompt2-draw60-kcenter",
-    ]
+    assert third == [f"ed+prompt2-{quality}-kcenter" for quality in ("dk55", "draw55", "dk60", "draw60")]
     fourth = [row.training_set for row in tables.rows_of(config, "table4")][:2]
     assert fourth == ["ed+prompt2-dk55-kcenter", "ed+prompt2-dk55-none"]
     assert tables.rows_of(config, "table4")[1].title == "qwen1.5-7b-chat, prompt2, DK 55, no diversity selection"
@@ -126,10 +120,8 @@ def test_rows_of_other_selections_stand_beside_ours(config):
 
 def test_rows_of_published_outputs_are_marked(config):
     system = {"title": "KEMP", "base": "kemp", "training_set": "published", "paper_row": None}
-    changed = config | {
-        "systems": config["systems"] | {"kemp": system},
-        "tables": config["tables"] | {"table1": {"systems": ["kemp", "seek"]}},
-    }
+    changed = config | {"systems": config["systems"] | {"kemp": system}}
+    changed["tables"] = config["tables"] | {"table1": {"systems": ["kemp", "seek"]}}
     assert [row.title for row in tables.rows_of(changed, "table1")] == ["KEMP (published outputs)", "SEEK"]
 
 
@@ -142,9 +134,9 @@ def test_a_row_that_no_table_lists_can_be_made_all_the_same(config):
 
 def test_differences_deviations_and_counts(folder):
     full(folder, ROWS)
-    folder(ROWS[0], "cider", 20.0, 22.0, 27.0, paper=25.07)
+    folder(ROWS[0], "cider", *[20.0, 22.0, 27.0], paper=25.07)
     folder(ROWS[0], "samples_quality", 12345, paper=12000)
-    table = tables.read_table("table2", ROWS, folder.path, "Of the demo.", partial=False)
+    table = tables.read_table("table2", ROWS, folder.path, note="Of the demo.")
     assert {line["note"] for line in parsed(table).values()} == {"Of the demo."}
     line = parsed(table)["b/ed", "cider"]
     assert [line[key] for key in ("ours", "sd", "paper", "difference", "test_samples", "seeds", "protocol")] == [
@@ -161,29 +153,22 @@ def test_differences_deviations_and_counts(folder):
 
 def test_a_number_in_no_text_is_not_available(folder):
     full(folder, ROWS)
-    line = parsed(tables.read_table("table2", ROWS, folder.path, None, False))["b/ed", "bleu1"]
+    line = parsed(table_of(folder))["b/ed", "bleu1"]
     assert (line["ours"], line["paper"], line["difference"]) == ("0.00", "not available", "not available")
 
 
 def test_bertscore_of_another_model_stands_under_its_name(folder):
     full(folder, ROWS, "table1")
+    other = {"model": "all-minilm", "layer": 5, "p": 10.0, "r": 20.0, "f1": 30.0}
     for metric in cells.BERTSCORE:
-        folder(
-            ROWS[0],
-            metric,
-            None,
-            table="table1",
-            bertscore_other={"model": "all-minilm", "layer": 5, "p": 10.0, "r": 20.0, "f1": 30.0},
-        )
-    table = tables.read_table("table1", ROWS, folder.path, None, False)
+        folder(ROWS[0], metric, None, table="table1", bertscore_other=other)
+    table = table_of(folder, ROWS, "table1")
     lines = parsed(table)
-    assert (
-        lines["b/ed", "bert_p"]["ours"] == "not available" and "not the paper's" in lines["b/ed", "bert_p"]["remark"]
-    )
+    line = lines["b/ed", "bert_p"]
+    assert line["ours"] == "not available" and "not the paper's" in line["remark"]
     assert lines["b/ed", "bert_f1 by all-minilm, layer 5"]["ours"] == "30.00"
-    assert "by all-minilm, layer 5: BERT-P 10.00, BERT-R 20.00, BERT-F1 30.00" in as_markdown(
-        table
-    ) and "0 seeds" not in as_markdown(table)
+    text = as_markdown(table)
+    assert "by all-minilm, layer 5: BERT-P 10.00, BERT-R 20.00, BERT-F1 30.00" in text and "0 seeds" not in text
 
 
 def test_missing_cells_are_named_and_on_request_shown_as_missing(folder):
@@ -191,9 +176,9 @@ def test_missing_cells_are_named_and_on_request_shown_as_missing(folder):
     (folder.path / ROWS[1].system / "cider.json").unlink()
     (folder.path / ROWS[1].system / "bleu4.json").unlink()
     with pytest.raises(UserError, match=r"table2 lacks .*bleu4.json and 1 more") as caught:
-        tables.read_table("table2", ROWS, folder.path, None, partial=False)
+        table_of(folder)
     assert "tables: partial: true" in caught.value.hint
-    table = tables.read_table("table2", ROWS, folder.path, None, partial=True)
+    table = tables.read_table("table2", ROWS, folder.path, partial=True)
     line = parsed(table)[ROWS[1].system, "cider"]
     assert (line["ours"], line["difference"], line["remark"]) == ("missing", "not available", "the cell was not made")
     assert parsed(table)[ROWS[1].system, "bleu1"]["ours"] == "1000.00"
@@ -207,46 +192,31 @@ def test_a_missing_cell_does_not_hide_the_papers_value(folder, config):
     ours = tables.row_of(config, "table1", "qwen1.5-7b-chat", "ed+prompt2-dk60-kcenter")
     rows = [ours, tables.Row("b", "ed", "Ours alone", None)]
     folder(rows[1], "cider", 1.0, table="table1")
-    table = tables.read_table("table1", rows, folder.path, None, partial=True)
+    table = tables.read_table("table1", rows, folder.path, partial=True)
     line = parsed(table)[ours.system, "cider"]
     assert (line["ours"], line["paper"]) == ("missing", "26.96")
     assert parsed(table)["b/ed", "bleu1"]["paper"] == "not available"
     lines = rows_of_markdown(as_markdown(table))
-    shown = {
-        title: [cell for line in lines if line[0] == title for cell in line[1:]]
-        for title in (ours.title, "Ours alone")
-    }
+    shown = {ours.title: [], "Ours alone": []}
+    for title, *values in lines:
+        shown.get(title, []).extend(values)
     assert shown[ours.title][9] == f"{DASH} (26.96)" and shown["Ours alone"] == [*[DASH] * 9, "1.00", *[DASH] * 3]
 
 
 def test_empty_predictions_are_said_under_the_table(folder):
     full(folder, ROWS)
     folder(ROWS[0], "cider", 20.0, 22.0, empty_predictions={"count": 3, "ids": ["a", "b", "c"]})
-    [line] = [
-        line
-        for line in as_markdown(tables.read_table("table2", ROWS, folder.path, None, False)).splitlines()
-        if line.startswith("- System a")
-    ]
+    [line] = [line for line in notes_of(table_of(folder)) if line.startswith("- System a")]
     assert "empty predictions: 6" in line  # of two seeds
 
 
 def test_what_most_rows_share_is_said_once_after_those_that_differ(folder):
     rows = [*ROWS, tables.Row("c", "ed", "System c", None)]
     full(folder, rows)
-    same = [
-        line
-        for line in as_markdown(tables.read_table("table2", rows, folder.path, None, False)).splitlines()
-        if line.startswith("- ")
-    ]
-    assert same == ["- every row: 5,255 test samples, 1 seed, paper protocol"]
+    assert notes_of(table_of(folder, rows)) == ["- every row: 5,255 test samples, 1 seed, paper protocol"]
     for metric in paper_values.PAPER_COLUMNS:
         folder(rows[1], metric, 1.0, 2.0)
-    lines = [
-        line
-        for line in as_markdown(tables.read_table("table2", rows, folder.path, None, False)).splitlines()
-        if line.startswith("- ")
-    ]
-    assert lines == [
+    assert notes_of(table_of(folder, rows)) == [
         "- System 2: 5,255 test samples, 2 seeds, paper protocol",
         "- every other row: 5,255 test samples, 1 seed, paper protocol",
     ]
@@ -260,18 +230,18 @@ def test_a_system_that_an_overlay_leaves_out_keeps_its_title_and_the_papers_row(
 
 def test_a_table_of_nothing_is_refused_even_on_request(tmp_path):
     with pytest.raises(UserError, match="table3 lacks"):
-        tables.read_table("table3", ROWS, tmp_path, None, partial=True)
+        tables.read_table("table3", ROWS, tmp_path, partial=True)
 
 
 def rows_of_markdown(text):
     """The cells of each line of a text's tables, headings and the rules under them included."""
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    return [list(map(str.strip, line)) for line in lines]
 
 
 def test_markdown_has_one_line_a_row(folder):
     full(folder, ROWS, "table3")
-    text = as_markdown(tables.read_table("table3", ROWS, folder.path, "A note.", False))
+    text = as_markdown(tables.read_table("table3", ROWS, folder.path, note="A note."))
     found = rows_of_markdown(text)
     assert found[0] == ["system", "B-1", "B-2", "B-3", "B-4", "R-1", "R-2", "R-L", "CIDEr"]
     assert [line[:3] for line in found[2:]] == [["System a & b", "0.00", "1.00"], ["System 2", "1000.00", "1001.00"]]
@@ -283,7 +253,7 @@ def test_the_papers_value_and_the_difference_stand_beside_ours_where_they_are_kn
     full(folder, ROWS)
     for metric in tables.COLUMNS["table2"]:
         folder(ROWS[0], metric, 2.0, paper=1.0)
-    text = as_markdown(tables.read_table("table2", ROWS, folder.path, None, False))
+    text = as_markdown(table_of(folder))
     values = {line[0]: line[1:] for line in reversed(rows_of_markdown(text))}
     assert values["System a & b"] == ["2.00 (1.00, +1.00)"] * 4 and values["System 2"][:2] == ["1000.00", "1001.00"]
     assert text.count("In brackets: the paper's value, then ours minus the paper's.") == 1 and DASH not in text
@@ -292,7 +262,7 @@ def test_the_papers_value_and_the_difference_stand_beside_ours_where_they_are_kn
 def test_a_wide_table_goes_on_in_others_of_the_same_rows(folder):
     long = [tables.Row("b", "ed", "x" * 57, None)]
     full(folder, long, "table1", paper=12.0)
-    text = as_markdown(tables.read_table("table1", long, folder.path, None, False))
+    text = as_markdown(table_of(folder, long, "table1"))
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert max(map(len, lines)) <= WIDTH and {line.count("\\|") for line in lines} == {0}
     headings = [line[1:] for line in rows_of_markdown(text) if line[0] == "system"]
@@ -316,12 +286,11 @@ def test_columns_stand_side_by_side_while_there_is_room():
 
 def test_latex_has_as_many_columns_in_each_line_and_escapes_what_latex_reads(folder):
     full(folder, ROWS, paper=1.0)
-    text = as_latex(tables.read_table("table2", ROWS, folder.path, "100 % made_up", False))
+    text = as_latex(tables.read_table("table2", ROWS, folder.path, note="100 % made_up"))
     [columns] = re.findall(r"\\begin\{tabular\}\{(\w+)\}", text)
-    titles, body = (
-        [line for line in text.splitlines() if line.endswith("\\\\") and line.startswith("\\multi") == yes]
-        for yes in (True, False)
-    )
+    lines = [line for line in text.splitlines() if line.endswith("\\\\")]
+    titles = [line for line in lines if line.startswith("\\multi")]
+    body = [line for line in lines if not line.startswith("\\multi")]
     assert [line.startswith("\\multicolumn{11}{l}{System ") for line in titles] == [True, True]
     assert len(body) == 7 and all(len(re.findall(r"(?<!\\)&", line)) == len(columns) - 1 == 10 for line in body)
     assert "5,255 test samples, 1 seed, paper protocol" in text and "Under ours: the paper's values" in text
@@ -333,7 +302,7 @@ def test_latex_has_as_many_columns_in_each_line_and_escapes_what_latex_reads(fol
 def test_latex_has_the_papers_lines_only_where_a_value_is_known(folder):
     full(folder, ROWS)
     folder(ROWS[0], "cider", 2.0, paper=1.0)
-    text = as_latex(tables.read_table("table2", ROWS, folder.path, None, False))
+    text = as_latex(table_of(folder))
     assert [text.count(f"\n{name} & ") for name in ("ours", "paper", "difference")] == [2, 1, 1]
     assert f"paper & {' & '.join([DASH] * 7)} & 1.00 & {DASH} & {DASH} " in text
 
@@ -348,11 +317,30 @@ def test_unknown_paper_rows_are_refused_and_rows_that_are_ours_alone_are_not(rep
         paper_values.read_row(repository / "gone.csv", None)
 
 
-def test_by_the_command_line(folder, tmp_path, step):
-    full(folder, ROWS)
-    rows = [word for row in ROWS for word in ("--row", row.base, row.training_set, row.title, row.paper_row or "")]
+def test_by_the_command_line(folder, config, repository, tmp_path, step):
+    rows = tables.rows_of(config, "table2")
+    full(folder, rows)
+    table = ["--table", "table2", "--config", repository / "config.yaml", "--cells", folder.path]
     out = ["--csv", tmp_path / "t.csv", "--markdown", tmp_path / "t.md", "--latex", tmp_path / "t.tex"]
-    done = step("make_table.py", "--table", "table2", "--cells", folder.path, *rows, *out)
+    done = step("make_table.py", *table, *out)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "t.md").read_text() in done.stdout
-    assert len(list(csv.DictReader((tmp_path / "t.csv").open()))) == 20
+    lines = list(csv.DictReader((tmp_path / "t.csv").open()))
+    assert len(lines) == 10 * len(rows) and {line["title"] for line in lines} == {row.title for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("run: paper", "config.yaml does not configure the rows of table2: KeyError('tables')"),
+        ("tables: {table2: [1]}", "config.yaml does not configure the rows of table2: TypeError"),
+        ("- a list", "config.yaml is not a mapping"),
+        (None, "config.yaml does not exist"),
+    ],
+)
+def test_a_configuration_without_the_tables_rows_is_refused(tmp_path, text, reason):
+    if text is not None:
+        (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(UserError) as caught:
+        tables.read_rows(tmp_path / "config.yaml", "table2")
+    assert reason in caught.value.problem and "results/{run}/config.yaml" in caught.value.hint

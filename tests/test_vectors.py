@@ -1,4 +1,4 @@
-"""Vectors and their file: scaled to length 1, found by text, and refused where they are no embeddings."""
+"""Vectors and their file: scaled to length 1, looked up by text, and refused if they are not valid embeddings."""
 
 import numpy as np
 import pytest
@@ -9,9 +9,9 @@ from synth_empathy.selection import embedding
 
 def test_normalised_rows_have_length_one():
     vectors = np.array([[3.0, 4.0], [0.0, -2.0], [1e-20, 0.0]], dtype=np.float32)
-    found = embedding.normalised(vectors, ["a", "b", "c"])
-    assert found.dtype == np.float32
-    assert found == pytest.approx(np.array([[0.6, 0.8], [0, -1], [1, 0]]))
+    scaled = embedding.normalised(vectors, ["a", "b", "c"])
+    assert scaled.dtype == np.float32
+    assert scaled == pytest.approx(np.array([[0.6, 0.8], [0, -1], [1, 0]]))
 
 
 @pytest.mark.parametrize("bad", [[0.0, 0.0], [float("nan"), 1.0], [float("inf"), 1.0], [-float("inf"), float("inf")]])
@@ -54,7 +54,7 @@ def test_loaded_embeddings_are_the_saved_ones(tmp_path):
         (np.array([[{}, 1]] * 4, dtype=object), "is no .npy array"),
     ],
 )
-def test_arrays_that_are_no_embeddings_are_refused(tmp_path, matrix, reason):
+def test_arrays_that_are_not_embeddings_are_refused(tmp_path, matrix, reason):
     np.save(tmp_path / "e.npy", matrix, allow_pickle=True)
     with pytest.raises(UserError, match=reason) as caught:
         embedding.load_embeddings(tmp_path / "e.npy", rows=4)

@@ -1,4 +1,4 @@
-"""The workflow: every target resolves, only what a target needs is planned, and rules keep their shape."""
+"""The workflow: every target resolves, only what a target needs is planned, and the rules have a common form."""
 
 import json
 import re
@@ -7,43 +7,47 @@ from collections import Counter
 
 import pytest
 
-#: Jobs by rule of the paper's Table 1: 16 shards, 7 models to fetch, the discriminator that is a baseline too; the three
-#: baselines of other authors, for which nothing is given, are rows that say so.
+#: Jobs by rule of the paper's Table 1: 16 shards, 7 models to fetch, the discriminator, which is also a baseline. The
+#: three baselines of other authors have neither data nor results, and their rows say so.
 TABLE1_JOBS = {
     "fetch_ed": 1, "prepare_data": 1, "fetch_model": 7, "generate": 16, "parse_rounds": 1, "sample_turns": 1,
-    "mix_training_set": 2, "train_model": 3, "respond": 7, "embed_texts": 1, "score_similarity": 1,
+    "mix_training_set": 2, "train_model": 3, "respond": 7, "embed_texts": 1,
     "select_quality": 1, "select_diverse": 1, "evaluate": 6, "evaluate_bertscore": 6, "make_cells": 9,
     "make_bertscore_cells": 9, "list_test_ids": 1, "make_table": 1, "table1": 1,
 }  # fmt: skip
-#: Figure 8 is of CIDEr alone: 15 cells, neither BERTScore nor counts of samples, and 15 models beside the discriminator.
+#: Figure 8 shows only CIDEr: 15 cells, without BERTScore and counts of samples; 15 models and the discriminator.
 FIGURE8_JOBS = {
-    "fetch_ed": 1, "prepare_data": 1, "fetch_model": 4, "generate": 32, "parse_rounds": 2, "sample_turns": 2, "mix_training_set": 11,
-    "train_model": 16, "respond": 17, "embed_texts": 2, "score_similarity": 2, "select_quality": 10, "select_diverse": 10,
-    "evaluate": 15, "make_cells": 15, "list_test_ids": 1, "make_figure8": 1, "figure8": 1,
+    "fetch_ed": 1, "prepare_data": 1, "fetch_model": 4, "generate": 32, "parse_rounds": 2, "sample_turns": 2,
+    "mix_training_set": 11, "train_model": 16, "respond": 17, "embed_texts": 2,
+    "select_quality": 10, "select_diverse": 10, "evaluate": 15, "make_cells": 15, "list_test_ids": 1,
+    "make_figure8": 1, "figure8": 1,
 }  # fmt: skip
 TABLE2_JOBS = {rule: count for rule, count in FIGURE8_JOBS.items() if "figure" not in rule} | {
     "count_samples": 10, "make_sample_cells": 15, "make_table": 1, "table2": 1,
 }  # fmt: skip
 #: Two base models at two thresholds, with and without quality selection, and the discriminator.
 TABLE3_JOBS = {
-    "fetch_ed": 1, "prepare_data": 1, "fetch_model": 4, "generate": 16, "parse_rounds": 1, "sample_turns": 1, "mix_training_set": 5,
-    "train_model": 9, "respond": 9, "embed_texts": 1, "score_similarity": 1, "select_quality": 2, "draw_samples": 2,
-    "select_diverse": 4, "evaluate": 8, "make_cells": 8, "list_test_ids": 1, "make_table": 1, "table3": 1,
+    "fetch_ed": 1, "prepare_data": 1, "fetch_model": 4, "generate": 16, "parse_rounds": 1, "sample_turns": 1,
+    "mix_training_set": 5, "train_model": 9, "respond": 9, "embed_texts": 1,
+    "select_quality": 2, "draw_samples": 2, "select_diverse": 4, "evaluate": 8, "make_cells": 8, "list_test_ids": 1,
+    "make_table": 1, "table3": 1,
 }  # fmt: skip
 TABLE4_JOBS = {rule: count for rule, count in TABLE3_JOBS.items() if rule not in ("draw_samples", "table3")} | {
     "table4": 1
 }
-#: Everything shares what it can: 26 systems and the discriminator are trained once each, for four tables and three figures.
+#: All outputs together: 26 systems and the discriminator are trained once each, for four tables and three figures.
 ALL_JOBS = {
-    "fetch_ed": 1, "prepare_data": 1, "fetch_model": 7, "generate": 32, "parse_rounds": 2, "sample_turns": 2, "mix_training_set": 15,
-    "train_model": 27, "respond": 32, "embed_texts": 2, "score_similarity": 2, "select_quality": 10, "draw_samples": 2,
+    "fetch_ed": 1, "prepare_data": 1, "fetch_model": 7, "generate": 32, "parse_rounds": 2, "sample_turns": 2,
+    "mix_training_set": 15, "train_model": 27, "respond": 32, "embed_texts": 2,
+    "select_quality": 10, "draw_samples": 2,
     "select_diverse": 14, "count_samples": 10, "judge": 2, "list_test_ids": 1, "evaluate": 30, "evaluate_bertscore": 6,
     "make_cells": 40, "make_bertscore_cells": 9, "make_sample_cells": 15, "make_table": 4,
     "compare_systems": 1, "make_figure1": 1, "make_figure5": 1, "make_figure8": 1, "all": 1,
 }  # fmt: skip
-#: An archive is what models and GPUs made of that; a reviewer makes the rest of it again.
+#: An archive has what models and GPUs made; a reviewer makes the rest again.
 AFTER_MODELS = (
-    "evaluate", "make_cells", "make_bertscore_cells", "make_sample_cells", "make_table", "compare_systems", "make_figure1", "make_figure5", "make_figure8",
+    "evaluate", "make_cells", "make_bertscore_cells", "make_sample_cells", "make_table", "compare_systems",
+    "make_figure1", "make_figure5", "make_figure8",
 )  # fmt: skip
 ARCHIVE_JOBS = {rule: count for rule, count in ALL_JOBS.items() if rule not in (*AFTER_MODELS, "all")} | {
     "pack_archive": 1,
@@ -56,43 +60,24 @@ FIGURE1_JOBS = {rule: count for rule, count in TABLE1_JOBS.items() if rule not i
 }
 ED_ONLY = {"fetch_ed": 1, "prepare_data": 1, "fetch_model": 1, "mix_training_set": 1, "train_model": 1}
 SELECTION = {
-    "fetch_ed": 1, "prepare_data": 1, "fetch_model": 3, "generate": 16, "parse_rounds": 1, "sample_turns": 1, "mix_training_set": 1,
-    "train_model": 1, "respond": 1, "embed_texts": 1, "score_similarity": 1, "select_quality": 1,
+    "fetch_ed": 1, "prepare_data": 1, "fetch_model": 3, "generate": 16, "parse_rounds": 1, "sample_turns": 1,
+    "mix_training_set": 1, "train_model": 1, "respond": 1, "embed_texts": 1,
+    "select_quality": 1,
 }  # fmt: skip
 TOP = {rule: count for rule, count in SELECTION.items() if rule != "select_quality"} | {"select_top": 1}
 NOVELTY_OF_ALL = {"select_diverse": 2, "embed_data": 2, "report_novelty": 1}
 GENERATION = {"fetch_ed": 1, "prepare_data": 1, "fetch_model": 1, "generate": 16, "parse_rounds": 1, "sample_turns": 1}
 NOVELTY = SELECTION | {"select_diverse": 1, "embed_data": 2, "report_novelty": 1}
-CELL = SELECTION | {
-    "fetch_model": 4,
-    "select_diverse": 1,
-    "mix_training_set": 2,
-    "train_model": 2,
-    "respond": 2,
-    "evaluate": 1,
-}
-CELL |= {"list_test_ids": 1}
+CELL = SELECTION | {"select_diverse": 1, "mix_training_set": 2, "train_model": 2, "respond": 2, "evaluate": 1}
+CELL |= {"fetch_model": 4, "list_test_ids": 1}
 SAMPLES_CELL = SELECTION | {"select_diverse": 1, "count_samples": 1, "make_sample_cells": 1}
-ZERO_SHOT_CELL = {
-    "fetch_ed": 1,
-    "prepare_data": 1,
-    "fetch_model": 1,
-    "list_test_ids": 1,
-    "respond": 1,
-    "evaluate": 1,
-    "make_cells": 1,
-}
+ZERO_SHOT_CELL = dict.fromkeys(["fetch_ed", "prepare_data", "fetch_model", "list_test_ids"], 1)
+ZERO_SHOT_CELL |= {"respond": 1, "evaluate": 1, "make_cells": 1}
 FIGURE5_JOBS = SELECTION | {"select_diverse": 1, "judge": 2, "make_figure5": 1, "figure5": 1}
 
-#: The system, the baseline and the discriminator are three trainings; BERTScore's model is one to fetch.
-COMPARISON = CELL | {
-    "fetch_model": 5,
-    "train_model": 3,
-    "mix_training_set": 2,
-    "respond": 3,
-    "evaluate_bertscore": 2,
-    "compare_systems": 1,
-}
+#: Three trainings (the system, the baseline, the discriminator), and BERTScore's model is also fetched.
+COMPARISON = CELL | {"fetch_model": 5, "train_model": 3, "mix_training_set": 2, "respond": 3}
+COMPARISON |= {"evaluate_bertscore": 2, "compare_systems": 1}
 del COMPARISON["evaluate"]
 
 
@@ -102,10 +87,8 @@ def dry_run(checkout):
 
     def run(*words):
         done = checkout.snakemake("-n", *words)
-        jobs = re.findall(
-            r"^(\w+) +(\d+)$", done.stdout.partition("Job stats:")[2].partition("total")[0], flags=re.MULTILINE
-        )
-        return done, {rule: int(count) for rule, count in jobs}
+        stats = done.stdout.partition("Job stats:")[2].partition("total")[0]
+        return done, {rule: int(count) for rule, count in re.findall(r"(?m)^(\w+) +(\d+)$", stats)}
 
     return run
 
@@ -164,7 +147,7 @@ def dry_run(checkout):
         ),
     ],
 )
-def test_a_target_of_the_papers_run_plans_what_it_needs_and_touches_nothing(dry_run, checkout, target, expected):
+def test_a_target_of_the_papers_run_plans_only_what_it_needs_and_changes_no_file(dry_run, checkout, target, expected):
     before = checkout.files()
     done, jobs = dry_run(target)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -172,78 +155,67 @@ def test_a_target_of_the_papers_run_plans_what_it_needs_and_touches_nothing(dry_
     assert checkout.files() == before
 
 
-def test_a_reviewer_of_the_papers_run_asks_no_model_and_takes_every_file_of_the_archive(dry_run, checkout):
-    """The archive's content is what the dry-run of `archive` would pack; it holds names alone, which a dry-run needs."""
+def test_a_reviewer_of_the_papers_run_needs_no_model_and_uses_every_file_of_the_archive(dry_run, checkout):
+    """The archive has the names that the dry-run of `archive` would pack; a dry-run needs no more."""
     packed = checkout.snakemake("-n", "-p", "results/paper/archive/archive.json").stdout
     [files] = re.findall(r"pack_archive.py .*--files (.*?) +--output", packed)
     names = [name.removeprefix("results/paper/") for name in files.split()]
-    done, jobs = dry_run(*kept(checkout, *names), "reviewer")
+    done, jobs = dry_run(*review_of(checkout, *names), "reviewer")
     assert done.returncode == 0, done.stdout + done.stderr
     assert jobs == REVIEWER_JOBS | {"take_archived": len(names)}
     assert len(names) == 30 + 6 + 10 + 2 + 2 + 1  # responses, BERTScore, counts, judged, which model wrote, test ids
 
 
-def kept(checkout, *names):
-    """An archive's index with these names, all that a dry-run needs; the words that give it."""
-    (checkout.folder / "kept").mkdir(exist_ok=True)
-    (checkout.folder / "kept/archive.json").write_text(
-        json.dumps({"format": 1, "run": "paper", "files": dict.fromkeys(names, "0" * 64)})
-    )
-    return ["--config", "archive=kept", "run=review", "--"]
+def review_of(checkout, *names):
+    """Write an archive's index with these names, which is enough for a dry-run; returns its arguments."""
+    (checkout.folder / "archived").mkdir(exist_ok=True)
+    index = {"format": 1, "run": "paper", "files": dict.fromkeys(names, "0" * 64)}
+    (checkout.folder / "archived/archive.json").write_text(json.dumps(index))
+    return ["--config", "archive=archived", "run=review", "--"]
 
 
-def test_a_reviewer_of_one_system_alone_gets_its_rows_and_what_is_left_out_by_name(dry_run, checkout):
+def test_a_reviewer_of_one_system_gets_its_rows_and_the_names_of_what_is_left_out(dry_run, checkout):
     (checkout.folder / "partial.yaml").write_text("tables: {partial: true}\n")
-    words = kept(checkout, "ed/test_ids.json", "responses/qwen1.5-7b-chat/ed/seed0/test.jsonl")
+    words = review_of(checkout, "ed/test_ids.json", "responses/qwen1.5-7b-chat/ed/seed0/test.jsonl")
     done, jobs = dry_run("--configfile", "partial.yaml", *words, "reviewer")
     assert jobs == {  # with the three baselines, whose cells say that the archive has none of them
-        "take_archived": 2, "evaluate": 1, "make_cells": 4, "make_bertscore_cells": 3, "make_table": 1, "make_figure1": 1, "reviewer": 1,
+        "take_archived": 2, "evaluate": 1, "make_cells": 4, "make_bertscore_cells": 3, "make_table": 1,
+        "make_figure1": 1, "reviewer": 1,
     }  # fmt: skip
-    [said] = re.findall(
-        r"left out, since the archive has nothing of what they are made of: (.*)", done.stdout + done.stderr
-    )
-    assert (
-        {name.split("/")[2] for name in said.split(", ")} == {"comparisons", "tables", "figures"}
-        and "table1" not in said
-        and "figure8.csv" in said
-    )
+    [left_out] = re.findall(r"left out, because the archive has none of their inputs: (.*)", done.stdout + done.stderr)
+    assert {name.split("/")[2] for name in left_out.split(", ")} == {"comparisons", "tables", "figures"}
+    assert "table1" not in left_out and "figure8.csv" in left_out
     _, jobs = dry_run(*words, "reviewer")
-    assert jobs["make_figure5"] == 1 and jobs["make_table"] == 4  # without the request nothing may be missing
+    assert jobs["make_figure5"] == 1 and jobs["make_table"] == 4  # without partial, nothing may be missing
 
 
-def test_an_archive_brings_its_judgements_whatever_file_the_overlay_of_its_run_names(dry_run, checkout):
+def test_an_archives_judgements_replace_a_missing_file_of_the_overlay(dry_run, checkout):
     (checkout.folder / "human.yaml").write_text("human: {judgements: on/the/authors/machine.jsonl}\n")
-    words = kept(checkout, "ed/test_ids.json", "human/judgements.jsonl")
+    words = review_of(checkout, "ed/test_ids.json", "human/judgements.jsonl")
     done, jobs = dry_run("--configfile", "human.yaml", *words, "figure7")
-    assert done.returncode == 0 and jobs == {"take_archived": 2, "make_figure7": 1, "figure7": 1}, (
-        done.stdout + done.stderr
-    )
-    done, jobs = dry_run("--configfile", "human.yaml", *kept(checkout, "ed/test_ids.json"), "figure7")
-    assert (
-        done.returncode == 1
-        and "human: judgements: there is no file on/the/authors/machine.jsonl" in done.stdout + done.stderr
-    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert jobs == {"take_archived": 2, "make_figure7": 1, "figure7": 1}
+    done, jobs = dry_run("--configfile", "human.yaml", *review_of(checkout, "ed/test_ids.json"), "figure7")
+    assert done.returncode == 1
+    assert "human: judgements: there is no file on/the/authors/machine.jsonl" in done.stdout + done.stderr
 
 
-def test_a_review_does_not_replace_the_run_that_its_archive_is_of(checkout):
+def test_a_review_does_not_replace_the_run_of_its_archive(checkout):
     folder = checkout.folder / "results/paper/archive"
     folder.mkdir(parents=True)
     (folder / "archive.json").write_text('{"format": 1, "run": "paper", "files": {}}')
     done = checkout.snakemake("-n", "--config", f"archive={folder}", "--", "reviewer")
-    assert (
-        done.returncode == 1
-        and "the archive lies in results/paper" in done.stdout + done.stderr
-        and "run=review" in done.stdout + done.stderr
-    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 1 and "the archive lies in results/paper" in output and "run=review" in output
 
 
-def test_a_comparison_with_an_untrained_model_takes_the_one_seed_that_it_has(dry_run, checkout):
+def test_a_comparison_with_an_untrained_model_uses_its_only_seed(dry_run, checkout):
     (checkout.folder / "seeds.yaml").write_text("seeds: [0, 1]\ncomparison: {baseline: none}\n")
     done, jobs = dry_run("--configfile", "seeds.yaml", "--", "comparisons")
     assert done.returncode == 0 and jobs["evaluate_bertscore"] == 3 and jobs["compare_systems"] == 1
 
 
-def test_figure_7_is_drawn_from_judgements_of_the_test_samples_and_asks_for_no_model(dry_run, checkout):
+def test_figure_7_is_drawn_from_judgements_and_needs_no_model(dry_run, checkout):
     done, _ = dry_run("figure7")
     assert done.returncode == 1 and "set human: judgements to a file" in done.stdout + done.stderr
     (checkout.folder / "human.yaml").write_text("human: {judgements: mine.jsonl}\n")
@@ -254,7 +226,7 @@ def test_figure_7_is_drawn_from_judgements_of_the_test_samples_and_asks_for_no_m
     assert jobs == ALL_JOBS | {"make_figure7": 1}
 
 
-def test_what_every_seed_gives_alike_is_made_once(dry_run, checkout):
+def test_outputs_that_do_not_depend_on_the_seed_are_made_once(dry_run, checkout):
     (checkout.folder / "seeds.yaml").write_text("seeds: [0, 1, 2]\n")
     words = ["--configfile", "seeds.yaml", "--"]
     _, jobs = dry_run(*words, "results/paper/cells/table1/mixtral-8x7b-instruct/none/rouge1.json")
@@ -265,19 +237,11 @@ def test_what_every_seed_gives_alike_is_made_once(dry_run, checkout):
 
 def test_the_papers_run_names_its_engine_its_sampling_and_its_gpus(checkout):
     plan = checkout.snakemake("-n", "-p", "results/paper/synthetic/prompt2/outputs/7.jsonl").stdout
-    for words in (
-        "--engine=vllm",
-        "--batch-invariant",
-        "--gpus=8",
-        "--samples-per-seed=5",
-        "--temperature=0.8",
-        "--top-p=0.9",
-        "--max-tokens=300",
-        "--shard 7",
-        "--shards 16",
-        "gpu=8",
-    ):
-        assert words in plan
+    flags = (
+        "--engine=vllm --batch-invariant --gpus=8 --samples-per-seed=5 --temperature=0.8 --top-p=0.9 --max-tokens=300"
+    )
+    for part in (*flags.split(), "--shard 7", "--shards 16", "gpu=8"):
+        assert part in plan
     assert "--demonstration" not in plan
 
 
@@ -285,11 +249,9 @@ def test_the_demo_runs_vllm_on_a_cpu_by_an_overlay(checkout):
     words = ["-n", "-p", "--configfile", "config/demo.yaml", "config/vllm-cpu.yaml", "--"]
     plan = checkout.snakemake(*words, "results/demo-vllm/responses/smollm2-135m/none/seed0/test.jsonl").stdout
     assert ".venv-vllm/bin/python scripts/respond.py" in plan and "--engine=vllm" in plan and "--gpus=0" in plan
-    assert ".venv/bin/python scripts/fetch_model.py" in plan  # vllm's environment has not what converts models
-    assert (
-        ".venv-vllm/bin/python scripts/generate.py"
-        in checkout.snakemake(*words, "results/demo-vllm/synthetic/prompt2/outputs/0.jsonl").stdout
-    )
+    assert ".venv/bin/python scripts/fetch_model.py" in plan  # vllm's environment cannot convert models
+    plan = checkout.snakemake(*words, "results/demo-vllm/synthetic/prompt2/outputs/0.jsonl").stdout
+    assert ".venv-vllm/bin/python scripts/generate.py" in plan
 
 
 def test_the_demo_resolves(dry_run):
@@ -298,27 +260,18 @@ def test_the_demo_resolves(dry_run):
     assert jobs["train_model"] == 2 and jobs["generate"] == 1 and "fetch_ed" not in jobs
 
 
-def test_the_demos_novelty_report_trains_the_discriminator_alone(dry_run):
+def test_the_demos_novelty_report_trains_only_the_discriminator(dry_run):
     done, jobs = dry_run("--configfile", "config/demo.yaml", "--", "novelty")
     assert done.returncode == 0, done.stderr
-    assert {rule: jobs[rule] for rule in ("embed_data", "report_novelty", "train_model", "respond")} == {
-        "embed_data": 2, "report_novelty": 1, "train_model": 1, "respond": 1,
-    }  # fmt: skip
+    expected = {"embed_data": 2, "report_novelty": 1, "train_model": 1, "respond": 1}
+    assert {rule: jobs[rule] for rule in expected} == expected
 
 
 def test_the_demo_on_another_folder_of_ed_keeps_the_rest_of_its_settings(dry_run, checkout):
-    done, jobs = dry_run(
-        "--configfile",
-        "config/demo.yaml",
-        "--config",
-        "run=demo-ed",
-        'datasets={"ed": {"folder": "/somewhere/ed"}}',
-        "--",
-        "table1",
-    )
-    assert (
-        done.returncode != 0 and "/somewhere/ed/train.csv" in done.stdout + done.stderr
-    )  # the folder is asked for, and is not there
+    """The folder is needed, and does not exist."""
+    folder = ["--config", "run=demo-ed", 'ed={"folder": "/somewhere/ed"}']
+    done, jobs = dry_run("--configfile", "config/demo.yaml", *folder, "--", "table1")
+    assert done.returncode != 0 and "/somewhere/ed/train.csv" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
@@ -345,7 +298,7 @@ def test_the_demo_on_another_folder_of_ed_keeps_the_rest_of_its_settings(dry_run
         ("sed: 1", ["unknown key 'sed'", "did you mean 'seed'?"]),
     ],
 )
-def test_a_configuration_that_cannot_be_meant_is_refused_before_anything_runs(checkout, overlay, fragments):
+def test_an_invalid_configuration_is_refused_before_anything_runs(checkout, overlay, fragments):
     (checkout.folder / "overlay.yaml").write_text(overlay + "\n")
     before = checkout.files()
     done = checkout.snakemake("--cores", "1", "--configfile", "overlay.yaml", "--", "table1")
@@ -362,7 +315,7 @@ PLANNED = "results/paper/models/llama3-8b-instruct/"
 @pytest.mark.parametrize(
     "training_set", ["ed+prompt2-dk60.-kcenter", "ed+prompt2-dk150-kcenter", "none", "ed+prompt2-dk60-kcentre"]
 )
-def test_a_training_set_that_is_none_is_not_trained_on_ed_instead(checkout, training_set):
+def test_an_invalid_training_set_is_not_trained_on_ed_instead(checkout, training_set):
     done = checkout.snakemake("-n", f"{PLANNED}{training_set}/seed0/manifest.json")
     assert done.returncode != 0
     assert "Traceback" not in done.stdout + done.stderr
@@ -381,7 +334,7 @@ def test_a_training_set_that_is_none_is_not_trained_on_ed_instead(checkout, trai
     ],
 )
 def test_only_settings_that_decide_a_result_make_it_again(checkout, overlay, reruns):
-    """Results are stood in for by touched files; Snakemake's own record of their settings is real."""
+    """Touched files stand for results; Snakemake's own record of their settings is real."""
     demo = ["--cores", "1", "--configfile", "config/demo.yaml"]
     done = checkout.snakemake(*demo, "--touch", "--", "table1")
     (checkout.folder / "overlay.yaml").write_text(overlay + "\n")
@@ -390,40 +343,25 @@ def test_only_settings_that_decide_a_result_make_it_again(checkout, overlay, rer
     assert ("params have changed" in done.stdout) == reruns
 
 
-def test_where_bertscore_is_left_out_nothing_asks_for_it_and_its_file_cannot_be_had(checkout, dry_run):
+def test_if_bertscore_is_left_out_nothing_needs_it_and_its_file_is_refused(checkout, dry_run):
     (checkout.folder / "without.yaml").write_text("evaluation: {bertscore: {model: null, layer: null}}\n")
     words = ["--configfile", "config/demo.yaml", "without.yaml", "--"]
     done, jobs = dry_run(*words, "table1")
-    assert (
-        done.returncode == 0
-        and jobs["evaluate"] == jobs["make_bertscore_cells"] == 3
-        and "evaluate_bertscore" not in jobs
-    )
+    assert done.returncode == 0 and "evaluate_bertscore" not in jobs
+    assert jobs["evaluate"] == jobs["make_bertscore_cells"] == 3
     done, _ = dry_run(*words, "results/demo/metrics/smollm2-135m/none/seed0/paper-bertscore.json")
-    assert (
-        done.returncode == 1
-        and "leaves BERTScore out" in done.stdout + done.stderr
-        and "What to do: name one of its models" in done.stdout + done.stderr
-    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 1 and "leaves BERTScore out" in output
+    assert "What to do: name one of its models" in output
 
 
-ORDER = [
-    "default_target",
-    "input",
-    "output",
-    "log",
-    "benchmark",
-    "wildcard_constraints",
-    "container",
-    "threads",
-    "resources",
-    "params",
-    "shell",
-]
+ORDER = (
+    "default_target input output log benchmark wildcard_constraints container threads resources params shell".split()
+)
 
 
 def rules(repository):
-    """(file, name, fields in order) of every rule."""
+    """File, name and fields of every rule, in their order."""
     for path in [repository / "Snakefile", *sorted((repository / "rules").glob("*.smk"))]:
         for block in re.split(r"(?m)^rule ", path.read_text())[1:]:
             name = block.split(":")[0]
@@ -435,21 +373,20 @@ def local_rules(repository):
     return set(re.findall(r"\w+", " ".join(re.findall(r"localrules:((?:\n    \w+,)+)", text))))
 
 
-#: Rules that run where Snakemake runs: those that need a network, those that only name targets, and those of a second.
+#: Rules that run where Snakemake runs: they need a network, only name targets, or take a second.
 LOCAL = {
     "all", "reviewer", "comparisons", "fetch_ed", "fetch_model", "fetch_repository", "novelty", "table1", "table2",
-    "table3", "table4", "archive", "pack_archive", "take_archived", "list_test_ids",
-    "count_samples", "make_cells", "make_bertscore_cells", "make_sample_cells", "make_metric_cell", "make_table", "check_claims",
-    "report_claims", "figure1", "figure5", "figure7", "figure8", "make_figure1",
-    "make_figure5", "make_figure7", "make_figure8",
+    "table3", "table4", "archive", "pack_archive", "take_archived", "list_test_ids", "count_samples", "make_cells",
+    "make_bertscore_cells", "make_sample_cells", "make_metric_cell", "make_table", "check_claims", "report_claims",
+    "figure1", "figure5", "figure7", "figure8", "make_figure1", "make_figure5", "make_figure7", "make_figure8",
 }  # fmt: skip
 
 
-def test_every_rule_keeps_the_order_of_fields_and_every_non_local_one_has_what_a_cluster_needs(repository):
+def test_rules_have_their_fields_in_order_and_those_that_are_not_local_have_what_a_cluster_needs(repository):
     local = local_rules(repository)
-    found = list(rules(repository))
-    assert len(found) >= 15 and local == LOCAL
-    for file, name, fields in found:
+    declared = list(rules(repository))
+    assert len(declared) >= 15 and local == LOCAL
+    for file, name, fields in declared:
         assert fields == sorted(fields, key=ORDER.index), (file, name)
         if name not in local:
             assert {"log", "benchmark", "container", "resources", "shell"} <= set(fields), (file, name)
@@ -461,13 +398,13 @@ def test_rules_have_no_run_blocks_and_no_lambdas(repository):
         assert not re.search(r"lambda|^\s+run:|^\s+script:", path.read_text(), flags=re.MULTILINE), path
 
 
-def test_every_rules_file_opens_with_what_it_needs_and_makes(repository):
+def test_every_rules_file_opens_with_what_it_requires_and_makes(repository):
     for path in (repository / "rules").glob("*.smk"):
         head = path.read_text().split('"""')[1]
         assert "Requires:" in head and "Makes" in head, path
 
 
-def test_every_script_explains_itself(repository, step):
+def test_every_script_has_help(repository, step):
     scripts = sorted(path.name for path in (repository / "scripts").glob("*.py"))
     assert len(scripts) == len(Counter(scripts)) >= 14
     for script in scripts:

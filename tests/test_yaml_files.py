@@ -1,4 +1,4 @@
-"""YAML files read strictly: each fault is refused with the file and the line, and everything else reads as PyYAML reads it."""
+"""YAML files, read strictly: each fault is refused with its file and line, and all else is read as by PyYAML."""
 
 import re
 import time
@@ -15,43 +15,43 @@ LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
 )
 FAULTS = {
-    "key twice": ("a: 1\nb: 2\na: 3\n", 3, "the key 'a' stands on line 1 already"),
-    "key twice deep down": ("a:\n  b:\n  - c: 1\n    d: 2\n    c: 1\n", 5, "the key 'c' stands on line 3 already"),
-    "key twice on a line": ("{a: 1, a: 1}", 1, "the key 'a' stands on line 1 already"),
-    "key twice in other quotes": ("a: 1\n'a': 2\n", 2, "the key 'a' stands on line 1 already"),
-    "NaN": ("a: 1\nb: .nan\n", 2, "nan is no finite number"),
-    "infinity": ("a: -.inf\n", 1, "-inf is no finite number"),
-    "a number that overflows": ("a: 1.0e+999\n", 1, "inf is no finite number"),
+    "key twice": ("a: 1\nb: 2\na: 3\n", 3, "the key 'a' is on line 1 already"),
+    "key twice deep down": ("a:\n  b:\n  - c: 1\n    d: 2\n    c: 1\n", 5, "the key 'c' is on line 3 already"),
+    "key twice on a line": ("{a: 1, a: 1}", 1, "the key 'a' is on line 1 already"),
+    "key twice in other quotes": ("a: 1\n'a': 2\n", 2, "the key 'a' is on line 1 already"),
+    "NaN": ("a: 1\nb: .nan\n", 2, "nan is not a finite number"),
+    "infinity": ("a: -.inf\n", 1, "-inf is not a finite number"),
+    "a number that overflows": ("a: 1.0e+999\n", 1, "inf is not a finite number"),
     "a whole number that no step holds": (
         "a: 9223372036854775808\n",
         1,
         "out of range; it must be at most 9223372036854775807",
     ),
-    "a whole number that Python does not read": (f"a: {'9' * 5000}\n", 1, "no whole number that can be held"),
+    "a whole number that Python does not read": (f"a: {'9' * 5000}\n", 1, "not a valid whole number"),
     "a date": ("a:\n  b: 2024-01-01\n", 2, "'2024-01-01' is read as a date; put it in quotes"),
     "a time that is none": ("a: 2024-99-99\n", 1, "is read as a date"),
-    "a date as a key": ("2024-01-01: a\n", 1, "the key '2024-01-01' is no text; put it in quotes"),
-    "a number as a key": ("a: 1\n1: a\n", 2, "the key '1' is no text"),
-    "a truth value as a key": ("no: a\n", 1, "the key 'no' is no text"),
-    "a list as a key": ("? [a]\n: b\n", 1, "the key that is a sequence is no text"),
+    "a date as a key": ("2024-01-01: a\n", 1, "the key '2024-01-01' is not a text; put it in quotes"),
+    "a number as a key": ("a: 1\n1: a\n", 2, "the key '1' is not a text"),
+    "a truth value as a key": ("no: a\n", 1, "the key 'no' is not a text"),
+    "a list as a key": ("? [a]\n: b\n", 1, "the key that is a sequence is not a text"),
     "an alias to what holds it": ("a: &x\n- *x\n", 2, "'x' contains itself"),
     "aliases that explode": (LAUGHS, 5, "its aliases stand for more than 100,000 values"),
     "deep lists": ("[" * 100000, 1, "it goes deeper than 50 levels"),
     "deep mappings": ("\n".join(" " * n + "a:" for n in range(500)), 50, "it goes deeper than 50 levels"),
-    "half a surrogate pair": ('a: "\\ud800"\n', 1, "holds the character U+D800"),
-    "an escaped NUL": ('a: "\\0"\n', 1, "holds the character U+0000"),
-    "an escape of terminals": ('a: "\\e[31m"\n', 1, "holds the character U+001B"),
-    "a NUL": ("a: 1\nb: \0\n", 2, "no YAML (it holds the character U+0000)"),
+    "half a surrogate pair": ('a: "\\ud800"\n', 1, "has the character U+D800"),
+    "an escaped NUL": ('a: "\\0"\n', 1, "has the character U+0000"),
+    "an escape of terminals": ('a: "\\e[31m"\n', 1, "has the character U+001B"),
+    "a NUL": ("a: 1\nb: \0\n", 2, "not YAML (it has the character U+0000)"),
     "a tag of Python": (
         "a: !!python/object/apply:os.system [ls]\n",
         1,
         "the tag 'tag:yaml.org,2002:python/object/apply:os.system' is not known",
     ),
     "a set": ("a: !!set {b}\n", 1, "the tag 'tag:yaml.org,2002:set' is not known"),
-    "a truth value that is none": ("a: !!bool b\n", 1, "'b' is no truth value"),
-    "tabs": ("a:\n\tb: 1\n", 2, "no YAML ("),
-    "a quote that does not end": ("a: 'b\n", 2, "no YAML ("),
-    "two documents": ("a: 1\n---\na: 1\n", 2, "no YAML ("),
+    "a truth value that is none": ("a: !!bool b\n", 1, "'b' is not a valid truth value"),
+    "tabs": ("a:\n\tb: 1\n", 2, "not YAML ("),
+    "a quote that does not end": ("a: 'b\n", 2, "not YAML ("),
+    "two documents": ("a: 1\n---\na: 1\n", 2, "not YAML ("),
 }
 
 
@@ -65,12 +65,12 @@ def test_a_fault_is_refused_with_its_line_and_what_to_do(tmp_path, name):
         yaml_files.load(path, "do this")
     assert caught.value.problem.startswith(f"{path}, line {line}: ") and problem in caught.value.problem
     assert caught.value.hint == "do this" and len(caught.value.problem) < 500
-    assert time.monotonic() - start < 20  # 10^10 values, or a stack of 100,000 frames, would not be done
+    assert time.monotonic() - start < 20  # 10^10 values, or a stack of 100,000 frames, would take longer
 
 
-def test_bytes_that_are_no_text_are_named(tmp_path):
+def test_bytes_that_are_not_text_are_named(tmp_path):
     (tmp_path / "file.yaml").write_bytes(b"a: 1\nb: caf\xe9\n")
-    with pytest.raises(UserError, match=r"file.yaml, line 2: no YAML \(the byte 0xe9 is not UTF-8\)"):
+    with pytest.raises(UserError, match=r"file.yaml, line 2: not YAML \(the byte 0xe9 is not UTF-8\)"):
         yaml_files.load(tmp_path / "file.yaml")
 
 
@@ -83,18 +83,18 @@ def test_bytes_that_are_no_text_are_named(tmp_path):
         ("\0", "cannot be read"),
     ],
 )
-def test_what_is_no_file_is_named(tmp_path, name, problem):
+def test_a_path_that_is_not_a_file_is_named(tmp_path, name, problem):
     with pytest.raises(UserError, match=problem):
         yaml_files.load(tmp_path / name)
 
 
-def test_a_document_that_is_no_mapping_is_named(tmp_path):
+def test_a_document_that_is_not_a_mapping_is_named(tmp_path):
     (tmp_path / "file.yaml").write_text("- a\n")
-    with pytest.raises(UserError, match="file.yaml holds no mapping"):
+    with pytest.raises(UserError, match="file.yaml is not a mapping"):
         yaml_files.load_mapping(tmp_path / "file.yaml")
 
 
-def test_anchors_and_merges_that_somebody_means_are_taken(tmp_path):
+def test_ordinary_anchors_and_merges_are_accepted(tmp_path):
     text = "base: &base {a: 1, b: 2}\nown: {<<: *base, b: 3}\nagain: *base\n"
     (tmp_path / "file.yaml").write_text(text)
     assert yaml_files.load(tmp_path / "file.yaml") == yaml.safe_load(text)
@@ -112,7 +112,7 @@ def test_our_own_files_read_as_before(repository):
 
 
 def test_no_other_module_reads_yaml(repository):
-    """One reader, so that no file is read less strictly than another."""
+    """There is one reader, so that every file is read with the same strictness."""
     reading = re.compile(r"(?m)^(import|from) yaml\b")
     found = {
         path.name
@@ -140,7 +140,7 @@ def folder(tmp_path_factory):
 
 @given(PLAIN)
 @settings(max_examples=60, deadline=None)
-def test_plain_values_read_as_they_were_written(folder, value):
+def test_plain_values_are_read_as_written(folder, value):
     (folder / "file.yaml").write_text(yaml.safe_dump(value, allow_unicode=True), encoding="utf-8")
     assert yaml_files.load(folder / "file.yaml") == value
 
@@ -178,7 +178,7 @@ PIECES = [
 
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join).map(str.encode) | st.binary(max_size=20))
 @settings(max_examples=300, deadline=None)
-def test_anything_at_all_is_a_value_or_a_sentence(folder, content):
+def test_any_content_is_a_value_or_an_error_for_the_user(folder, content):
     (folder / "file.yaml").write_bytes(content)
     try:
         value = yaml_files.load(folder / "file.yaml")
@@ -189,13 +189,13 @@ def test_anything_at_all_is_a_value_or_a_sentence(folder, content):
 
 
 @pytest.mark.parametrize(("text", "number"), [("010", 8), ("1:30:00", 5400), ("0x1f", 31), ("0b11", 3)])
-def test_a_number_that_yaml_reads_otherwise_than_people_do_is_refused(tmp_path, text, number):
+def test_a_number_that_yaml_and_people_read_differently_is_refused(tmp_path, text, number):
     (tmp_path / "f.yaml").write_text(f"a: {text}\n")
     with pytest.raises(UserError, match=f"line 1: '{text}' is read as the number {number}; write the number"):
         yaml_files.load(tmp_path / "f.yaml")
 
 
 @pytest.mark.parametrize(("text", "number"), [("10", 10), ("-3", -3), ("0", 0), ("1_000", 1000), ("1.5", 1.5)])
-def test_plain_numbers_are_taken(tmp_path, text, number):
+def test_plain_numbers_are_accepted(tmp_path, text, number):
     (tmp_path / "f.yaml").write_text(f"a: {text}\n")
     assert yaml_files.load(tmp_path / "f.yaml") == {"a": number}

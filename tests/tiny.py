@@ -1,4 +1,4 @@
-"""Language models small enough for tests: weights that nobody trained, a tokenizer of their own, the ChatML template."""
+"""Language models small enough for tests: untrained weights, a tokenizer of their own, and the ChatML template."""
 
 import math
 from pathlib import Path
@@ -11,7 +11,9 @@ from synth_empathy.core.folders import new_folder
 from synth_empathy.core.model_folder import write_manifest
 
 CHATML = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
+    "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 TEXT = [
@@ -21,14 +23,15 @@ TEXT = [
 
 
 def make_tiny_model(
-    folder: Path, name: str = "tiny", reach: int = 512, change=None, lines=(), dimensions: int = 64
+    folder: Path, name: str = "tiny", reach: int = 512, *, change=None, lines=(), dimensions: int = 64
 ) -> Path:
-    """A complete model folder: Llama of 2 layers, float32, seeded.
+    """A complete model folder: Llama with 2 layers, float32, seeded.
 
     Args:
-        reach: tokens that it sees at most.
-        change: called with model and tokenizer before they are saved.
-        lines: texts that are one token each.
+        reach: the most tokens that it can attend to.
+        change: a function that is called with model and tokenizer before they are saved.
+        lines: texts that become one token each.
+        dimensions: of the embeddings.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -43,8 +46,9 @@ def make_tiny_model(
     fast.chat_template = CHATML
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(fast), hidden_size=dimensions, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
-        max_position_embeddings=reach, eos_token_id=fast.eos_token_id, bos_token_id=0, pad_token_id=fast.pad_token_id,
+        vocab_size=len(fast), hidden_size=dimensions, intermediate_size=128, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=reach,
+        eos_token_id=fast.eos_token_id, bos_token_id=0, pad_token_id=fast.pad_token_id,
     )  # fmt: skip
     model = LlamaForCausalLM(config)
     if change:
@@ -57,10 +61,10 @@ def make_tiny_model(
 
 
 def make_marking_model(folder: Path, odds: dict[str, float], reach: int = 512) -> Path:
-    """A model that writes one of a few characters, whatever it is asked, with these probabilities, and then ends its turn.
+    """A model that answers any prompt with one of a few characters, with given probabilities, and then ends its turn.
 
-    The first number of every token's embedding outweighs all that the layers add, so that it alone decides what comes
-    next; those characters have a second one like it, after which the end is all but sure.
+    The first number of each token's embedding outweighs everything that the layers add, so that it alone decides the
+    next token. Those characters have a second such number, after which the end is almost certain.
     """
 
     def change(model, tokenizer):
@@ -76,10 +80,11 @@ def make_marking_model(folder: Path, odds: dict[str, float], reach: int = 512) -
                 head[ids[character], 1] = -8.0
             head[tokenizer.eos_token_id, 1] = 12.0
 
-    return make_tiny_model(folder, "marking", reach, change)
+    return make_tiny_model(folder, "marking", reach, change=change)
 
 
-#: What the talking model says, a line a token: contexts and responses of unlike subjects, so that their similarities spread.
+#: The lines that the talking model writes, one token each: contexts and responses on different subjects, so that their
+#: similarities differ.
 CONTEXTS = [
     "Context: My dog ran away last week and the house is so quiet now.\n",
     "Context: I passed my driving test at the third try!\n",
@@ -99,19 +104,20 @@ RESPONSES = [
 
 
 def make_talking_model(folder: Path, name: str) -> Path:
-    """A model that writes dialogues in the form that parsers ask for, whatever it is asked: a Markov chain of whole lines.
+    """A model that answers any prompt with a dialogue in the form that the parser expects: a Markov chain of lines.
 
-    Each token's embedding has a dimension of its own, the layers add nothing, and the head holds the logarithms of the
-    chain's probabilities; training moves them as it moves any model's. A dialogue is pairs of lines, at least two.
+    Each token's embedding has its own dimension, the layers add nothing, and the head holds the logarithms of the
+    chain's probabilities. Training changes them as in any model. A dialogue has two lines or more, in pairs.
     """
     lines = [*CONTEXTS, *RESPONSES]
 
     def change(model, tokenizer):
         ids = dict(zip(lines, tokenizer.convert_tokens_to_ids(lines), strict=True))
         end = tokenizer.eos_token_id
-        followers = {line: [(ids[other], 1.0) for other in RESPONSES] for line in CONTEXTS}
-        followers |= {line: [*((ids[other], 1.0) for other in CONTEXTS), (end, 2.0)] for line in RESPONSES}
-        scale = math.sqrt(model.config.hidden_size)  # the norm of a vector with one number that is not zero
+        responses = dict.fromkeys([ids[line] for line in RESPONSES], 1.0)
+        contexts = dict.fromkeys([ids[line] for line in CONTEXTS], 1.0)
+        followers = dict.fromkeys(CONTEXTS, responses) | dict.fromkeys(RESPONSES, contexts | {end: 2.0})
+        scale = math.sqrt(model.config.hidden_size)  # the norm of a vector with a single nonzero number
         with torch.no_grad():
             for layer in model.model.layers:
                 layer.self_attn.o_proj.weight.zero_()
@@ -122,7 +128,7 @@ def make_talking_model(folder: Path, name: str) -> Path:
                 model.lm_head.weight[[ids[line] for line in CONTEXTS], token] = 0.0
             for line, weights in followers.items():
                 model.lm_head.weight[:, ids[line]] = -20 / scale
-                for other, weight in weights:
+                for other, weight in weights.items():
                     model.lm_head.weight[other, ids[line]] = math.log(weight) / scale
 
-    return make_tiny_model(folder, name, 4096, change, lines, dimensions=512)
+    return make_tiny_model(folder, name, 4096, change=change, lines=lines, dimensions=512)

@@ -1,4 +1,4 @@
-"""The worked examples of the documentation, read so that a test can follow them to the letter."""
+"""The worked examples of docs/extending.md, for tests that follow them to the letter."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import subprocess
 
 from conftest import BIN, REPOSITORY, Checkout
 
-#: A code block, with the path that stands before it if it is a file's text.
+#: A code block, with the path before it if the block is a file's text.
 BLOCK = re.compile(
     r"(?:^`(?P<path>[^`\n]+)`:\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", flags=re.MULTILINE | re.DOTALL
 )
 
 
 class Example:
-    """A section of a page: files by their paths, lines for Python files that are there, and commands."""
+    """A section of docs/extending.md: files by their paths, lines for existing Python files, and commands."""
 
     def __init__(self, heading: str, page: str = "docs/extending.md"):
         sections = re.split(r"(?m)^## ", (REPOSITORY / page).read_text(encoding="utf-8"))
@@ -27,7 +27,7 @@ class Example:
         self.commands = [block["text"] for block in blocks if block["language"] == "sh"]
 
     def write_files(self, checkout: Checkout) -> None:
-        """Add the example's files to a checkout, which has none of them."""
+        """Add the example's files to a checkout that has none of them."""
         for name, text in self.files.items():
             path = checkout.folder / name
             assert not path.exists(), name

@@ -1,4 +1,4 @@
-"""What containers/build is made of; Python's standard library and this project's own scripts/ only."""
+"""The modules of containers/build; they need only Python's standard library and this project's scripts/."""
 
 import sys
 from pathlib import Path

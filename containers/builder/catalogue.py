@@ -1,4 +1,4 @@
-"""The images there are, the locks each is made from, and the file that says where they are published."""
+"""The images, the locks of each, and the file that records where they are published."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from synth_empathy.core.records import write_text
 from . import ROOT
 
 DOCKERFILE = "containers/Dockerfile"
-#: Of images that run other people's code, which needs a Python of its time.
+#: For images that run baselines' code, which needs an older Python.
 BASELINE_DOCKERFILE = "containers/baseline.Dockerfile"
-#: This file: it chooses an image's locks and Debian packages.
+#: This file, which chooses an image's locks and Debian packages.
 CATALOGUE = "containers/builder/catalogue.py"
-#: What installs the locks; it stands in every image's list of locks, since it builds packages that have no wheel.
+#: The lock of the installers. Every image lists it, because they build the packages that have no wheel.
 BUILD_LOCK = "build"
 
 
@@ -27,9 +27,9 @@ class Image:
     """One image.
 
     Args:
-        locks: files of envs/, without ``.lock``, in the order of their installation.
+        locks: files of envs/, without ``.lock``, in the order of installation.
         debian: Debian packages that it needs at run time.
-        base: of a baseline's image, which has another Python than ours; None for the Dockerfile's own.
+        base: the base of a baseline's image, which has another Python than ours; None for the Dockerfile's own.
     """
 
     locks: tuple[str, ...]
@@ -38,12 +38,13 @@ class Image:
 
     @property
     def dockerfile(self) -> str:
-        """What it is built from."""
+        """The Dockerfile that it is built from."""
         return BASELINE_DOCKERFILE if self.base else DOCKERFILE
 
     def lock_paths(self) -> list[str]:
-        """Every lock that decides what is inside, relative to the repository."""
-        return [f"envs/{lock}.lock" for lock in (self.locks if self.base else (BUILD_LOCK, *self.locks))]
+        """Every lock that decides its contents, relative to the repository."""
+        locks = self.locks if self.base else (BUILD_LOCK, *self.locks)
+        return [f"envs/{lock}.lock" for lock in locks]
 
 
 IMAGES = {
@@ -53,11 +54,11 @@ IMAGES = {
     "vllm-cpu": Image(("torch-cpu", "vllm-cpu"), debian=("libnuma1",)),
     "metrics-cuda": Image(("metrics-cuda",)),
     "train-cuda": Image(("train-cuda",)),
-    # While vllm starts, triton compiles in C and against Python's headers (which the base has), torch's compiler in C++.
+    # When vllm starts, triton compiles C against Python's headers (which the base has), and torch compiles C++.
     "vllm-cuda": Image(("vllm-cuda",), debian=("g++", "libc6-dev")),
 }
 
-# The baselines': made on request alone. Digests that public Dockerfiles use.
+# The baselines' images, made only on request. Their bases' digests are those that public Dockerfiles use.
 HUB = "docker.io/library/python"
 BASELINES = {
     "seek-cuda": Image(
@@ -77,7 +78,7 @@ ALL = IMAGES | BASELINES
 
 
 def choose(names: list[str]) -> dict[str, Image]:
-    """The named images, each once, in the catalogue's order; all of ours, and no baseline's, for no names.
+    """The named images, each once, in the catalogue's order; without names, all except the baselines'.
 
     Raises:
         UserError: there is no such image.
@@ -98,11 +99,11 @@ class Source:
     """The state of the repository that an image is made from.
 
     Args:
-        commit: of the checkout; None where git does not know.
-        dirty: whether the checkout has changes that are not committed; None as above.
-        revision: the last commit that changed anything that the image is made from. The image's label has this one, so
-            that a commit elsewhere does not change the image's digest.
-        changed: those inputs of the image that have changes that are not committed.
+        commit: the checkout's commit; None if git does not know it.
+        dirty: whether the checkout has uncommitted changes; None as above.
+        revision: the last commit that changed an input of the image. The image's label has this one, so that a commit
+            elsewhere does not change the image's digest.
+        changed: inputs of the image that have uncommitted changes.
     """
 
     commit: str | None
@@ -112,28 +113,24 @@ class Source:
 
     @property
     def label(self) -> str:
-        """The revision as the image's label has it: it says so when it is not the whole truth."""
+        """The revision in the image's label, with a suffix if inputs have uncommitted changes."""
         return (self.revision or "unknown") + ("-with-uncommitted-changes" if self.changed else "")
 
 
 def source(image: Image, root: Path = ROOT) -> Source:
-    """What git says of the repository and of an image's inputs."""
+    """The state of the repository and of an image's inputs, from git."""
     inputs = [image.dockerfile, CATALOGUE, *image.lock_paths()]
     commit = git(root, "rev-parse", "HEAD")
     if commit is None:
         return Source(None, None, None, [])
     changed = (git(root, "status", "--porcelain", "--", *inputs) or "").splitlines()
     dirty = bool(git(root, "status", "--porcelain"))
-    return Source(
-        commit,
-        dirty,
-        git(root, "log", "-1", "--format=%H", "--", *inputs) or None,
-        [line[2:].strip() for line in changed],
-    )
+    revision = git(root, "log", "-1", "--format=%H", "--", *inputs) or None
+    return Source(commit, dirty, revision, [line[2:].strip() for line in changed])
 
 
 def git(root: Path, *words: str) -> str | None:
-    """What a git command prints; None where there is no git or no repository."""
+    """The output of a git command; None without git or a repository."""
     try:
         done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True)
     except FileNotFoundError:
@@ -142,17 +139,15 @@ def git(root: Path, *words: str) -> str | None:
 
 
 def record(path: Path, digests: dict[str, str]) -> None:
-    """Write digests into images.yaml, one line an image; comments and the other lines stay as they are.
+    """Write digests into images.yaml, which has one line per image; comments and other lines do not change.
 
     Raises:
         UserError: an image has no line there.
     """
     text = path.read_text()
     for name, digest in digests.items():
-        text, found = re.subn(rf"^(  {re.escape(name)}:).*$", rf"\1 {digest}", text, flags=re.MULTILINE)
-        if found != 1:
-            raise UserError(
-                f"{path} has {found} lines for the image {name}",
-                f"give it one line under `images:`, as in `  {name}: null`",
-            )
+        text, count = re.subn(rf"^(  {re.escape(name)}:).*$", rf"\1 {digest}", text, flags=re.MULTILINE)
+        if count != 1:
+            problem = f"{path} has {count} lines for the image {name}"
+            raise UserError(problem, f"give it one line under `images:`, as in `  {name}: null`")
     write_text(path, text)

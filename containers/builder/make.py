@@ -1,4 +1,4 @@
-"""Making one image: build it, read what is inside, turn it into a SIF, write down what it is."""
+"""Makes one image: builds it, reads its contents, converts it into a SIF, and records what it is."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from synth_empathy.core.provenance import sha256_file
 from synth_empathy.core.records import write_json
 
 from . import ROOT, catalogue, oci, sbom
+from .log import Log
 from .machine import Machine
 
 
@@ -26,13 +24,14 @@ class Builder:
     """How images are built on this machine.
 
     Args:
-        output: the folder that gets the files.
-        work: a folder on a local disk: wheels, which stay, and the builder's storage, which is removed after each image.
+        output: the folder for the finished files.
+        work: a folder on a local disk for wheels, which stay, and for buildah's storage, which is removed after each
+            image.
         machine: pip's settings.
-        base: what stands in for the Dockerfile's base: a tar of a root file system, or an image to pull; None for the
+        base: replaces the Dockerfile's base: a tar of a root file system, or an image to pull; None keeps the
             Dockerfile's own.
         isolation, storage_driver: buildah's; None lets it choose.
-        sif: whether to make SIFs; else OCI archives are what is made.
+        sif: whether to make SIFs; otherwise OCI archives are the result.
         keep_oci: whether to keep the OCI archive beside the SIF.
     """
 
@@ -47,214 +46,140 @@ class Builder:
 
     @property
     def storage(self) -> Path:
-        """Where buildah keeps layers while this process builds."""
+        """The folder in which buildah keeps layers while this process builds."""
         return self.work / f"storage-{os.getpid()}"
 
     @property
     def temporary(self) -> Path:
-        """For large temporary files; buildah keeps the Dockerfile's cache of wheels in it, too."""
+        """The folder for large temporary files; buildah also keeps the Dockerfile's cache of wheels in it."""
         return self.work / "tmp"
 
     def environment(self) -> dict[str, str]:
-        """The commands' environment: all that they write is written under ``work``."""
+        """The commands' environment, which makes them write only below ``work``."""
         chosen = {"BUILDAH_ISOLATION": self.isolation, "STORAGE_DRIVER": self.storage_driver}
         folders = {
             "TMPDIR": self.temporary,
             "APPTAINER_TMPDIR": self.temporary,
             "APPTAINER_CACHEDIR": self.work / "apptainer",
         }
-        return (
-            os.environ
-            | {name: value for name, value in chosen.items() if value}
-            | {name: str(path) for name, path in folders.items()}
-        )
+        chosen = {name: value for name, value in chosen.items() if value}
+        return os.environ | chosen | {name: str(path) for name, path in folders.items()}
 
     def buildah(self, *words: str) -> list[str]:
         """A buildah command that uses this build's own storage."""
         return ["buildah", "--root", str(self.storage / "root"), "--runroot", str(self.storage / "run"), *words]
 
 
-class Log:
-    """An image's progress: a line a step with its seconds, and a file with all that the commands say."""
+@dataclass(frozen=True)
+class Target:
+    """An image to be made, and its unfinished files.
 
-    def __init__(self, name: str, path: Path):
-        self.name = name
-        self.path = path
-        self.seconds: dict[str, float] = {}
-        path.write_text("")
+    Args:
+        name: its name in the catalogue.
+        source: the state of the repository that it is made from.
+        archive: its OCI archive, while it is unfinished.
+        sif: its SIF, while it is unfinished; None if only the archive is made.
+    """
 
-    @contextmanager
-    def step(self, key: str, what: str) -> Iterator[None]:
-        """Say what begins, and when it has ended how long it took."""
-        print(f"{self.name}: {what}")
-        start = time.monotonic()
-        yield
-        self.seconds[key] = round(time.monotonic() - start, 1)
-        print(f"{self.name}: {self.seconds[key]} s")
+    name: str
+    source: catalogue.Source
+    archive: Path
+    sif: Path | None
 
-    def run(self, command: list[str], environment: dict[str, str]) -> str:
-        """Run a command and return what it prints; everything goes into the log file, too.
-
-        Raises:
-            UserError: it failed; the message has the reason as far as its output tells.
-        """
-        done = subprocess.run(
-            command,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            cwd=ROOT,
-        )
-        with self.path.open("a") as file:
-            file.write(f"{' '.join(command)}\n{done.stdout}\n")
-        if done.returncode != 0:
-            problem, hint = reason(done.stdout)
-            raise UserError(
-                f"{self.name}: {command[0]} failed: {problem}", f"{hint}; everything it said is in {self.path}"
-            )
-        return done.stdout
-
-
-#: What failing commands say, what it means (None: the line says it itself), and what to do. The first that is found counts.
-REASONS = (
-    (r"no space left on device", "the disk is full", "free space, or choose other folders with --work and --output"),
-    (
-        r"DO NOT MATCH THE HASHES.*|Hash mismatch.*",
-        None,
-        "the index serves another file than the lock names: remove --work's folder and try again; do not edit the hash",
-    ),
-    (
-        r"No matching distribution found for .*",
-        None,
-        "point pip at an index that has it (pip config set global.index-url ...)",
-    ),
-    (
-        r"(?:NewConnectionError|Max retries|Name or service|Could not fetch|ConnectTimeout).*",
-        None,
-        "check the network and pip's index (pip config list)",
-    ),
-    (r"Unable to locate package .*|Failed to fetch .*", None, "check the network and the base image's Debian sources"),
-    (
-        r"(?:initializing source|pinging container registry|creating build container).*",
-        None,
-        "is the registry in reach? Where there is none, give --base a local image",
-    ),
-    (r"(?:^|\n)(?:ERROR|error|Error|FATAL): .*", None, "mend that and start again"),
-)
-
-
-def reason(output: str) -> tuple[str, str]:
-    """Why a command failed, and what to do, from what it said."""
-    for pattern, meaning, hint in REASONS:
-        if found := re.search(pattern, output, re.IGNORECASE):
-            return meaning or found[0].strip()[:300], hint
-    lines = output.strip().splitlines()
-    return (lines[-1][:300] if lines else "it said nothing"), "read its output"
+    @property
+    def image(self) -> catalogue.Image:
+        """Its entry in the catalogue."""
+        return catalogue.ALL[self.name]
 
 
 def check_tools(sif: bool) -> None:
-    """Refuse to begin without the programs that are needed.
+    """Refuse to start without the programs that are needed.
 
     Raises:
         UserError: one of them is not on PATH.
     """
     if not shutil.which("buildah"):
-        raise UserError(
-            "there is no buildah on PATH",
-            "install it (Debian: apt-get install buildah), or build with docker (containers/README.md)",
-        )
+        hint = "install it (Debian: apt-get install buildah), or build with docker (containers/README.md)"
+        raise UserError("there is no buildah on PATH", hint)
     if sif and not shutil.which("apptainer"):
-        raise UserError(
-            "there is no apptainer on PATH",
-            "install it (https://apptainer.org), or give --no-sif for OCI archives alone",
-        )
+        hint = "install it (https://apptainer.org), or give --no-sif to make only OCI archives"
+        raise UserError("there is no apptainer on PATH", hint)
 
 
 def make(builder: Builder, name: str) -> dict[str, Any]:
-    """Build one image into the output folder; returns what ``{name}.json`` says.
+    """Build one image into the output folder; returns the content of ``{name}.json``.
 
     Raises:
-        UserError: a step failed; nothing is left under the final names that was not there before.
+        UserError: a step failed; the files with the final names are as before.
     """
-    image, source = catalogue.ALL[name], catalogue.source(catalogue.ALL[name])
     for folder in (builder.output, builder.temporary):
         folder.mkdir(parents=True, exist_ok=True)
+    target = Target(
+        name,
+        catalogue.source(catalogue.ALL[name]),
+        archive=builder.output / f".{name}.oci.tar",
+        sif=builder.output / f".{name}.sif" if builder.sif else None,
+    )
     log = Log(name, builder.output / f"{name}.log")
-    archive, sif = builder.output / f".{name}.oci.tar", builder.output / f".{name}.sif"
     try:
-        with log.step("build", f"installing {', '.join(image.lock_paths())}"):
-            base = build(builder, name, image, source, archive, log)
+        with log.step("build", f"installing {', '.join(target.image.lock_paths())}"):
+            base = build(builder, target, log)
         with log.step("read", "reading the image: digest, sizes, software"):
-            contents = oci.read_archive(archive, sbom.wanted)
-        if builder.sif:
+            contents = oci.read_archive(target.archive, sbom.wanted)
+        if target.sif:
             with log.step("sif", "making the SIF"):
-                log.run(convert(archive, sif), builder.environment())
-        facts = describe(name, image, source, contents, base, log, archive, sif if builder.sif else None)
-        keep(builder, name, archive, sif)
+                log.run(convert(target.archive, target.sif), builder.environment())
+        record = describe(target, contents, base, log)
+        keep(builder, target)
         write_json(builder.output / f"{name}.sbom.json", sbom.bill(name, contents))
-        write_json(builder.output / f"{name}.json", facts)
+        write_json(builder.output / f"{name}.json", record)
     finally:
-        for path in (archive, sif):
+        for path in filter(None, (target.archive, target.sif)):
             path.unlink(missing_ok=True)
-    return facts
+    return record
 
 
-def build(
-    builder: Builder, name: str, image: catalogue.Image, source: catalogue.Source, archive: Path, log: Log
-) -> str:
-    """Build an image into an OCI archive and remove the builder's storage; returns the name of the base."""
+def build(builder: Builder, target: Target, log: Log) -> str:
+    """Build an image into an OCI archive and remove buildah's storage; returns the name of the base."""
     secrets = builder.storage / "secrets"
     secrets.mkdir(parents=True)
     try:
-        base = import_base(builder, log) or image.base
-        (secrets / "pip.conf").write_text(builder.machine.pip_conf())
-        command = build_command(builder, name, image, source, archive, base, secrets / "pip.conf")
-        log.run(command, builder.environment())
+        base = import_base(builder, log) or target.image.base
+        pip_conf = secrets / "pip.conf"
+        pip_conf.write_text(builder.machine.pip_conf())
+        log.run(build_command(builder, target, base, pip_conf), builder.environment())
     finally:
         clean(builder)
     return base or dockerfile_base((ROOT / catalogue.DOCKERFILE).read_text())
 
 
-def build_command(
-    builder: Builder,
-    name: str,
-    image: catalogue.Image,
-    source: catalogue.Source,
-    archive: Path,
-    base: str | None,
-    pip_conf: Path,
-) -> list[str]:
-    """The command that builds an image. With timestamps at 0, the same locks and base give the same digest."""
-    hashes = " ".join(f"{Path(path).name}=sha256:{sha256}" for path, sha256 in catalogue.lock_hashes(image).items())
+def build_command(builder: Builder, target: Target, base: str | None, pip_conf: Path) -> list[str]:
+    """The command that builds an image. With timestamps of 0, the same locks and base give the same digest."""
+    image, machine = target.image, builder.machine
+    hashes = catalogue.lock_hashes(image).items()
     arguments = {
-        "IMAGE": name,
+        "IMAGE": target.name,
         "LOCKS": " ".join(image.locks),
         "DEBIAN": " ".join(image.debian),
-        "LOCK_HASHES": hashes,
+        "LOCK_HASHES": " ".join(f"{Path(path).name}=sha256:{sha256}" for path, sha256 in hashes),
+        "REVISION": target.source.label,
     }
-    arguments |= {"REVISION": source.label} | ({"BASE": base} if base else {})
-    machine = builder.machine
-    return builder.buildah(
-        *(
-            "build",
-            "--quiet",
-            "--timestamp",
-            "0",
-            "--disable-compression=false",
-            "--secret",
-            f"id=pipconf,src={pip_conf}",
-        ),
-        *(["--secret", f"id=certificates,src={machine.certificates}"] if machine.certificates else []),
-        *(["--build-context", f"local={machine.local}"] if machine.local else []),
-        *(word for argument, value in arguments.items() for word in ("--build-arg", f"{argument}={value}")),
-        *("--file", image.dockerfile, "--tag", f"oci-archive:{archive}", "."),
-    )
+    if base:
+        arguments["BASE"] = base
+    command = ["build", "--quiet", "--timestamp", "0", "--disable-compression=false"]
+    command += ["--secret", f"id=pipconf,src={pip_conf}"]
+    if machine.certificates:
+        command += ["--secret", f"id=certificates,src={machine.certificates}"]
+    if machine.local:
+        command += ["--build-context", f"local={machine.local}"]
+    for argument, value in arguments.items():
+        command += ["--build-arg", f"{argument}={value}"]
+    command += ["--file", image.dockerfile, "--tag", f"oci-archive:{target.archive}", "."]
+    return builder.buildah(*command)
 
 
 def import_base(builder: Builder, log: Log) -> str | None:
-    """What the Dockerfile is to build on: None for its own base, an image to pull, or a root file system made into an image."""
+    """The base that replaces the Dockerfile's: an image to pull, or one made of a root file system; else None."""
     if builder.base is None or not Path(builder.base).is_file():
         return builder.base
     tag = f"localhost/root-file-system:{sha256_file(builder.base)[:16]}"
@@ -269,12 +194,12 @@ def import_base(builder: Builder, log: Log) -> str | None:
 
 
 def dockerfile_base(dockerfile: str) -> str:
-    """The base that a Dockerfile names, digest and all."""
+    """The base that a Dockerfile names, with its digest."""
     return re.search(r"^ARG BASE=(\S+)", dockerfile, re.MULTILINE)[1]
 
 
 def clean(builder: Builder) -> None:
-    """Remove the builder's storage. Files of other users in it are removed as they were made: in buildah's user namespace."""
+    """Remove buildah's storage. It has files of other users, which only buildah's user namespace can remove."""
     for words in (("rm", "--all"), ("rmi", "--all", "--force")):
         subprocess.run(builder.buildah(*words), env=builder.environment(), capture_output=True)
     unshare = [] if os.geteuid() == 0 else ["buildah", "unshare"]
@@ -282,41 +207,24 @@ def clean(builder: Builder) -> None:
 
 
 def convert(archive: Path, sif: Path) -> list[str]:
-    """The command that turns an OCI archive into a SIF. zstd unpacks several times faster than the default, gzip."""
-    squashfs = "-comp zstd -Xcompression-level 3"
-    return [
-        "apptainer",
-        "build",
-        "--force",
-        "--disable-cache",
-        "--mksquashfs-args",
-        squashfs,
-        str(sif),
-        f"oci-archive:{archive}",
-    ]
+    """The command that converts an OCI archive into a SIF. zstd unpacks several times faster than gzip."""
+    squashfs = ["--mksquashfs-args", "-comp zstd -Xcompression-level 3"]
+    return ["apptainer", "build", "--force", "--disable-cache", *squashfs, str(sif), f"oci-archive:{archive}"]
 
 
-def describe(
-    name: str,
-    image: catalogue.Image,
-    source: catalogue.Source,
-    contents: oci.Contents,
-    base: str,
-    log: Log,
-    archive: Path,
-    sif: Path | None,
-) -> dict[str, Any]:
-    """What ``{name}.json`` says of an image."""
+def describe(target: Target, contents: oci.Contents, base: str, log: Log) -> dict[str, Any]:
+    """The content of ``{name}.json``."""
+    source, sif = target.source, target.sif
     return {
-        "image": name,
+        "image": target.name,
         "digest": contents.digest,
         "base": base,
-        "locks": catalogue.lock_hashes(image),
+        "locks": catalogue.lock_hashes(target.image),
         "commit": source.commit,
         "dirty": source.dirty,
         "revision": source.revision,
         "bytes": {
-            "oci_archive": archive.stat().st_size,
+            "oci_archive": target.archive.stat().st_size,
             "unpacked": contents.unpacked_bytes,
             "sif": sif.stat().st_size if sif else None,
         },
@@ -327,13 +235,13 @@ def describe(
 
 
 def version(program: str) -> str:
-    """What a program says of its version, in one line."""
+    """The first line of a program's ``--version``."""
     return subprocess.run([program, "--version"], capture_output=True, text=True).stdout.strip().splitlines()[0]
 
 
-def keep(builder: Builder, name: str, archive: Path, sif: Path) -> None:
-    """Give the finished files their names."""
-    if builder.sif:
-        os.replace(sif, builder.output / f"{name}.sif")
-    if builder.keep_oci or not builder.sif:
-        os.replace(archive, builder.output / f"{name}.oci.tar")
+def keep(builder: Builder, target: Target) -> None:
+    """Give the finished files their final names."""
+    if target.sif:
+        os.replace(target.sif, builder.output / f"{target.name}.sif")
+    if builder.keep_oci or not target.sif:
+        os.replace(target.archive, builder.output / f"{target.name}.oci.tar")

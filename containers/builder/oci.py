@@ -1,4 +1,4 @@
-"""Reading an image out of an OCI archive: its digest, and what its files say once all layers are laid over each other."""
+"""Reads an image from an OCI archive: its digest, and the files that result from all layers together."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Contents:
     """An image's files.
 
     Attributes:
-        digest: of the image's manifest, ``sha256:...``: what registries and images.yaml call the image.
+        digest: the manifest's digest, ``sha256:...``, by which registries and images.yaml identify the image.
         sizes: bytes of each regular file, by its path in the image.
         links: the target of each symbolic link, as written.
-        texts: the contents of the files that were asked for.
+        texts: the contents of the wanted files.
     """
 
     digest: str
@@ -32,17 +32,17 @@ class Contents:
         return sum(self.sizes.values())
 
     def forget(self, path: str) -> None:
-        """Take away a path and all below it, as a later layer's whiteout says."""
-        for known in (self.sizes, self.links, self.texts):
-            for name in [name for name in known if name == path or name.startswith(f"{path}/")]:
-                del known[name]
+        """Remove a path and everything below it, as a whiteout of a later layer requires."""
+        for files in (self.sizes, self.links, self.texts):
+            for name in [name for name in files if name == path or name.startswith(f"{path}/")]:
+                del files[name]
 
 
 def read_archive(path: Path, wanted: Callable[[str], bool]) -> Contents:
     """Read an OCI archive in one pass over its layers.
 
     Args:
-        wanted: whether the text of a file is to be kept, by its path in the image ("usr/bin/env").
+        wanted: decides by its path in the image ("usr/bin/env") whether to keep a file's text.
     """
     with tarfile.open(path) as archive:
         entry = read_blob_json(archive, "index.json")["manifests"][0]
@@ -55,7 +55,7 @@ def read_archive(path: Path, wanted: Callable[[str], bool]) -> Contents:
 
 
 def blob(digest: str) -> str:
-    """Where an archive keeps what has this digest."""
+    """The path in an archive of the blob with this digest."""
     return "blobs/" + digest.replace(":", "/")
 
 
@@ -65,7 +65,7 @@ def read_blob_json(archive: tarfile.TarFile, name: str) -> Any:
 
 
 def add_layer(contents: Contents, files: tarfile.TarFile, wanted: Callable[[str], bool]) -> None:
-    """Lay one layer over what is there."""
+    """Apply one layer to the contents."""
     for member in files:
         path = PurePosixPath(member.name.lstrip("./"))
         name = str(path)

@@ -31,7 +31,7 @@ from typing import Any
 
 from .core.errors import UserError, nearest
 from .selection import diversity
-from .selection.scorers import BUILT_IN as SIMILARITY
+from .selection.quality import SIMILARITY
 
 #: The data set of the paper, EmpatheticDialogues, by its name in the configuration.
 ED = "ed"

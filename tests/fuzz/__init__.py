@@ -1,6 +1,6 @@
-"""Fuzzers of all that reads files, answers of programs and settings (docs/extending.md says how to add one).
+"""Fuzzers of every reader of files, programs' answers and settings (docs/extending.md says how to add one).
 
-mutations   small valid files, and what is done to them
-checks      what must hold whatever a reader is given
-readers     the registry: one entry a reader, its files and the function that reads them
+mutations   small valid files, and ways to damage them
+checks      what must hold for every input of a reader
+readers     the registry: one entry for each reader, with its files and the function that reads them
 """

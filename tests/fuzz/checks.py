@@ -1,6 +1,6 @@
-"""What must hold whatever a reader is given: a result, or a sentence for the user; soon; and no row is lost.
+"""What must hold for every input of a reader: it soon ends with a result or an error for the user, and loses no row.
 
-A reader runs as its script does, under ``cli.run``: what that makes of errors is what a user sees.
+A reader runs as its script does, under ``cli.run``, so that its errors are the ones that a user sees.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from synth_empathy.core.errors import UserError
 
 from .mutations import Case, Odd
 
-#: Seconds that a reader may take, and after which it is not waited for any longer.
+#: Seconds that a reader may take, and seconds after which it is interrupted.
 LIMIT = 2.0
 PATIENCE = 5.0
 
 
 class Wrong(AssertionError):
-    """A reader did what none may do."""
+    """A reader did what no reader may do."""
 
 
 class Endless(BaseException):
-    """A reader that takes too long is interrupted by it; no reader may catch it."""
+    """Interrupts a reader that takes too long; no reader may catch it."""
 
 
 @dataclass
 class Tally:
-    """What became of a reader's examples."""
+    """The results of a reader's examples."""
 
     examples: int = 0
     accepted: int = 0
@@ -50,13 +50,13 @@ class Tally:
     endless: Case | None = None
 
 
-#: Tallies by reader's name, for the table at the end of a run.
+#: Tallies by the reader's name, for the table at the end of a run.
 TALLIES = pytest.StashKey[dict[str, Tally]]()
 
 
 @dataclass
 class Arena:
-    """A folder in memory, and a new folder in it for every example, so that no example meets what another left."""
+    """A folder in memory with a new folder for each example, so that no example finds the files of another."""
 
     root: Path
     numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -75,7 +75,7 @@ class Arena:
 
 
 def place(path: Path, content: bytes | Odd) -> None:
-    """Put a file, a folder in its place, or nothing there."""
+    """Make a file, a folder in its place, or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if content is Odd.FOLDER:
         path.mkdir()
@@ -84,10 +84,10 @@ def place(path: Path, content: bytes | Odd) -> None:
 
 
 def same(what: str, came_in: Any, went_out: Any) -> None:
-    """Conservation: what came in is what went out.
+    """Check conservation: the input and the output are equal.
 
     Raises:
-        Wrong: it is not; says how many of what.
+        Wrong: they differ; the message has both.
     """
     if came_in != went_out:
         raise Wrong(f"{what}: {came_in!r} in, {went_out!r} out"[:1000])
@@ -102,12 +102,12 @@ def check(read: Callable[[Path, dict], None], case: Case, arena: Arena, tally: T
     """Run a reader on one case.
 
     Args:
-        read: takes the case's folder and ``case.how``; raises ``Wrong`` where rows are lost.
-        scripted: whether ``cli.run`` stands around it, as around a script's ``main``; where Snakemake calls it, only
-            ``UserError`` is told to the user.
+        read: takes the case's folder and ``case.how``; raises ``Wrong`` if rows are lost.
+        scripted: whether it runs under ``cli.run``, as a script's ``main`` does. Snakemake calls the others, and shows
+            a user only ``UserError``.
 
     Raises:
-        Wrong: no sentence for the user, rows lost, or too long; and whatever else the reader raises.
+        Wrong: there is no error for the user, rows are lost, or it takes too long. Other errors are the reader's own.
     """
     tally.examples += 1
     try:
@@ -126,13 +126,13 @@ def check(read: Callable[[Path, dict], None], case: Case, arena: Arena, tally: T
 
 
 def warm_up(read: Callable[[Path, dict], None], case: Case, arena: Arena, scripted: bool) -> None:
-    """Run a reader once without a clock: what it imports is no part of what an input takes."""
+    """Run a reader once unmeasured: the time of its imports does not count."""
     with arena.folder(case) as folder:
         as_script(read, folder, case.how) if scripted else as_function(read, folder, case.how)
 
 
 def timed(read: Callable[[Path, dict], None], case: Case, arena: Arena, scripted: bool) -> tuple[float, bool]:
-    """Seconds that a reader takes of a processor, whatever else runs here, and whether it took what it was given."""
+    """The processor time of a reader in seconds, and whether it accepted its input."""
     with arena.folder(case) as folder:
         start = time.process_time()
         try:
@@ -145,7 +145,7 @@ def timed(read: Callable[[Path, dict], None], case: Case, arena: Arena, scripted
 
 @contextlib.contextmanager
 def patience() -> Iterator[None]:
-    """Interrupt what takes longer than ``PATIENCE``."""
+    """Interrupt a block after ``PATIENCE`` seconds."""
 
     def stop(*_: object) -> None:
         raise Endless
@@ -160,54 +160,54 @@ def patience() -> Iterator[None]:
 
 
 def as_function(read: Callable[[Path, dict], None], folder: Path, how: dict) -> bool:
-    """Call a reader; whether it took what it was given, or raised ``UserError``."""
+    """Call a reader; returns whether it accepted its input or raised ``UserError``."""
     try:
         with contextlib.redirect_stdout(stream("strict")):
             read(folder, how)
     except UserError as error:
-        check_sentence(f"error: {error}")
+        check_message(f"error: {error}")
         return False
     return True
 
 
 def as_script(read: Callable[[Path, dict], None], folder: Path, how: dict) -> bool:
-    """Run a reader as a script; whether it took what it was given, or ended in a sentence."""
-    said = stream("backslashreplace")
+    """Run a reader as a script; returns whether it accepted its input or ended with an error for the user."""
+    errors = stream("backslashreplace")
     try:
-        with as_found(), contextlib.redirect_stdout(stream("strict")), contextlib.redirect_stderr(said):
+        with process_state_kept(), contextlib.redirect_stdout(stream("strict")), contextlib.redirect_stderr(errors):
             cli.run(lambda: read(folder, how))
     except SystemExit as end:
-        text = told(said)
-        if end.code == 2 and "error: " in text:  # argparse: a flag that cannot be
+        text = written_to(errors)
+        if end.code == 2 and "error: " in text:  # argparse: an invalid flag
             return False
         if end.code != 1:
             raise Wrong(f"exit status {end.code}: {text[-500:]}") from None
-        check_sentence(text)
+        check_message(text)
         return False
     return True
 
 
 def stream(errors: str) -> io.TextIOWrapper:
-    """What a process has as its output."""
+    """A stream like the output of a process."""
     return io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors=errors)
 
 
-def told(said: io.TextIOWrapper) -> str:
-    """What was written there."""
-    said.flush()
-    return said.buffer.getvalue().decode()
+def written_to(output: io.TextIOWrapper) -> str:
+    """The text that was written to a stream."""
+    output.flush()
+    return output.buffer.getvalue().decode()
 
 
-def check_sentence(text: str) -> None:
-    """Refuse an end without a problem or without what to do."""
+def check_message(text: str) -> None:
+    """Refuse an error message without a problem or without a hint."""
     problem, _, hint = text.partition("error: ")[2].partition("\n  What to do: ")
     if not problem.strip() or not hint.strip():
-        raise Wrong(f"the user is not told what is wrong and what to do: {text[-500:]!r}")
+        raise Wrong(f"the message lacks the problem or the hint: {text[-500:]!r}")
 
 
 @contextlib.contextmanager
-def as_found() -> Iterator[None]:
-    """Leave signals, environment and arguments as they were: a script is a process of its own, and this is not."""
+def process_state_kept() -> Iterator[None]:
+    """Restore signals, environment and arguments: a script changes those of its own process."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     environment, arguments = dict(os.environ), sys.argv
     try:

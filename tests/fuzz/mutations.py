@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 
 class Odd(Enum):
-    """What stands in the place of a file."""
+    """What can be in place of a file."""
 
     MISSING = "no file"
     FOLDER = "a folder"
@@ -28,13 +28,13 @@ class Odd(Enum):
 
 Content = bytes | Odd
 Bytes = st.SearchStrategy[bytes]
-#: What is done, where, and with what.
+#: A change: its kind, its place, and its argument.
 Step = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One example: files by their names below a folder, and whatever else the reader takes."""
+    """One example: files by their paths in a folder, and the other inputs of the reader."""
 
     files: dict[str, Content]
     how: dict[str, Any] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Case:
 
 
 def shown(values: Mapping[str, Any], most: int = 1500) -> str:
-    """A dictionary for a failure's report, long values cut."""
+    """A dictionary for the report of a failure; long values are cut."""
     texts = {name: repr(value) for name, value in values.items()}
     cut = {
         name: text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
@@ -55,7 +55,7 @@ def shown(values: Mapping[str, Any], most: int = 1500) -> str:
 
 @dataclass(frozen=True)
 class Part:
-    """What a reader takes, a file or another value: one that is valid, and a strategy of damaged ones."""
+    """An input of a reader, a file or another value: a valid one, and a strategy of damaged ones."""
 
     valid: Any
     damaged: st.SearchStrategy
@@ -63,7 +63,7 @@ class Part:
 
 @st.composite
 def cases(draw: st.DrawFn, files: Mapping[str, Part], how: Mapping[str, Part]) -> Case:
-    """Examples of a reader: mostly one of its parts is damaged, now and then all of them."""
+    """Examples of a reader: mostly one of its inputs is damaged, sometimes all of them."""
     chosen = draw(st.sampled_from([*files, *how, ALL]))
 
     def content(parts: Mapping[str, Part]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ ALL = "(all)"
 
 
 def steps(kinds: Sequence[str], most: int) -> st.SearchStrategy[list[Step]]:
-    """A few changes, each a kind with two numbers."""
+    """A few changes, each of a kind and with two numbers."""
     step = st.tuples(st.sampled_from(kinds), st.integers(0, 4095), st.integers(0, 255))
     return st.lists(step, max_size=most)
 
@@ -86,16 +86,16 @@ def steps(kinds: Sequence[str], most: int) -> st.SearchStrategy[list[Step]]:
 
 @dataclass(frozen=True)
 class Raw:
-    """A value as it stands in the file."""
+    """A value as the text of a file."""
 
     text: str
 
 
 class Pairs(list):
-    """A mapping's keys and values as lists of two, so that a key can stand twice."""
+    """A mapping's keys and values as lists of two, so that a key can be repeated."""
 
 
-#: Values that no field should have, or that few readers think of, between blanks; valid JSON and not.
+#: Values that no field should have, or that few readers expect, separated by blanks; not all are valid JSON.
 NUMBERS = f"""NaN Infinity -Infinity 1e999 -1e999 1{"0" * 400} {"1" * 5000} -0.0 -1 0 1 2.5 1e30 01 1e-400 5000"""
 STRINGS = r"""
     "" "\ud800" "\udfff_x" "\u0000" "a\nb" "\r\n" "\n\n" "\u2028" "\u001b[31m" "|<script>" "=cmd" "@SUM(A1)" "$\\frac$"
@@ -106,12 +106,12 @@ SMALL = tuple(map(Raw, ["", *f"{NUMBERS} {STRINGS} {OTHERS}".split()]))
 
 
 def large(deep: int, long: int) -> tuple[Raw, ...]:
-    """Values nested so deep, and so long."""
+    """Values that are deeply nested or very long."""
     return Raw("[" * deep + "]" * deep), Raw('{"a":' * deep + "1" + "}" * deep), Raw(f'"{"x" * long}"')
 
 
 VALUES = (*SMALL, *large(100_000, 100_000))
-#: The same for YAML, which knows dates, other numbers and references besides, and is slow to read.
+#: The same for YAML, which also has dates, other numbers and references, and is slow to read.
 YAML_NUMBERS = ".nan .inf -.inf 2024-01-01 2024-99-99 2024-01-01T00:00:00Z 0x_ 0b 1_000 12:30:45 1:99 ~ yes = <<"
 YAML_OTHERS = (
     "&a [*a]", "*b", "!!python/object/apply:os.getcwd []", "!!binary x", "!!set {a}", "!!int x", "!!float x",
@@ -130,7 +130,7 @@ def pairs(value: Any) -> Any:
 
 
 def written(value: Any) -> str:
-    """A document as text, which YAML reads, too."""
+    """A document as text; YAML can read it, too."""
     if isinstance(value, Raw):
         return value.text
     if isinstance(value, Pairs):
@@ -144,7 +144,7 @@ def written(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Node:
-    """Where a value stands: in which list at which place, and which mapping that list is a pair of, if any."""
+    """The place of a value: a list and an index, and the mapping of which that list is a pair, if any."""
 
     holder: list
     at: int
@@ -152,7 +152,7 @@ class Node:
 
 
 def nodes(value: list) -> list[Node]:
-    """Every value below a document."""
+    """Every value in a document."""
     found = []
     for place, inner in enumerate(value):
         node = Node(inner, 1, value) if isinstance(value, Pairs) else Node(value, place)
@@ -163,7 +163,7 @@ def nodes(value: list) -> list[Node]:
 
 
 def change(root: list, step: Step, values: Sequence[Raw]) -> None:
-    """Do one thing to one value of a document; ``root`` is a list of documents."""
+    """Make one change to one value of a document; ``root`` is a list of documents."""
     kind, place, number = step
     places = nodes(root)
     if not places:
@@ -187,19 +187,19 @@ def change(root: list, step: Step, values: Sequence[Raw]) -> None:
 
 
 def alike(value: Any, other: Raw) -> bool:
-    """Whether a value may stand for another at first sight: such an example comes deepest."""
+    """Whether a value looks like another at first sight: such an example reaches the deepest checks."""
     if isinstance(value, str):
         return other.text.startswith('"')
     return not isinstance(value, list) and other.text[:1] in set("-.0123456789NI")
 
 
 def value_at(node: Node) -> Any:
-    """The value that stands there."""
+    """The value at a place."""
     return node.holder[node.at]
 
 
 NODE_KINDS = ("like", "like", "like", "value", "value", "wrap", "copy", "drop", "double", "rename")
-#: Names that a key may get instead of its own.
+#: Names that can replace a key.
 KEYS = ("", "id", "a", "\ud800", "\0", "name", "..", "a/b", "x" * 300, "__class__", "true", "1", "$(x)", "a\nb")
 
 
@@ -218,7 +218,7 @@ def documents(valid: Sequence[Any], values: Sequence[Raw]) -> st.SearchStrategy[
 # Bytes and lines, for every kind of file
 
 
-#: What is put into a text, at any place.
+#: Texts that are inserted anywhere.
 WORDS = [
     "\0",
     "\n",
@@ -264,7 +264,7 @@ BYTE_KINDS = ("flip", "delete", "insert", "insert", "repeat", "cut", *LINE_KINDS
 
 
 def spoil(content: bytes, step: Step) -> bytes:
-    """Do one thing to the bytes of a file."""
+    """Make one change to the bytes of a file."""
     kind, place, number = step
     at = place % (len(content) + 1)
     if kind == "flip":
@@ -285,7 +285,7 @@ def spoil(content: bytes, step: Step) -> bytes:
 
 
 def spoil_lines(lines: list[bytes], kind: str, place: int, number: int) -> bytes:
-    """Do one thing to the lines of a file."""
+    """Make one change to the lines of a file."""
     one, other = place % len(lines), number % len(lines)
     if kind == "swap lines":
         lines[one], lines[other] = lines[other], lines[one]
@@ -299,7 +299,7 @@ def spoil_lines(lines: list[bytes], kind: str, place: int, number: int) -> bytes
 
 
 def spoilt(content: Bytes) -> Bytes:
-    """Bytes changed in up to two places more, mostly in none."""
+    """Bytes with up to two further changes, mostly with none."""
     changes = st.one_of(st.just([]), steps(BYTE_KINDS, 2))
 
     def changed(both: tuple[bytes, list[Step]]) -> bytes:
@@ -311,7 +311,7 @@ def spoilt(content: Bytes) -> Bytes:
     return st.tuples(content, changes).map(changed)
 
 
-#: What is done to a file as a whole; mostly nothing.
+#: What happens to a file as a whole; mostly nothing.
 WHOLE: tuple[Callable[[bytes], Content], ...] = (
     *[bytes] * 20,
     lambda content: b"\xef\xbb\xbf" + content,
@@ -330,7 +330,7 @@ WHOLE: tuple[Callable[[bytes], Content], ...] = (
 
 @st.composite
 def damaged(draw: st.DrawFn, content: Bytes) -> Content:
-    """What may stand in the place of a file: its bytes, further damaged; something else altogether; nothing."""
+    """What can be in place of a file: its bytes, further damaged; something else; nothing."""
     number = draw(st.sampled_from(range(len(WHOLE) + 2)))
     if number == len(WHOLE):
         return draw(st.binary(max_size=100))
@@ -341,7 +341,7 @@ TEXT = st.text(st.characters(), max_size=60)
 
 
 def encoded(text: str) -> bytes:
-    """Text as UTF-8, lone surrogates and all."""
+    """Text as UTF-8, including lone surrogates."""
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -349,12 +349,12 @@ def encoded(text: str) -> bytes:
 
 
 def one_of(valid: Any, *others: Any) -> Part:
-    """A flag or another value that is no file."""
+    """A flag or another value that is not a file."""
     return Part(valid, st.sampled_from([valid, *others]))
 
 
 def answer(valid: str) -> Part:
-    """What a program prints; a process's output has no byte that is no text."""
+    """A program's output, which the process that reads it has decoded already."""
 
     def printed(content: Content) -> str:
         return "" if isinstance(content, Odd) else content.decode("utf-8", "replace")
@@ -363,7 +363,7 @@ def answer(valid: str) -> Part:
 
 
 def plain(valid: bytes) -> Part:
-    """A file of which nothing is known but one that is valid."""
+    """A file of unknown format, of which one valid example is given."""
     return Part(valid, damaged(st.just(valid)))
 
 
@@ -392,7 +392,7 @@ def document(valid: Any, values: Sequence[Raw]) -> Part:
 
 
 def table(rows: Sequence[Sequence[str]], separator: str = ",") -> Part:
-    """Lines of fields: fields exchanged, dropped and replaced, then bytes and lines changed."""
+    """Lines of fields: fields are exchanged, dropped and replaced, then bytes and lines are changed."""
 
     def text(done: list[Step]) -> bytes:
         fields = [list(row) for row in rows]
@@ -410,7 +410,7 @@ def table(rows: Sequence[Sequence[str]], separator: str = ",") -> Part:
     return Part(text([]), damaged(steps(("field", "field", "drop", "more"), 3).map(text)))
 
 
-#: What a field of a table may hold instead.
+#: Values that can replace a field of a table.
 CELLS = (
     "", " ", "0", "-1", "1.5", "nan", "inf", "-inf", "1e999", "9" * 5000, "1_000", "x", "a b", '"', '""', '"a', "=cmd",
     "@SUM(A1)", "\0",
@@ -419,7 +419,7 @@ CELLS = (
 
 
 def npy(matrix: np.ndarray) -> Part:
-    """A NumPy array: its header, its values and its bytes changed."""
+    """A NumPy array with changes of its header, its values and its bytes."""
     return Part(saved(matrix), damaged(ARRAYS.map(lambda how: array(matrix, *how))))
 
 
@@ -464,7 +464,7 @@ ARRAYS = st.tuples(st.sampled_from(ARRAY_KINDS), st.integers(0, 255), st.integer
 
 
 def array(matrix: np.ndarray, kind: str, place: int, number: int) -> bytes:
-    """An array's file, one thing of it changed."""
+    """An array's file with one change."""
     matrix = matrix.copy()
     if kind == "values":
         value = FLOATS[number % len(FLOATS)]

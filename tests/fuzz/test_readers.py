@@ -27,10 +27,10 @@ def test_every_reader_has_a_name_of_its_own():
 
 @pytest.mark.parametrize("reader", READERS, ids=[reader.name for reader in READERS])
 def test_a_valid_input_is_taken(reader, arena):
-    """The examples start from it: were it refused, they would come no further than the first check."""
+    """The examples are damaged copies of it: if it were refused, they would only reach the first check."""
     tally = Tally()
     warm_up(reader.read, reader.valid(), arena, reader.scripted)
-    check(reader.read, reader.valid(), arena, tally, reader.scripted)
+    check(reader.read, reader.valid(), arena, tally, scripted=reader.scripted)
     assert tally.accepted == 1
 
 
@@ -41,7 +41,7 @@ def test_damaged_inputs(reader, arena, request):
     warm_up(reader.read, reader.valid(), arena, reader.scripted)
     tally = request.config.stash.setdefault(TALLIES, {}).setdefault(reader.name, Tally())
 
-    @seed(f"{start or 0} {reader.name}")  # each reader has other examples than its neighbour
+    @seed(f"{start or 0} {reader.name}")  # each reader has its own examples
     @settings(
         max_examples=request.config.getoption("--fuzz-examples"),
         deadline=None,
@@ -52,8 +52,8 @@ def test_damaged_inputs(reader, arena, request):
         phases=[Phase.generate, Phase.shrink],
     )
     @given(reader.cases())
-    def ends_in_a_result_or_a_sentence(case):
-        if tally.endless in (None, case):  # one such input is enough: making it smaller would take minutes
-            check(reader.read, case, arena, tally, reader.scripted)
+    def ends_with_a_result_or_an_error(case):
+        if tally.endless in (None, case):  # one such input is enough: shrinking it would take minutes
+            check(reader.read, case, arena, tally, scripted=reader.scripted)
 
-    ends_in_a_result_or_a_sentence()
+    ends_with_a_result_or_an_error()

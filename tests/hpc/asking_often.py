@@ -1,6 +1,7 @@
-"""Snakemake whose Slurm executor asks for job states every second: `python tests/hpc/asking_often.py`, as `snakemake`.
+"""Runs Snakemake with a Slurm executor that asks for job states every second. Its command line is Snakemake's.
 
-The executor waits ten seconds longer after every answer without a finished job; for jobs of seconds, tests would mostly wait.
+The executor waits ten seconds longer after every answer without a finished job. With jobs of seconds, tests would
+mostly wait.
 """
 
 import sys

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings what the tests of Slurm, containers and LaTeX tables need on Debian 12: Slurm with accounting, buildah,
-# mmdebstrap, pdflatex with booktabs, and Apptainer. Run as root; a second run has nothing to do.
+# Installs what the tests of Slurm, containers and LaTeX tables need on Debian 12: Slurm with accounting, buildah,
+# mmdebstrap, pdflatex with booktabs, and Apptainer. Run it as root; a second run has nothing to do.
 # usage: tests/hpc/install.sh PREFIX     Apptainer is then PREFIX/usr/bin/apptainer
 set -euo pipefail
 
@@ -17,13 +17,13 @@ install_packages() {
   done
   [ ${#missing[@]} = 0 ] && return
   echo "installing ${missing[*]}"
-  # Slurm's and MariaDB's own services stay off: the tests start and stop what they need.
+  # Slurm's and MariaDB's own services stay off: the tests start and stop the daemons that they need.
   apt-get -qq update || fail "apt-get update failed" "check /etc/apt/sources.list.d and the network"
   DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" > /dev/null \
     || fail "apt-get could not install ${missing[*]}" "run apt-get install for them by hand to see why"
 }
 
-# Where this machine gets Debian from, mirrors included.
+# The mirror from which this machine gets Debian.
 debian_mirror() {
   {
     sed -n 's/^URIs:[[:space:]]*\([^[:space:]]*\).*/\1/p' /etc/apt/sources.list.d/debian.sources
@@ -31,8 +31,8 @@ debian_mirror() {
   } 2> /dev/null | head -n 1 || true  # either file may be missing
 }
 
-# bookworm has no Apptainer. sid's is unpacked beside the system with the libraries that it was built against, and told
-# to use those; nothing of sid is installed, so the system's libc stays.
+# bookworm has no Apptainer. sid's is unpacked in a separate folder, with the libraries that it was built against, and
+# patched to use those. Nothing of sid is installed, so the system's libc does not change.
 unpack_apptainer() {
   local prefix=$1 work mirror lib program
   mirror=$(debian_mirror); [ -n "$mirror" ] || fail "no Debian mirror in /etc/apt" "name one in /etc/apt/sources.list.d/debian.sources"
@@ -52,11 +52,11 @@ CONF
   (cd "$work" && apt-get -qq -c "$work/apt.conf" download apptainer libc6 libseccomp2 libsqlite3-0)
   rm -rf "$prefix.partial"; mkdir -p "$prefix.partial"
   for package in "$work"/*.deb; do dpkg -x "$package" "$prefix.partial"; done
-  # It looks for its settings and state beside its programs.
+  # Apptainer looks for its settings and state beside its programs.
   ln -sfn ../etc "$prefix.partial/usr/etc"; ln -sfn ../var "$prefix.partial/usr/var"
   ln -sfn ../../etc "$prefix.partial/usr/lib/etc"; ln -sfn ../../var "$prefix.partial/usr/lib/var"
   ln -sfn apptainer "$prefix.partial/usr/bin/singularity"  # Snakemake calls it by its old name
-  # Root in a container of the tests' machine may lack capabilities that Apptainer would ask for all at once.
+  # In a container, root may lack capabilities, all of which Apptainer would request by default.
   sed -i 's/^root default capabilities = .*/root default capabilities = no/' "$prefix.partial/etc/apptainer/apptainer.conf"
   lib=$prefix/usr/lib/x86_64-linux-gnu
   for program in usr/bin/apptainer usr/lib/x86_64-linux-gnu/apptainer/bin/starter; do
@@ -66,7 +66,7 @@ CONF
 }
 
 [ $# = 1 ] && [ "${1:0:1}" = / ] || fail "usage: tests/hpc/install.sh PREFIX" "give an absolute path for Apptainer"
-[ "$(id -u)" = 0 ] || fail "this installs Debian packages, which takes root" "run it as root, or install by hand: $(echo $PACKAGES) apptainer"
-command -v apt-get > /dev/null || fail "this is no Debian" "install by hand: $(echo $PACKAGES) apptainer"
+[ "$(id -u)" = 0 ] || fail "this installs Debian packages, which needs root" "run it as root, or install by hand: $(echo $PACKAGES) apptainer"
+command -v apt-get > /dev/null || fail "this is not Debian" "install by hand: $(echo $PACKAGES) apptainer"
 install_packages
 "$1/usr/bin/apptainer" --version 2> /dev/null || { unpack_apptainer "$1"; "$1/usr/bin/apptainer" --version; }

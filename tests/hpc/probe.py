@@ -1,4 +1,4 @@
-"""Says as JSON what a step sees of the host and of its image. `python tests/hpc/probe.py`, anywhere."""
+"""Prints as JSON what a step sees of the host and of its image: python tests/hpc/probe.py, anywhere."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""One job that says what it sees from inside its container, for tests/test_apptainer.py."""
+"""One job that reports what it sees inside its container, for tests/test_apptainer.py."""
 
 import sys
 

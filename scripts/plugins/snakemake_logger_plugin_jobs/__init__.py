@@ -1,7 +1,7 @@
-"""A Snakemake logger that writes the jobs of a run or a dry-run to a JSON file: what plan.py and list_code.py read.
+"""A Snakemake logger that writes the jobs of a run or a dry-run to a JSON file, for plan.py and list_code.py.
 
-Snakemake finds it by its name where scripts/plugins/ is on PYTHONPATH. It uses Snakemake's interface for logger
-plugins, whose events carry each job's rule, wildcards and resources; nothing is parsed out of printed text.
+Snakemake finds it by its name if scripts/plugins/ is on PYTHONPATH. It uses Snakemake's interface for logger plugins,
+whose events contain each job's rule, wildcards and resources; no printed text is parsed.
 """
 
 import json
@@ -26,20 +26,20 @@ class LogHandler(LogHandlerBase):
 
     writes_to_stream = False
     writes_to_file = False
-    has_filter = True  # Snakemake's own filter leaves jobs out where it runs quietly
+    has_filter = True  # Snakemake's own filter drops jobs in quiet mode
     has_formatter = False
     needs_rulegraph = False
 
     def __post_init__(self) -> None:
-        """Start without a job."""
+        """Start with no jobs."""
         self.jobs: list[dict] = []
         self.counts: dict[str, int] | None = None
 
     def emit(self, record: LogRecord) -> None:
-        """Keep a job, or Snakemake's own count of the jobs by rule."""
+        """Record a job, or Snakemake's own count of the jobs by rule."""
         event = getattr(record, "event", None)
         if event == LogEvent.JOB_INFO:
-            # Before a job runs its resources may hold placeholders; only whole numbers are kept.
+            # Before a job runs, its resources may be placeholders; only whole numbers are recorded.
             resources = {name: value for name, value in record.resources.items() if isinstance(value, int)}
             self.jobs.append(
                 {

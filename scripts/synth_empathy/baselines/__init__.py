@@ -1,1 +1,1 @@
-"""Systems that are not ours: other authors' code, and outputs that somebody published."""
+"""Systems of other authors: their code, which is run here, and outputs that they published."""

@@ -1,1 +1,1 @@
-"""The paper's claims, each tested against a run's results."""
+"""The paper's claims, each tested on a run's results."""

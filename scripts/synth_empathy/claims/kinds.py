@@ -1,13 +1,13 @@
-"""The kinds of claims: what each asks of its quantities, and when the answer is yes, no, or not known.
+"""The kinds of claims: what each compares, and when it holds, does not hold, or is unknown.
 
-Three values: a part that is not there is not known, and an answer that is no whatever it may be is no. So a system
-is not the best once a single other one is above it, and is the best only when all others are there.
+A missing part makes the answer unknown, unless the other parts already make it false. So a system is not the best once
+one other system is above it, and it is the best only if the values of all others are known.
 
-**Tolerance.** Of what should be near a value: how far off it may be. Of an order (above, best, peak, falling): by how
-much the one must exceed the other, 0 where the paper states no more than the order. Where the values have two seeds or
-more, twice the standard error of what is compared replaces a smaller tolerance: of a mean, its sd / sqrt(n); of the
-difference of two systems with the same seeds, that of the differences by seed; with other seeds, the root of the sum
-of both squares. With one seed nothing is known of the spread, and the tolerance stands alone.
+**Tolerance.** For a value that should be near a target: how far off it may be. For an order (above, best, peak,
+falling): by how much one value must exceed the other; 0 if the paper states only the order. If the values have two
+seeds or more, twice the standard error of what is compared replaces a smaller tolerance. For a mean it is sd/sqrt(n).
+For the difference of two systems with the same seeds, it is that of the differences by seed. With different seeds, it
+is the root of the sum of both squares. With one seed the variation is unknown, and the tolerance stands alone.
 """
 
 from __future__ import annotations
@@ -18,26 +18,30 @@ from dataclasses import dataclass
 from statistics import stdev
 from typing import Any
 
-from .evidence import Missing, Numbers, Value, shown
+from .quantities import Missing, Numbers, Value, format_number
 
 Operands = dict[str, Any]
-#: Standard errors by which a difference must be clear of the seeds' spread.
+#: The standard errors that a difference must exceed.
 ERRORS = 2
-#: What binary fractions do to a difference that is as large as the tolerance, written in decimals.
+#: What binary fractions add to a difference that equals the tolerance in decimals.
 ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Whether a part of a claim holds (None: not known), and what was compared, or what is missing."""
+    """Whether a part of a claim holds (None: unknown), and what was compared, or what is missing."""
 
     holds: bool | None
-    said: str
+    finding: str
+
+    def about(self, subject: str) -> Outcome:
+        """The same outcome, whose finding begins with what it is about."""
+        return Outcome(self.holds, f"{subject}: {self.finding}")
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What a claim is held against: its numbers, the paper's, and its tolerance."""
+    """What a claim is tested with: the numbers under test, the paper's numbers, and the claim's tolerance."""
 
     numbers: Numbers
     paper: Numbers
@@ -53,70 +57,77 @@ class Scale:
         return self.tolerance * abs(target) if self.relative else self.tolerance
 
 
-def both(outcomes: Iterable[Outcome]) -> Outcome:
-    """All of them: no as soon as one is, else not known as soon as one is; says those that decided."""
+def all_hold(outcomes: Iterable[Outcome]) -> Outcome:
+    """Whether all outcomes hold: false if one is false, else unknown if one is unknown. Its finding is theirs."""
     outcomes = list(outcomes)
     for decisive in (False, None):
-        chosen = [outcome.said for outcome in outcomes if outcome.holds is decisive]
-        if chosen:
-            return Outcome(decisive, shortened(chosen))
-    return Outcome(True, shortened([outcome.said for outcome in outcomes]))
+        findings = [outcome.finding for outcome in outcomes if outcome.holds is decisive]
+        if findings:
+            return Outcome(decisive, shortened(findings))
+    return Outcome(True, shortened([outcome.finding for outcome in outcomes]))
 
 
 def shortened(sentences: list[str], most: int = 3) -> str:
-    """The first few distinct ones, and how many more there are."""
+    """The first few distinct sentences, and the number of the others."""
     distinct = list(dict.fromkeys(sentences))
     rest = len(distinct) - most
     return "; ".join(distinct[:most]) + (f"; and {rest} more" if rest > 0 else "")
 
 
+def three_valued(is_true: bool, is_false: bool) -> bool | None:
+    """True, False or, if neither is certain, None."""
+    if is_true:
+        return True
+    return False if is_false else None
+
+
 def error_of(value: Value) -> float:
-    """The standard error of a mean over seeds; 0 where it is not known."""
+    """The standard error of a mean over seeds; 0 if it is unknown."""
     numbers = list(value.by_seed.values())
     return stdev(numbers) / math.sqrt(len(numbers)) if len(numbers) > 1 else 0.0
 
 
 def error_of_difference(first: Value, second: Value) -> float:
-    """The standard error of the difference of two means, by seed where the seeds are the same."""
+    """The standard error of the difference of two means, by seed if the seeds are the same."""
     if first.by_seed.keys() == second.by_seed.keys():
         return error_of(Value.of(0, {seed: first.by_seed[seed] - second.by_seed[seed] for seed in first.by_seed}))
     return math.hypot(error_of(first), error_of(second))
 
 
-def absent(*values: Value | Missing) -> Outcome | None:
-    """Not known, where one of the values is not there."""
+def unknown(*values: Value | Missing) -> Outcome | None:
+    """The unknown outcome if one of the values is missing; else None."""
     reasons = [value.reason for value in values if isinstance(value, Missing)]
     return Outcome(None, shortened(reasons)) if reasons else None
 
 
 def exceeds(first: Value | Missing, second: Value | Missing, scale: Scale) -> Outcome:
-    """Whether the first is above the second by more than the tolerance and the seeds' spread."""
-    lacking = absent(first, second)
-    if lacking:
-        return lacking
+    """Whether the first value is above the second by more than the tolerance and twice the standard error."""
+    missing = unknown(first, second)
+    if missing:
+        return missing
     noise = ERRORS * error_of_difference(first, second)
     needed = max(scale.tolerance, noise)
     edge = needed + ROUNDING if needed else 0.0
     low, high = first.low - second.high, first.high - second.low
-    holds = True if low > edge else False if high <= edge else None
-    limit = f" by more than {shown(needed)}" if needed else ""
+    holds = three_valued(low > edge, high <= edge)
+    limit = f" by more than {format_number(needed)}" if needed else ""
     if noise > scale.tolerance:
         limit += f" ({ERRORS} standard errors over {min(len(first.by_seed), len(second.by_seed))} seeds)"
-    words = {True: "is above", False: "is not above", None: "may or may not be above"}[holds]
-    return Outcome(holds, f"{first} {words} {second}{limit}")
+    verb = {True: "is above", False: "is not above", None: "may or may not be above"}[holds]
+    return Outcome(holds, f"{first} {verb} {second}{limit}")
 
 
-def is_near(value: Value | Missing, target: float, scale: Scale, what: str = "") -> Outcome:
-    """Whether a value is no farther from the target than the tolerance or the seeds' spread allows."""
-    lacking = absent(value)
-    if lacking:
-        return lacking
+def is_near(value: Value | Missing, target: float, scale: Scale) -> Outcome:
+    """Whether a value is no farther from the target than the tolerance or twice the standard error."""
+    missing = unknown(value)
+    if missing:
+        return missing
     allowed = max(scale.allowed(target), ERRORS * error_of(value)) + ROUNDING
     nearest = max(value.low - target, target - value.high, 0.0)
     farthest = max(abs(value.low - target), abs(value.high - target))
-    holds = True if farthest <= allowed else False if nearest > allowed else None
-    words = {True: "is within", False: "is not within", None: "may or may not be within"}[holds]
-    return Outcome(holds, f"{what}{value} {words} {shown(allowed)} of {shown(target)}")
+    holds = three_valued(farthest <= allowed, nearest > allowed)
+    verb = {True: "is within", False: "is not within", None: "may or may not be within"}[holds]
+    return Outcome(holds, f"{value} {verb} {format_number(allowed)} of {format_number(target)}")
 
 
 def near(test: Operands, scale: Scale) -> Outcome:
@@ -125,12 +136,12 @@ def near(test: Operands, scale: Scale) -> Outcome:
 
 
 def near_all(test: Operands, scale: Scale) -> Outcome:
-    """Each of ``of`` is near the value in the same place of ``values``."""
-    return both(is_near(scale.get(quantity), value, scale) for quantity, value in zip(test["of"], test["values"]))
+    """Each of ``of`` is near the value at the same place of ``values``."""
+    return all_hold(is_near(scale.get(quantity), value, scale) for quantity, value in zip(test["of"], test["values"]))
 
 
 def near_paper(test: Operands, scale: Scale) -> Outcome:
-    """``of`` is near what the paper's own tables have for it."""
+    """``of`` is near its value in the paper's own tables."""
     printed = scale.paper.value(test["of"])
     if isinstance(printed, Missing) or printed.low != printed.high:
         return Outcome(None, "the paper's value is not available")
@@ -140,14 +151,19 @@ def near_paper(test: Operands, scale: Scale) -> Outcome:
 def above(test: Operands, scale: Scale) -> Outcome:
     """The sum of the quantities ``of`` is above ``value``."""
     values = [scale.get(quantity) for quantity in test["of"]]
-    return absent(*values) or exceeds(total(values), Value.of(test["value"]), scale)
+    return unknown(*values) or exceeds(total(values), Value.of(test["value"]), scale)
 
 
 def total(values: list[Value]) -> Value:
-    """A sum; by seed where all have the same seeds."""
-    seeds = values[0].by_seed.keys() if len({frozenset(value.by_seed) for value in values}) == 1 else ()
-    by_seed = {seed: sum(value.by_seed[seed] for value in values) for seed in seeds}
-    return Value(sum(value.low for value in values), sum(value.high for value in values), by_seed)
+    """A sum; by seed if all values have the same seeds."""
+    low, high = sum(value.low for value in values), sum(value.high for value in values)
+    seeds = values[0].by_seed.keys()
+    if any(value.by_seed.keys() != seeds for value in values):
+        return Value(low, high)
+    by_seed = dict.fromkeys(seeds, 0)
+    for value in values:
+        by_seed = {seed: by_seed[seed] + number for seed, number in value.by_seed.items()}
+    return Value(low, high, by_seed)
 
 
 def higher(test: Operands, scale: Scale) -> Outcome:
@@ -156,65 +172,57 @@ def higher(test: Operands, scale: Scale) -> Outcome:
 
 
 def best_of(test: Operands, scale: Scale) -> Outcome:
-    """``of`` is above every one of ``others``."""
+    """``of`` is above each of ``others``."""
     own = scale.get(test["of"])
-    return both(exceeds(own, scale.get(other), scale) for other in test["others"])
+    return all_hold(exceeds(own, scale.get(other), scale) for other in test["others"])
 
 
 def series(test: Operands, scale: Scale) -> dict[Any, Value | Missing]:
-    """The quantity ``of`` at every value of ``over``, which stands for {x}."""
+    """The quantity ``of`` at each value of ``over``, which replaces {x}."""
     return {x: scale.get(test["of"].replace("{x}", str(x))) for x in test["over"]}
+
+
+def higher_at(values: dict[Any, Value | Missing], first: Any, second: Any, scale: Scale) -> Outcome:
+    """Whether a series is higher at one place than at another; the finding names both places unless it is unknown."""
+    outcome = exceeds(values[first], values[second], scale)
+    return outcome if outcome.holds is None else outcome.about(f"{first} against {second}")
 
 
 def peak_at(test: Operands, scale: Scale) -> Outcome:
     """``of`` is higher at ``at`` than anywhere else in ``over``."""
-    values = series(test, scale)
-    return both(
-        named(f"{test['at']} against {x}", exceeds(values[test["at"]], values[x], scale))
-        for x in test["over"]
-        if x != test["at"]
-    )
+    values, peak = series(test, scale), test["at"]
+    return all_hold(higher_at(values, peak, x, scale) for x in test["over"] if x != peak)
 
 
 def rises_then_falls(test: Operands, scale: Scale) -> Outcome:
     """``of`` rises at every step up to ``at``, and falls at every step after it."""
     values = series(test, scale)
+    peak = test["over"].index(test["at"])
     steps = []
-    for x, after in zip(test["over"], test["over"][1:]):
-        up = test["over"].index(x) < test["over"].index(test["at"])
-        larger, smaller = (after, x) if up else (x, after)
-        steps.append(named(f"{larger} against {smaller}", exceeds(values[larger], values[smaller], scale)))
-    return both(steps)
+    for place, (x, after) in enumerate(zip(test["over"], test["over"][1:])):
+        larger, smaller = (after, x) if place < peak else (x, after)
+        steps.append(higher_at(values, larger, smaller, scale))
+    return all_hold(steps)
 
 
 def falls(test: Operands, scale: Scale) -> Outcome:
     """``of`` falls at every step of ``over``."""
     values = series(test, scale)
-    return both(
-        named(f"{x} against {after}", exceeds(values[x], values[after], scale))
-        for x, after in zip(test["over"], test["over"][1:])
-    )
-
-
-def named(what: str, outcome: Outcome) -> Outcome:
-    """An outcome that says which two it is about, unless they are missing."""
-    return outcome if outcome.holds is None else Outcome(outcome.holds, f"{what}: {outcome.said}")
+    return all_hold(higher_at(values, x, after, scale) for x, after in zip(test["over"], test["over"][1:]))
 
 
 def declines_slightly(test: Operands, scale: Scale) -> Outcome:
     """``last`` is below ``first``, by no more than the share ``at_most`` of it."""
     first, last = scale.get(test["first"]), scale.get(test["last"])
-    lacking = absent(first, last)
-    if lacking:
-        return lacking
+    missing = unknown(first, last)
+    if missing:
+        return missing
     if min(first.low, first.high) <= 0:
         return Outcome(None, f"a decline of {first} has no share")
     decline = Value((first.low - last.high) / first.low, (first.high - last.low) / first.high)
-    limit = Outcome(
-        decline.high <= test["at_most"] + ROUNDING,
-        f"it declines by {decline.high:.1%}, the limit is {test['at_most']:.1%}",
-    )
-    return both([exceeds(first, last, scale), limit])
+    finding = f"it declines by {decline.high:.1%}, the limit is {test['at_most']:.1%}"
+    limit = Outcome(decline.high <= test["at_most"] + ROUNDING, finding)
+    return all_hold([exceeds(first, last, scale), limit])
 
 
 def ratio_near(test: Operands, scale: Scale) -> Outcome:
@@ -226,16 +234,11 @@ def ratio_near(test: Operands, scale: Scale) -> Outcome:
 def ratio_at_most(test: Operands, scale: Scale) -> Outcome:
     """``of`` / ``to`` is no more than ``value``."""
     ratio = ratio_of(scale.get(test["of"]), scale.get(test["to"]))
-    lacking = absent(ratio)
-    if lacking:
-        return lacking
-    holds = (
-        True
-        if ratio.high <= test["value"] + scale.tolerance
-        else False
-        if ratio.low > test["value"] + scale.tolerance
-        else None
-    )
+    missing = unknown(ratio)
+    if missing:
+        return missing
+    limit = test["value"] + scale.tolerance
+    holds = three_valued(ratio.high <= limit, ratio.low > limit)
     return Outcome(holds, f"{ratio} is {'' if holds else 'not '}at most {test['value']:g}")
 
 
@@ -252,36 +255,35 @@ def ratio_of(first: Value | Missing, second: Value | Missing) -> Value | Missing
 def shares_near(test: Operands, scale: Scale) -> Outcome:
     """Each of ``of``, as a share of their sum, is near the share of ``values``."""
     values = [scale.get(quantity) for quantity in test["of"]]
-    lacking = absent(*values)
-    if lacking:
-        return lacking
+    missing = unknown(*values)
+    if missing:
+        return missing
     whole, targets = total(values), sum(test["values"])
     shares = [ratio_of(value, whole) for value in values]
-    return both(is_near(share, target / targets, scale) for share, target in zip(shares, test["values"]))
+    return all_hold(is_near(share, target / targets, scale) for share, target in zip(shares, test["values"]))
 
 
 def sums_to(test: Operands, scale: Scale) -> Outcome:
     """The sum of ``of`` is near ``value``."""
     values = [scale.get(quantity) for quantity in test["of"]]
-    return absent(*values) or is_near(total(values), test["value"], scale)
+    return unknown(*values) or is_near(total(values), test["value"], scale)
 
 
 def share_fits_mean(test: Operands, scale: Scale) -> Outcome:
-    """A share of the highest mark is possible beside a mean: the rest has at least the lowest mark."""
+    """A share of the highest score is possible together with a mean: every other score is at least the lowest."""
     mean, share = scale.get(test["mean"]), scale.get(test["share"])
-    lacking = absent(mean, share)
-    if lacking:
-        return lacking
-    least = Value(*(test["lowest"] + (test["highest"] - test["lowest"]) * part for part in (share.low, share.high)))
+    missing = unknown(mean, share)
+    if missing:
+        return missing
+    lowest, highest = test["lowest"], test["highest"]
+    least = Value(*(lowest + (highest - lowest) * bound for bound in (share.low, share.high)))
     low, high = mean.low + scale.tolerance - least.high, mean.high + scale.tolerance - least.low
-    holds = True if low >= -ROUNDING else False if high < -ROUNDING else None
-    return Outcome(
-        holds,
-        f"a share of {share} with the mark {test['highest']} makes a mean of at least {least}, and the mean is {mean}",
-    )
+    holds = three_valued(low >= -ROUNDING, high < -ROUNDING)
+    claim = f"a share of {share} with the score {highest} makes a mean of at least {least}"
+    return Outcome(holds, f"{claim}, and the mean is {mean}")
 
 
-#: Each kind's operands and what computes it.
+#: The operands of each kind, and the function that computes it.
 KINDS: dict[str, tuple[tuple[str, ...], Callable[[Operands, Scale], Outcome]]] = {
     "near": (("of", "value"), near),
     "near_all": (("of", "values"), near_all),

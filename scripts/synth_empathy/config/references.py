@@ -13,16 +13,16 @@ from .. import systems
 from ..core import yaml_files
 from ..core.archive import INDEX, JUDGEMENTS, read_index
 from ..core.errors import UserError, nearest
+from ..core.files import is_file
 from ..core.paths import ROOT
-from ..core.records import is_file
 from ..data.prompts import load_prompt, load_rubric
 from ..data.readers.registry import reader_of
 from ..reporting import paper_values
 from ..reporting.tables import COLUMNS, rows_of
 from ..selection import diversity
-from ..selection.scorers import manifest_of
+from ..selection.quality import manifest_of
 from ..systems import Quality, Selected, TrainingSet
-from ..training import launcher, recipes
+from ..training import recipes
 
 Settings = dict[str, Any]
 T = TypeVar("T")
@@ -283,7 +283,7 @@ def recipe_faults(settings: Settings) -> Iterator[str]:
     for name, recipe in known.items():
         place = f"training: recipes: {name}"
         yield from (f"{place}: {fault}" for fault in lora_faults(recipe))
-        for fault in launcher.faults(recipe["method"], recipe["gradient_accumulation"], max(1, recipe["gpus"])):
+        for fault in recipes.process_faults(recipe["method"], recipe["gradient_accumulation"], max(1, recipe["gpus"])):
             yield f"{place}: gpus: {fault}"
 
 

@@ -16,7 +16,7 @@ from ..data.readers.registry import READERS
 from ..data.rounds import MODES as TURN_MODES
 from ..evaluation.human import COUNTS
 from ..evaluation.judging import MODES as JUDGE_MODES
-from ..evaluation.metrics.base import PROTOCOLS
+from ..evaluation.metrics import PROTOCOLS
 from ..inference.engines import ENGINES
 from ..schema.setting_types import (
     Amount,

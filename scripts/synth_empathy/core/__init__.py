@@ -1,1 +1,1 @@
-"""What every stage stands on: files and their contracts, errors, flags, seeds, model folders, and which code made a file."""
+"""What every package uses: files, errors, flags, seeds, model folders, and records of code."""

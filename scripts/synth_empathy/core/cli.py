@@ -1,4 +1,4 @@
-"""What every step script has in common: its argument parser, honest exit codes, and no access to a hub."""
+"""What every step script shares: its argument parser, exit status, progress lines, and no access to a hub."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .escaping import terminal_text
 
 T = TypeVar("T")
 
-#: Set before any library that could reach a model hub is imported: a step works from local files only.
+#: Set before any library that could reach a model hub is imported: a step uses local files only.
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
@@ -27,23 +27,20 @@ OFFLINE = {
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors show what was typed without a terminal's commands in it."""
+    """A parser whose errors show a user's words without control sequences for the terminal."""
 
     def error(self, message: str) -> NoReturn:
-        """End with a sentence and exit status 2."""
+        """Exit with a sentence and status 2."""
         super().error(terminal_text(message))
 
 
 def parser(description: str) -> argparse.ArgumentParser:
     """An argument parser that shows each flag's default and takes no abbreviated flags."""
-    return Parser(
-        description=description,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        allow_abbrev=False,
-    )
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+    return Parser(description=description, formatter_class=formatter, allow_abbrev=False)
 
 
-#: The largest count that a flag takes, as the configuration; and the largest seed that every library takes.
+#: The largest count that a flag and the configuration take, and the largest seed that every library takes.
 MOST, LARGEST_SEED = 2**31 - 1, 2**32 - 1
 
 
@@ -60,30 +57,27 @@ def whole(least: int, most: int = MOST) -> Callable[[str], int]:
     return read
 
 
-#: A flag's value that counts something; one that may be none; and what random draws start from.
+#: The types of a flag that is a count, a count or zero, and the seed of random draws.
 count, count_or_none, seed = whole(1), whole(0), whole(0, LARGEST_SEED)
 
 
 def number(
-    least: float | None = None,
-    most: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
+    least: float | None = None, most: float | None = None, above: float | None = None, below: float | None = None
 ) -> Callable[[str], float]:
-    """A flag's type: a finite number in a range; ``least`` and ``most`` belong to it, ``above`` and ``below`` do not."""
+    """A flag's type: a finite number in a range, which includes ``least`` and ``most`` but not the others."""
     limits = {"at least": least, "above": above, "at most": most, "below": below}
-    words = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
+    bounds = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
 
     def read(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
             value = math.nan
-        # NaN compares with nothing, and so is refused with the rest
+        # NaN fails every comparison, and is refused like any other
         high_enough = (least is None or value >= least) and (above is None or value > above)
         low_enough = (most is None or value <= most) and (below is None or value < below)
         if not (math.isfinite(value) and high_enough and low_enough):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number {words}".rstrip())
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number {bounds}".rstrip())
         return value
 
     return read
@@ -97,33 +91,33 @@ temperature = number(least=0, most=2)  # vllm takes no more
 
 
 def run(main: Callable[[], None], online: bool = False) -> None:
-    """Run a script's ``main``; a ``UserError`` or an interrupt ends it with a sentence and a true exit status.
+    """Run a script's ``main``. A ``UserError`` or an interrupt ends it with a sentence and its exit status.
 
-    Exit status: 0 done, 1 an error that the user can mend, 128 and the signal's number after a signal (130
-    interrupted, 143 ended by a scheduler). Anything else is a defect of ours and keeps its traceback.
+    Exit status: 0 done, 1 an error that the user can correct, 128 plus the signal's number after a signal (130
+    interrupted, 143 ended by a scheduler). Any other error is a defect of ours and keeps its traceback.
 
     Args:
-        online: only the fetching steps may reach a hub; every other one is told not to try.
+        online: whether the step may reach a hub; only fetching steps may.
     """
-    os.environ["TQDM_DISABLE"] = "1"  # steps say their progress themselves, in lines fit for a log file
+    os.environ["TQDM_DISABLE"] = "1"  # steps print their progress themselves, in lines fit for a log file
     if online:
         for name in OFFLINE:
-            os.environ.pop(name, None)  # images set them
+            os.environ.pop(name, None)  # container images set them
     else:
         os.environ.update(OFFLINE)
     sys.stdout.reconfigure(line_buffering=True)
     if "APPTAINER_NAME" in os.environ:
         print(f"in the image {os.environ['APPTAINER_NAME']}")
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP, and so do we then
+        if signal.getsignal(number) == signal.SIG_DFL:  # under nohup, SIGHUP stays ignored
             signal.signal(number, end)
     try:
         main()
     except Exception as error:
-        told = told_to_user(error)
-        if told is None:
+        user_error = as_user_error(error)
+        if user_error is None:
             raise
-        print(terminal_text(f"error: {told}", lines=True), file=sys.stderr)
+        print(terminal_text(f"error: {user_error}", lines=True), file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted; the next run goes on from what is finished", file=sys.stderr)
@@ -131,19 +125,19 @@ def run(main: Callable[[], None], online: bool = False) -> None:
 
 
 def end(number: int, frame: object) -> None:
-    """End the process on a signal by an exception, so that unfinished files are removed on the way.
+    """End the process on a signal through an exception, so that unfinished files are removed.
 
-    A second signal finds the system's own answer and ends it at once.
+    The signal's default action is restored: a second signal ends the process at once.
     """
     signal.signal(number, signal.SIG_DFL)
     print(f"ended by {signal.Signals(number).name}; the next run goes on from what is finished", file=sys.stderr)
     sys.exit(128 + number)
 
 
-def told_to_user(error: Exception) -> UserError | None:
-    """What a user is told of an error; None for a defect of ours, which keeps its traceback.
+def as_user_error(error: Exception) -> UserError | None:
+    """An error as a user sees it; None for a defect of ours, which keeps its traceback.
 
-    A full disk reaches us as an error of the system, or in the words of a library that writes weights.
+    A full disk appears as an error of the system, or only in the message of a library that writes weights.
     """
     if isinstance(error, UserError):
         return error
@@ -153,9 +147,10 @@ def told_to_user(error: Exception) -> UserError | None:
 
 
 def progress(items: Iterable[T], total: int, what: str, every_s: float = 5.0) -> Iterator[T]:
-    """Yield ``items``, printing how many of ``total`` are done and the time left, at most once in ``every_s`` seconds.
+    """Yield ``items``, and print how many of ``total`` are done and the time left, at most once in ``every_s``
+    seconds.
 
-    Plain lines rather than a bar: they are read in a job's log file.
+    Prints plain lines, not a bar: they are read in a job's log file.
     """
     start = last = time.monotonic()
     done = 0
@@ -170,12 +165,14 @@ def progress(items: Iterable[T], total: int, what: str, every_s: float = 5.0) ->
 
 
 class Throughput:
-    """Lines for a log while a model writes or reads: rows done, tokens per second and the time left, at most once in ``every_s`` seconds.
+    """A model's progress as lines of a log: rows done, tokens per second and the time left.
 
     Args:
-        total: all rows, those finished by earlier jobs included.
-        done: the rows finished by earlier jobs.
+        what: the step's name, which opens each line.
+        total: all rows, including those that earlier jobs finished.
+        done: the rows that earlier jobs finished.
         start: when loading the model began, by ``time.monotonic``.
+        every_s: the least seconds between two lines.
     """
 
     def __init__(self, what: str, total: int, done: int, start: float, every_s: float = 5.0):
@@ -188,7 +185,7 @@ class Throughput:
         print(f"{what}: model ready after {self.ready - start:.1f} s")
 
     def add(self, tokens: int) -> None:
-        """Count one finished row of so many tokens: those written, or those read where a step only reads."""
+        """Count one finished row and its tokens: those written, or those read if the step only reads."""
         self.done += 1
         self.tokens += tokens
         now = time.monotonic()
@@ -196,6 +193,5 @@ class Throughput:
             self.last = now
             seconds = max(now - self.ready, 1e-9)
             left = seconds / (self.done - self.before) * (self.total - self.done)
-            print(
-                f"{self.what}: {self.done} of {self.total} rows, {self.tokens / seconds:.1f} tokens/s, {seconds:.1f} s, about {left:.0f} s left"
-            )
+            rows = f"{self.done} of {self.total} rows, {self.tokens / seconds:.1f} tokens/s"
+            print(f"{self.what}: {rows}, {seconds:.1f} s, about {left:.0f} s left")

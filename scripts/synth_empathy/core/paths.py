@@ -1,4 +1,4 @@
-"""Where this repository is: the library reads what it ships from there."""
+"""Where this repository is: the library reads shipped files from there."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What made a file: hashes of inputs, code and packages, for manifests and for the keys of resumable state."""
+"""Records of what made a file: hashes of inputs, code and packages, for manifests and for keys of resumable state."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def sha256_json(value: Any) -> str:
 
 
 def code(script: str | Path, entries: Iterable[str] | None = None) -> dict[str, str]:
-    """SHA-256 of the code that decides a step's output, by path in ``scripts/``: its script, and the library's modules.
+    """SHA-256 of the code that decides a step's output, by path in ``scripts/``: its script and the library's modules.
 
-    Manifests and seals hold it, so that an output made by older code can be told from one made by today's.
+    Manifests and seals hold it, so that an output of older code can be distinguished from one of today's code.
 
     Args:
-        entries: the registered modules that the step uses (``code_graph.reached``).
+        entries: the registered and optional modules that the step uses (``code_graph.reached``).
     """
     return {name: sha256_file(code_graph.SCRIPTS / name) for name in code_graph.reached(script, entries)}
 
 
 def deciding(facts: dict[str, Any]) -> dict[str, Any]:
-    """What decides a step's rows, out of the facts of its manifest: all but code that carries values and changes none.
+    """The facts of a step's manifest that decide its rows: all but the code that only reads and writes values.
 
-    The keys of unfinished work are made of it, so that another check of a file costs no finished row.
+    They make the key of unfinished work, so that a change in how a file is checked discards no finished row.
     """
     carriers = {f"{code_graph.PACKAGE}/{module}.py" for module in code_graph.CARRIERS}
     return facts | {"code": {name: digest for name, digest in facts["code"].items() if name not in carriers}}
@@ -53,14 +53,12 @@ def deciding(facts: dict[str, Any]) -> dict[str, Any]:
 
 def versions(*packages: str) -> dict[str, str]:
     """Python's version and that of each named package."""
-    found = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for package in packages:
-        found[package] = importlib.metadata.version(package)
-    return found
+    installed = {package: importlib.metadata.version(package) for package in packages}
+    return {"python": ".".join(map(str, sys.version_info[:3]))} | installed
 
 
 def hashed(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of files by their paths in ``folder``. Several are read at a time: hashing leaves Python's lock free."""
+    """SHA-256 of files by their paths in ``folder``. Several are read at once: hashing releases Python's lock."""
     names = list(names)
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         return dict(zip(names, pool.map(sha256_file, [folder / name for name in names])))

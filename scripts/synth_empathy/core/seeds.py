@@ -1,4 +1,4 @@
-"""Seeds and draws that depend on a row and nothing else: not on its shard, its batch or what ran before."""
+"""Seeds and draws that depend on a row alone: not on its shard, its batch, or earlier rows."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ def row_seed(seed: int, row_id: str, purpose: str) -> int:
 
     Args:
         seed: the run's global seed.
-        row_id: the row's stable id; for generation it holds the pass.
-        purpose: what is drawn ("generate", "turns", ...), so that two draws for a row are independent.
+        row_id: the row's stable id; in generation it contains the pass.
+        purpose: what is drawn ("generate", "turns", ...): draws for several purposes are independent.
     """
     digest = hashlib.sha256(f"{seed}\x1f{row_id}\x1f{purpose}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def keep_by_hash(rows: Iterable[T], size: int | None, key: Callable[[T], str]) -> list[T]:
-    """The ``size`` rows whose ids have the lowest hash, in their given order; all of them when ``size`` is None.
+    """The ``size`` rows whose ids have the lowest hashes, in their given order; all rows if ``size`` is None.
 
-    A hash of the id rather than a draw: the subset is the same everywhere and for every seed, and a smaller one is
+    Hashes of ids replace a draw: the subset is the same on every machine and for every seed, and a smaller subset is
     part of a larger one.
     """
     rows = list(rows)
@@ -34,7 +34,6 @@ def keep_by_hash(rows: Iterable[T], size: int | None, key: Callable[[T], str]) -
 
 
 def keep_lowest(rows: list[T], size: int, rank: Callable[[T], Any]) -> list[T]:
-    """The ``size`` rows of lowest rank, in their given order."""
-    order = sorted(range(len(rows)), key=lambda i: rank(rows[i]))
-    keep = set(order[:size])
-    return [row for i, row in enumerate(rows) if i in keep]
+    """The ``size`` rows of lowest rank, in their given order; of equal ranks, the first rows."""
+    order = sorted(range(len(rows)), key=lambda place: rank(rows[place]))
+    return [rows[place] for place in sorted(order[:size])]

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UserError
-from ..core.records import Record, read_bytes
+from ..core.files import read_bytes
+from ..core.records import Record
 from .preparation import Preparation
 from .tokenization import family_words
 

@@ -1,4 +1,4 @@
-"""From samples to chat messages: the generation prompts and the dialogue format of every trained or prompted model."""
+"""Chat messages of samples: the generation prompts, and the dialogue format of every trained or prompted model."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ..core.records import Record
 
 Message = dict[str, str]
 
-#: The judge's marks, from the worst to the best (paper, Figure 5).
-MARKS = ("1", "2", "3")
-#: The family's separator of turns, as the released samples have it.
+#: The judge's scores, from the worst to the best (paper, Figure 5).
+SCORES = ("1", "2", "3")
+#: The separator of turns in the MoEL/EmpDG preprocessing, and in the authors' released samples.
 TURN_SEPARATOR = " </s> "
 
 
@@ -21,53 +21,55 @@ def load_prompt(path: Path, folder: str = "resources/prompts") -> Record:
     """A generation prompt from its data file.
 
     Args:
-        folder: where files like it are, for hints.
+        folder: the folder of similar files, for hints.
 
     Raises:
-        UserError: missing file, no name, or a template without exactly the plain fields {context} and {response}.
+        UserError: the file is missing, it has no name, or the fields of its template are not exactly {context} and
+            {response}, without format or conversion.
     """
     prompt = load_yaml(path, folder)
     for key in ("name", "template"):
-        if not isinstance(prompt.get(key), str):
-            raise UserError(
-                f"{path}: the key {key!r} is missing or no text", f"compare it with the files of {folder}/"
-            )
+        check_text(prompt, key, path, folder)
     hint = "use {context} and {response}, and no other braces"
     try:
-        fields = {
-            (name, form, conversion)
-            for _, name, form, conversion in Formatter().parse(prompt["template"])
-            if name is not None
-        }
+        parts = list(Formatter().parse(prompt["template"]))
     except ValueError as error:
-        raise UserError(f"{path}: the template's braces do not pair: {error}", hint) from None
+        raise UserError(f"{path}: the template's braces do not match: {error}", hint) from None
+    fields = {(name, form, conversion) for _, name, form, conversion in parts if name is not None}
     if fields != {("context", "", None), ("response", "", None)}:
         raise UserError(f"{path}: the template's fields are {sorted(name for name, *_ in fields)}", hint)
     return prompt
 
 
-def load_rubric(path: Path) -> Record:
-    """What the judge is asked about one criterion, from its data file: ``name``, ``title``, ``template``.
+def check_text(content: Record, key: str, path: Path, folder: str) -> None:
+    """Refuse a data file in which a key is missing or is not a text.
 
     Raises:
-        UserError: as ``load_prompt``, no title, or a mark that the template does not name.
+        UserError: names the file and the key.
     """
-    rubric = load_prompt(path, "resources/judge")
-    if not isinstance(rubric.get("title"), str):
-        raise UserError(
-            f"{path}: the key 'title' is missing or no text", "compare it with the files of resources/judge/"
-        )
-    unnamed = [mark for mark in MARKS if mark not in rubric["template"]]
+    if not isinstance(content.get(key), str):
+        problem = f"{path}: the key {key!r} is missing or is not a text"
+        raise UserError(problem, f"compare it with the files of {folder}/")
+
+
+def load_rubric(path: Path) -> Record:
+    """The judge's prompt for one criterion from its data file: ``name``, ``title``, ``template``.
+
+    Raises:
+        UserError: as ``load_prompt``; or there is no title, or the template does not name each score.
+    """
+    folder = "resources/judge"
+    rubric = load_prompt(path, folder)
+    check_text(rubric, "title", path, folder)
+    unnamed = [score for score in SCORES if score not in rubric["template"]]
     if unnamed:
-        raise UserError(
-            f"{path}: the template does not name the mark {unnamed[0]}",
-            "ask for 1, 2 or 3, and say what each means, as the files of resources/judge/ do",
-        )
+        problem = f"{path}: the template does not name the score {unnamed[0]}"
+        raise UserError(problem, f"ask for 1, 2 or 3, and say what each means, as the files of {folder}/ do")
     return rubric
 
 
 def load_yaml(path: Path, folder: str = "resources/prompts") -> Record:
-    """One YAML document that is a mapping.
+    """A data file's content: one YAML document, which is a mapping.
 
     Raises:
         UserError: as ``yaml_files.load_mapping``.
@@ -79,14 +81,13 @@ def load_demonstration(path: Path) -> Record:
     """A worked example of the generation prompt from its data file.
 
     Raises:
-        UserError: missing file, or one without the texts context, response and answer.
+        UserError: the file is missing, or lacks one of the texts context, response and answer.
     """
     demonstration = load_yaml(path)
-    lacking = [name for name in ("context", "response", "answer") if not isinstance(demonstration.get(name), str)]
-    if lacking:
-        raise UserError(
-            f"{path} has no text {', '.join(lacking)}", "compare it with resources/prompts/demonstration.yaml"
-        )
+    missing = [name for name in ("context", "response", "answer") if not isinstance(demonstration.get(name), str)]
+    if missing:
+        hint = "compare it with resources/prompts/demonstration.yaml"
+        raise UserError(f"{path} has no text {', '.join(missing)}", hint)
     return demonstration
 
 
@@ -94,21 +95,19 @@ def generation_messages(sample: Record, prompt: Record, demonstration: Record | 
     """The chat that asks for new dialogues after one ED sample (paper, section 3.1 and Figure 3(1)).
 
     Args:
-        sample: ``records.SAMPLE``; its history becomes {context}, turns joined as the family joins them.
-        demonstration: a worked example given as an earlier exchange, for models that need one.
+        sample: ``records.SAMPLE``. Its history becomes {context}, with ``TURN_SEPARATOR`` between turns.
+        demonstration: a worked example, presented as an earlier exchange, for models that need one.
     """
-    asked = prompt["template"].format(context=TURN_SEPARATOR.join(sample["history"]), response=sample["response"])
-    messages = [{"role": "user", "content": asked}]
+    request = prompt["template"].format(context=TURN_SEPARATOR.join(sample["history"]), response=sample["response"])
+    messages = [{"role": "user", "content": request}]
     if demonstration:
         example = prompt["template"].format(context=demonstration["context"], response=demonstration["response"])
-        messages = [
-            {"role": "user", "content": example},
-            {"role": "assistant", "content": demonstration["answer"]},
-        ] + messages
+        answer = {"role": "assistant", "content": demonstration["answer"]}
+        messages = [{"role": "user", "content": example}, answer, *messages]
     return messages
 
 
-#: How a dialogue is put to a model.
+#: How a dialogue is presented to a model.
 STYLES = ("flat", "chat")
 
 
@@ -116,29 +115,30 @@ def dialogue_messages(history: list[str], style: str, system: str) -> list[Messa
     """The chat that asks for the listener's next turn.
 
     Args:
-        history: turns, the speaker's first and last.
-        style: ``flat``, as released: the whole dialogue as "Speaker: ..." and "Listener: ..." lines in one user
-            turn that ends in "Listener: "; or ``chat``: speaker turns as user's, listener turns as assistant's.
-        system: the system prompt; none when empty.
+        history: turns; the speaker has the first and the last.
+        style: ``flat``, as in the authors' code: the whole dialogue as "Speaker: ..." and "Listener: ..." lines in one
+            user message that ends in "Listener: ". ``chat``: the speaker's turns are the user's messages, and the
+            listener's are the assistant's.
+        system: the system prompt; none if empty.
     """
     start = [{"role": "system", "content": system}] if system else []
     if style == "chat":
         roles = ("user", "assistant")
-        return start + [{"role": roles[i % 2], "content": turn} for i, turn in enumerate(history)]
+        return start + [{"role": roles[place % 2], "content": turn} for place, turn in enumerate(history)]
     return start + [{"role": "user", "content": flat_dialogue(history)}]
 
 
 def flat_dialogue(history: list[str]) -> str:
-    """A history as released: one line a turn, ending where the listener is to speak."""
+    """A history as in the authors' data: one line per turn, and the beginning of the listener's next line."""
     return turn_lines(history) + "\nListener: "
 
 
 def turn_lines(history: list[str]) -> str:
-    """A history with one line a turn."""
+    """A history with one line per turn."""
     names = ("Speaker", "Listener")
-    return "\n".join(f"{names[i % 2]}: {turn}" for i, turn in enumerate(history))
+    return "\n".join(f"{names[place % 2]}: {turn}" for place, turn in enumerate(history))
 
 
 def flat_sample(sample: Record) -> str:
-    """A whole sample as one text, "instruction + output" as released: what its diversity is measured on."""
+    """A whole sample as one text, the authors' "instruction + output": the text that is embedded for its diversity."""
     return flat_dialogue(sample["history"]) + sample["response"]

@@ -1,4 +1,4 @@
-"""Judgements of the human A/B test (paper, section 4.1.3): our response against a baseline's, by criterion."""
+"""The human A/B test (paper, section 4.1.3): judgements of our response against a baseline's, by criterion."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ from ..core.records import JUDGEMENT, Record, read_jsonl
 CRITERIA = ("coherence", "empathy", "informativeness", "continuity")
 #: From our system's side.
 VERDICTS = ("win", "tie", "loss")
-#: What one percentage counts: each evaluator's judgement for itself, or what most evaluators of an example and
-#: criterion said.
+#: What one percentage counts: every evaluator's judgement, or the majority of each example and criterion.
 COUNTS = ("judgements", "majority")
-#: The criterion under which all four are counted together: what the paper's figure shows.
+#: The name of all four criteria together, which the paper's figure shows.
 ALL = "all"
 HINT = "correct the file; docs/human-evaluation.md says what it holds"
 EXAMPLE_HINT = (
-    "give as example the id of the test sample whose responses were judged (test.jsonl of the run's data set, or the archive's test_ids.json), "
-    "or run with the settings of the data set that the judged responses were made with"
+    "give as example the id of the test sample whose responses were judged (test.jsonl of the data set, or the"
+    " archive's test_ids.json), or run with the settings of the data set that the judged responses were made with"
+)
+UNEVEN_HINT = (
+    "every example needs the same number of evaluators on all four criteria:"
+    " add what is missing, or leave the example out"
 )
 COLUMNS = ["baseline", "criterion", "counted", "total", *VERDICTS, *(f"{verdict}_pct" for verdict in VERDICTS)]
 COLUMNS += [f"{what}_{verdict}_pct" for what in ("paper", "difference") for verdict in VERDICTS]
@@ -37,9 +40,9 @@ class Result:
     """Verdicts against one baseline.
 
     Attributes:
-        counts: by criterion, and ``ALL``: how often each verdict was counted.
-        evaluators: how many judged each example on each criterion.
-        made_up: whether any of the judgements says of itself that nobody gave it.
+        counts: how often each verdict was counted, by criterion and for ``ALL``.
+        evaluators: the number of evaluators of each example and criterion.
+        made_up: whether any judgement is marked as made up.
     """
 
     baseline: str
@@ -55,47 +58,49 @@ class Result:
 
 
 def read_judgements(path: Path, baselines: list[str], test_ids: Collection[str] | None = None) -> list[Record]:
-    """The judgements of a file, each of a known verdict, criterion and baseline, none twice, every baseline judged.
+    """Read a file of judgements.
+
+    Every judgement has a known verdict, criterion and baseline, none is repeated, and every baseline is judged.
 
     Args:
-        test_ids: the run's test samples; the examples must be of them, but for judgements that say they are made up:
-            nobody saw any responses then. None leaves examples unchecked.
+        test_ids: the run's test samples. The examples must be among them, except those of made-up judgements, for
+            which nobody saw any responses. None leaves the examples unchecked.
 
     Raises:
-        UserError: names the line, or the baseline that nobody judged.
+        UserError: a judgement is faulty or a baseline has none; names the line or the baseline.
     """
     records = read_jsonl(path, JUDGEMENT, unique=None)
     seen: dict[tuple[str, ...], int] = {}
     for number, record in enumerate(records, start=1):
         where = f"{path}, line {number}"
-        for key, known in (("verdict", VERDICTS), ("criterion", CRITERIA), ("baseline", baselines)):
-            if record[key] not in known:
-                raise UserError(f"{where}: there is no {key} {record[key]!r}{nearest(record[key], known)}", HINT)
-        if not isinstance(record.get("made_up", False), bool):
-            raise UserError(f"{where}: the field 'made_up' is neither true nor false", HINT)
-        if test_ids is not None and record["example"] not in test_ids and not record.get("made_up", False):
-            raise UserError(
-                f"{where}: the example {record['example']!r} is none of this run's {len(test_ids):,} test samples",
-                EXAMPLE_HINT,
-            )
+        check_judgement(record, baselines, test_ids, where=where)
         judged = record["example"], record["baseline"], record["criterion"], record["evaluator"]
         first = seen.setdefault(judged, number)
         if first != number:
-            raise UserError(
-                f"{where}: this evaluator judged this example on this criterion on line {first} already", HINT
-            )
-    given = {record["baseline"] for record in records}
-    lacking = [name for name in baselines if name not in given]
-    if lacking:
-        raise UserError(
-            f"{path} has no judgement against {', '.join(lacking)}",
-            f"add them, or leave the baseline out of human: baselines; or {HINT}",
-        )
+            problem = f"{where}: this evaluator judged this example on this criterion on line {first} already"
+            raise UserError(problem, HINT)
+    judged_baselines = {record["baseline"] for record in records}
+    missing = [name for name in baselines if name not in judged_baselines]
+    if missing:
+        problem = f"{path} has no judgement against {', '.join(missing)}"
+        raise UserError(problem, f"add them, or leave the baseline out of human: baselines; or {HINT}")
     return records
 
 
+def check_judgement(record: Record, baselines: list[str], test_ids: Collection[str] | None, *, where: str) -> None:
+    """Refuse a judgement with an unknown verdict, criterion, baseline or example; ``where`` opens the message."""
+    for key, known in (("verdict", VERDICTS), ("criterion", CRITERIA), ("baseline", baselines)):
+        if record[key] not in known:
+            raise UserError(f"{where}: there is no {key} {record[key]!r}{nearest(record[key], known)}", HINT)
+    if not isinstance(record.get("made_up", False), bool):
+        raise UserError(f"{where}: the field 'made_up' is neither true nor false", HINT)
+    if test_ids is not None and record["example"] not in test_ids and not made_up([record]):
+        example = f"the example {record['example']!r} is none of this run's {len(test_ids):,} test samples"
+        raise UserError(f"{where}: {example}", EXAMPLE_HINT)
+
+
 def made_up(records: Iterable[Record]) -> bool:
-    """Whether any judgement says of itself that nobody gave it."""
+    """Whether any judgement is marked as made up."""
     return any(record.get("made_up", False) for record in records)
 
 
@@ -103,8 +108,8 @@ def results(records: list[Record], baselines: list[str], count: str) -> list[Res
     """The counts against each baseline.
 
     Raises:
-        UserError: an example was judged on some criteria only, or by more evaluators than another: they would not
-            weigh alike.
+        UserError: an example was judged on some criteria only, or by more evaluators than another, so that examples
+            would have different weights.
     """
     by_baseline: dict[str, list[Record]] = {name: [] for name in baselines}
     for record in records:
@@ -119,14 +124,12 @@ def result(records: list[Record], baseline: str, count: str) -> Result:
         panels.setdefault((record["example"], record["criterion"]), []).append(record["verdict"])
     examples = list(dict.fromkeys(example for example, _ in panels))
     evaluators = max(map(len, panels.values()))
-    short = [place for place in product(examples, CRITERIA) if len(panels.get(place, [])) != evaluators]
-    if short:
-        example, criterion = short[0]
-        number = len(panels.get(short[0], []))
-        raise UserError(
-            f"against {baseline}, {example} has {number} of {evaluators} judgements of {criterion} ({len(short)} such cases)",
-            "every example needs the same number of evaluators on all four criteria: add what is missing, or leave the example out",
-        )
+    uneven = [place for place in product(examples, CRITERIA) if len(panels.get(place, [])) != evaluators]
+    if uneven:
+        example, criterion = uneven[0]
+        judgements = f"{len(panels.get(uneven[0], []))} of {evaluators} judgements of {criterion}"
+        problem = f"against {baseline}, {example} has {judgements} ({len(uneven)} such cases)"
+        raise UserError(problem, UNEVEN_HINT)
     counts = {criterion: Counter() for criterion in (*CRITERIA, ALL)}
     for (_, criterion), verdicts in panels.items():
         counted = verdicts if count == "judgements" else [majority(verdicts)]
@@ -136,20 +139,20 @@ def result(records: list[Record], baseline: str, count: str) -> Result:
 
 
 def majority(verdicts: list[str]) -> str:
-    """The verdict that most evaluators gave; a tie where no verdict has the most."""
+    """The verdict of most evaluators; a tie if several verdicts share the lead."""
     (first, most), *others = Counter(verdicts).most_common()
     return "tie" if others and others[0][1] == most else first
 
 
-def as_csv(found: list[Result], count: str, paper: dict[str, dict[str, float]], note: str | None = None) -> str:
-    """One line a baseline and criterion; beside those of all criteria the paper's percentages, and ours less them."""
+def as_csv(results: list[Result], count: str, paper: dict[str, dict[str, float]], note: str | None = None) -> str:
+    """One line a baseline and criterion; those of all criteria have the paper's percentages and the differences."""
     lines = []
-    for row in found:
-        for criterion, counts in row.counts.items():
-            known = paper.get(row.baseline, {}) if criterion == ALL else {}
-            line = [row.baseline, criterion, count, counts.total(), *(counts[verdict] for verdict in VERDICTS)]
-            line += percentages(row.shares(criterion), known)
-            lines.append([*line, row.examples, row.evaluators, "yes" if row.made_up else "no"])
+    for result in results:
+        for criterion, counts in result.counts.items():
+            known = paper.get(result.baseline, {}) if criterion == ALL else {}
+            line = [result.baseline, criterion, count, counts.total(), *(counts[verdict] for verdict in VERDICTS)]
+            line += percentages(result.shares(criterion), known)
+            lines.append([*line, result.examples, result.evaluators, "yes" if result.made_up else "no"])
     return csv_with_note(COLUMNS, lines, note)
 
 

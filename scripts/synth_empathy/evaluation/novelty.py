@@ -1,8 +1,8 @@
-"""Whether the selected synthetic samples leak ED's test split, repeat ED's train split or one another, and what they cover.
+"""Do the selected synthetic samples leak ED's test split or repeat its train split or one another? What do they cover?
 
-The paper never asks it. Whole dialogues are compared, history and response, by the cosine of their embeddings, since that is
-what a model is trained on. Responses alone are compared as text only: short answers ("that is great !") are alike wherever
-they stand, and their embeddings would say no more than that.
+The paper does not ask these questions. Whole dialogues, history and response, are compared by the cosine of their
+embeddings, since models are trained on whole dialogues. Responses alone are compared as text only: short answers
+("that is great !") are similar in any dialogue, and their embeddings would show nothing else.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from ..selection import embedding
 from ..selection.diversity import K_CENTER, RANDOM, random_rows
 from ..selection.nearest_neighbours import BLOCK, Points, cosines, near_pairs, nearest
 
-#: Cosine x 100 at which samples are counted, beside the configured near-duplicate threshold.
+#: Values of cosine x 100 at which samples are counted, in addition to the configured near-duplicate threshold.
 THRESHOLDS = (70, 80, 90, 95, 99)
 QUANTILES = {"min": 0, "q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95, "q99": 0.99, "max": 1}
 #: How many of the closest pairs, and of the largest groups of near-duplicates, the report names.
 CLOSEST = 20
 GROUPS = 5
-#: Decimals of every value: embeddings are float32, so that more would be noise.
+#: Decimals of every value; embeddings are float32, so more would be noise.
 DECIMALS = 4
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples and the embedding of each one's whole dialogue."""
+    """Samples, and the embeddings of their whole dialogues."""
 
     records: list[Record]
     points: Points
@@ -52,8 +52,8 @@ class Neighbours:
     """The nearest sample to each of some samples.
 
     Attributes:
-        position: shape (samples,); -1 where there is none.
-        similarity: cosine x 100, shape (samples,); NaN where there is none.
+        position: shape (samples,); -1 without a neighbour.
+        similarity: cosine x 100, shape (samples,); NaN without a neighbour.
     """
 
     position: np.ndarray
@@ -65,17 +65,15 @@ def load_samples(path: Path, embedded: Path, fields: Fields) -> Samples:
 
     Args:
         embedded: a folder with ``texts.jsonl`` and ``embeddings.npy``, as embed_texts.py writes them.
-        fields: what a record must hold (``records``).
+        fields: the required fields of a record (``records``).
 
     Raises:
-        UserError: no sample, or one that was not embedded.
+        UserError: there is no sample, or one was not embedded.
     """
     samples = read_jsonl(path, fields)
     if not samples:
-        raise UserError(
-            f"{path} holds no sample, so that nothing can be compared with it",
-            "make it again from a split or selection that has samples",
-        )
+        problem = f"{path} holds no sample, so nothing can be compared with it"
+        raise UserError(problem, "make it again from a split or selection that has samples")
     texts = embedding.read_texts(embedded / "texts.jsonl")
     matrix = embedding.load_embeddings(embedded / "embeddings.npy", rows=len(texts))
     rows = embedding.rows_for(embedding.row_of(texts), [prompts.flat_sample(sample) for sample in samples])
@@ -83,15 +81,15 @@ def load_samples(path: Path, embedded: Path, fields: Fields) -> Samples:
 
 
 def positions_of(ids: list[str], samples: Samples, what: str, hint: str) -> np.ndarray:
-    """Where samples of some ids stand.
+    """The positions of the samples with some ids.
 
     Raises:
-        UserError: an id is not there.
+        UserError: no sample has one of the ids.
     """
     place = {record["id"]: position for position, record in enumerate(samples.records)}
-    lacking = [name for name in ids if name not in place]
-    if lacking:
-        raise UserError(f"{len(lacking)} of {len(ids)} ids are not among {what}; the first is {lacking[0]}", hint)
+    unknown = [name for name in ids if name not in place]
+    if unknown:
+        raise UserError(f"{len(unknown)} of {len(ids)} ids are not among {what}; the first is {unknown[0]}", hint)
     return np.array([place[name] for name in ids])
 
 
@@ -99,84 +97,82 @@ def check_dimensions(**samples: Samples) -> None:
     """Refuse embeddings of different models.
 
     Raises:
-        UserError: they differ in dimensions.
+        UserError: the numbers of dimensions differ.
     """
     sizes = {name: part.points.matrix.shape[1] for name, part in samples.items()}
     if len(set(sizes.values())) > 1:
-        raise UserError(
-            f"the embeddings differ in dimensions: {sizes}", "embed all of them with one model, by embed_texts.py"
-        )
+        problem = f"the embeddings differ in dimensions: {sizes}"
+        raise UserError(problem, "embed all of them with one model, by embed_texts.py")
 
 
 # Nearest samples
 
 
 def neighbours(samples: Samples, others: Samples, block: int = BLOCK) -> Neighbours:
-    """The nearest other sample to each sample; a sample is not its own neighbour when both are the same set."""
+    """The nearest other sample to each sample; within one set, a sample is not its own neighbour."""
     own = np.arange(len(samples)) if samples is others else None
     position, _ = nearest(samples.points, others.points, own, block)
     similarity = np.full(len(samples), np.nan)
-    there = np.flatnonzero(position >= 0)
-    similarity[there] = cosines(samples.points.take(there), others.points.take(position[there]), block)
+    paired = np.flatnonzero(position >= 0)
+    similarity[paired] = cosines(samples.points.take(paired), others.points.take(position[paired]), block)
     return Neighbours(position, similarity)
 
 
 def seed_ids(samples: Samples) -> list[str]:
-    """The ED train sample that each synthetic one was written after: its id is {seed id}/{prompt}/pass{n} (docs/files.md).
+    """The ids of the ED train samples that synthetic ones were modelled on.
+
+    A synthetic sample's id is {seed id}/{prompt}/pass{n} (docs/files.md).
 
     Raises:
-        UserError: an id is not of that form.
+        UserError: an id has another form.
     """
     bad = [name for name in samples.ids() if not re.fullmatch(r".+/[^/]+/pass[0-9]+", name)]
     if bad:
         form = "{seed id}/{prompt}/pass{n}"
-        raise UserError(
-            f"{len(bad)} ids are not those of synthetic samples, {form}; the first is {bad[0]}",
-            "give a selection of synthetic samples",
-        )
+        problem = f"{len(bad)} ids are not those of synthetic samples, {form}; the first is {bad[0]}"
+        raise UserError(problem, "give a selection of synthetic samples")
     return [name.rsplit("/", 2)[0] for name in samples.ids()]
 
 
-def about_seeds(selected: Samples, train: Samples, found: Neighbours, block: int = BLOCK) -> tuple[Record, np.ndarray]:
-    """How near samples are to the ED train sample that they were written after, and whether it is the nearest one.
+def about_seeds(
+    selected: Samples, train: Samples, nearest_train: Neighbours, block: int = BLOCK
+) -> tuple[Record, np.ndarray]:
+    """How near samples are to the ED train sample that they were modelled on, and whether it is the nearest one.
 
     Returns:
-        Counts and shares; the similarity to each one's seed, cosine x 100, shape (samples,).
+        Counts and shares; each sample's similarity to its seed, cosine x 100, shape (samples,).
 
     Raises:
         UserError: a seed is not in ED's train split.
     """
-    seed = positions_of(
-        seed_ids(selected),
-        train,
-        "the ids of ED's train split",
-        "give the ED train split that the samples were generated from",
-    )
+    hint = "give the ED train split that the samples were generated from"
+    seed = positions_of(seed_ids(selected), train, "the ids of ED's train split", hint)
     similarity = cosines(selected.points, train.points.take(seed), block)
     conversation = np.array([record["conv_id"] for record in train.records])
-    # Two train samples of one text have one embedding: either is then the seed.
-    itself = train.points.rows[seed] == train.points.rows[found.position]
-    same = itself | (conversation[seed] == conversation[found.position])
-    report = {
-        name: {"samples": int(mask.sum()), "share": rounded(mask.mean())}
-        for name, mask in (("own_seed", itself), ("own_seed_conversation", same))
-    }
+    # Two train samples with the same text share an embedding, so either counts as the seed.
+    itself = train.points.rows[seed] == train.points.rows[nearest_train.position]
+    same = itself | (conversation[seed] == conversation[nearest_train.position])
+    report = {"own_seed": counted(itself), "own_seed_conversation": counted(same)}
     return report | {"similarity_to_own_seed": summary(similarity)}, similarity
 
 
 def rounded(value: float) -> float:
-    """A value as the report holds it."""
+    """A value with the decimals of the report."""
     return round(float(value), DECIMALS)
 
 
+def counted(mask: np.ndarray) -> Record:
+    """How many samples a mask selects, and their share."""
+    return {"samples": int(mask.sum()), "share": rounded(mask.mean())}
+
+
 def summary(similarity: np.ndarray, near_duplicate: float | None = None) -> Record:
-    """Mean, quantiles and counts of similarities; NaN, which stands for no neighbour, is left out and not counted."""
+    """Mean, quantiles and counts of similarities; NaN, which means no neighbour, is left out."""
     values = similarity[~np.isnan(similarity)]
     report: Record = {"samples": len(values)}
     if len(values):
-        report |= {"mean": rounded(values.mean())} | {
-            name: rounded(np.quantile(values, q)) for name, q in QUANTILES.items()
-        }
+        report["mean"] = rounded(values.mean())
+        report |= {name: rounded(np.quantile(values, q)) for name, q in QUANTILES.items()}
     report["at_least"] = {str(least): int((values >= least).sum()) for least in THRESHOLDS}
     if near_duplicate is not None:
         report["near_duplicates"] = int((values >= near_duplicate).sum())
@@ -184,24 +180,23 @@ def summary(similarity: np.ndarray, near_duplicate: float | None = None) -> Reco
 
 
 def compared(similarity: np.ndarray, control: np.ndarray, near_duplicate: float) -> Record:
-    """A summary of the samples' similarities beside that of real data's, and how many exceed what 1 % of real data exceeds."""
-    limit = np.quantile(control, 0.99)
-    above = similarity > limit
+    """Summaries of the samples' and real data's similarities; the samples above the 99th percentile of real data."""
+    above = similarity > np.quantile(control, 0.99)
     return {
         "selected": summary(similarity, near_duplicate),
         "control": summary(control, near_duplicate),
-        "above_control_q99": {"samples": int(above.sum()), "share": rounded(above.mean())},
+        "above_control_q99": counted(above),
     }
 
 
-def closest(selected: Samples, others: Samples, found: Neighbours) -> list[Record]:
-    """The closest pairs, with the text of the synthetic side alone: ED's may not be passed on."""
-    order = np.argsort(-found.similarity, kind="stable")[:CLOSEST]
+def closest(selected: Samples, others: Samples, neighbours: Neighbours) -> list[Record]:
+    """The closest pairs, with the text of the synthetic sample only: ED's may not be passed on."""
+    order = np.argsort(-neighbours.similarity, kind="stable")[:CLOSEST]
     return [
         {
             "id": selected.records[i]["id"],
-            "nearest": others.records[found.position[i]]["id"],
-            "similarity": rounded(found.similarity[i]),
+            "nearest": others.records[neighbours.position[i]]["id"],
+            "similarity": rounded(neighbours.similarity[i]),
             "text": prompts.flat_sample(selected.records[i]),
         }
         for i in order
@@ -212,22 +207,22 @@ def closest(selected: Samples, others: Samples, found: Neighbours) -> list[Recor
 
 
 def bare(text: str) -> str:
-    """A text without case, spacing and punctuation: ED's are lower-cased tokens, synthetic ones are as written."""
+    """A text without case, spacing and punctuation: ED's texts are lower-cased tokens, synthetic ones are not."""
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
 def dialogue_key(sample: Record) -> tuple[str, ...]:
-    """What makes two dialogues the same text."""
+    """The key by which dialogues are compared as texts."""
     return tuple(bare(turn) for turn in (*sample["history"], sample["response"]))
 
 
 def response_key(sample: Record) -> tuple[str, ...]:
-    """What makes two responses the same text; empty where no word is in it."""
+    """The key by which responses are compared as texts; empty without a word."""
     return (bare(sample["response"]),)
 
 
 def first_equal(samples: Samples, others: Samples, key: Callable[[Record], tuple[str, ...]]) -> list[str | None]:
-    """The id of the first other sample with the same text, or None, for each sample."""
+    """For each sample, the id of the first other sample with the same text; None without one."""
     first: dict[tuple[str, ...], str] = {}
     for record in others.records:
         first.setdefault(key(record), record["id"])
@@ -235,7 +230,7 @@ def first_equal(samples: Samples, others: Samples, key: Callable[[Record], tuple
 
 
 def repeated(samples: Samples, key: Callable[[Record], tuple[str, ...]]) -> int:
-    """How many samples have a text that an earlier one has, too."""
+    """How many samples repeat the text of an earlier one."""
     return sum(count - 1 for text, count in Counter(map(key, samples.records)).items() if any(text))
 
 
@@ -243,14 +238,14 @@ def repeated(samples: Samples, key: Callable[[Record], tuple[str, ...]]) -> int:
 
 
 def near_duplicates(samples: Samples, least: float, block: int = BLOCK) -> Record:
-    """Pairs of samples at or above a cosine x 100, and the groups that they connect."""
+    """Pairs of samples at or above a cosine x 100, and the groups that the pairs connect."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     group, pairs = np.arange(len(samples)), 0
     for i, j in near_pairs(samples.points, least, block):
         pairs += len(i)
-        # Each block's pairs join the groups so far, so that no more than a block of pairs is held.
+        # Each block's pairs are merged into the groups so far, so memory holds only one block of pairs.
         heads = np.concatenate([group[i], group]), np.concatenate([group[j], group])
         links = coo_array((np.ones(len(heads[0]), dtype=bool), heads), shape=(len(samples), len(samples)))
         group = connected_components(links, directed=False)[1][group]
@@ -271,13 +266,14 @@ def near_duplicates(samples: Samples, least: float, block: int = BLOCK) -> Recor
 
 
 def coverage(passed: Points, chosen: np.ndarray, block: int = BLOCK) -> Record:
-    """How well chosen points cover all: the distance of each point to the nearest chosen one (paper, section 3.3).
+    """How well chosen points cover all points: each point's distance to the nearest chosen one (paper, section 3.3).
 
     Args:
         chosen: positions; a chosen point is at distance 0.
 
     Returns:
-        ``radius``, the largest distance, what k-center makes small; ``mean_distance``; Euclidean, between unit vectors.
+        ``radius``, the largest distance, which k-center minimises, and ``mean_distance``. Distances are Euclidean,
+        between unit vectors.
     """
     rest = np.setdiff1d(np.arange(len(passed)), chosen)
     _, distance = nearest(passed.take(rest), passed.take(chosen), None, block)
@@ -289,9 +285,9 @@ def coverage(passed: Points, chosen: np.ndarray, block: int = BLOCK) -> Record:
 
 
 def coverage_report(
-    passed: Points, chosen: np.ndarray, kcenter: np.ndarray, draws: list[int], block: int = BLOCK
+    passed: Points, chosen: np.ndarray, kcenter: np.ndarray, *, draws: list[int], block: int = BLOCK
 ) -> Record:
-    """Coverage of a selection, of k-center's, and of random draws of the selection's size.
+    """The coverage of a selection, of k-center's selection, and of random draws of the selection's size.
 
     Args:
         draws: the seeds of the random draws.
@@ -304,14 +300,14 @@ def coverage_report(
         RANDOM: {
             "size": len(chosen),
             "seeds": draws,
-            "radius": spread([draw["radius"] for draw in drawn]),
-            "mean_distance": spread([draw["mean_distance"] for draw in drawn]),
+            "radius": min_mean_max([draw["radius"] for draw in drawn]),
+            "mean_distance": min_mean_max([draw["mean_distance"] for draw in drawn]),
         },
     }
 
 
-def spread(values: list[float]) -> Record:
-    """Mean, least and largest of some values."""
+def min_mean_max(values: list[float]) -> Record:
+    """Mean, lowest and highest of some values."""
     return {"mean": rounded(np.mean(values)), "min": min(values), "max": max(values)}
 
 
@@ -319,8 +315,8 @@ def spread(values: list[float]) -> Record:
 
 
 @dataclass(frozen=True)
-class Found:
-    """Every nearest neighbour that the report needs: of the selected samples, and of the real data that they are held against."""
+class NearestSamples:
+    """The nearest neighbours that the report needs: of the selected samples, and of real data as their control."""
 
     to_test: Neighbours
     to_train: Neighbours
@@ -329,13 +325,23 @@ class Found:
     test_to_train: Neighbours
 
 
-def find(selected: Samples, train: Samples, test: Samples, block: int = BLOCK) -> Found:
+@dataclass(frozen=True)
+class Splits:
+    """The selected samples, and the splits of ED that they are compared with."""
+
+    selected: Samples
+    train: Samples
+    test: Samples
+
+
+def find(splits: Splits, block: int = BLOCK) -> NearestSamples:
     """All nearest neighbours.
 
-    The nearest of many samples is nearer than the nearest of few, so each comparison has its own control, of the same
-    target: how near ED's train split is to its test split, and the other way round.
+    The nearest of many samples is nearer than the nearest of few. So each comparison has its own control with the same
+    target: how near ED's train split is to its test split, and the reverse.
     """
-    return Found(
+    selected, train, test = splits.selected, splits.train, splits.test
+    return NearestSamples(
         to_test=neighbours(selected, test, block),
         to_train=neighbours(selected, train, block),
         within=neighbours(selected, selected, block),
@@ -344,59 +350,78 @@ def find(selected: Samples, train: Samples, test: Samples, block: int = BLOCK) -
     )
 
 
+#: How texts are compared: as whole dialogues, and as responses.
+KEYS = {"dialogue": dialogue_key, "response": response_key}
+#: Of each kind of text and each split of ED, the id of the first sample with the same text, for each selected sample.
+EqualTexts = dict[str, dict[str, list[str | None]]]
+
+
 def leakage_report(
-    selected: Samples, train: Samples, test: Samples, found: Found, near_duplicate: float, block: int = BLOCK
+    splits: Splits, nearest: NearestSamples, *, near_duplicate: float, block: int = BLOCK
 ) -> tuple[Record, list[Record]]:
-    """Nearest samples, equal texts and near-duplicates: the report, and a record for each selected sample (docs/novelty.md)."""
-    seeds, to_seed = about_seeds(selected, train, found.to_train, block)
-    splits = {"ed_test": test, "ed_train": train}
-    equal = {
-        kind: {name: first_equal(selected, split, key) for name, split in splits.items()}
-        for kind, key in (("dialogue", dialogue_key), ("response", response_key))
-    }
+    """The report on nearest samples, equal texts and near-duplicates, and a record for each selected sample.
+
+    docs/novelty.md describes both.
+    """
+    selected, train, test = splits.selected, splits.train, splits.test
+    seeds, to_seed = about_seeds(selected, train, nearest.to_train, block)
+    equal = equal_texts(splits)
+    to_test = compared(nearest.to_test.similarity, nearest.train_to_test.similarity, near_duplicate)
+    to_train = compared(nearest.to_train.similarity, nearest.test_to_train.similarity, near_duplicate)
     report = {
         "samples": {"selected": len(selected), "ed_train": len(train), "ed_test": len(test)},
-        "nearest_ed_test": compared(found.to_test.similarity, found.train_to_test.similarity, near_duplicate),
-        "nearest_ed_train": compared(found.to_train.similarity, found.test_to_train.similarity, near_duplicate)
-        | seeds,
-        "nearest_selected": summary(found.within.similarity, near_duplicate),
+        "nearest_ed_test": to_test,
+        "nearest_ed_train": to_train | seeds,
+        "nearest_selected": summary(nearest.within.similarity, near_duplicate),
         "near_duplicates_within": near_duplicates(selected, near_duplicate, block),
-        "equal_text": equal_text_report(selected, train, test, equal),
-        "closest_to_ed_test": closest(selected, test, found.to_test),
-        "closest_to_ed_train": closest(selected, train, found.to_train),
+        "equal_text": equal_text_report(splits, equal),
+        "closest_to_ed_test": closest(selected, test, nearest.to_test),
+        "closest_to_ed_train": closest(selected, train, nearest.to_train),
     }
-    return report, sample_records(selected, train, test, found, to_seed, equal)
+    return report, sample_records(splits, nearest, to_seed, equal)
 
 
-def equal_text_report(selected: Samples, train: Samples, test: Samples, equal: Record) -> Record:
-    """How many dialogues, and how many responses, are equal texts; the control is how many of ED test's are in ED train."""
-    return {
-        kind: {
-            **{name: sum(other is not None for other in ids) for name, ids in equal[kind].items()},
-            "repeated_within_selected": repeated(selected, key),
-            "control_ed_test_in_ed_train": sum(other is not None for other in first_equal(test, train, key)),
-        }
-        for kind, key in (("dialogue", dialogue_key), ("response", response_key))
-    }
+def equal_texts(splits: Splits) -> EqualTexts:
+    """The samples of ED with the texts of the selected ones."""
+    equal = {}
+    for kind, key in KEYS.items():
+        to_test = first_equal(splits.selected, splits.test, key)
+        equal[kind] = {"ed_test": to_test, "ed_train": first_equal(splits.selected, splits.train, key)}
+    return equal
 
 
-def sample_records(
-    selected: Samples, train: Samples, test: Samples, found: Found, to_seed: np.ndarray, equal: Record
-) -> list[Record]:
-    """One record a selected sample: its nearest samples by id and similarity, and the ED samples of equal text."""
+def equal_text_report(splits: Splits, equal: EqualTexts) -> Record:
+    """How many dialogues and responses are equal texts; the control compares ED's test split with its train split."""
+    report = {}
+    for kind, key in KEYS.items():
+        counts = {split: count_known(ids) for split, ids in equal[kind].items()}
+        counts["repeated_within_selected"] = repeated(splits.selected, key)
+        counts["control_ed_test_in_ed_train"] = count_known(first_equal(splits.test, splits.train, key))
+        report[kind] = counts
+    return report
+
+
+def count_known(ids: list[str | None]) -> int:
+    """How many ids are not None."""
+    return sum(name is not None for name in ids)
+
+
+def sample_records(splits: Splits, nearest: NearestSamples, to_seed: np.ndarray, equal: EqualTexts) -> list[Record]:
+    """One record a selected sample: its nearest samples and their similarity, and the ED samples with its text."""
     pairs = {
-        "ed_test": (test, found.to_test),
-        "ed_train": (train, found.to_train),
-        "selected": (selected, found.within),
+        "ed_test": (splits.test, nearest.to_test),
+        "ed_train": (splits.train, nearest.to_train),
+        "selected": (splits.selected, nearest.within),
     }
     records = []
-    for i, name in enumerate(selected.ids()):
+    for i, name in enumerate(splits.selected.ids()):
         record: Record = {"id": name}
         for what, (samples, near) in pairs.items():
-            there = near.position[i] >= 0
-            record[f"nearest_{what}"] = samples.records[near.position[i]]["id"] if there else None
-            record[f"similarity_{what}"] = rounded(near.similarity[i]) if there else None
+            paired = near.position[i] >= 0
+            record[f"nearest_{what}"] = samples.records[near.position[i]]["id"] if paired else None
+            record[f"similarity_{what}"] = rounded(near.similarity[i]) if paired else None
         record["similarity_own_seed"] = rounded(to_seed[i])
-        record |= {f"equal_{kind}_{split}": ids[i] for kind, splits in equal.items() for split, ids in splits.items()}
+        for kind, by_split in equal.items():
+            record |= {f"equal_{kind}_{split}": ids[i] for split, ids in by_split.items()}
         records.append(record)
     return records

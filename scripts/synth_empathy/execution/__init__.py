@@ -1,1 +1,1 @@
-"""Where a run takes place and what it costs: Slurm, images, the plan, comparing runs, stale files."""
+"""Where a run takes place and what it costs: Slurm, images, the plan; comparison of runs, and stale files."""

@@ -1,4 +1,4 @@
-"""What Snakemake would run, asked by a dry-run in a process of its own."""
+"""A dry-run of Snakemake in a separate process: the jobs that it would run."""
 
 from __future__ import annotations
 
@@ -6,23 +6,28 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..core.errors import UserError
 from ..core.paths import ROOT
 from ..core.records import Record, read_json
 
 
-def report(targets: Iterable[str], overlays: Iterable[Path], flags: Iterable[str] = ()) -> tuple[Record, str]:
+def report(targets: Iterable[str], overlays: Sequence[Path], flags: Iterable[str] = ()) -> tuple[Record, str]:
     """The jobs of a dry-run, as scripts/plugins/snakemake_logger_plugin_jobs writes them, and what Snakemake printed.
 
     Args:
         overlays: configuration files over config.yaml, as absolute paths.
-        flags: more flags of Snakemake's.
+        flags: further flags for Snakemake.
 
     Raises:
-        SystemExit: the dry-run fails; its own words are on standard error, and the status is its own.
+        UserError: an overlay does not exist, which would end Snakemake in a traceback.
+        SystemExit: the dry-run fails; Snakemake's output goes to standard error, and its exit status is passed on.
     """
+    for overlay in overlays:
+        if not overlay.exists():
+            raise UserError(f"{overlay} does not exist", "check the path of the overlay, or leave it out")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "jobs.json"
         logger = ["--logger", "jobs", "--logger-jobs-path", str(path)]
@@ -30,7 +35,8 @@ def report(targets: Iterable[str], overlays: Iterable[Path], flags: Iterable[str
         configured = list(map(str, overlays))
         command += ["--configfile", *configured] if configured else []
         plugins = os.pathsep.join(filter(None, [str(ROOT / "scripts" / "plugins"), os.environ.get("PYTHONPATH")]))
-        environment = os.environ | {"PYTHONPATH": plugins}
+        # Without a fixed hash seed, the order of jobs that do not depend on one another changes from run to run.
+        environment = os.environ | {"PYTHONPATH": plugins, "PYTHONHASHSEED": "0"}
         done = subprocess.run([*command, "--", *targets], cwd=ROOT, env=environment, capture_output=True, text=True)
         if done.returncode:
             sys.stderr.write(done.stdout + done.stderr)

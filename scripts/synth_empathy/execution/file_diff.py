@@ -1,4 +1,4 @@
-"""How two versions of a file differ, A and B: rows, values, lines, or numbers by how much."""
+"""Describes how two versions of a file, A and B, differ: rows, values, lines, or numbers and by how much."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import numpy as np
 from ..core.records import Record
 
 #: Numbers of an array that are compared at a time.
-AT_ONCE = 1 << 24
-#: The value at a place that one of two documents lacks.
+CHUNK = 1 << 24
+#: Stands for the value at a place that only the other document has.
 ABSENT = object()
 
 
 def how(path_a: Path, path_b: Path) -> str:
-    """How two files differ that do not hold the same bytes, by the kind that their name says.
+    """How two files with different bytes differ, by the kind that their names indicate.
 
     Raises:
         OSError: one of them cannot be read.
@@ -28,7 +28,7 @@ def how(path_a: Path, path_b: Path) -> str:
     read = READERS.get(path_a.suffix, how_lines)
     try:
         return read(path_a, path_b)
-    except (ValueError, AttributeError, RecursionError):  # one is damaged: it is not what its name says
+    except (ValueError, AttributeError, RecursionError):  # one is damaged: not of the kind that its name indicates
         return how_lines(path_a, path_b)
 
 
@@ -36,9 +36,10 @@ def how(path_a: Path, path_b: Path) -> str:
 
 
 def how_lines(path_a: Path, path_b: Path) -> str:
-    """How many lines stand in one of two texts alone; the sizes of what is no text."""
+    """The number of lines that only one of two texts has; the sizes of files that are not text."""
     try:
-        lines_a, lines_b = (path.read_text(encoding="utf-8").splitlines() for path in (path_a, path_b))
+        lines_a = path_a.read_text(encoding="utf-8").splitlines()
+        lines_b = path_b.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
         return f"{path_a.stat().st_size:,} bytes in A, {path_b.stat().st_size:,} in B"
     shorter = min(len(lines_a), len(lines_b))
@@ -47,11 +48,11 @@ def how_lines(path_a: Path, path_b: Path) -> str:
     only_a, only_b = (counts_a - counts_b).total(), (counts_b - counts_a).total()
     if only_a or only_b:
         return f"lines only in A: {only_a:,}, only in B: {only_b:,}, from line {first}"
-    return "the same lines in another order" if lines_a != lines_b else "the same lines, other line ends"
+    return "the same lines in another order" if lines_a != lines_b else "the same lines, other line endings"
 
 
 def how_pictures(path_a: Path, path_b: Path) -> str:
-    """Of a drawing nothing more is said: the CSV beside it holds the numbers."""
+    """A drawing is not compared further: the CSV beside it contains the numbers."""
     return "the drawing differs"
 
 
@@ -60,13 +61,13 @@ def how_pictures(path_a: Path, path_b: Path) -> str:
 
 @dataclass
 class Values:
-    """What differs between values that stand at the same places of two documents."""
+    """The differences between the values at the same places of two documents."""
 
     count: int = 0  # of all places
-    places: list[str] = field(default_factory=list)  # those that differ
+    places: list[str] = field(default_factory=list)  # places that differ
     largest: float = 0.0  # absolute difference of two numbers
-    numbers: str = ""  # the same in words, and where
-    other: str = ""  # the first place where something differs that is no number
+    numbers: str = ""  # a description of the largest difference, with its place
+    other: str = ""  # the first place where the values differ and are not numbers
 
     def compare(self, a: Any, b: Any) -> None:
         """Compare two JSON documents value by value."""
@@ -86,19 +87,19 @@ class Values:
             self.largest = abs(a - b)
             self.numbers = f"numbers differ by at most {self.largest:.3g} ({place}: {a:.6g} and {b:.6g})"
 
-    def words(self) -> str:
-        """Numbers by how much, and what else."""
+    def description(self) -> str:
+        """By how much numbers differ, and where other values do."""
         other = f"not a number: {self.other}" if self.other else ""
         return "; ".join(filter(None, [self.numbers, other]))
 
 
 def is_number(value: Any) -> bool:
-    """Whether a JSON value is a number; true is none."""
+    """Whether a JSON value is a number; true is not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value of a JSON document that holds no others, with its place, such as ``output: rows``."""
+    """Every value of a JSON document that contains no others, with its place, such as ``output: rows``."""
     inner: Iterable[tuple[Any, Any]] = ()
     if isinstance(value, dict):
         inner = value.items()
@@ -112,22 +113,21 @@ def leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def how_documents(path_a: Path, path_b: Path) -> str:
-    """How many values of two JSON documents differ, and numbers by how much."""
-    a, b = (json.loads(path.read_text(encoding="utf-8")) for path in (path_a, path_b))
+    """The number of values of two JSON documents that differ, and by how much numbers do."""
     values = Values()
-    values.compare(a, b)
+    values.compare(json.loads(path_a.read_text(encoding="utf-8")), json.loads(path_b.read_text(encoding="utf-8")))
     if not values.places:
         return "the same values, written differently"
-    return f"{len(values.places):,} of {values.count:,} values differ: {values.words()}"
+    return f"{len(values.places):,} of {values.count:,} values differ: {values.description()}"
 
 
 # JSON Lines
 
 
 def how_rows(path_a: Path, path_b: Path) -> str:
-    """How many rows differ, in which fields, and which stand in one file alone; rows are known by id or row number."""
+    """The rows that differ, in which fields, and the rows of one file only; rows are identified by id or number."""
     rows_a, rows_b = read_rows(path_a), read_rows(path_b)
-    key = next((key for key in ("id", "row") if names_rows(key, rows_a) and names_rows(key, rows_b)), None)
+    key = next((key for key in ("id", "row") if is_unique(key, rows_a) and is_unique(key, rows_b)), None)
     by_a, by_b = by_key(rows_a, key), by_key(rows_b, key)
     parts = [
         how_common_rows(by_a, by_b),
@@ -145,19 +145,19 @@ def read_rows(path: Path) -> list[Record]:
         return [json.loads(line) for line in file]
 
 
-def names_rows(key: str, rows: list[Record]) -> bool:
-    """Whether a field names each row, once."""
-    names = [row.get(key) for row in rows]
-    return all(isinstance(name, (str, int)) for name in names) and len(set(names)) == len(names)
+def is_unique(key: str, rows: list[Record]) -> bool:
+    """Whether every row has the field, each with another value."""
+    values = [row.get(key) for row in rows]
+    return all(isinstance(value, (str, int)) for value in values) and len(set(values)) == len(values)
 
 
 def by_key(rows: list[Record], key: str | None) -> dict[Any, Record]:
-    """Rows by a field; by their number where there is none."""
+    """Rows by a field, or by line number if there is no such field."""
     return {row[key] if key else f"line {number}": row for number, row in enumerate(rows, start=1)}
 
 
 def how_common_rows(by_a: dict[Any, Record], by_b: dict[Any, Record]) -> str:
-    """How many of the rows that both files have differ, in which fields, the first, and numbers by how much."""
+    """How many of the common rows differ, in which fields, the first of them, and by how much numbers do."""
     common = [name for name in by_a if name in by_b]
     differing = [name for name in common if by_a[name] != by_b[name]]
     if not differing:
@@ -168,12 +168,12 @@ def how_common_rows(by_a: dict[Any, Record], by_b: dict[Any, Record]) -> str:
         a, b = by_a[row], by_b[row]
         fields |= dict.fromkeys(name for name in a | b if a.get(name, ABSENT) != b.get(name, ABSENT))
         values.compare(a, b)
-    found = f"{len(differing):,} of {len(common):,} rows differ in {', '.join(fields)}, first {differing[0]}"
-    return f"{found}; {values.numbers}" if values.numbers else found
+    rows = f"{len(differing):,} of {len(common):,} rows differ in {', '.join(fields)}, first {differing[0]}"
+    return f"{rows}; {values.numbers}" if values.numbers else rows
 
 
 def rows_of_one(run: str, names: list[Any]) -> str:
-    """The rows that stand in one file alone."""
+    """The rows that only one file has."""
     return f"rows only in {run}: {len(names):,}, first {names[0]}" if names else ""
 
 
@@ -182,18 +182,19 @@ def rows_of_one(run: str, names: list[Any]) -> str:
 
 @dataclass
 class Arrays:
-    """What differs between arrays of one shape: the largest difference, and the cosine of all numbers together."""
+    """The differences between arrays of one shape: the largest, and the cosine over all numbers."""
 
     largest: float = 0.0
     dot: float = 0.0
     squares_a: float = 0.0
     squares_b: float = 0.0
-    not_finite: int = 0  # places where only one has a number, or numbers that are none
+    not_finite: int = 0  # places where one or both are not finite
 
     def add(self, a: np.ndarray, b: np.ndarray) -> None:
         """Compare two parts of the same size, in float64."""
-        for start in range(0, a.size, AT_ONCE):
-            x, y = (part.reshape(-1)[start : start + AT_ONCE].astype(np.float64) for part in (a, b))
+        for start in range(0, a.size, CHUNK):
+            x = a.reshape(-1)[start : start + CHUNK].astype(np.float64)
+            y = b.reshape(-1)[start : start + CHUNK].astype(np.float64)
             finite = np.isfinite(x) & np.isfinite(y)
             self.not_finite += int((~finite).sum())
             x, y = x[finite], y[finite]
@@ -202,54 +203,55 @@ class Arrays:
             self.squares_a += float(x @ x)
             self.squares_b += float(y @ y)
 
-    def words(self) -> str:
+    def description(self) -> str:
         """The largest absolute difference and the cosine."""
         length = (self.squares_a * self.squares_b) ** 0.5
         cosine = f"cosine {self.dot / length:.9f}" if length else "one is all zeros"
-        odd = f"; not finite: {self.not_finite:,}" if self.not_finite else ""
-        return f"numbers differ by at most {self.largest:.3g}, {cosine}{odd}"
+        not_finite = f"; not finite: {self.not_finite:,}" if self.not_finite else ""
+        return f"numbers differ by at most {self.largest:.3g}, {cosine}{not_finite}"
 
 
 def kind(array: Any) -> str:
-    """An array's shape and type in words."""
-    return f"{' x '.join(map(str, array.shape)) or 'one number'} of {str(array.dtype).removeprefix('torch.')}"
+    """An array's shape and type, such as ``3 x 4 of float32``."""
+    shape = " x ".join(map(str, array.shape)) or "one number"
+    return f"{shape} of {str(array.dtype).removeprefix('torch.')}"
 
 
 def how_arrays(path_a: Path, path_b: Path) -> str:
-    """Shape and type of two .npy files where these differ, else numbers by how much."""
-    a, b = (np.load(path, mmap_mode="r", allow_pickle=False) for path in (path_a, path_b))
+    """Shape and type of two .npy files if they differ, otherwise by how much numbers do."""
+    a = np.load(path_a, mmap_mode="r", allow_pickle=False)
+    b = np.load(path_b, mmap_mode="r", allow_pickle=False)
     if a.shape != b.shape:
         return f"{kind(a)} in A, {kind(b)} in B"
     arrays = Arrays()
     arrays.add(a, b)
     types = f"{kind(a)} in A, {kind(b)} in B; " if a.dtype != b.dtype else f"{kind(a)}: "
-    return types + arrays.words()
+    return types + arrays.description()
 
 
 def how_weights(path_a: Path, path_b: Path) -> str:
-    """Tensors of two safetensors files that stand in one alone or have another shape, else numbers by how much."""
-    from safetensors import safe_open  # it brings torch, which knows bfloat16
+    """Tensors of two safetensors files with other names or shapes, otherwise by how much numbers differ."""
+    from safetensors import safe_open  # with torch, since numpy has no bfloat16
 
     with safe_open(path_a, framework="pt") as a, safe_open(path_b, framework="pt") as b:
         names_a, names_b = set(a.keys()), set(b.keys())
         if names_a != names_b:
             first = min(names_a ^ names_b)
             return f"tensors only in A: {len(names_a - names_b)}, only in B: {len(names_b - names_a)}, first {first}"
-        all_of_them, differing = Arrays(), []
+        arrays, differing = Arrays(), []
         for name in sorted(names_a):
             x, y = a.get_tensor(name), b.get_tensor(name)
             if x.shape != y.shape or x.dtype != y.dtype:
                 return f"the tensor {name}: {kind(x)} in A, {kind(y)} in B"
-            all_of_them.add(x.double().numpy(), y.double().numpy())
+            arrays.add(x.double().numpy(), y.double().numpy())
             if not x.equal(y):
                 differing.append(name)
     if not differing:
         return "the same tensors, written differently"
-    found = f"{len(differing):,} of {len(names_a):,} tensors differ, first {differing[0]}"
-    return f"{found}; {all_of_them.words()}"
+    return f"{len(differing):,} of {len(names_a):,} tensors differ, first {differing[0]}; {arrays.description()}"
 
 
-#: How files of a kind are compared, by how their name ends; every other file is taken for text.
+#: How files are compared, by their suffix; all other files are compared as text.
 READERS = {
     ".json": how_documents,
     ".jsonl": how_rows,

@@ -1,6 +1,6 @@
-"""What a job of each rule has to do: requests, tokens, records, products and bytes, from its wildcards and the sizes.
+"""The load of each rule's jobs: requests, tokens, records, products and bytes, from wildcards and sizes.
 
-One function a rule, named as the rule; ``LOADS`` lists them. A new rule gets its load here.
+Each rule has one function, named like the rule; ``LOADS`` lists them. The load of a new rule is added here.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from .sizes import GB, Sizes
 
 @dataclass(frozen=True)
 class Load:
-    """What a job has to do.
+    """The work of one job.
 
     Args:
-        work: in the rule's own unit (``WORK``), by which jobs of one rule compare.
-        rows: records read or written besides a model's work.
+        work: in the rule's own unit (``WORK``), by which jobs of one rule are compared.
+        rows: records read or written, besides a model's work.
         tokens_in, tokens_out: tokens that the model reads and writes.
-        model: its key in the catalogue; None for a step without one.
-        variant: what else makes jobs of a rule comparable: the engine, the method.
-        training: lora or full where the tokens are trained on; None where they are read.
+        model: its key in the catalogue; None for a step without a model.
+        variant: a further condition for comparing jobs of a rule: the engine, the method.
+        training: lora or full if the tokens are trained on; None if they are only read.
         products: float32 operations of matrix products on the CPU.
         network_bytes: bytes over the network.
-        disk, scratch: bytes of the outputs, and of what is removed when the job ends.
+        disk, scratch: bytes of the outputs, and of temporary files that are removed when the job ends.
     """
 
     work: float = 0.0
@@ -44,7 +44,7 @@ class Load:
 
 
 def fetch_ed(sizes: Sizes, wildcards: dict[str, str]) -> Load:
-    """ED's archive; nothing comes over the network when it is here already."""
+    """ED's archive; nothing comes over the network if the configuration names a local copy."""
     size = sizes.assumed["ed_archive"]
     return Load(
         work=size, network_bytes=0 if sizes.settings["datasets"][sizes.dataset].get("archive") else size, disk=size
@@ -52,7 +52,7 @@ def fetch_ed(sizes: Sizes, wildcards: dict[str, str]) -> Load:
 
 
 def fetch_model(sizes: Sizes, wildcards: dict[str, str]) -> Load:
-    """A model's repository; one out of an installed package is converted to float32 and not downloaded."""
+    """A model's repository; a model from an installed package is converted to float32, not downloaded."""
     name = wildcards["model"]
     entry = sizes.model(name)
     if "package" in entry:
@@ -62,7 +62,7 @@ def fetch_model(sizes: Sizes, wildcards: dict[str, str]) -> Load:
 
 
 def generate(sizes: Sizes, wildcards: dict[str, str]) -> Load:
-    """One shard of the generator's outputs; its work is the tokens written."""
+    """One shard of the generator's outputs; the unit of work is a token written."""
     prompt, shard = wildcards["prompt"], int(wildcards["shard"])
     rows, written = sizes.outputs(prompt, shard), sizes.output_tokens(prompt, shard)
     chosen = sizes.settings["generation"]
@@ -73,17 +73,17 @@ def generate(sizes: Sizes, wildcards: dict[str, str]) -> Load:
 
 
 def respond(sizes: Sizes, wildcards: dict[str, str]) -> Load:
-    """A model's responses to the test split or to synthetic samples; its work is the responses."""
+    """A model's responses to the test split or to synthetic samples; the unit of work is a response."""
     base, training_set, inputs = wildcards["base"], wildcards["training_set"], wildcards["inputs"]
     rows = sizes.responses(base, training_set, wildcards["seed"], inputs)
     settings = sizes.settings
     history, answer = sizes.ed_sample() if inputs == TEST else (sizes.synthetic_sample()[0], sizes.ed_sample()[1])
     if training_set == UNTRAINED:
-        most = settings["responding" if inputs == TEST else "discriminator"]["max_tokens"]
-        answer = sizes.assumed["zero_shot_share"] * most
-    asked = history + sizes.tokens(len(settings["dialogue"]["system"])) + sizes.assumed["chat_template"]
+        limit = settings["responding" if inputs == TEST else "discriminator"]["max_tokens"]
+        answer = sizes.assumed["zero_shot_share"] * limit
+    request = history + sizes.tokens(len(settings["dialogue"]["system"])) + sizes.assumed["chat_template"]
     return Load(
-        work=rows, requests=rows, tokens_in=rows * asked, tokens_out=rows * answer,
+        work=rows, requests=rows, tokens_in=rows * request, tokens_out=rows * answer,
         model=base, variant=settings["responding"]["engine"], disk=rows * sizes.assumed["record"],
     )  # fmt: skip
 
@@ -93,15 +93,13 @@ def train_model(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     base, training_set, seed = wildcards["base"], wildcards["training_set"], wildcards["seed"]
     recipe = sizes.settings["training"]["recipes"][sizes.settings["training"]["bases"][base]]
     samples, synthetic = sizes.training(training_set, seed), sizes.synthetic_part(training_set, seed)
-    once = sizes.tokens(len(sizes.settings["dialogue"]["system"])) + sizes.assumed["chat_template"]
-    tokens = (
-        samples * once
-        + (samples - synthetic) * sum(sizes.ed_sample())
-        + (synthetic * sum(sizes.synthetic_sample()) if synthetic else 0)
-    )
-    checkpoints = (
-        sizes.model(base)["parameters"] * 1e9 * sizes.assumed["checkpoint"] if recipe["method"] == "full" else 0
-    )
+    overhead = sizes.tokens(len(sizes.settings["dialogue"]["system"])) + sizes.assumed["chat_template"]
+    tokens = samples * overhead + (samples - synthetic) * sum(sizes.ed_sample())
+    if synthetic:
+        tokens += synthetic * sum(sizes.synthetic_sample())
+    checkpoints = 0.0
+    if recipe["method"] == "full":
+        checkpoints = sizes.model(base)["parameters"] * 1e9 * sizes.assumed["checkpoint"]
     return Load(
         work=samples * recipe["epochs"], tokens_in=tokens * recipe["epochs"], model=base, variant=recipe["method"],
         training=recipe["method"], disk=sizes.weights(base), scratch=checkpoints,
@@ -109,57 +107,49 @@ def train_model(sizes: Sizes, wildcards: dict[str, str]) -> Load:
 
 
 def embed_texts(sizes: Sizes, wildcards: dict[str, str]) -> Load:
-    """The embeddings of a prompt's texts; its work is the texts."""
+    """The embeddings of a prompt's texts, and the samples' similarities; the unit of work is a text."""
     prompt, chosen = wildcards["prompt"], sizes.settings["scoring"]
     samples, texts = sizes.samples(prompt), sizes.texts(prompt)
     history, response = sizes.synthetic_sample()
     tokens = samples * (history + 2 * response + sizes.ed_sample()[1])
     if chosen["prompt_name"]:
         tokens += texts * sizes.assumed["embedding_prompt"]
-    return Load(
-        work=texts, requests=texts, tokens_in=tokens, model=chosen["model"], disk=embeddings_disk(sizes, texts)
-    )
+    disk = embeddings_disk(sizes, texts) + samples * sizes.assumed["record"]
+    return Load(work=texts, requests=texts, tokens_in=tokens, model=chosen["model"], disk=disk)
 
 
 def embeddings_disk(sizes: Sizes, texts: int) -> float:
     """Bytes of texts with their embeddings."""
-    chosen = sizes.settings["scoring"]
-    return texts * (
-        sizes.assumed["record"] + {"float16": 2, "float32": 4}[chosen["storage"]] * sizes.dimensions(chosen["model"])
-    )
+    scoring = sizes.settings["scoring"]
+    bytes_a_number = {"float16": 2, "float32": 4}[scoring["storage"]]
+    return texts * (sizes.assumed["record"] + bytes_a_number * sizes.dimensions(scoring["model"]))
 
 
 def evaluate(sizes: Sizes, wildcards: dict[str, str]) -> Load:
-    """A system's metrics of shared words; its work is the responses."""
+    """A system's metrics of shared words; the unit of work is a response."""
     rows = sizes.responses(wildcards["base"], wildcards["training_set"], wildcards["seed"], "test")
     return Load(work=rows, rows=rows, variant=wildcards["protocol"], disk=sizes.assumed["record"])
 
 
 def evaluate_metric(sizes: Sizes, wildcards: dict[str, str]) -> Load:
-    """A system's scores by a metric that was added; its work is the responses."""
+    """A system's scores by a metric that a user added; the unit of work is a response."""
     rows = sizes.responses(wildcards["base"], wildcards["training_set"], wildcards["seed"], "test")
     variant = f"{wildcards['metric']}, {wildcards['protocol']}"
     return Load(work=rows, rows=rows, variant=variant, disk=sizes.assumed["record"])
 
 
 def evaluate_bertscore(sizes: Sizes, wildcards: dict[str, str]) -> Load:
-    """BERTScore's model over predictions and references; its work is the responses."""
+    """BERTScore's model over predictions and references; the unit of work is a response."""
     rows = sizes.responses(wildcards["base"], wildcards["training_set"], wildcards["seed"], "test")
     model = sizes.settings["evaluation"]["bertscore"]["model"]
     tokens = 2 * rows * sizes.ed_sample()[1]
-    return Load(
-        work=rows,
-        rows=rows,
-        tokens_in=tokens,
-        model=model,
-        variant=wildcards["protocol"],
-        disk=rows * sizes.assumed["record"],
-    )
+    disk = rows * sizes.assumed["record"]
+    return Load(work=rows, rows=rows, tokens_in=tokens, model=model, variant=wildcards["protocol"], disk=disk)
 
 
 def select_diverse(sizes: Sizes, wildcards: dict[str, str]) -> Load:
-    """A selection; of one that compares embeddings, the work is rows x chosen rows."""
-    selected = selectdata_of(wildcards)
+    """A diversity selection; if it compares embeddings, its work is rows x chosen rows."""
+    selected = selected_of(wildcards)
     rows, chosen = sizes.passed(selected.prompt, selected.quality), sizes.selected(selected, wildcards["seed"])
     load = Load(work=rows, rows=rows, variant=selected.selection, disk=chosen * sizes.assumed["record"])
     compared = diversity.SELECTIONS[selected.selection].compared(rows, chosen)
@@ -169,24 +159,32 @@ def select_diverse(sizes: Sizes, wildcards: dict[str, str]) -> Load:
     return replace(load, work=rows * chosen, products=products)
 
 
-def selectdata_of(wildcards: dict[str, str]) -> Selected:
-    """The selection that a job's wildcards name."""
+def selected_of(wildcards: dict[str, str]) -> Selected:
+    """The selection named by a job's wildcards."""
     return Selected(wildcards["prompt"], Quality.parse(wildcards["quality"]), wildcards["selection"])
 
 
 def judge(sizes: Sizes, wildcards: dict[str, str]) -> Load:
-    """Marks by every criterion; their number is its work. A mark drawn is two tokens (the mark, the end of the turn), one read is none."""
-    chosen = sizes.settings["judge"]
+    """Scores by every criterion; the unit of work is a score.
+
+    If the judge samples, a score is two tokens: the score and the end of the turn. Otherwise it writes nothing.
+    """
+    settings = sizes.settings["judge"]
     samples = sizes.drawn_to_judge(wildcards["prompt"], wildcards["stage"], wildcards["seed"])
-    marks = samples * len(chosen["criteria"])
+    scores = samples * len(settings["criteria"])
     return Load(
-        work=marks, requests=marks, tokens_in=marks * sizes.rubric_prompt(), tokens_out=2 * marks if chosen["mode"] == "sampling" else 0,
-        model=chosen["model"], variant=f"{chosen['engine']}, {chosen['mode']}", disk=samples * sizes.assumed["record"],
-    )  # fmt: skip
+        work=scores,
+        requests=scores,
+        tokens_in=scores * sizes.rubric_prompt(),
+        tokens_out=2 * scores if settings["mode"] == "sampling" else 0,
+        model=settings["model"],
+        variant=f"{settings['engine']}, {settings['mode']}",
+        disk=samples * sizes.assumed["record"],
+    )
 
 
 def embed_data(sizes: Sizes, wildcards: dict[str, str]) -> Load:
-    """The embeddings of a split of the data set; its work is the texts."""
+    """The embeddings of a split of the data set; the unit of work is a text."""
     chosen, texts = sizes.settings["scoring"], sizes.data(wildcards["split"])
     tokens = texts * (sum(sizes.ed_sample()) + (sizes.assumed["embedding_prompt"] if chosen["prompt_name"] else 0))
     return Load(
@@ -195,8 +193,8 @@ def embed_data(sizes: Sizes, wildcards: dict[str, str]) -> Load:
 
 
 def report_novelty(sizes: Sizes, wildcards: dict[str, str]) -> Load:
-    """Nearest neighbours among the selected samples and ED's; its work is the pairs that are compared."""
-    chosen = selectdata_of(wildcards)
+    """Nearest neighbours among the selected samples and ED's; the unit of work is a pair that is compared."""
+    chosen = selected_of(wildcards)
     selected, passed = sizes.selected(chosen, wildcards["seed"]), sizes.passed(chosen.prompt, chosen.quality)
     train, test = sizes.data("train"), sizes.data("test")
     coverages = 2 + sizes.settings["report"]["draws"]
@@ -206,7 +204,7 @@ def report_novelty(sizes: Sizes, wildcards: dict[str, str]) -> Load:
 
 
 def reading(rows: Callable[[Sizes, dict[str, str]], float]) -> Callable[[Sizes, dict[str, str]], Load]:
-    """The load of a step that only reads and writes ``rows`` records; they are its work."""
+    """The load of a step that only reads and writes ``rows`` records; the unit of work is a record."""
 
     def load(sizes: Sizes, wildcards: dict[str, str]) -> Load:
         count = rows(sizes, wildcards)
@@ -235,7 +233,8 @@ def training_of(sizes: Sizes, wildcards: dict[str, str]) -> float:
     return sizes.training(wildcards["training_set"], wildcards["seed"])
 
 
-#: How each rule's load follows from its wildcards. A rule that is not here has no model and few rows, or is named as not estimated.
+#: How each rule's load follows from its wildcards. A rule that is missing here has no model and few rows, or is
+#: reported as not estimated.
 LOADS: dict[str, Callable[[Sizes, dict[str, str]], Load]] = {
     "fetch_ed": fetch_ed,
     "fetch_model": fetch_model,
@@ -247,7 +246,6 @@ LOADS: dict[str, Callable[[Sizes, dict[str, str]], Load]] = {
     "train_model": train_model,
     "respond": respond,
     "embed_texts": embed_texts,
-    "score_similarity": reading(samples_of),
     "select_quality": reading(samples_of),
     "draw_samples": reading(samples_of),
     "select_top": reading(samples_of),
@@ -260,13 +258,13 @@ LOADS: dict[str, Callable[[Sizes, dict[str, str]], Load]] = {
     "evaluate_bertscore": evaluate_bertscore,
 }
 
-#: The unit of each rule's work, for the plan's words; rows where it is not here.
+#: The unit of each rule's work, as the plan prints it; rows for other rules.
 WORK = {
     "generate": "tokens written",
     "respond": "responses",
     "train_model": "samples x epochs",
     "embed_texts": "texts",
-    "judge": "marks",
+    "judge": "scores",
     "embed_data": "texts",
     "evaluate": "responses",
     "evaluate_metric": "responses",

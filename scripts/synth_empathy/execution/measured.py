@@ -1,7 +1,7 @@
-"""How fast earlier jobs were: Snakemake's benchmark files beside what the jobs made, in place of assumptions.
+"""The speed of earlier jobs, from Snakemake's benchmark files and the jobs' outputs; it replaces assumptions.
 
-A job is used only where everything that says how much it did is still there, and where its log says that it ran from
-the start: the benchmark of a resumed job holds the time since the resumption only.
+A job counts only if the files that show how much it did still exist, and if its log says that it ran from the start:
+the benchmark of a resumed job contains only the time since the resumption.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .loads import LOADS
 from .planning import Key, Rate, key_of
 from .sizes import Assumptions, Sizes, counters
 
-#: The paths of benchmark files under results/{run}/benchmarks/, without their suffix; logs have the same.
+#: Benchmark files by rule, below results/{run}/benchmarks/ and without their suffix; logs have the same paths.
 PATHS = {
     "prepare_data": "prepare_data",
     "generate": "generate/{prompt}/{shard}",
@@ -34,7 +34,6 @@ PATHS = {
     "train_model": "train_model/{base}/{training_set}/seed{seed}",
     "respond": "respond/{base}/{training_set}/seed{seed}/{inputs}",
     "embed_texts": "embed_texts/{prompt}",
-    "score_similarity": "score_similarity/{prompt}",
     "select_quality": "select_quality/{prompt}/dk{dk}",
     "draw_samples": "draw_samples/{prompt}/draw{dk}/seed{seed}",
     "select_top": "select_top/{prompt}/top{size}-{scorer}",
@@ -47,7 +46,7 @@ PATHS = {
     "evaluate_bertscore": "evaluate_bertscore/{base}/{training_set}/seed{seed}/{protocol}",
 }
 
-#: Rules that go on where an interruption left them, and how their logs say that nothing was there to go on from.
+#: Rules that resume after an interruption, and how their logs say that they started from the beginning.
 RESUMABLE = {
     "generate": re.compile(r"\b0 finished before"),
     "respond": re.compile(r"\b0 finished before"),
@@ -56,7 +55,7 @@ RESUMABLE = {
     "embed_data": re.compile(r"\b0 finished before"),
     "train_model": re.compile(r"\bfrom the start"),
 }
-#: What wildcards in those paths look like; any other one is a name.
+#: Regular expressions of the wildcards in those paths; any other wildcard is a name.
 FORMS = {
     "shard": "[0-9]{1,9}",
     "seed": "[0-9]+",
@@ -75,7 +74,7 @@ RESUMED = re.compile(r"\b[1-9]\d* finished before|goes on from")
 
 @dataclass(frozen=True)
 class Past:
-    """One earlier job: what compares it with others, its work, and its seconds x devices."""
+    """An earlier job: the key by which it is compared, its work, and its seconds x devices."""
 
     key: Key
     work: float
@@ -83,35 +82,35 @@ class Past:
 
 
 class Unusable(Exception):
-    """Why an earlier job says nothing about speed."""
+    """The reason why an earlier job says nothing about speed."""
 
 
 def past_jobs(results: Path, assumed: Assumptions) -> tuple[list[Past], Counter[str]]:
-    """Earlier jobs of every run below ``results``, and how many are left out for which reason."""
-    found: list[Past] = []
+    """Earlier jobs of every run below ``results``, and the number of jobs left out for each reason."""
+    jobs: list[Past] = []
     left_out: Counter[str] = Counter()
     for folder in sorted(path for path in results.glob("*/benchmarks") if path.is_dir()):
         for path in sorted(path for path in folder.rglob("*.tsv") if path.is_file()):
             name = str(path.relative_to(folder).with_suffix(""))
             try:
-                found += [past_job(name, folder.parent, assumed)]
+                jobs.append(past_job(name, folder.parent, assumed))
             except Unusable as reason:
                 left_out[str(reason)] += 1
-    return found, left_out
+    return jobs, left_out
 
 
 def past_job(name: str, run: Path, assumed: Assumptions) -> Past:
-    """One earlier job by its benchmark's path.
+    """One earlier job, from the path of its benchmark file.
 
     Raises:
-        Unusable: something that the rate needs is not there or not clear.
+        Unusable: something that the rate needs is missing or unclear.
     """
     rule, wildcards = job_of(name)
     check_from_the_start(rule, run / "logs" / f"{name}.log")
     settings = settings_of(run)
 
     def missing(path: str, *_: str) -> None:
-        raise Unusable("its output, or what it read, is not there to be counted")
+        raise Unusable("its output, or what it read, no longer exists")
 
     count, total = counters(run.parent.parent, set())
 
@@ -134,7 +133,7 @@ def past_job(name: str, run: Path, assumed: Assumptions) -> Past:
 
 
 def readable(read: Callable[..., float | None], *of: str) -> float | None:
-    """What a function of ``counters`` gives.
+    """The result of a function of ``counters``.
 
     Raises:
         Unusable: a file is damaged.
@@ -149,7 +148,7 @@ def job_of(name: str) -> tuple[str, dict[str, str]]:
     """A benchmark's rule and wildcards.
 
     Raises:
-        Unusable: no rule that the plan knows writes it.
+        Unusable: the plan knows no rule that writes it.
     """
     for rule, pattern in PATHS.items():
         match = re.fullmatch(re.sub(r"\\{(\w+)\\}", form_of, re.escape(pattern)), name)
@@ -159,31 +158,31 @@ def job_of(name: str) -> tuple[str, dict[str, str]]:
 
 
 def form_of(wildcard: re.Match) -> str:
-    """A wildcard of a path as a group of a regular expression."""
+    """A wildcard of a path as a named group of a regular expression."""
     return f"(?P<{wildcard[1]}>{FORMS.get(wildcard[1], '[^/]+')})"
 
 
 def check_from_the_start(rule: str, log: Path) -> None:
-    """Raise Unusable unless a rule that can resume says in its log that it did not."""
+    """Raise Unusable if the job was resumed, or if a rule that can resume does not say in its log that it was not."""
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     if RESUMED.search(text):
-        raise Unusable("it was resumed, so that its benchmark holds a part of its time")
+        raise Unusable("it was resumed, so its benchmark contains only a part of its time")
     if rule in RESUMABLE and not RESUMABLE[rule].search(text):
         raise Unusable("no log says that it ran from the start")
 
 
 def settings_of(run: Path) -> Settings:
-    """The configuration that Snakemake kept when it last ran into this folder.
+    """The configuration that Snakemake wrote when it last ran into this folder.
 
-    One of an earlier version may lack keys, or have others, which matters only to the jobs that need them.
+    A file of an earlier version may lack keys, or have others. That matters only to jobs that need them.
 
     Raises:
-        Unusable: there is none, or a value in it is of another type or range than today's.
+        Unusable: there is no such file, or a value in it has the wrong type or range.
     """
     try:
         settings = yaml_files.load_mapping(run / "config.yaml")
     except UserError:
-        raise Unusable("its run has no config.yaml that can be read") from None
+        raise Unusable("its run has no readable config.yaml") from None
     wrong = [fault for fault in form_faults(settings) if fault.kind not in (MISSING, UNKNOWN)]
     if wrong or any(value_faults(settings)):
         raise Unusable("its run's config.yaml does not fit it")
@@ -193,7 +192,7 @@ def settings_of(run: Path) -> Settings:
 
 
 def gpus_of(rule: str, wildcards: dict[str, str], settings: Settings) -> int:
-    """GPUs that the rules ask for (rules/*.smk), by the run's own configuration."""
+    """GPUs that a rule requests (rules/*.smk), by the run's own configuration."""
     if rule == "train_model":
         return settings["training"]["recipes"][settings["training"]["bases"][wildcards["base"]]]["gpus"]
     models = {
@@ -218,24 +217,23 @@ def seconds_of(benchmark: Path) -> float:
             seconds = [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")]
         mean = sum(seconds) / len(seconds)
     except (KeyError, ValueError, ZeroDivisionError, TypeError, csv.Error):
-        raise Unusable("its benchmark file has not Snakemake's form") from None
+        raise Unusable("its benchmark file is not in Snakemake's form") from None
     except OSError:
         raise Unusable("its benchmark file cannot be read") from None
     if not 0 <= mean < math.inf:
-        raise Unusable("its benchmark file has not Snakemake's form")
+        raise Unusable("its benchmark file is not in Snakemake's form")
     return mean
 
 
 def rates(past: Iterable[Past]) -> dict[Key, Rate]:
-    """Work a second and device of comparable jobs: all their work over all their time, starts included."""
+    """Work per second and device of comparable jobs: all their work divided by all their time, starts included."""
     groups: dict[Key, list[Past]] = defaultdict(list)
     for job in past:
         groups[job.key].append(job)
-    return {
-        key: Rate(
-            sum(job.work for job in jobs) / sum(job.device_seconds for job in jobs),
-            len(jobs),
-            max(job.work for job in jobs),
-        )
-        for key, jobs in groups.items()
-    }
+    return {key: rate(jobs) for key, jobs in groups.items()}
+
+
+def rate(jobs: list[Past]) -> Rate:
+    """The rate of comparable jobs."""
+    work = [job.work for job in jobs]
+    return Rate(sum(work) / sum(job.device_seconds for job in jobs), len(jobs), max(work))

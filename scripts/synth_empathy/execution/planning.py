@@ -1,7 +1,8 @@
-"""What a target costs before anything runs: requests, tokens, hours, GPU-hours and disk of each job (docs/plan.md).
+"""Estimates a target's cost before anything runs: requests, tokens, hours, GPU-hours, disk (docs/plan.md).
 
-A job's load (loads.py) follows from its rule, its wildcards and the sizes of things (sizes.py). Its time follows from the
-load and either stated assumptions (resources/throughput.yaml) or a rate that earlier jobs' benchmark files gave (measured.py).
+A job's load (loads.py) follows from its rule, its wildcards and the sizes of files and models (sizes.py). Its time
+follows from the load and either stated assumptions (resources/throughput.yaml) or a rate measured in earlier jobs'
+benchmark files (measured.py).
 """
 
 from __future__ import annotations
@@ -25,29 +26,30 @@ class Job:
     gpus: int = 0
 
 
-#: What makes two jobs comparable: rule, model, variant, and whether they run on GPUs.
+#: Jobs with equal keys are comparable: rule, model, variant, and whether they run on GPUs.
 Key = tuple[str, "str | None", "str | None", bool]
 
 
 @dataclass(frozen=True)
 class Rate:
-    """What earlier jobs did: work a second and device (a GPU, or the CPU job as a whole)."""
+    """The measured speed of earlier jobs: work per second and device (a GPU, or a CPU job as a whole)."""
 
     per_second: float
     jobs: int
-    largest: float  # the largest one's work
+    largest: float  # work of the largest job
 
 
-#: Rules that run a baseline by its authors' code: how long that takes is not known, on whatever device.
-OTHERS_CODE = frozenset({"train_baseline", "run_baseline"})
+#: Rules that run a baseline with its authors' code, whose duration is unknown on any device.
+AUTHORS_CODE = frozenset({"train_baseline", "run_baseline"})
 
-#: A rate is trusted for jobs up to this many times the work of the largest one measured: in a smaller one the start weighs too much.
+#: A rate holds for jobs of up to this many times the work of the largest job measured. For larger jobs, the start of
+#: the measured job would weigh too much.
 REACH = 100
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """One job's cost: seconds (None when its rule is not known), and where the time comes from."""
+    """One job's cost: seconds (None when unknown), and the rate that the time was computed from."""
 
     job: Job
     load: Load
@@ -61,16 +63,17 @@ class Estimate:
 
 
 def key_of(rule: str, load: Load, gpus: int) -> Key:
-    """The key under which jobs compare."""
+    """The key by which jobs are compared."""
     return (rule, load.model, load.variant, gpus > 0)
 
 
 def estimate(job: Job, sizes: Sizes, rates: dict[Key, Rate]) -> Estimate:
-    """One job's cost, by a measured rate where there is one within reach, by assumptions otherwise."""
-    if not job.output:  # a target that only names files
+    """One job's cost, from a measured rate if one is within reach, otherwise from the assumptions."""
+    if not job.output:  # a target without output of its own
         return Estimate(job, Load(), 0.0)
     if job.rule not in LOADS:
-        return Estimate(job, Load(), None if job.gpus or job.rule in OTHERS_CODE else sizes.assumed["start"])
+        unknown = job.gpus or job.rule in AUTHORS_CODE
+        return Estimate(job, Load(), None if unknown else sizes.assumed["start"])
     load = LOADS[job.rule](sizes, job.wildcards)
     rate = rates.get(key_of(job.rule, load, job.gpus))
     if rate and load.work <= REACH * rate.largest:
@@ -79,7 +82,7 @@ def estimate(job: Job, sizes: Sizes, rates: dict[Key, Rate]) -> Estimate:
 
 
 def assumed_seconds(load: Load, job: Job, sizes: Sizes) -> float:
-    """Seconds by the assumptions: start, weights, the model's operations, records, matrix products and network, one after the other."""
+    """Seconds by the assumptions: the sum of start, weights, operations, records, matrix products and network."""
     assumed = sizes.assumed
     seconds = assumed["start"]
     if load.rows:
@@ -94,22 +97,25 @@ def assumed_seconds(load: Load, job: Job, sizes: Sizes) -> float:
 
 
 def model_seconds(load: Load, job: Job, sizes: Sizes) -> float:
-    """Seconds of a model's operations: per token a number of them for every parameter that takes part, at a share of the peak."""
+    """Seconds of a model's operations.
+
+    Each token costs a number of operations per active parameter, at a share of the device's peak.
+    """
     assumed, entry = sizes.assumed, sizes.model(load.model)
     peak = job.gpus * assumed[f"gpu_{entry['dtype']}"] if job.gpus else job.threads * assumed["cpu_core"]
     parameters = entry.get("active_parameters", entry["parameters"]) * 1e9
     if load.training:
-        done = load.tokens_in * assumed[f"{load.training}_operations"] / assumed["train_utilisation"]
+        operations = load.tokens_in * assumed[f"{load.training}_operations"] / assumed["train_utilisation"]
     else:
-        done = load.tokens_in * assumed["read_operations"] / assumed["read_utilisation"]
+        operations = load.tokens_in * assumed["read_operations"] / assumed["read_utilisation"]
         if load.tokens_out:
-            done += load.tokens_out * assumed["read_operations"] / assumed["write_utilisation"]
-    return done * parameters / (peak * 1e12)
+            operations += load.tokens_out * assumed["read_operations"] / assumed["write_utilisation"]
+    return operations * parameters / (peak * 1e12)
 
 
 @dataclass(frozen=True)
 class Line:
-    """The jobs of one rule and model, added up; hours are the mean of a job, and the longest one's."""
+    """The total over the jobs of one rule and model; hours are the mean of a job and the longest job's."""
 
     rule: str
     model: str | None
@@ -126,23 +132,28 @@ class Line:
 
 
 def lines(estimates: list[Estimate]) -> list[Line]:
-    """One line a rule, model and number of GPUs, in the order in which data flows; rules that the plan does not know come last."""
+    """One line per rule, model and number of GPUs, in the order in which data flow; unknown rules come last."""
     groups: dict[tuple, list[Estimate]] = {}
     for one in estimates:
         model = one.job.wildcards.get("model") if one.job.rule == "fetch_model" else one.load.model
         groups.setdefault((one.job.rule, model, one.job.gpus), []).append(one)
     order = {rule: place for place, rule in enumerate(LOADS)}
-    return [
-        line(*key, groups[key])
-        for key in sorted(groups, key=lambda key: (order.get(key[0], len(order)), key[0], key[1] or "", key[2]))
-    ]
+
+    def place(key: tuple) -> tuple:
+        rule, model, gpus = key
+        return order.get(rule, len(order)), rule, model or "", gpus
+
+    return [line(*key, groups[key]) for key in sorted(groups, key=place)]
 
 
 def line(rule: str, model: str | None, gpus: int, group: list[Estimate]) -> Line:
-    """A group of estimates added up; hours and GPU-hours are None where one of them is not known."""
+    """The total over a group of estimates; hours and GPU-hours are None if one of them is unknown."""
     unknown = any(one.seconds is None for one in group)
     return Line(
-        rule, model, gpus, len(group),
+        rule,
+        model,
+        gpus,
+        len(group),
         requests=sum(one.load.requests for one in group),
         tokens_in=sum(one.load.tokens_in for one in group),
         tokens_out=sum(one.load.tokens_out for one in group),
@@ -151,18 +162,18 @@ def line(rule: str, model: str | None, gpus: int, group: list[Estimate]) -> Line
         gpu_hours=None if unknown else sum(one.gpu_seconds for one in group) / 3600,
         disk_gb=sum(one.load.disk for one in group) / GB,
         measured_jobs=sum(one.measured is not None for one in group),
-    )  # fmt: skip
+    )
 
 
 def plan(jobs: list[Job], sizes: Sizes, rates: dict[Key, Rate]) -> Record:
-    """The whole plan as a JSON value: lines, totals, assumptions and measurements used (docs/plan.md).
+    """The whole plan as a JSON value: lines, totals, and the assumptions and measurements used (docs/plan.md).
 
     Raises:
         UserError: the catalogue lacks what a job's estimate needs.
     """
     estimates = [estimate(job, sizes, rates) for job in jobs]
     table = lines(estimates)
-    used = {key_of(one.job.rule, one.load, one.job.gpus): one.measured for one in estimates if one.measured}
+    not_estimated = Counter(one.job.rule for one in estimates if one.seconds is None)
     return {
         "lines": [vars(entry) for entry in table],
         "totals": {
@@ -176,13 +187,26 @@ def plan(jobs: list[Job], sizes: Sizes, rates: dict[Key, Rate]) -> Record:
         },
         "largest_gpus_of_a_job": max((job.gpus for job in jobs), default=0),
         "largest_scratch_gb": max((one.load.scratch for one in estimates), default=0) / GB,
-        "download_gb": dict(sorted(
-            (one.job.wildcards.get("model", "ED's archive"), one.load.network_bytes / GB) for one in estimates if one.load.network_bytes
-        )),
-        "not_estimated": dict(sorted(Counter(one.job.rule for one in estimates if one.seconds is None).items())),
+        "download_gb": downloads(estimates),
+        "not_estimated": dict(sorted(not_estimated.items())),
         "assumptions": {name: sizes.assumed.used[name] for name in sorted(sizes.assumed.used)},
-        "measured": [
-            {"rule": rule, "model": model, "variant": variant, "on": "GPUs" if gpu else "CPU", "unit": WORK.get(rule, "rows"), **vars(rate)}
-            for (rule, model, variant, gpu), rate in used.items()
-        ],
-    }  # fmt: skip
+        "measured": rates_used(estimates),
+    }
+
+
+def downloads(estimates: list[Estimate]) -> dict[str, float]:
+    """The gigabytes to download, by model or data set."""
+    fetched = [one for one in estimates if one.load.network_bytes]
+    sizes = {one.job.wildcards.get("model", "ED's archive"): one.load.network_bytes / GB for one in fetched}
+    return dict(sorted(sizes.items()))
+
+
+def rates_used(estimates: list[Estimate]) -> list[Record]:
+    """The measured rates that estimates were computed from, each once."""
+    used = {key_of(one.job.rule, one.load, one.job.gpus): one.measured for one in estimates if one.measured}
+    records = []
+    for (rule, model, variant, on_gpus), rate in used.items():
+        device = "GPUs" if on_gpus else "CPU"
+        unit = WORK.get(rule, "rows")
+        records.append({"rule": rule, "model": model, "variant": variant, "on": device, "unit": unit, **vars(rate)})
+    return records

@@ -1,6 +1,6 @@
-"""What differs between two runs' results: which files, in the order in which data flow, and by how much.
+"""Compares two runs' results: which files differ, in the order in which data flow, and by how much.
 
-The first file in that order that differs is where the runs part; what differs after it can follow from it.
+The first file in that order that differs is where the runs diverge; later differences can follow from it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ..core.errors import from_os_error
 from ..core.records import seal_of
 from . import file_diff
 
-#: What differs between two runs that make the same: logs, times, unfinished work, settings, a report with its times.
-OWN = ("logs", "benchmarks", ".state", "config.yaml", "report.html")
-#: Part of the name of a file that says what was hashed on this machine.
+#: Files that differ even between equal runs: logs, times, unfinished work, settings, a report with times.
+NOT_COMPARED = ("logs", "benchmarks", ".state", "config.yaml", "report.html")
+#: Part of the name of files that record what was hashed on this machine.
 CHECKED = ".checked-"
-#: How files end that say what made other files: they may differ where the files that they describe do not.
+#: Endings of files that describe how other files were made: they may differ while those files are equal.
 MANIFESTS = ("manifest.json", "/prepared.json")
 #: A run's files in the order in which data flow: a rule's outputs stand after its inputs (a test asks Snakemake). The
 #: first pattern that fits counts; * is any name, ** any path, {alone} the name of a data set, or of a training set
@@ -77,24 +77,28 @@ class Difference:
 
 
 def files_of(run: Path) -> dict[str, Path]:
-    """A run's files by their paths in it, without what is each run's own."""
-    found = {path.relative_to(run).as_posix(): path for path in run.rglob("*") if path.is_file()}
-    return {name: path for name, path in found.items() if name.split("/")[0] not in OWN and CHECKED not in path.name}
+    """A run's files by their paths in it, without those that are not compared."""
+    files = {path.relative_to(run).as_posix(): path for path in run.rglob("*") if path.is_file()}
+    return {
+        name: path
+        for name, path in files.items()
+        if name.split("/")[0] not in NOT_COMPARED and CHECKED not in path.name
+    }
 
 
 def compare(run_a: Path, run_b: Path) -> list[Difference]:
-    """What differs between two runs' results, first in the order in which data flow."""
+    """The files that differ between two runs' results, in the order in which data flow."""
     files_a, files_b = files_of(run_a), files_of(run_b)
-    found = []
+    differences = []
     for name in sorted(files_a.keys() | files_b.keys(), key=place):
         how = how_files_differ(name, files_a.get(name), files_b.get(name))
-        if how and not is_seal_of_one(name, found):
-            found.append(Difference(name, how))
-    return found
+        if how and not is_seal_of_last(name, differences):
+            differences.append(Difference(name, how))
+    return differences
 
 
 def place(name: str) -> tuple[int, bool, str, bool]:
-    """Where a file stands in the order: by its pattern, manifests last among equals, a seal after its file."""
+    """A file's place in the order: by its pattern, manifests last among equals, a seal after its file."""
     path = Path(name)
     seal = re.fullmatch(r"\.(.+)\.sha256", path.name)
     owner = path.with_name(seal[1]).as_posix() if seal else name
@@ -102,7 +106,7 @@ def place(name: str) -> tuple[int, bool, str, bool]:
 
 
 def rank(name: str) -> int:
-    """The number of the first pattern in ``ORDER`` that fits a file; what none fits comes last."""
+    """The number of the first pattern in ``ORDER`` that fits a file; a file that fits none comes last."""
     return next((number for number, form in enumerate(forms()) if form.fullmatch(name)), len(ORDER))
 
 
@@ -120,13 +124,13 @@ def with_meanings(text: str, meanings: dict[str, str]) -> str:
     return text
 
 
-def is_seal_of_one(name: str, found: Sequence[Difference]) -> bool:
-    """Whether a file is the seal of the one found last: seals follow their files and say nothing more."""
-    return bool(found) and seal_of(found[-1].path).as_posix() == name
+def is_seal_of_last(name: str, differences: Sequence[Difference]) -> bool:
+    """Whether a file is the seal of the last file that differs: seals follow their files and add nothing."""
+    return bool(differences) and seal_of(differences[-1].path).as_posix() == name
 
 
 def how_files_differ(name: str, path_a: Path | None, path_b: Path | None) -> str | None:
-    """How a file of A differs from that of B; None where both hold the same bytes."""
+    """How a file of A differs from that of B; None if both contain the same bytes."""
     if path_b is None:
         return "only in A"
     if path_a is None:
@@ -140,17 +144,18 @@ def how_files_differ(name: str, path_a: Path | None, path_b: Path | None) -> str
         return f"cannot be read: {known.problem if known else error}"
 
 
-def report_lines(run_a: Path, run_b: Path, found: Sequence[Difference]) -> list[str]:
-    """What differs between two runs, to print: where they part, then every file that differs."""
-    if not found:
-        return [f"{run_a} and {run_b} hold the same files"]
-    lines = [f"A is {run_a}, B is {run_b}: what differs, in the order in which data flow ({len(found):,} files)"]
-    lines += [f"{difference.path}: {difference.how}" for difference in found]
-    first = found[0].path
-    lines.append(f"The first is {first}: what made it is the cause; the differences after it can follow from it.")
-    rest = [difference.path for difference in found if not difference.path.endswith(MANIFESTS)]
-    if rest and rest[0] != first:
-        lines.append(f"The first that is no manifest is {rest[0]}.")
-    if not rest:
-        lines.append("All are manifests, which say what made the files that they describe; those files are the same.")
+def report_lines(run_a: Path, run_b: Path, differences: Sequence[Difference]) -> list[str]:
+    """The report to print: every file that differs, and where the runs diverge."""
+    if not differences:
+        return [f"{run_a} and {run_b} contain the same files"]
+    count = len(differences)
+    lines = [f"A is {run_a}, B is {run_b}: differences, in the order in which data flow ({count:,} files)"]
+    lines += [f"{difference.path}: {difference.how}" for difference in differences]
+    first = differences[0].path
+    lines.append(f"The first is {first}: what made it is the cause; later differences can follow from it.")
+    others = [difference.path for difference in differences if not difference.path.endswith(MANIFESTS)]
+    if others and others[0] != first:
+        lines.append(f"The first that is not a manifest is {others[0]}.")
+    if not others:
+        lines.append("All are manifests, which describe how other files were made; those files are the same.")
     return lines

@@ -1,7 +1,7 @@
-"""How large everything is before it is made: rows of each file, lengths of texts, weights of models (docs/plan.md).
+"""The sizes of files before they are made: rows, lengths of texts, weights of models (docs/plan.md).
 
-Rows are counted in files that exist and estimated where they do not, from the configuration and the stated assumptions
-(resources/throughput.yaml).
+Rows are counted in files that exist. For other files they are estimated, from the configuration and the
+stated assumptions (resources/throughput.yaml).
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ SCHEMA = ROOT / "resources" / "throughput.schema.yaml"
 GB = 1e9
 BYTES = {"float32": 4, "bfloat16": 2}
 
-#: Records in a file, or None where it does not exist or is about to be made again.
+#: Counts the records of a file; None if it does not exist or is about to be made again.
 Count = Callable[[str], "int | None"]
-#: The sum of a field over a file's records, on the same terms.
+#: Sums a field over the records of a file; None as above.
 Total = Callable[[str, str], "float | None"]
 
 
 class Assumptions:
-    """The checked values of resources/throughput.yaml; remembers which were asked for.
+    """The checked values of resources/throughput.yaml; records which were used.
 
     Args:
         document: the file's content.
         name: the file's name for errors.
 
     Raises:
-        UserError: a key that is unknown (with the nearest known one), missing, or no number above 0.
+        UserError: a key is unknown (the message names the nearest known one) or missing, or a value is out of range.
     """
 
     def __init__(self, document: Record, name: str = str(ASSUMPTIONS.name)):
@@ -51,7 +51,7 @@ class Assumptions:
         if faults:
             raise UserError(
                 f"{name} is not valid:\n  - " + "\n  - ".join(faults),
-                "correct it (resources/throughput.schema.yaml says what it must hold)",
+                "correct it (resources/throughput.schema.yaml defines what it may contain)",
             )
         self._document = document
         self.used: dict[str, Record] = {}
@@ -75,13 +75,12 @@ class Assumptions:
 
 def load_assumptions(path: Path = ASSUMPTIONS) -> Assumptions:
     """Read and check the file of assumptions."""
-    return Assumptions(
-        yaml_files.load(path, "correct it, or restore it from the repository (git checkout)"), path.name
-    )
+    hint = "correct it, or restore it from the repository (git checkout)"
+    return Assumptions(yaml_files.load(path, hint), path.name)
 
 
 class Sizes:
-    """How many rows each file has and how long their texts are: counted where a file is there, estimated where not.
+    """Rows of each file and lengths of their texts: counted in files that exist, otherwise estimated.
 
     Args:
         settings: the merged configuration.
@@ -94,7 +93,7 @@ class Sizes:
         self.root = f"results/{settings['run']}"
 
     def rows(self, path: str, estimate: Callable[[], float]) -> int:
-        """Rows of a file of this run; ``estimate`` is asked only when it cannot be counted."""
+        """Rows of a file of this run; ``estimate`` is called only if they cannot be counted."""
         counted = self._count(f"{self.root}/{path}")
         return round(estimate()) if counted is None else counted
 
@@ -129,7 +128,7 @@ class Sizes:
         return min(chosen["keep"] or math.inf, self.data("train")) * chosen["samples_per_seed"]
 
     def outputs(self, prompt: str, shard: int) -> int:
-        """Outputs in one shard; every shards-th row is its own (generate.py)."""
+        """Outputs in one shard, which has every shards-th row (generate.py)."""
         total, shards = self.all_outputs(), self.settings["generation"]["shards"]
         return self.rows(f"synthetic/{prompt}/outputs/{shard}.jsonl", lambda: len(range(shard, total, shards)))
 
@@ -143,7 +142,7 @@ class Sizes:
         return self.assumed["output_share"] * self.settings["generation"]["max_tokens"]
 
     def samples(self, prompt: str) -> int:
-        """Synthetic samples: one a parsed dialogue."""
+        """Synthetic samples: one per parsed dialogue."""
         return self.rows(f"synthetic/{prompt}/samples.jsonl", lambda: self.all_outputs() * self.assumed["parse_yield"])
 
     def quality(self, prompt: str, dk: str) -> int:
@@ -152,28 +151,26 @@ class Sizes:
         return self.rows(passed, lambda: self.samples(prompt) * self.share_above(prompt, float(dk)))
 
     def share_above(self, prompt: str, dk: float) -> float:
-        """The share of samples above a DK threshold: the paper's at its thresholds, straight lines between them."""
-        of = self.assumed["ed_train"] * 5 * self.assumed["parse_yield"]  # the paper's five passes
-        points = (
-            [(0.0, 1.0)]
-            + sorted((at, min(1.0, count / of)) for at, count in self.assumed.samples_above(prompt).items())
-            + [(100.0, 0.0)]
-        )
+        """The share of samples above a DK threshold: the paper's at its thresholds, linear in between."""
+        total = self.assumed["ed_train"] * 5 * self.assumed["parse_yield"]  # the paper's five passes
+        counts = sorted(self.assumed.samples_above(prompt).items())
+        known = [(threshold, min(1.0, count / total)) for threshold, count in counts]
+        points = [(0.0, 1.0), *known, (100.0, 0.0)]
         for (low, high_share), (high, low_share) in zip(points, points[1:]):
             if dk <= high and low < high:
                 return high_share + (low_share - high_share) * (dk - low) / (high - low)
         return 0.0
 
     def passed(self, prompt: str, quality: Quality) -> int:
-        """Samples that pass the quality selection: above a threshold, or as many that were drawn; or the best."""
+        """Samples that pass the quality selection: those above a threshold, an equal number drawn, or the best."""
         if quality.size is None:
             return self.quality(prompt, quality.amount)
         return self.rows(quality.samples(prompt, seed=None), lambda: min(quality.size, self.samples(prompt)))
 
     def selected(self, chosen: Selected, seed: str) -> int:
-        """Samples that the diversity selection keeps of those."""
-        everything = diversity.SELECTIONS[chosen.selection].keeps_all
-        ratio = 1.0 if everything else self.settings["selection"]["ratio"]
+        """Samples that the diversity selection keeps of those that passed."""
+        keeps_all = diversity.SELECTIONS[chosen.selection].keeps_all
+        ratio = 1.0 if keeps_all else self.settings["selection"]["ratio"]
         return self.rows(chosen.samples(seed), lambda: math.floor(ratio * self.passed(chosen.prompt, chosen.quality)))
 
     def synthetic_part(self, training_set: str, seed: str) -> int:
@@ -182,14 +179,14 @@ class Sizes:
         return self.selected(selected, seed) if selected else 0
 
     def drawn_to_judge(self, prompt: str, stage: str, seed: str) -> int:
-        """Samples that are judged: before selection, or of those selected."""
+        """Samples that are judged: drawn before the selection, or from the selected ones."""
         available = self.samples(prompt) if stage == BEFORE else self.selected(Selected.at(prompt, stage), seed)
         return min(self.settings["judge"]["keep"] or math.inf, available)
 
     def rubric_prompt(self) -> float:
-        """Tokens of the request for one mark, by the mean of the criteria: the rubric's own text and a synthetic sample."""
-        own = [own_characters(ROOT / path) for path in self.settings["judge"]["criteria"].values()]
-        return self.tokens(sum(own) / len(own)) + sum(self.synthetic_sample()) + self.assumed["chat_template"]
+        """Tokens of the request for one score, averaged over the criteria: the rubric and a synthetic sample."""
+        lengths = [template_characters(ROOT / path) for path in self.settings["judge"]["criteria"].values()]
+        return self.tokens(sum(lengths) / len(lengths)) + sum(self.synthetic_sample()) + self.assumed["chat_template"]
 
     def training(self, training_set: str, seed: str) -> int:
         """Samples of a training set."""
@@ -197,7 +194,7 @@ class Sizes:
         return self.rows(path, lambda: self.data("train") + self.synthetic_part(training_set, seed))
 
     def responses(self, base: str, training_set: str, seed: str, inputs: str) -> int:
-        """Rows that a model answers."""
+        """Rows that a model responds to."""
 
         def estimate() -> float:
             prompt = prompt_of(inputs)
@@ -206,7 +203,7 @@ class Sizes:
         return self.rows(f"responses/{base}/{training_set}/seed{seed}/{inputs}.jsonl", estimate)
 
     def texts(self, prompt: str) -> int:
-        """Distinct texts to embed: at most two responses and the dialogue of each sample."""
+        """Distinct texts to embed: for each sample at most two responses and the dialogue."""
         return self.rows(f"scored/{prompt}/texts.jsonl", lambda: 3 * self.samples(prompt))
 
     def tokens(self, characters: float) -> float:
@@ -223,35 +220,31 @@ class Sizes:
         return output * self.assumed["synthetic_history"], output * self.assumed["synthetic_response"]
 
     def generation_prompt(self, prompt: str) -> float:
-        """Tokens of the request for one output: the prompt's own text, an ED sample, and the demonstration if there is one."""
-        own = own_characters(ROOT / self.settings["prompts"][prompt])
-        characters = own + self.assumed["ed_history"] + self.assumed["ed_response"]
+        """Tokens of the request for one output: the prompt, an ED sample, and the demonstration if there is one."""
+        template = template_characters(ROOT / self.settings["prompts"][prompt])
+        characters = template + self.assumed["ed_history"] + self.assumed["ed_response"]
         if self.settings["generation"]["demonstration"]:
             example = load_demonstration(ROOT / self.settings["generation"]["demonstration"])
-            characters += own + sum(len(example[part]) for part in ("context", "response", "answer"))
+            characters += template + sum(len(example[part]) for part in ("context", "response", "answer"))
         return self.tokens(characters) + self.assumed["chat_template"]
 
     def model(self, name: str) -> Record:
         """A model's entry in the catalogue.
 
         Raises:
-            UserError: it is not there, or without the number of its parameters.
+            UserError: it is missing, or has no number of parameters.
         """
         entry = self.settings["models"].get(name, {})
-        if "parameters" not in entry:
-            problem = (
-                f"models: {name}: the plan needs `parameters`"
-                if entry
-                else f"there is no model {name!r} in the configuration"
-            )
-            raise UserError(
-                problem,
-                f"add `parameters: N` (billions, from its model card) to models: {name} in config.yaml or the overlay",
-            )
-        return entry
+        if "parameters" in entry:
+            return entry
+        problem = f"there is no model {name!r} in the configuration"
+        if entry:
+            problem = f"models: {name}: the plan needs `parameters`"
+        card = "`parameters: N` (billions, from its model card)"
+        raise UserError(problem, f"add {card} to models: {name} in config.yaml or the overlay")
 
     def weights(self, name: str, dtype: str | None = None) -> float:
-        """Bytes of a model's weights, in its own type or another."""
+        """Bytes of a model's weights, in its own type or in ``dtype``."""
         entry = self.model(name)
         return entry["parameters"] * 1e9 * BYTES[dtype or entry["dtype"]]
 
@@ -259,45 +252,44 @@ class Sizes:
         """Length of an embedding.
 
         Raises:
-            UserError: the catalogue does not say.
+            UserError: the catalogue does not give it.
         """
         if "dimensions" not in self.model(name):
-            raise UserError(
-                f"models: {name}: the plan needs `dimensions`",
-                f"add `dimensions: N` (an embedding's length) to models: {name} in the configuration",
-            )
+            hint = f"add `dimensions: N` (an embedding's length) to models: {name} in the configuration"
+            raise UserError(f"models: {name}: the plan needs `dimensions`", hint)
         return self.model(name)["dimensions"]
 
 
 @cache
-def own_characters(prompt: Path) -> int:
-    """Characters of a prompt's template besides its fields; read once, not for every shard."""
+def template_characters(prompt: Path) -> int:
+    """Characters of a prompt's template without its fields; cached, since every shard asks."""
     return len(load_prompt(prompt)["template"].format(context="", response=""))
 
 
 def counters(root: Path, made_again: set[str]) -> tuple[Count, Total]:
-    """Functions that count records, and add up a field, in JSON Lines files below ``root``, save those of ``made_again``.
+    """Functions that count the records and sum a field of JSON Lines files below ``root``.
 
-    Both raise UserError where a file cannot be read, or a line of it is no record with that field.
+    They return None for files that do not exist or are in ``made_again``. They raise UserError if a file cannot be
+    read, or a line is not a record with that field.
     """
 
     @cache
     def count(path: str) -> int | None:
         if path in made_again or not (root / path).is_file():
             return None
-        return sum(1 for _ in lines_of(root / path))
+        return sum(1 for _ in read_lines(root / path))
 
     @cache
     def total(path: str, name: str) -> float | None:
         if count(path) is None:
             return None
-        numbered = enumerate(lines_of(root / path), start=1)
-        return sum(amount_in(line, name, f"{root / path}, line {number}") for number, line in numbered)
+        numbered = enumerate(read_lines(root / path), start=1)
+        return sum(read_amount(line, name, f"{root / path}, line {number}") for number, line in numbered)
 
     return count, total
 
 
-def lines_of(path: Path) -> Iterator[bytes]:
+def read_lines(path: Path) -> Iterator[bytes]:
     """The lines of a file.
 
     Raises:
@@ -310,8 +302,12 @@ def lines_of(path: Path) -> Iterator[bytes]:
         raise UserError(f"{path} cannot be read: {error.strerror}", REMAKE) from None
 
 
-def amount_in(line: bytes, name: str, where: str) -> float:
-    """A field of a record, which counts something."""
+def read_amount(line: bytes, name: str, where: str) -> float:
+    """A count in a field of a record.
+
+    Raises:
+        UserError: the line is not UTF-8 or not such a record, or the value is not a count.
+    """
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:

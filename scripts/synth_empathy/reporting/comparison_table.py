@@ -1,24 +1,25 @@
-"""A comparison of two systems (``bootstrap.compare``, docs/comparisons.md) as a table: CSV, and Markdown to read."""
+"""A comparison of two systems (``bootstrap.compare``, docs/comparisons.md) as CSV, and as Markdown for readers."""
 
 from __future__ import annotations
 
 from ..core.escaping import csv_with_note, markdown_cell, markdown_row, markdown_text
 from ..core.records import Record
-from .cells import METRICS
+from ..evaluation.metrics import HEADINGS
 
 CSV_COLUMNS = [
     "system", "baseline", "metric", "mean_system", "mean_baseline", "difference", "low", "high",
     "p_two_sided", "p_sacrebleu",
     "test_samples", "draws", "seeds_system", "seeds_baseline", "protocol", "remark",
 ]  # fmt: skip
-#: What parts a metric's name from that of the model which computed BERTScore in place of the paper's
-#: (bootstrap.read_bertscore).
+#: Separates the name of a score from that of the model behind it, if BERTScore is by another model than the paper's
+#: (``bootstrap.read_bertscore``).
 BY = " by "
 
 READING = (
-    "p, two-sided: how often the draw of test samples alone would make so large a difference between two systems that are equally good;"
-    " below 0.05 where, nearly, the interval leaves 0 out. Each metric is a test of its own, and neither the choice among them nor how much"
-    " training itself varies is in p. sacreBLEU's p counts one tail alone and is smaller; it is there to be held against papers that report it."
+    "p, two-sided: how often the choice of test samples alone would give so large a difference between two equally"
+    " good systems; below 0.05 approximately when the interval excludes 0. Each metric is a test of its own. p"
+    " accounts neither for the choice among metrics nor for the variation of training itself. sacreBLEU's p counts"
+    " only one tail and is smaller; it allows comparison with papers that report it."
 )
 OTHER_MODEL = "BERTScore by another model than roberta-large is not the paper's BERTScore."
 NO_BERTSCORE = "BERTScore was left out."
@@ -31,13 +32,8 @@ def as_csv(comparison: Record, note: str | None = None) -> str:
         comparison: what ``compare_systems.py`` writes as JSON.
     """
     lines = []
-    about = [
-        comparison["samples"],
-        comparison["draws"],
-        comparison["seeds"]["system"],
-        comparison["seeds"]["baseline"],
-        comparison["protocol"],
-    ]
+    seeds = comparison["seeds"]
+    about = [comparison["samples"], comparison["draws"], seeds["system"], seeds["baseline"], comparison["protocol"]]
     for metric, entry in comparison["metrics"].items():
         means = [f"{entry[side]['mean']:.4f}" for side in ("system", "baseline")]
         changes = [signed(value, 4) for value in (entry["difference"], *entry["interval"])]
@@ -49,7 +45,7 @@ def as_csv(comparison: Record, note: str | None = None) -> str:
 
 
 def as_markdown(comparison: Record, note: str | None = None) -> str:
-    """The same to read, values with two decimals: what is compared, a line a metric, and how to read p."""
+    """The same for readers: the systems, a line a metric with two decimals, and how to read p."""
     lines = [f"# {markdown_text(comparison['system'])} against {markdown_text(comparison['baseline'])}", ""]
     lines += [f"> {markdown_text(note)}", ""] if note else []
     lines += [measured(comparison), ""]
@@ -67,17 +63,15 @@ def as_markdown(comparison: Record, note: str | None = None) -> str:
 
 
 def measured(comparison: Record) -> str:
-    """What was drawn how often, from what, and what the values are."""
+    """How often which samples were drawn, and what the values are."""
     seeds = {side: f"{count} {'seed' if count == 1 else 'seeds'}" for side, count in comparison["seeds"].items()}
-    return (
-        f"Paired bootstrap resampling: {comparison['draws']:,} draws (seed {comparison['seed']}) of {comparison['samples']:,} test samples,"
-        f" {comparison['protocol']} protocol."
-        f" Values are times 100, means over {seeds['system']} of the system and {seeds['baseline']} of the baseline."
-    )
+    draws = f"{comparison['draws']:,} draws (seed {comparison['seed']}) of {comparison['samples']:,} test samples"
+    means = f"means over {seeds['system']} of the system and {seeds['baseline']} of the baseline"
+    return f"Paired bootstrap resampling: {draws}, {comparison['protocol']} protocol. Values are times 100, {means}."
 
 
 def remarks(comparison: Record) -> list[str]:
-    """What is to be said of BERTScore, as paragraphs; nothing where it is the paper's."""
+    """Paragraphs about BERTScore; none if it is the paper's."""
     names = [metric.partition(BY)[0] for metric in comparison["metrics"]]
     if "bert_f1" not in names:
         return ["", NO_BERTSCORE]
@@ -85,16 +79,16 @@ def remarks(comparison: Record) -> list[str]:
 
 
 def heading(metric: str) -> str:
-    """A metric as the tables head its column, with the model behind it where BERTScore is by another."""
+    """The heading of a metric's column in the tables; BERTScore by another model also names the model."""
     name, by, model = metric.partition(BY)
-    return f"{METRICS[name]}{by}{model}"
+    return f"{HEADINGS[name]}{by}{model}"
 
 
 def signed(value: float, places: int) -> str:
-    """A difference with its sign; none that rounds to 0 is negative."""
+    """A difference with its sign; one that rounds to 0 is never negative."""
     return f"{value:+z.{places}f}"
 
 
 def probability(p: float) -> str:
-    """A p with four decimals; never 0, which no p is."""
+    """A p with four decimals; one that would round to 0 has an exponent."""
     return f"{p:.4f}" if p >= 0.0001 else f"{p:.0e}"

@@ -1,4 +1,4 @@
-"""The paper's numbers (resources/paper/, a table or figure a file): the one reader of each file."""
+"""The paper's numbers: resources/paper/ has a file for each table and figure, and this module one reader of each."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from ..core.csv_files import Line, read_csv
 from ..core.errors import UserError
 from ..core.paths import ROOT
 from ..core.records import METRIC
-from ..evaluation.metrics import registry
-from ..evaluation.metrics.base import EVERY_TABLE
+from ..evaluation import metrics
 from ..systems import ED
 from .cells import COUNTS, METRICS
 
 #: The paper's data set in a sentence, and its reader.
 DATA, READER = "EmpatheticDialogues", "empathetic_dialogues"
-#: What is known of the paper's numbers, a table a file.
+#: The folder of the paper's numbers.
 PAPER = ROOT / "resources" / "paper"
-#: The columns that each of the paper's own tables has.
-PAPER_COLUMNS = registry.scores([name for name in registry.PAPER if registry.METRICS[name].tables == EVERY_TABLE])
+#: The columns that all of the paper's tables have.
+IN_EVERY_TABLE = [name for name in metrics.PAPER if metrics.METRICS[name].tables == metrics.EVERY_TABLE]
+PAPER_COLUMNS = metrics.scores(IN_EVERY_TABLE)
 #: The judge's criteria in the paper: its numbers in Figure 5 are over these three.
 PAPER_CRITERIA = ("coherence", "naturalness", "empathy")
 #: The columns of the paper's numbers of Figure 5 (resources/paper/figure5.csv).
@@ -41,39 +41,39 @@ def data_title(dataset: str) -> str:
 
 @dataclass(frozen=True)
 class PaperStage:
-    """What the paper says of one stage in Figure 5; ``above`` where it gives a lower bound of the share only."""
+    """The paper's numbers of one stage in Figure 5; ``above``: whether its share is only a lower bound."""
 
     mean: float | None
     share: float | None
     above: bool
 
 
-#: Where nothing of the paper's stands beside ours.
+#: A stage of which the paper's numbers are unknown or not comparable.
 NOTHING = PaperStage(None, None, False)
 
 
 def read_table(path: Path) -> dict[str, dict[str, float]]:
-    """The paper's numbers by system and metric; a number that no text we have holds is absent.
+    """The paper's numbers by system and metric; the unknown ones are left out.
 
     Raises:
-        UserError: the table is not there, or not as it must be.
+        UserError: the table is missing or faulty.
     """
     lines = read_csv(path, columns=PAPER_COLUMNS, unique=("system",))
     columns = {metric: metric for metric in METRICS} | dict.fromkeys(COUNTS, "samples")
     bounds = METRIC.least, METRIC.most
-    found: dict[str, dict[str, float]] = {}
+    table: dict[str, dict[str, float]] = {}
     for line in lines:
         values = {metric: line.value(column, *bounds) for metric, column in columns.items() if column in line.values}
-        found[line["system"]] = {metric: value for metric, value in values.items() if value is not None}
-    return found
+        table[line["system"]] = {metric: value for metric, value in values.items() if value is not None}
+    return table
 
 
 def read_row(path: Path, row: str | None) -> dict[str, float]:
     """The paper's numbers of a row; none for a row that is ours alone.
 
     Raises:
-        UserError: the paper's table has no such row; Tables 2 to 4 are searched by {base}/{training_set}, and there a
-            row that is not the paper's is no fault.
+        UserError: the paper's table has no such row. The rows of Tables 2 to 4 are named {base}/{training_set}, and a
+            row with such a name may be missing.
     """
     table = read_table(path)
     if row is not None and row not in table and "/" not in row:
@@ -88,7 +88,7 @@ def read_figure5(path: Path) -> tuple[PaperStage, PaperStage]:
 
 
 def paper_stage(line: Line | None) -> PaperStage:
-    """One stage's numbers; none where the paper's file has no such line."""
+    """One stage's numbers; ``NOTHING`` without a line in the paper's file."""
     if line is None:
         return NOTHING
     full = line[PAPER_SHARE]
@@ -97,16 +97,16 @@ def paper_stage(line: Line | None) -> PaperStage:
 
 
 def read_figure7(path: Path) -> dict[str, dict[str, float]]:
-    """The paper's percentages by baseline and verdict (win, tie, loss); one that no text we have holds is absent."""
-    found: dict[str, dict[str, float]] = {}
+    """The paper's percentages by baseline and verdict (win, tie, loss); the unknown ones are left out."""
+    percentages: dict[str, dict[str, float]] = {}
     for line in read_csv(path, columns=VERDICT_COLUMNS.values(), unique=("baseline",)):
         values = {verdict: line.value(column, least=0, most=100) for verdict, column in VERDICT_COLUMNS.items()}
-        found[line["baseline"]] = {verdict: value for verdict, value in values.items() if value is not None}
-    return found
+        percentages[line["baseline"]] = {verdict: value for verdict, value in values.items() if value is not None}
+    return percentages
 
 
 def other_criteria(names: Iterable[str]) -> str | None:
-    """Why a mean over these criteria is not compared with the paper's mean; None where they are the paper's.
+    """Why a mean over these criteria is not compared with the paper's mean; None if they are the paper's.
 
     Args:
         names: the criteria's names, in any order.

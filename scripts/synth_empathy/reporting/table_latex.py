@@ -8,18 +8,16 @@ from .cells import HEADINGS, Cell
 from .table_notes import legend, paper_is_known, row_notes
 from .tables import COLUMNS, Row, Table, number
 
-BESIDE = " ".join(
-    [
-        "Under ours: the paper's values, and ours minus the paper's.",
-        f"{DASH} there, or no such lines: no text of the paper that we have holds the value.",
-    ]
+COMPARISON = (
+    "Under ours: the paper's values, and ours minus the paper's."
+    f" {DASH} there, or no such lines: no text of the paper that we have holds the value."
 )
 
 
 def as_latex(table: Table) -> str:
-    """The same as in Markdown; the paper's values stand under ours, so that thirteen metrics fit.
+    """The same as in Markdown, with the paper's values under ours, so that thirteen metrics fit.
 
-    A row's title has a line of its own, and a table that is wider than the page is scaled to it.
+    A row's title has a line of its own. A table that is wider than the page is scaled down to it.
     """
     metrics = COLUMNS[table.name]
     lines = [
@@ -34,7 +32,7 @@ def as_latex(table: Table) -> str:
     ]
     for row in table.rows:
         lines += row_lines(row, table.cells[row.system])
-    notes = [latex_text(note) for note in (" ".join(legend(table, BESIDE)), *row_notes(table))]
+    notes = [latex_text(note) for note in (" ".join(legend(table, COMPARISON)), *row_notes(table))]
     lines += ["\\bottomrule", "\\end{tabular}}", "", "\\smallskip"]
     lines.append("\\parbox{\\linewidth}{\\footnotesize " + " \\\\ ".join(notes) + "}")
     lines.append("\\end{table*}")
@@ -44,7 +42,7 @@ def as_latex(table: Table) -> str:
 
 
 def row_lines(row: Row, cells: dict[str, Cell]) -> list[str]:
-    """A row's title, its values, and where any of the paper's is known, the paper's and the differences."""
+    """A row's title and values; if any of the paper's values is known, also those and the differences."""
     lines = ["\\midrule", f"\\multicolumn{{{1 + len(cells)}}}{{l}}{{{latex_text(row.title)}}} \\\\"]
     lines.append(latex_row(["ours", *(latex_text(ours(cell)) for cell in cells.values())]))
     if paper_is_known(list(cells.values())):
@@ -62,11 +60,11 @@ def ours(cell: Cell) -> str:
 
 
 def latex_row(cells: list[str]) -> str:
-    """A line of a table in LaTeX, of cells that are LaTeX already."""
+    """A line of a table in LaTeX; the cells are LaTeX already."""
     return " & ".join(cells) + " \\\\"
 
 
 def caption(table: Table) -> str:
-    """A table's caption in LaTeX: its title without its number, which LaTeX gives, and the note."""
+    """A table's caption in LaTeX: its title without its number, which LaTeX adds, and the note."""
     title = latex_text(table.title.partition(": ")[2])
     return f"{title}. {latex_text(table.note)}" if table.note else f"{title}."

@@ -1,6 +1,6 @@
-"""A table of the paper as Markdown that is read in a terminal too: one line a system, no line of the table too wide.
+"""A table of the paper as Markdown that also reads well in a terminal: one line a system, of limited width.
 
-A table that would be wider than ``WIDTH`` goes on in a second one of the same systems and further metrics.
+A table wider than ``WIDTH`` is split into several, with the same systems and further metrics.
 """
 
 from __future__ import annotations
@@ -9,35 +9,33 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from ..core.escaping import markdown_cell, markdown_row, markdown_text
-from ..evaluation.metrics import registry
+from ..evaluation.metrics import metric_of
 from .cells import COUNTS, HEADINGS, Cell
 from .table_notes import legend, row_notes
 from .tables import COLUMNS, Table, number
 
-#: Columns of a terminal that a line of a table takes at most.
+#: The widest line of a table, in characters.
 WIDTH = 160
-#: What a cell of Markdown adds to its text: "| " and " ".
-AROUND = 3
-BESIDE = " ".join(
-    [
-        "In brackets: the paper's value, then ours minus the paper's.",
-        "Where there are no brackets, no text of the paper that we have holds its value.",
-    ]
+#: The characters that a cell of Markdown adds to its text: "| " and " ".
+PADDING = 3
+COMPARISON = (
+    "In brackets: the paper's value, then ours minus the paper's."
+    " Where there are no brackets, no text of the paper that we have holds its value."
 )
 
 
 def as_markdown(table: Table) -> str:
-    """The table to read: what it shows, a line a system, and under it what was measured, and on how much."""
+    """The table for readers: its title, a line a system, and notes on what was measured."""
     lines = [f"# {markdown_text(table.title)}", ""]
     lines += [f"> {markdown_text(table.note)}", ""] if table.note else []
     titles = [markdown_cell(row.title) for row in table.rows]
     columns = {metric: column_of(table, metric) for metric in COLUMNS[table.name]}
     widths = {metric: max(map(len, texts)) for metric, texts in columns.items()}
     systems = ["system", *titles]
-    for metrics in blocks(widths, WIDTH - 1 - AROUND - max(map(len, systems))):
+    for metrics in blocks(widths, WIDTH - 1 - PADDING - max(map(len, systems))):
         lines += [*text_table([systems, *(columns[metric] for metric in metrics)]), ""]
     notes = [f"- {markdown_text(note)}" for note in row_notes(table)]
-    return "\n".join([*lines, " ".join(legend(table, BESIDE)), "", *notes]) + "\n"
+    return "\n".join([*lines, " ".join(legend(table, COMPARISON)), "", *notes]) + "\n"
 
 
 def column_of(table: Table, metric: str) -> list[str]:
@@ -46,61 +44,61 @@ def column_of(table: Table, metric: str) -> list[str]:
 
 
 def cell_text(cell: Cell, metric: str) -> str:
-    """Ours, with the seeds' standard deviation; in brackets the paper's value and the difference, where known."""
+    """Our value, with the seeds' standard deviation; in brackets the paper's value and the difference, if known."""
     ours = number(cell.value, metric)
     if cell.sd is not None:
         ours += f" ± {number(cell.sd, metric)}"
     if cell.paper is None:
         return ours
-    beside = number(cell.paper, metric)
+    paper = number(cell.paper, metric)
     if cell.difference is not None:
-        beside += f", {number(cell.difference, metric, '+')}"
-    return f"{ours} ({beside})"
+        paper += f", {number(cell.difference, metric, '+')}"
+    return f"{ours} ({paper})"
 
 
 def blocks(widths: dict[str, int], room: int) -> list[list[str]]:
-    """The metrics that stand side by side, as many as there is room for.
+    """The metrics of each block of columns; a block holds as many as there is room for.
 
     Args:
-        widths: of each metric's column, in signs.
-        room: what a line has for them, in signs.
+        widths: of each metric's column, in characters.
+        room: for all columns of a line, in characters.
     """
-    found: list[list[str]] = []
+    filled: list[list[str]] = []
     left = 0
-    for metrics in kept_together(widths, room):
-        needed = needs(widths, metrics)
-        if not found or needed > left:
-            found.append([])
+    for metrics in groups(widths, room):
+        width = total_width(widths, metrics)
+        if not filled or width > left:
+            filled.append([])
             left = room
-        found[-1] += metrics
-        left -= needed
-    return found
+        filled[-1] += metrics
+        left -= width
+    return filled
 
 
-def kept_together(widths: dict[str, int], room: int) -> list[list[str]]:
-    """The scores of one metric, such as BLEU's four; each by itself where they need more room than a line has."""
-    found = []
-    for _, group in groupby(widths, key=family):
-        metrics = list(group)
-        found += [metrics] if needs(widths, metrics) <= room else [[metric] for metric in metrics]
-    return found
+def groups(widths: dict[str, int], room: int) -> list[list[str]]:
+    """The scores of each metric, such as BLEU's four, which share a block; single scores if a block is too narrow."""
+    grouped = []
+    for _, scores in groupby(widths, key=metric_name):
+        metrics = list(scores)
+        grouped += [metrics] if total_width(widths, metrics) <= room else [[metric] for metric in metrics]
+    return grouped
 
 
-def family(score: str) -> str:
-    """The metric that a score is of."""
-    return "samples" if score in COUNTS else registry.metric_of(score).name
+def metric_name(score: str) -> str:
+    """The name of the metric that a score belongs to."""
+    return "samples" if score in COUNTS else metric_of(score).name
 
 
-def needs(widths: dict[str, int], metrics: Sequence[str]) -> int:
-    """The room that some columns take, in signs."""
-    return sum(widths[metric] + AROUND for metric in metrics)
+def total_width(widths: dict[str, int], metrics: Sequence[str]) -> int:
+    """The width of some columns, in characters."""
+    return sum(widths[metric] + PADDING for metric in metrics)
 
 
 def text_table(columns: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table in Markdown that is aligned in plain text, too.
+    """Lines of a table in Markdown that is also aligned in plain text.
 
     Args:
-        columns: each its heading and its cells, which are Markdown already.
+        columns: each a heading and its cells, which are Markdown already.
     """
     first, *others = columns
     width = max(map(len, first))

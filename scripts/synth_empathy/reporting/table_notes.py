@@ -1,4 +1,4 @@
-"""What stands under a table for its readers: what its signs mean, and what each row was measured on."""
+"""The notes under a table: what its signs mean, and what each row was measured on."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from .cells import HEADINGS, Cell
 from .paper_values import other_data
 from .tables import Table
 
+ONE_COUNT = "The paper gives one count of samples and does not say of which stage; it stands beside both of ours."
 NO_PAPER = "No text of the paper that we have holds its values of this table."
 
 
@@ -23,11 +24,11 @@ def paper_is_known(cells: list[Cell]) -> bool:
     return any(cell.paper is not None for cell in cells)
 
 
-def legend(table: Table, beside: str) -> list[str]:
-    """What the signs of a table mean, in sentences; only those that it has.
+def legend(table: Table, comparison: str) -> list[str]:
+    """Sentences that explain the signs of a table; only those that it has.
 
     Args:
-        beside: how the paper's values are shown, in a sentence; used where any is known.
+        comparison: how the table shows the paper's values; used if any of them is known.
     """
     cells = cells_of(table)
     lines = ["Metrics are times 100."]
@@ -37,31 +38,29 @@ def legend(table: Table, beside: str) -> list[str]:
     if other:
         lines.append(f"{other[0].upper()}{other[1:]}: no value of the paper stands beside ours.")
     else:
-        lines.append(beside if paper_is_known(cells) else NO_PAPER)
+        lines.append(comparison if paper_is_known(cells) else NO_PAPER)
     if any(cell.value is None for cell in cells):
         lines.append(f"{DASH}: no value, for the reason given below.")
     if table.name == "table2" and paper_is_known(cells):
-        lines.append(
-            "The paper gives one count of samples and does not say of which stage; it stands beside both of ours."
-        )
+        lines.append(ONE_COUNT)
     return lines
 
 
 def row_notes(table: Table) -> list[str]:
-    """By row its test samples, seeds and protocol, and what was not computed or not made, and why.
+    """For each row its test samples, seeds and protocol, and which cells have no value and why.
 
-    What most rows share stands once, after the rows that differ.
+    The remark that most rows share comes once, after the rows with other remarks.
     """
-    said = [(row.title, "; ".join(remarks(table.cells[row.system]))) for row in table.rows]
-    [(shared, rows)] = Counter(remark for _, remark in said).most_common(1)
+    noted = [(row.title, "; ".join(remarks(table.cells[row.system]))) for row in table.rows]
+    [(shared, rows)] = Counter(remark for _, remark in noted).most_common(1)
     if rows == 1:
-        return [f"{title}: {remark}" for title, remark in said]
-    whom = "every row" if rows == len(said) else "every other row"
-    return [*(f"{title}: {remark}" for title, remark in said if remark != shared), f"{whom}: {shared}"]
+        return [f"{title}: {remark}" for title, remark in noted]
+    whom = "every row" if rows == len(noted) else "every other row"
+    return [*(f"{title}: {remark}" for title, remark in noted if remark != shared), f"{whom}: {shared}"]
 
 
 def remarks(cells: dict[str, Cell]) -> list[str]:
-    """What a row was measured on, BERTScore by another model, and what was not computed or not made."""
+    """What a row was measured on, BERTScore by another model, and which cells have no value and why."""
     made = [cell for cell in cells.values() if not cell.missing]
     scored = [cell for cell in made if cell.by_seed and cell.test_samples]
     measured = [measured_on(cell) for cell in scored]
@@ -73,18 +72,18 @@ def remarks(cells: dict[str, Cell]) -> list[str]:
 
 
 def measured_on(cell: Cell) -> str:
-    """How many samples and seeds a cell is of, and by which protocol."""
+    """The number of samples and seeds behind a cell, and its protocol."""
     return f"{cell.test_samples:,} test samples, {counted(len(cell.by_seed), 'seed')}, {cell.protocol} protocol"
 
 
 def other_models(cells: list[Cell]) -> list[str]:
-    """BERTScore by another model than the paper's, one remark a model."""
-    found: dict[str, list[str]] = {}
+    """BERTScore by other models than the paper's, one remark a model."""
+    by_model: dict[str, list[str]] = {}
     for cell in cells:
         if cell.instead:
             model = f"{cell.instead['model']}, layer {cell.instead['layer']}"
-            found.setdefault(model, []).append(f"{HEADINGS[cell.metric]} {cell.instead['value']:.2f}")
-    return [f"by {model}: {', '.join(values)}" for model, values in found.items()]
+            by_model.setdefault(model, []).append(f"{HEADINGS[cell.metric]} {cell.instead['value']:.2f}")
+    return [f"by {model}: {', '.join(values)}" for model, values in by_model.items()]
 
 
 def counted(number: int, name: str) -> str:

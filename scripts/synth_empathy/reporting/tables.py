@@ -1,6 +1,6 @@
-"""The paper's tables from their cells: which rows and columns a table has, and its form as CSV.
+"""The paper's tables: their rows and columns, their cells, and their form as CSV.
 
-For readers, ``table_markdown`` and ``table_latex`` write them.
+``table_markdown`` and ``table_latex`` write them for readers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Any
 from ..core.absent import DASH, MISSING, UNKNOWN
 from ..core.errors import UserError
 from ..core.escaping import csv_with_note
-from ..evaluation.metrics import registry
+from ..core.records import Record
+from ..core.yaml_files import load_mapping
+from ..evaluation import metrics
 from ..selection.diversity import K_CENTER
 from ..systems import ED, PUBLISHED, Quality, Selected, System, TrainingSet, with_dataset
 from . import paper_values
@@ -27,28 +29,18 @@ TITLES = {
     "table3": "Table 3: with and without quality selection",
     "table4": "Table 4: with and without diversity selection",
 }
-#: Each table's columns: the metrics that name it, and in Table 2 the counts of samples. The paper's columns of
-#: Tables 3 and 4 are lost from the text that we have, and taken to be Table 2's.
-COLUMNS: dict[str, tuple[str, ...]] = {table: registry.scores(list(registry.METRICS), table) for table in TITLES}
+#: Each table's columns: the scores of the metrics that name it; in Table 2 also the counts of samples. The paper's
+#: columns of Tables 3 and 4 are lost from the text that we have; we assume those of Table 2.
+COLUMNS: dict[str, tuple[str, ...]] = {table: metrics.scores(list(metrics.METRICS), table) for table in TITLES}
 COLUMNS["table2"] += tuple(COUNTS)
-CSV_COLUMNS = [
-    "system",
-    "title",
-    "metric",
-    "ours",
-    "sd",
-    "paper",
-    "difference",
-    "test_samples",
-    "seeds",
-    "protocol",
-    "remark",
-]
+CSV_COLUMNS = ["system", "title", "metric", "ours", "sd", "paper", "difference"]
+CSV_COLUMNS += ["test_samples", "seeds", "protocol", "remark"]
+RUN_CONFIG = "give the configuration of a run, results/{run}/config.yaml"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: a base model, what it was trained on, and its row in the paper's table, if there is one."""
+    """A row of a table: a base model, its training set, a title, and the name of the paper's row, if there is one."""
 
     base: str
     training_set: str
@@ -63,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table's rows, each with its cells by metric; a cell that is missing, on request, says so of itself."""
+    """A table's rows, and their cells by system and metric; cells that were not made are marked ``missing``."""
 
     name: str
     rows: list[Row]
@@ -78,16 +70,21 @@ class Table:
 
 
 def rows_of(settings: dict[str, Any], table: str) -> list[Row]:
-    """A table's rows by the configuration, in its order."""
+    """A table's rows in the configuration's order; with other data than ED none is a row of the paper's."""
     rows = all_rows(table, settings["tables"][table], settings)
-    if settings["dataset"] == ED:
+    if dataset_of(settings) == ED:
         return rows
     return [replace(row, paper_row=None) for row in rows]
 
 
+def dataset_of(settings: dict[str, Any]) -> str:
+    """The data set of a run; configurations of before November 2026 do not name it."""
+    return settings.get("dataset", ED)
+
+
 def all_rows(table: str, chosen: dict[str, Any], settings: dict[str, Any]) -> list[Row]:
     """A table's rows, with the paper's rows as if the data set were the paper's."""
-    dataset = settings["dataset"]
+    dataset = dataset_of(settings)
     if table == "table1":
         return [listed(settings["systems"][name], dataset) for name in chosen["systems"]]
     if table == "table2":
@@ -111,13 +108,13 @@ def thresholds(chosen: dict[str, Any], dataset: str) -> list[Row]:
 
 def listed(system: dict[str, Any], dataset: str) -> Row:
     """The row of a system of the configuration."""
-    mark = " (published outputs)" if system["training_set"] == PUBLISHED else ""
+    remark = " (published outputs)" if system["training_set"] == PUBLISHED else ""
     training_set = with_dataset(system["training_set"], dataset)
-    return Row(system["base"], training_set, system["title"] + mark, system["paper_row"])
+    return Row(system["base"], training_set, system["title"] + remark, system["paper_row"])
 
 
 def ablations(table: str, chosen: dict[str, Any], dk: float) -> list[Selected]:
-    """Ours at a DK threshold, then what stands beside it: no quality selection, or other diversity selections."""
+    """Our selection at a DK threshold, then its ablations: no quality selection, or other diversity selections."""
     prompt, passed = chosen["prompt"], Quality.threshold(dk)
     ours = Selected(prompt, passed, K_CENTER)
     if table == "table3":
@@ -126,13 +123,13 @@ def ablations(table: str, chosen: dict[str, Any], dk: float) -> list[Selected]:
 
 
 def row_of(settings: dict[str, Any], table: str, base: str, training_set: str) -> Row:
-    """A row by its place; one that the configuration does not list for the table is named by its path."""
-    systems = settings | {"tables": settings["tables"] | {"table1": {"systems": list(settings["systems"])}}}
-    known = rows_of(systems if table == "table1" else settings, table)
-    listed = [row for row in known if (row.base, row.training_set) == (base, training_set)]
-    if listed:
-        return listed[0]
-    paper_row = f"{base}/{training_set}" if settings["dataset"] == ED else None
+    """The row of a system; a row that the configuration does not list for the table is titled by its path."""
+    every_system = settings | {"tables": settings["tables"] | {"table1": {"systems": list(settings["systems"])}}}
+    known = rows_of(every_system if table == "table1" else settings, table)
+    rows = [row for row in known if (row.base, row.training_set) == (base, training_set)]
+    if rows:
+        return rows[0]
+    paper_row = f"{base}/{training_set}" if dataset_of(settings) == ED else None
     return Row(base, training_set, f"{base}, {training_set}", paper_row)
 
 
@@ -143,63 +140,65 @@ def trained(base: str, training_set: TrainingSet) -> Row:
 
 
 def add_flags(flags: argparse.ArgumentParser) -> None:
-    """The flags of every script that reads a table's cells."""
-    flags.add_argument(
-        "--cells", type=Path, required=True, metavar="DIR", help="folder of {base}/{training_set}/{metric}.json"
-    )
-    flags.add_argument(
-        "--row", nargs=4, action="append", required=True, metavar=("BASE", "TRAINING_SET", "TITLE", "PAPER_ROW"),
-        help="a row, and the paper's row beside it ('' for none); may be given again",
-    )  # fmt: skip
-    flags.add_argument(
-        "--partial", action="store_true", help="show cells that are not there as missing, instead of refusing"
-    )
+    """Add the flags of every script that reads a table's cells."""
+    config = "the run's configuration, which lists the rows: results/{run}/config.yaml"
+    flags.add_argument("--config", type=Path, required=True, metavar="YAML", help=config)
+    cells = "folder of {base}/{training_set}/{metric}.json"
+    flags.add_argument("--cells", type=Path, required=True, metavar="DIR", help=cells)
+    flags.add_argument("--partial", action="store_true", help="show cells that were not made as missing")
 
 
-def rows_from(words: list[list[str]]) -> list[Row]:
-    """The rows that --row gives."""
-    return [Row(base, training_set, title, paper_row or None) for base, training_set, title, paper_row in words]
+def read_rows(config: Path, table: str) -> list[Row]:
+    """A table's rows, from a run's configuration.
+
+    Raises:
+        UserError: the file is missing, or does not configure the table's rows.
+    """
+    settings: Record = load_mapping(config, RUN_CONFIG)
+    try:
+        return rows_of(settings, table)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{config} does not configure the rows of {table}: {error!r}", RUN_CONFIG) from None
 
 
 def read_table(
     name: str,
     rows: list[Row],
     folder: Path,
+    *,
     note: str | None = None,
     partial: bool = False,
-    metrics: Sequence[str] = (),
+    columns: Sequence[str] = (),
 ) -> Table:
     """A table from the folder of its cells.
 
     Args:
-        partial: a cell that is not there is shown as missing beside the paper's value, instead of refused.
-        metrics: only these columns; all when empty.
+        partial: take cells that were not made as missing, in place of refusing the table.
+        columns: only these columns; all columns if empty.
 
     Raises:
-        UserError: cells are missing; names them.
+        UserError: a cell was not made, or with ``partial`` none was; names the first one.
     """
-    places = [
-        (row, metric, folder / row.system / f"{metric}.json")
-        for row, metric in product(rows, metrics or COLUMNS[name])
-    ]
-    missing = [path for _, _, path in places if not path.exists()]
-    if missing and (not partial or len(missing) == len(places)):
-        raise lacking(name, missing, partial)
+    places = list(product(rows, columns or COLUMNS[name]))
+    paths = [folder / row.system / f"{metric}.json" for row, metric in places]
+    missing = [path for path in paths if not path.exists()]
+    if missing and (not partial or len(missing) == len(paths)):
+        raise missing_cells(name, missing, partial)
     cells: dict[str, dict[str, Cell]] = {row.system: {} for row in rows}
-    for row, metric, path in places:
+    for (row, metric), path in zip(places, paths):
         cells[row.system][metric] = cell_of(name, row, metric, path)
     return Table(name, rows, cells, note)
 
 
-def lacking(name: str, missing: list[Path], partial: bool) -> UserError:
-    """The error for cells that are not there."""
+def missing_cells(name: str, missing: list[Path], partial: bool) -> UserError:
+    """The error for cells that were not made."""
     more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-    hint = "make them by these names as targets; tables: partial: true shows them as missing"
+    hint = "make them, with these names as targets; tables: partial: true shows them as missing"
     return UserError(f"{name} lacks {missing[0]}{more}", "make one of them" if partial else hint)
 
 
 def cell_of(table: str, row: Row, metric: str, path: Path) -> Cell:
-    """A row's cell, or what stands for it where it was not made."""
+    """A row's cell, or its stand-in if it was not made."""
     if path.exists():
         return read_cell(path)
     paper = paper_values.read_row(paper_values.PAPER / f"{table}.csv", row.paper_row)
@@ -208,14 +207,14 @@ def cell_of(table: str, row: Row, metric: str, path: Path) -> Cell:
 
 
 def number(value: float | None, metric: str, sign: str = "", absent: str = DASH) -> str:
-    """A value as tables print it: two decimals, counts whole; ``absent`` for None."""
+    """A value as tables print it: two decimals, or none for counts; ``absent`` for None."""
     if value is None:
         return absent
     return format(value, f"{sign},.0f" if metric in COUNTS else f"{sign}.2f")
 
 
 def as_csv(table: Table) -> str:
-    """One line a cell; a cell that BERTScore's stand-in fills has a second line under that model's name."""
+    """One line a cell; a cell with BERTScore by another model has a second line, under that model's name."""
     lines = []
     for row in table.rows:
         for metric, cell in table.cells[row.system].items():
@@ -224,7 +223,7 @@ def as_csv(table: Table) -> str:
 
 
 def csv_lines(metric: str, cell: Cell) -> list[list[Any]]:
-    """A cell's lines without its row's name and the note, unformatted but for two decimals."""
+    """A cell's lines without its row's names and the note; values have two decimals."""
     if cell.missing:
         return [[metric, MISSING, "", plain(cell.paper, metric), UNKNOWN, "", "", "", cell.why_null]]
     sd = "" if cell.sd is None else plain(cell.sd, metric)
@@ -233,12 +232,11 @@ def csv_lines(metric: str, cell: Cell) -> list[list[Any]]:
     lines = [[metric, *values, *about, cell.why_null or ""]]
     if cell.instead:
         name = f"{metric} by {cell.instead['model']}, layer {cell.instead['layer']}"
-        lines.append(
-            [name, plain(cell.instead["value"], metric), "", UNKNOWN, UNKNOWN, *about, "not the paper's BERTScore"]
-        )
+        other = [plain(cell.instead["value"], metric), "", UNKNOWN, UNKNOWN]
+        lines.append([name, *other, *about, "not the paper's BERTScore"])
     return lines
 
 
 def plain(value: float | None, metric: str, sign: str = "") -> str:
-    """A value for machines: as ``number``, without thousands' commas; ``UNKNOWN`` for None."""
+    """A value for machines: as ``number``, but without thousands separators; ``UNKNOWN`` for None."""
     return number(value, metric, sign, absent=UNKNOWN).replace(",", "")

@@ -87,7 +87,7 @@ def form(_: Any, found: str, declared: Declared) -> str:
 
 def not_finite(_: Any, found: str, __: Any) -> str:
     """NaN and the infinities."""
-    return f"{found} is no finite number"
+    return f"{found} is not a finite number"
 
 
 def too_short(entry: Mapping[str, Any], found: str, _: Any) -> str:

@@ -1,13 +1,13 @@
-"""Exact farthest-first traversal (k-center greedy) at the speed of matrix products, on CPU or GPU by the same code.
+"""Exact farthest-first traversal (k-center greedy) at the speed of matrix products, with one code for CPU and GPU.
 
-The plain way walks the whole matrix once per chosen row. Here a *block* of the rows that are farthest at the moment
-is lifted out; among these few, greedy steps are taken one by one for as long as no row outside the block can be
-farther; only then do all rows that are left hear of the new centres, in one matrix product.
+The plain algorithm reads the whole matrix once per chosen row. This one takes out a *block* of the rows that are
+farthest at the moment, and chooses among these few, one by one, as long as no row outside the block can be farther.
+Only then does it update the distances of all remaining rows, with all new centres in one matrix product.
 
-The products are in float32, and their error is bounded (``score_error``). They only ever say which rows and which
-centres *may* decide a step; what decides is computed in float64 from differences, ``((x - c) ** 2).sum()``, as the
-plain reference does. The order of the rows is therefore that of the float64 reference, ties to the lowest row (but for
-a probability far below one in a million, which ``score_error`` says).
+The products are in float32, and their error is bounded (``score_error``). They only determine which rows and centres
+*may* decide a step. The decision itself is computed in float64 from differences, ``((x - c) ** 2).sum()``, as in the
+plain reference. The order of the rows is therefore that of the float64 reference, with ties to the lowest row (except
+with a probability far below one in a million; see ``score_error``).
 """
 
 from __future__ import annotations
@@ -20,93 +20,88 @@ import torch
 
 from ..core.errors import UserError
 
-#: Rows lifted out at once. More answer more steps, and cost block x block distances in float64.
+#: Rows in a block. A larger block decides more steps, and costs block x block distances in float64.
 BLOCK = 384
-#: Rows read at once: these bytes of them, small enough for a CPU's cache, but enough rows for its matrix products.
+#: Bytes of rows that are read at once: few enough for a CPU's cache, but at least PIECE_ROWS rows, so that its matrix
+#: products are fast.
 PIECE = 2 << 20
 PIECE_ROWS = 384
 GPU_PIECE = 256 << 20
-#: Bytes of rows taken at once in float64, and ambiguous rows compared with all centres at once.
+#: Bytes of rows that are converted to float64 at once.
 EXACT_PIECE = 512 << 10
+#: Ambiguous rows that are compared with all centres at once.
 SCREEN = 64
 
 
 def score_error(dimensions: int) -> float:
-    """How far a float32 score x.c - |c|^2 / 2 of vectors no longer than 1 may be from the true one.
+    """The largest error of a float32 score x.c - |c|^2 / 2 of vectors of length at most 1.
 
-    The dot product's error is at most d u, and at most 10 sqrt(d) u with a probability that differs from 1 by less
-    than 2 d exp(-50), for rounding errors that are independent with mean zero (Higham and Mary 2019, A New Approach
-    to Probabilistic Rounding Error Analysis); u = 2^-24. The 16 u beside it cover the conversion to float32, the
-    scaling, the bias and the subtraction of the score from half the squared length. Over the 10^10 pairs of the paper's
-    largest selection, the probability that any product exceeds it is below 10^-7.
+    The dot product's error is at most d u, with u = 2^-24. If rounding errors are independent with mean zero, it is at
+    most 10 sqrt(d) u with a probability of at least 1 - 2 d exp(-50) (Higham and Mary 2019, A New Approach to
+    Probabilistic Rounding Error Analysis). The additional 16 u cover the conversion to float32, the scaling, the bias,
+    and the subtraction of the score from half the squared length. Over the 10^10 pairs of the paper's largest
+    selection, the probability that any product exceeds the bound is below 10^-7.
     """
     return (min(dimensions, 10 * dimensions**0.5) + 16) * 2.0**-24
 
 
 class ScaledPoints:
-    """Rows of a matrix, which may be memory-mapped, read a piece at a time and scaled to lengths of at most 1.
+    """Rows of a matrix, read a piece at a time and scaled to lengths of at most 1. The matrix may be memory-mapped.
 
     Args:
         matrix: embeddings of shape (rows, dimensions), finite; float16, float32 or float64.
         rows: which rows of the matrix are the points, in order; all when None.
-        metric: ``euclidean`` scales all points by one power of two, which changes no distance's order or rounding;
-            ``cosine`` scales each to length 1, so that no point may be zero.
+        distance: ``euclidean`` scales all points by one power of two, which changes neither the order of distances nor
+            their rounding. ``cosine`` scales each point to length 1, so that no point may be zero.
 
     Raises:
-        UserError: a point that is not finite, or zero where the metric is cosine; a GPU that is not there.
+        UserError: a point is not finite, or is zero with ``cosine``; or there is no GPU for the device ``cuda``.
     """
 
-    def __init__(self, matrix: np.ndarray, rows: np.ndarray | None, metric: str, device: str):
+    def __init__(self, matrix: np.ndarray, rows: np.ndarray | None, distance: str, device: str):
         if device == "cuda" and not torch.cuda.is_available():
-            raise UserError(
-                "there is no GPU here that torch can use", "choose on the CPU: --device cpu; the order is the same"
-            )
-        # TensorFloat-32 rounds far more than ``score_error`` allows, and some environments switch it on.
+            hint = "choose on the CPU: --device cpu; the order is the same"
+            raise UserError("there is no GPU here that torch can use", hint)
+        # TensorFloat-32 rounds far more than ``score_error`` allows, and some environments enable it.
         torch.backends.cuda.matmul.allow_tf32 = False
         self.matrix = matrix
         self.rows = np.arange(len(matrix)) if rows is None else np.asarray(rows, dtype=np.int64)
         self.device = device
         self.dimensions = matrix.shape[1]
         self.tensor = torch.from_numpy(matrix).to(device)
-        # Neither the rows nor their scores against a block are to be more than that.
+        # Neither the rows of a piece nor their scores against a block may take more bytes than that.
         fitting = (PIECE if device == "cpu" else GPU_PIECE) // (4 * max(self.dimensions, BLOCK))
         self.piece = max(1, min(len(self), max(PIECE_ROWS, fitting)))
         lengths = self.lengths()
         refuse(self.rows, ~np.isfinite(lengths), "not finite")
-        if metric == "cosine":
-            refuse(self.rows, lengths == 0, "zero, which have no cosine")
+        if distance == "cosine":
+            refuse(self.rows, lengths == 0, "zero and have no cosine")
             self.scale = 1 / lengths
         else:
-            longest = lengths.max(initial=0.0)
-            self.scale = np.full(
-                len(lengths), 2.0 ** -np.ceil(np.log2(longest)) if longest > 1.001 or 0 < longest < 0.5 else 1.0
-            )
+            self.scale = np.full(len(lengths), power_of_two(lengths.max(initial=0.0)))
         self.unscaled = bool((self.scale == 1).all())
         self.index = torch.from_numpy(self.rows).to(device)
         self.factors = torch.from_numpy(self.scale).to(device)
-        # The scaling itself may go wrong in float32: tiny vectors overflow it, and float64 input is cut down by it.
-        exact = (
-            self.tensor.dtype != torch.float64
-            and self.scale.max(initial=1) < 1e30
-            and self.scale.min(initial=1) > 1e-30
-        )
-        self.factors = self.factors.float() if exact else self.factors
+        # float32 is too small for the scaling of tiny vectors, and too coarse for that of float64 input.
+        in_range = self.scale.max(initial=1) < 1e30 and self.scale.min(initial=1) > 1e-30
+        if in_range and self.tensor.dtype != torch.float64:
+            self.factors = self.factors.float()
         self.half = torch.from_numpy(((lengths * self.scale) ** 2 / 2).astype(np.float32)).to(device)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def lengths(self) -> np.ndarray:
-        """Euclidean lengths as they stand in the matrix, float64; infinite or NaN where a point is not finite."""
+        """Euclidean lengths of the unscaled points, float64; infinite or NaN where a point is not finite."""
         step = max(1, EXACT_PIECE // (8 * self.dimensions))
-        found = np.empty(len(self))
+        lengths = np.empty(len(self))
         for start in range(0, len(self), step):
             part = slice(start, start + step)
-            found[part] = np.linalg.norm(self.matrix[self.rows[part]].astype(np.float64), axis=1)
-        return found
+            lengths[part] = np.linalg.norm(self.matrix[self.rows[part]].astype(np.float64), axis=1)
+        return lengths
 
     def float32(self, places: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
-        """Points by their places, scaled, on the device, of shape (places, dimensions)."""
+        """Scaled points by their places in ``rows``, on the device, of shape (places, dimensions)."""
         out = out if self.tensor.dtype == torch.float32 else None
         points = torch.index_select(self.tensor, 0, self.index[places], out=out)
         if not self.unscaled:
@@ -114,55 +109,63 @@ class ScaledPoints:
         return points.float()
 
     def float64(self, places: np.ndarray, part: slice = slice(None)) -> np.ndarray:
-        """Points by their places, or a part of their dimensions, scaled, as the reference computes with them."""
+        """Scaled points by their places, or a part of their dimensions, in the reference's precision."""
         points = self.matrix[self.rows[places], part].astype(np.float64)
         return points if self.unscaled else points * self.scale[places, None]
 
     def products(self, places: np.ndarray) -> np.ndarray:
-        """Dot products of points with one another, float64, a part of the dimensions at a time."""
+        """Dot products of all pairs of points, float64, summed over parts of the dimensions."""
         step = max(1, 2 * EXACT_PIECE // (8 * len(places)))
-        found = torch.zeros(len(places), len(places), dtype=torch.float64)
+        products = torch.zeros(len(places), len(places), dtype=torch.float64)
         for start in range(0, self.dimensions, step):
-            # By torch, since NumPy's own threads and torch's would wait for one another's cores.
+            # With torch, because NumPy's threads and torch's would compete for the same cores.
             part = torch.from_numpy(self.float64(places, slice(start, start + step)))
-            found.addmm_(part, part.T)
-        return found.numpy()
+            products.addmm_(part, part.T)
+        return products.numpy()
 
     def distances(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Squared distances of corresponding points by the reference's own formula, float64."""
+        """Squared distances of corresponding points by the reference's formula, float64."""
         step = max(1, EXACT_PIECE // (8 * self.dimensions))
-        found = np.empty(len(left))
+        squares = np.empty(len(left))
         for start in range(0, len(left), step):
             part = slice(start, start + step)
-            found[part] = ((self.float64(left[part]) - self.float64(right[part])) ** 2).sum(axis=1)
-        return found
+            squares[part] = ((self.float64(left[part]) - self.float64(right[part])) ** 2).sum(axis=1)
+        return squares
+
+
+def power_of_two(longest: float) -> float:
+    """The factor that scales the longest point to a length of 1/2 to 1; 1 where its length is about that already."""
+    return 2.0 ** -np.ceil(np.log2(longest)) if longest > 1.001 or 0 < longest < 0.5 else 1.0
 
 
 def refuse(rows: np.ndarray, bad: np.ndarray, what: str) -> None:
-    """End with a sentence when any row is bad."""
+    """Refuse embeddings of which some rows are bad.
+
+    Raises:
+        UserError: counts them, and names the first row.
+    """
     if bad.any():
-        raise UserError(
-            f"{bad.sum()} embeddings are {what}; the first is row {rows[bad][0]}",
-            "run embed_texts.py again, with bfloat16 or float32",
-        )
+        problem = f"{bad.sum()} embeddings are {what}; the first is row {rows[bad][0]}"
+        raise UserError(problem, "run embed_texts.py again, with bfloat16 or float32")
 
 
 @dataclass
 class Limit:
-    """The farthest point outside a block: a block's point is chosen only if it comes before."""
+    """The farthest point outside a block: a point of the block is chosen only if it precedes this one."""
 
     value: float
     place: int
 
 
 class FarthestFirst:
-    """The traversal's state: for every point, its nearest centre so far.
+    """The state of the traversal: for every point, its nearest centre so far.
 
     Attributes:
-        best, second: the two largest float32 scores over the centres (x.c - |c|^2 / 2: the larger, the nearer);
-            ``second`` is -inf where a float64 comparison has settled which centre is nearest.
+        best, second: the two largest float32 scores over the centres (x.c - |c|^2 / 2; a higher score is nearer).
+            ``second`` is -inf where a float64 comparison has decided which centre is nearest.
         centre: the place of the centre with the best score.
-        exact, exact_centre: squared distance in float64 to ``exact_centre``; right as long as that is ``centre``.
+        exact, exact_centre: the squared distance in float64 to ``exact_centre``. It is valid while that is ``centre``.
+        remaining: the places of the points that are not chosen.
     """
 
     def __init__(self, points: ScaledPoints, block: int = BLOCK):
@@ -174,9 +177,9 @@ class FarthestFirst:
         self.centre = torch.full((rows,), -1, dtype=torch.int64, device=device)
         self.exact = np.full(rows, np.inf)
         self.exact_centre = np.full(rows, -2)
-        self.left = torch.arange(rows, device=device)
+        self.remaining = torch.arange(rows, device=device)
         self.chosen: list[int] = []
-        # Buffers, since memory that is freed and taken again for every piece costs time and is not all given back.
+        # Buffers: allocating memory again for every piece takes time, and not all of it is returned.
         self.vectors = torch.empty(points.piece, points.dimensions, device=device)
         self.centres = torch.empty(block, points.dimensions, device=device)
         self.scores = torch.empty(points.piece * block, device=device)
@@ -195,66 +198,62 @@ class FarthestFirst:
             picks = self.next_picks(size - len(self.chosen))
 
     def update(self, picks: list[int]) -> None:
-        """Let every point that is left hear of new centres."""
-        gone = torch.tensor(picks, device=self.left.device)
-        self.left = self.left[~torch.isin(self.left, gone)]
-        centres = self.points.float32(gone, self.centres[: len(gone)])
-        bias = -self.points.half[gone]
-        for places in self.left.split(self.points.piece):
+        """Update the scores of the remaining points with new centres."""
+        new = torch.tensor(picks, device=self.remaining.device)
+        self.remaining = self.remaining[~torch.isin(self.remaining, new)]
+        centres = self.points.float32(new, self.centres[: len(new)])
+        bias = -self.points.half[new]
+        for places in self.remaining.split(self.points.piece):
             vectors = self.points.float32(places, self.vectors[: len(places)])
-            scores = torch.addmm(
-                bias, vectors, centres.T, out=self.scores[: len(places) * len(picks)].view(len(places), -1)
-            )
-            # Few points have a new centre among their nearest, once there are many; the rest ends here.
+            buffer = self.scores[: len(places) * len(picks)].view(len(places), -1)
+            scores = torch.addmm(bias, vectors, centres.T, out=buffer)
+            # With many centres, a new one is among the nearest of few points; only these need an update.
             near = torch.nonzero(scores.amax(1) > self.best[places] - 2 * self.error).flatten()
             if len(near):
-                self.merge(places[near], scores[near], gone)
+                self.merge(places[near], scores[near], new)
 
     def merge(self, places: torch.Tensor, scores: torch.Tensor, centres: torch.Tensor) -> None:
-        """Keep the two best of old and new scores, and whose the best is."""
+        """Keep the two best of the old and new scores, and the centre of the best."""
         top, winner = scores.max(1)
         scores.scatter_(1, winner[:, None], -torch.inf)
         best = self.best[places]
-        self.second[places] = torch.maximum(
-            torch.minimum(best, top), torch.maximum(self.second[places], scores.amax(1))
-        )
+        runner_up = torch.maximum(self.second[places], scores.amax(1))
+        self.second[places] = torch.maximum(torch.minimum(best, top), runner_up)
         self.centre[places] = torch.where(top > best, centres[winner], self.centre[places])
         self.best[places] = torch.maximum(best, top)
 
-    def next_picks(self, wanted: int) -> list[int]:
-        """The next greedy choices, as many as one block answers for certain: at least one."""
-        halves = self.points.half[self.left] - self.best[self.left]
-        if len(self.left) > self.block:
-            # Every point that can be among the block's farthest, and the one after them, has at least this much.
+    def next_picks(self, count: int) -> list[int]:
+        """The next greedy choices: as many as one block decides with certainty, at least one."""
+        halves = self.points.half[self.remaining] - self.best[self.remaining]
+        if len(self.remaining) > self.block:
+            # No point below this value can be in the block, or be the first one outside it.
             floor = torch.topk(halves, self.block + 1, sorted=True).values[-1] - 3 * self.error
-            farthest = self.left[halves >= floor].cpu().numpy()
+            farthest = self.remaining[halves >= floor].cpu().numpy()
         else:
-            farthest = self.left.cpu().numpy()
-        self.settle(farthest)
+            farthest = self.remaining.cpu().numpy()
+        self.measure(farthest)
         ranked = farthest[np.lexsort((farthest, -self.exact[farthest]))]
         limit = Limit(self.exact[ranked[self.block]], ranked[self.block]) if len(ranked) > self.block else None
         block = Block(self.points, np.sort(ranked[: self.block]), self.exact)
-        return block.greedy(wanted, limit)
+        return block.greedy(count, limit)
 
-    def settle(self, places: np.ndarray) -> None:
-        """Bring the float64 distances of points to their nearest centres up to date."""
-        at = torch.from_numpy(places).to(self.left.device)
+    def measure(self, places: np.ndarray) -> None:
+        """Update the float64 distances of points to their nearest centres."""
+        at = torch.from_numpy(places).to(self.remaining.device)
         centre = self.centre[at].cpu().numpy()
-        doubtful = (self.second[at] >= self.best[at] - 2 * self.error).cpu().numpy()
-        # A point that a centre lies on is at distance 0 whatever the others are.
+        ambiguous = (self.second[at] >= self.best[at] - 2 * self.error).cpu().numpy()
+        # No other centre can be nearer than one at distance 0.
         on_centre = self.exact[places] == 0
-        certain = ~doubtful & ~on_centre & (centre != self.exact_centre[places])
+        certain = ~ambiguous & ~on_centre & (centre != self.exact_centre[places])
         self.exact[places[certain]] = self.points.distances(places[certain], centre[certain])
         self.exact_centre[places[certain]] = centre[certain]
-        for part in np.array_split(
-            places[doubtful & ~on_centre], np.arange(SCREEN, (doubtful & ~on_centre).sum(), SCREEN)
-        ):
-            if len(part):
-                self.screen(part)
+        screened = places[ambiguous & ~on_centre]
+        for start in range(0, len(screened), SCREEN):
+            self.screen(screened[start : start + SCREEN])
 
     def screen(self, places: np.ndarray) -> None:
-        """Settle points with several centres about equally near: compare all centres that may be nearest in float64."""
-        device = self.left.device
+        """Measure points with several centres at about the same distance: all that may be nearest, in float64."""
+        device = self.remaining.device
         at = torch.from_numpy(places).to(device)
         points, floor = self.points.float32(at), self.best[at] - 2 * self.error
         exact = np.full(len(places), np.inf)
@@ -262,7 +261,8 @@ class FarthestFirst:
         for centres in torch.tensor(self.chosen, device=device).split(self.points.piece):
             vectors = self.points.float32(centres, self.vectors[: len(centres)])
             scores = torch.addmm(-self.points.half[centres], points, vectors.T)
-            point, column = (found.cpu().numpy() for found in torch.nonzero(scores >= floor[:, None], as_tuple=True))
+            candidates = torch.nonzero(scores >= floor[:, None]).cpu().numpy()
+            point, column = candidates[:, 0], candidates[:, 1]
             centre = centres.cpu().numpy()[column]
             distance = self.points.distances(places[point], centre)
             for place in np.unique(point):
@@ -276,10 +276,10 @@ class FarthestFirst:
 
 
 class Block:
-    """Greedy steps among a few points, exact as long as none outside is farther.
+    """Greedy steps among a few points; they are exact as long as no point outside is farther.
 
     Args:
-        places: the points, ascending, so that the first of equals is the lowest row.
+        places: the points, ascending, so that the first of equal points is the lowest row.
         exact: squared distances of all points to their nearest centres, float64.
     """
 
@@ -287,7 +287,8 @@ class Block:
         self.points, self.places = points, places
         self.before = exact[places]
         self.values = self.before.copy()
-        # By matrix product: quick, and right to ``slack``. What lies within it of a rival is taken by differences.
+        # Distances by matrix product are fast, and exact up to ``slack``. Values that are closer than that to one
+        # another are computed again from differences.
         products = points.products(places)
         squares = products.diagonal().copy()
         self.between = products
@@ -299,15 +300,14 @@ class Block:
         self.loose = np.zeros(len(places), dtype=bool)
         self.picks: list[int] = []
 
-    def greedy(self, wanted: int, limit: Limit | None) -> list[int]:
-        """Up to ``wanted`` places in the order of choice, ending before the limit would be chosen."""
-        while len(self.picks) < min(wanted, len(self.places)):
+    def greedy(self, count: int, limit: Limit | None) -> list[int]:
+        """Up to ``count`` places in the order of choice, ending before the limit would be chosen."""
+        while len(self.picks) < min(count, len(self.places)):
             top = int(self.values.argmax())
             rivals = self.values >= self.values[top] - self.slack
             rivals[top] = True
-            contested = np.count_nonzero(rivals) > 1 or (
-                limit is not None and self.values[top] <= limit.value + self.slack
-            )
+            near_limit = limit is not None and self.values[top] <= limit.value + self.slack
+            contested = near_limit or np.count_nonzero(rivals) > 1
             if contested and self.loose[rivals].any():
                 self.tighten(np.flatnonzero(rivals & self.loose))
                 continue
@@ -317,16 +317,16 @@ class Block:
         return [int(self.places[pick]) for pick in self.picks]
 
     def pick(self, top: int) -> None:
-        """Choose a point; the values of those that it is nearest to become approximate."""
+        """Choose a point; the values of the points that it is nearest to become approximate."""
         self.picks.append(top)
         distances = self.between[top]
         self.loose |= (distances < self.values + self.slack) & (self.values != 0)
         np.minimum(self.values, distances, out=self.values)
-        self.values[top] = -np.inf  # below every other, and no distance is nearer
+        self.values[top] = -np.inf  # so that it is not chosen again
         self.loose[top] = False
 
     def tighten(self, members: np.ndarray) -> None:
-        """Replace approximate values by those of the reference."""
+        """Replace approximate values by the reference's."""
         picks = np.array(self.picks)
         for member in members:
             close = picks[self.between[picks, member] <= self.values[member] + 2 * self.slack]

@@ -1,8 +1,8 @@
-"""Exact nearest neighbours among unit vectors: candidates by faiss in float32, the answer among them in float64.
+"""Exact nearest neighbours among unit vectors: faiss finds candidates in float32, and float64 decides among them.
 
-faiss's flat index compares every pair, on CPUs or, where a GPU build of faiss sees a GPU, on GPUs, by the same calls.
-It computes in float32 and promises no order among equals. So every candidate that float32 cannot tell from the best is
-measured again in float64, and among equals the lowest position wins: neither threads, blocks nor device change a result.
+faiss's flat index compares every pair, on CPUs, or on GPUs where its GPU build finds one. It computes in float32, and
+the order of equal distances is undefined. So every candidate that float32 cannot distinguish from the best is measured
+again in float64, and of equal ones the lowest position is chosen. Threads, blocks and device change no result.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.errors import UserError
+from . import embedding
 
-#: Neighbours asked of faiss for each query. Where all of them are as near as float32 can tell, every row is measured.
+#: Neighbours that faiss finds for each query. If float32 cannot distinguish any of them, every row is measured.
 CANDIDATES = 16
-#: Rows of queries, and of what is searched, held in memory at a time.
+#: Rows of the queries, and of the points, that are in memory at a time.
 BLOCK = 4096
 
 
 @dataclass(frozen=True)
 class Points:
-    """Rows of a matrix that may be memory-mapped, in an order of their own.
+    """Rows of a matrix in any order. The matrix may be memory-mapped.
 
     Attributes:
         matrix: unit vectors, shape (any, dimensions).
-        rows: row numbers of the matrix, shape (points,); a row may stand there several times.
+        rows: row numbers of the matrix, shape (points,); a row may occur several times.
     """
 
     matrix: np.ndarray
@@ -40,32 +41,31 @@ class Points:
         return Points(self.matrix, self.rows[positions])
 
     def at(self, positions: np.ndarray | slice) -> np.ndarray:
-        """The vectors at some positions, as stored, shape (positions, dimensions).
+        """The vectors at some positions, in the matrix's type, shape (positions, dimensions).
 
         Raises:
-            UserError: one of them is not of length 1.
+            UserError: a vector's length is not 1.
         """
         vectors = np.asarray(self.matrix[self.rows[positions]])
-        bad = (
-            np.abs(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64) - 1) > 2e-3
-        )  # float16 storage is off by less
+        squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+        bad = np.abs(squares - 1) > 2e-3  # the error of float16 is smaller
         if not np.isfinite(vectors).all() or bad.any():
-            raise UserError(
-                "the embeddings are not unit vectors", "run embed_texts.py again; it scales each embedding to length 1"
-            )
+            hint = "run embed_texts.py again; it scales each embedding to length 1"
+            raise UserError("the embeddings are not unit vectors", hint)
         return vectors
 
 
 def blocks(points: int, size: int) -> Iterator[slice]:
-    """Consecutive slices of at most ``size`` that cover so many points."""
+    """Consecutive slices of at most ``size`` that cover ``points`` points."""
     return (slice(start, min(start + size, points)) for start in range(0, points, size))
 
 
 def float32_error(dimensions: int) -> float:
-    """How far two squared distances of unit vectors may be misjudged against each other in float32.
+    """The largest error in float32 of the difference of two squared distances between unit vectors.
 
-    A sum of n products is off by at most n x 2^-24 of the sum of their sizes; faiss takes two squared lengths and twice an
-    inner product, 4 such sums of size 1, and two distances are compared. The few further roundings are the 8.
+    The error of a sum of n products is at most n x 2^-24 times the sum of their magnitudes. faiss adds two squared
+    lengths and subtracts twice an inner product, which is 4 such sums of size 1, and two distances are compared. The
+    added 8 covers the few other roundings.
     """
     return 8 * (dimensions + 8) * 2.0**-24
 
@@ -78,11 +78,11 @@ def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def nearest(
     queries: Points, points: Points, own: np.ndarray | None = None, block: int = BLOCK
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest point to each query by Euclidean distance, which on unit vectors is the highest cosine.
+    """The nearest point to each query by Euclidean distance, which is the highest cosine for unit vectors.
 
     Args:
-        own: for each query the position that it must not find, its own; None when queries are not among the points.
-        block: rows held in memory at a time; changes no result.
+        own: each query's own position among the points, which is left out; None if queries are not among the points.
+        block: rows in memory at a time; changes no result.
 
     Returns:
         Positions, int64, -1 where there is no other point; distances, float64, infinite there. Shape (queries,) each.
@@ -101,13 +101,13 @@ def nearest_of_block(
     from faiss.contrib.exhaustive_search import knn_ground_truth
 
     parts = (np.ascontiguousarray(points.at(part), dtype=np.float32) for part in blocks(len(points), block))
-    rough, found = knn_ground_truth(np.ascontiguousarray(vectors, dtype=np.float32), parts, CANDIDATES)
+    rough, neighbours = knn_ground_truth(np.ascontiguousarray(vectors, dtype=np.float32), parts, CANDIDATES)
     farthest = rough.max(axis=1)
-    rough[found == own[:, None]] = np.inf
+    rough[neighbours == own[:, None]] = np.inf
     limit = rough.min(axis=1) + float32_error(vectors.shape[1])
-    # faiss fills up what it does not find with the largest float32, and a wrong position.
+    # Where faiss finds fewer neighbours, it gives the largest float32 and a wrong position.
     query, place = np.nonzero((rough <= limit[:, None]) & (rough < 5))
-    candidate = found[query, place]
+    candidate = neighbours[query, place]
     measured = np.zeros(len(query))
     for part in blocks(len(query), block):
         measured[part] = squared_distances(vectors[query[part]], points.at(candidate[part]))
@@ -121,7 +121,7 @@ def nearest_of_block(
 
 
 def nearest_by_all(vector: np.ndarray, points: Points, own: int, block: int) -> tuple[int, float]:
-    """Position and squared distance of the nearest point to one query, every point measured in float64."""
+    """Position and squared distance of the nearest point to one query, with every point measured in float64."""
     best, smallest = -1, np.inf
     for part in blocks(len(points), block):
         measured = squared_distances(vector[None], points.at(part))
@@ -135,15 +135,17 @@ def nearest_by_all(vector: np.ndarray, points: Points, own: int, block: int) -> 
 
 def cosines(a: Points, b: Points, block: int = BLOCK) -> np.ndarray:
     """Cosine x 100 of corresponding points, float64, shape (points,); at most 100."""
-    from . import quality
-
-    parts = [quality.cosines(a.at(part), b.at(part)) for part in blocks(len(a), block)]
+    parts = [embedding.cosines(a.at(part), b.at(part)) for part in blocks(len(a), block)]
     return np.minimum(np.concatenate(parts), 100.0) if parts else np.zeros(0)
 
 
 def near_pairs(points: Points, least: float, block: int = BLOCK) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of points whose cosine x 100 is at least ``least``, as arrays of positions (i, j) with i < j, a block at a time."""
-    # Stored in float16 a vector's length is off by more than float32's error: what is near the limit is measured again.
+    """Pairs of points whose cosine x 100 is at least ``least``, one block at a time.
+
+    Returns:
+        Arrays of positions i and j, with i < j.
+    """
+    # The length of a vector in float16 has a larger error than float32's. Pairs near the limit are measured again.
     error = float32_error(points.matrix.shape[1]) + (8e-3 if points.matrix.dtype == np.float16 else 0)
     radius = 2 - 2 * least / 100
     for mine in blocks(len(points), block):
@@ -152,18 +154,18 @@ def near_pairs(points: Points, least: float, block: int = BLOCK) -> Iterator[tup
                 continue
             i, j, rough = pairs_within(points.at(mine), points.at(theirs), radius + error)
             i, j = i + mine.start, j + theirs.start
-            keep = i < j
-            i, j, rough = i[keep], j[keep], rough[keep]
-            doubtful = np.flatnonzero(rough > radius - error)
-            sure = np.ones(len(i), dtype=bool)
-            sure[doubtful] = cosines(points.take(i[doubtful]), points.take(j[doubtful]), block) >= least
-            yield i[sure], j[sure]
+            ordered = i < j
+            i, j, rough = i[ordered], j[ordered], rough[ordered]
+            ambiguous = np.flatnonzero(rough > radius - error)
+            near = np.ones(len(i), dtype=bool)
+            near[ambiguous] = cosines(points.take(i[ambiguous]), points.take(j[ambiguous]), block) >= least
+            yield i[near], j[near]
 
 
 def pairs_within(a: np.ndarray, b: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows of a and b whose squared distance is below a radius in float32, and that distance."""
+    """Rows of a and of b whose squared distance in float32 is below a radius, and that distance."""
     from faiss.contrib.exhaustive_search import range_ground_truth
 
     rows = [np.ascontiguousarray(x, dtype=np.float32) for x in (a, b)]
-    limits, rough, found = range_ground_truth(rows[0], [rows[1]], radius)
-    return np.repeat(np.arange(len(a)), np.diff(limits.astype(np.int64))), found, rough
+    limits, rough, neighbours = range_ground_truth(rows[0], [rows[1]], radius)
+    return np.repeat(np.arange(len(a)), np.diff(limits.astype(np.int64))), neighbours, rough

@@ -1,8 +1,9 @@
-"""One step as several processes of one node: started together, ended together, heard as one.
+"""Start one step as several processes on one node, stop them together, and report their errors as one.
 
-torch's elastic launcher starts them (on this node alone, on ports that the system picks), tells each its rank, and ends
-the others when one fails. What it leaves open is closed here: processes that outlive a killed launcher, an error that is
-only a traceback of the launcher's, and four processes that all print the same.
+Only a training on several GPUs imports this module. torch's elastic launcher starts the processes (on this node alone,
+on ports that the system picks), gives each its rank, and ends the others when one fails. This module adds what the
+launcher lacks: the processes do not outlive a killed launcher, a failure is one sentence instead of the launcher's
+traceback, and only the first process prints.
 """
 
 from __future__ import annotations
@@ -13,72 +14,46 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
 
 from ..core.errors import UserError
 
-#: Set by the launcher, to its own process id, for the processes that it starts.
+#: The launcher sets this variable to its own process id for the processes that it starts.
 LAUNCHER = "SYNTH_EMPATHY_LAUNCHER"
-#: prctl's option that names the signal which a process gets when its parent ends (linux/prctl.h).
+#: prctl's option that sets the signal which a process receives when its parent ends (linux/prctl.h).
 PR_SET_PDEATHSIG = 1
 
 
-def faults(method: str, gradient_accumulation: int, processes: int) -> Iterator[str]:
-    """Why a recipe cannot be spread over so many processes."""
-    if processes > 1 and method == "lora":
-        yield f"LoRA trains on one GPU, which is enough for it, and not on {processes}"
-    elif gradient_accumulation % processes:
-        yield f"gradient_accumulation {gradient_accumulation} is shared out among the GPUs, and {processes} does not divide it"
-
-
-def processes_of(asked: int | None, gpus: int) -> int:
-    """The processes of a step: one a GPU, or, where it is to have none, as many as asked for.
-
-    Raises:
-        UserError: both are given, and differ.
-    """
-    if asked and gpus and asked != gpus:
-        raise UserError(
-            f"--processes {asked} beside --gpus {gpus}: a process has one GPU",
-            "leave out --processes where there are GPUs",
-        )
-    return asked or max(1, gpus)
-
-
-def threads_each(threads: int, processes: int) -> int:
-    """CPU threads of each process, of those that the step has."""
-    return max(1, threads // processes)
-
-
-def launch(script: str, processes: int, threads: int) -> None:
-    """Run a script with this process's own flags as so many processes, to the end of all of them.
+def launch(script: str, processes: int, threads_each: int) -> None:
+    """Run a script with this process's own flags as several processes, and wait until all have ended.
 
     Args:
-        threads: CPU threads of them all.
+        threads_each: CPU threads of each process.
 
     Raises:
-        UserError: one of them failed; the others were ended.
-        KeyboardInterrupt: interrupted; all were ended. After another signal the exit status is 128 and its number.
+        UserError: a process failed; the others were ended.
+        KeyboardInterrupt: interrupted; all processes were ended. After another signal the exit status is 128 plus its
+            number.
     """
-    os.environ |= {
-        LAUNCHER: str(os.getpid()),
-        "OMP_NUM_THREADS": str(
-            threads_each(threads, processes)
-        ),  # where it is unset, accelerate takes what cores there are
-    }
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all of them are on this node
+    os.environ[LAUNCHER] = str(os.getpid())
+    os.environ["OMP_NUM_THREADS"] = str(threads_each)  # without it, accelerate uses all cores
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all processes are on this node
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed").handlers = [
-        logging.NullHandler()
-    ]  # it would say at length what is said here
+    logging.getLogger("torch.distributed").handlers = [logging.NullHandler()]  # this module reports failures itself
     with tempfile.TemporaryDirectory(prefix="train-") as folder:
         config = LaunchConfig(
-            min_nodes=1, max_nodes=1, nproc_per_node=processes, run_id=f"step-{os.getpid()}", max_restarts=0, local_addr="localhost",
-            rdzv_backend="c10d", rdzv_endpoint="localhost:0", logs_specs=DefaultLogsSpecs(log_dir=folder),
-        )  # fmt: skip
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=processes,
+            run_id=f"step-{os.getpid()}",
+            max_restarts=0,
+            local_addr="localhost",
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            logs_specs=DefaultLogsSpecs(log_dir=folder),
+        )
         try:
             elastic_launch(config, sys.executable)(script, *sys.argv[1:])
         except ChildFailedError as error:
@@ -90,44 +65,55 @@ def launch(script: str, processes: int, threads: int) -> None:
 
 
 def failure(failures: dict, processes: int) -> UserError:
-    """What is said when processes failed: of the one that was killed, if one was, since that fails others; of the first, if not.
+    """The error to report when processes failed.
+
+    It names the process that was killed, if there is one, because that makes the others fail; otherwise the process
+    that failed first.
 
     Args:
-        failures: torch's account of each process that failed, by rank; those that it ended itself, by SIGTERM, may be among them.
+        failures: torch's record of each failed process, by rank. Those that torch ended itself (by SIGTERM) may be
+            among
+            them.
     """
-    rank, cause = min(
-        failures.items(),
-        key=lambda item: (item[1].exitcode == -signal.SIGTERM, item[1].exitcode > 0, item[1].timestamp),
-    )
+
+    def order(item: tuple) -> tuple:
+        _, record = item
+        return record.exitcode == -signal.SIGTERM, record.exitcode > 0, record.timestamp
+
+    rank, cause = min(failures.items(), key=order)
     if cause.exitcode > 0:
-        ended, hint = f"with status {cause.exitcode}", "its own error stands above"
+        ended, hint = f"with status {cause.exitcode}", "its own error is above"
     else:
-        ended, hint = f"by {cause.signal_name()}", "see whether somebody ended it"
+        ended, hint = f"by {cause.signal_name()}", "find out whether somebody ended it"
     if cause.exitcode == -signal.SIGKILL:
-        hint = "if nobody killed it, the node's memory ran out: raise mem_mb of the rule (docs/cluster.md), or of the model in config.yaml"
+        hint = (
+            "unless somebody killed it, the node ran out of memory: raise mem_mb of the rule (docs/cluster.md), "
+            "or of the model in config.yaml"
+        )
     problem = f"process {rank + 1} of {processes} ended {ended}, and the others were ended"
-    return UserError(problem, f"{hint}; the next run goes on from the last checkpoint")
+    return UserError(problem, f"{hint}; the next run continues from the last checkpoint")
 
 
-def joined() -> bool:
-    """Whether this process is one of several; if so it ends with its launcher, and all but the first print nothing.
+def is_launched() -> bool:
+    """Whether a launcher started this process."""
+    return LAUNCHER in os.environ
 
-    Errors still go to the log, whichever process has them.
+
+def join() -> None:
+    """Prepare a process that was launched: it ends with its launcher, and prints nothing unless it is the first.
+
+    Errors of every process still go to the log.
     """
-    if LAUNCHER not in os.environ:
-        return False
-    # Checked behind it: the launcher may have ended before. Killed outright, since a process that waits for another one
-    # inside a library's call handles no signal.
+    # SIGKILL, because a process that waits for another one inside a library handles no other signal.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(os.environ[LAUNCHER]):
+    if os.getppid() != int(os.environ[LAUNCHER]):  # checked afterwards, because the launcher may have ended before
         sys.exit("the process that started this one has ended")
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)  # the launcher says what ended them, and a signal ends a process at once
-    if not first():
+        signal.signal(number, signal.SIG_DFL)  # ends a process at once; the launcher reports the cause
+    if not is_first():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return True
 
 
-def first() -> bool:
-    """Whether this process is the one that prints and writes: the first of several, or the only one."""
-    return LAUNCHER not in os.environ or os.environ["RANK"] == "0"
+def is_first() -> bool:
+    """Whether this is the launched process that prints and writes."""
+    return os.environ["RANK"] == "0"

@@ -1,6 +1,6 @@
-"""Supervised fine-tuning with TRL: completion-only loss, LoRA or full, resumable, to merged safetensors.
+"""Supervised fine-tuning with TRL: loss on the completion alone, LoRA or full, resumable, saved as merged safetensors.
 
-One way for the discriminator, the ED-only baselines, the ablations and our systems (paper, sections 3.2 and 4.1).
+The discriminator, the ED-only baselines, the ablations and our systems all use it (paper, sections 3.2 and 4.1).
 """
 
 from __future__ import annotations
@@ -12,20 +12,33 @@ import torch
 from accelerate import PartialState
 from datasets import Dataset
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PrinterCallback, TrainerCallback
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    TrainerCallback,
+)
 from trl import SFTConfig, SFTTrainer
 
 from ..core.errors import UserError
+from ..core.json_files import read_json, write_json
 from ..core.model_folder import open_model
 from ..core.provenance import describe_files, hashed
-from ..core.records import Record, read_json, write_json
+from ..core.records import Record
 from ..data.prompts import dialogue_messages
-from . import fsdp, launcher
 from .recipes import Recipe
 
 
 def conversations(samples: list[Record], style: str, system: str) -> list[Record]:
-    """Samples as TRL's prompt and completion: the loss is on the completion alone."""
+    """Samples in TRL's form of prompt and completion, where the loss is on the completion alone.
+
+    Args:
+        samples: ``records.SAMPLE``.
+        style: the form of a dialogue in the prompt (``prompts.STYLES``).
+        system: the system prompt; none when empty.
+    """
     return [
         {
             "id": sample["id"],
@@ -36,10 +49,10 @@ def conversations(samples: list[Record], style: str, system: str) -> list[Record
     ]
 
 
-def set_aside_overlong(rows: list[Record], tokenizer, max_length: int) -> tuple[list[Record], list[str]]:
+def split_overlong(rows: list[Record], tokenizer, max_length: int) -> tuple[list[Record], list[str]]:
     """The rows that fit into ``max_length`` tokens, and the ids of those that do not.
 
-    TRL truncates such rows, and drops those whose completion is cut away whole, without a word; here they are named.
+    TRL would truncate longer rows, and drop those that lose their whole completion, without reporting either.
 
     Raises:
         UserError: no row fits.
@@ -55,19 +68,19 @@ def set_aside_overlong(rows: list[Record], tokenizer, max_length: int) -> tuple[
     return fitting, overlong
 
 
-#: The file that marks a checkpoint as whole: it lists the checkpoint's files with their hashes.
+#: The file that marks a checkpoint as complete. It lists the checkpoint's files with their hashes.
 WHOLE = "written-whole"
 
 
 def mark_whole(checkpoint: Path) -> None:
-    """Mark a checkpoint that is written to its end, with the hashes of its files."""
+    """Mark a checkpoint whose files are all written as complete."""
     write_json(checkpoint / WHOLE, describe_files(checkpoint))
 
 
 def whole_checkpoint(state: Path) -> Path | None:
-    """The newest checkpoint that is as it was written. Torn and damaged ones before it are removed, with their steps."""
-    found = sorted(state.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
-    for checkpoint in found:
+    """The newest checkpoint that is complete and undamaged; None if there is none. Newer ones are removed."""
+    checkpoints = sorted(state.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
+    for checkpoint in checkpoints:
         fault = fault_of(checkpoint)
         if not fault:
             return checkpoint
@@ -77,37 +90,37 @@ def whole_checkpoint(state: Path) -> Path | None:
 
 
 def fault_of(checkpoint: Path) -> str | None:
-    """Why training cannot go on from a checkpoint; None where it can."""
+    """Why training cannot continue from a checkpoint; None if it can."""
     if not (checkpoint / WHOLE).is_file():
-        return "it was not written to its end"
+        return "it is incomplete"
     try:
         listed = read_json(checkpoint / WHOLE)
-        found = hashed(checkpoint, listed)
-        damaged = [name for name, file in listed.items() if found[name] != file["sha256"]]
+        hashes = hashed(checkpoint, listed)
+        damaged = [name for name, file in listed.items() if hashes[name] != file["sha256"]]
     except (UserError, OSError, TypeError, KeyError, AttributeError) as error:
         return f"it is damaged ({error})".replace("\n", " ")
     return f"{damaged[0]} is damaged" if damaged else None
 
 
 def drop_checkpoints(state: Path) -> None:
-    """Remove a finished training's checkpoints, their marks first: a kill in between leaves none that looks whole."""
+    """Remove the checkpoints of a finished training. Marks go first, so that after a kill none looks complete."""
     for mark in state.glob(f"checkpoint-*/{WHOLE}"):
         mark.unlink()
     shutil.rmtree(state, ignore_errors=True)
 
 
 class MarkWhole(TrainerCallback):
-    """Marks a checkpoint once all of it is written: the trainer writes its files one by one, in place."""
+    """Marks a checkpoint when all of it is written, because the trainer writes its files one by one, in place."""
 
     def on_save(self, args, state, control, **kwargs):
-        """Called by the trainer behind the last file of a checkpoint that this process writes; the others write theirs."""
+        """Called by the trainer after this process has written its last file of a checkpoint."""
         PartialState().wait_for_everyone()
         if state.is_world_process_zero:
             mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
 class LogProgress(TrainerCallback):
-    """One plain line a logged step: step, loss, and the share done."""
+    """Prints one line for each logged step: its number, the number of all steps, and the loss."""
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         """Called by the trainer after each logged step."""
@@ -115,10 +128,16 @@ class LogProgress(TrainerCallback):
             print(f"train: step {state.global_step} of {state.max_steps}, loss {logs['loss']:.4f}")
 
 
-def sft_config(recipe: Recipe, state: Path, seed: int, dtype: str, gpu: bool, processes: int = 1) -> SFTConfig:
-    """TRL's settings for a recipe; what a recipe does not name stays at TRL's default.
+def sft_config(recipe: Recipe, state: Path, *, seed: int, dtype: str, gpu: bool, processes: int = 1) -> SFTConfig:
+    """TRL's settings for a recipe. Settings that the recipe does not name keep TRL's defaults.
 
-    Each of several processes takes its share of an update's steps. Making the settings joins them together.
+    Each of several processes takes its share of the steps of an update. Creating the settings connects them.
+
+    Args:
+        state: the folder of checkpoints.
+        dtype: the type that a GPU or CPU computes in; weights in full fine-tuning stay float32.
+        gpu: whether to train on a GPU.
+        processes: the number of processes that train together.
     """
     settings = recipe.trainer_arguments() | dict(
         output_dir=str(state),
@@ -138,11 +157,13 @@ def sft_config(recipe: Recipe, state: Path, seed: int, dtype: str, gpu: bool, pr
     )
     if processes == 1:
         return SFTConfig(**settings)
-    return fsdp.in_full(SFTConfig(**settings | fsdp.sharding(gpu)))
+    from . import fsdp
+
+    return fsdp.communicate_in_float32(SFTConfig(**settings | fsdp.sharding(gpu)))
 
 
 def lora_config(recipe: Recipe) -> LoraConfig | None:
-    """LoRA on all linear layers, or None for full fine-tuning."""
+    """LoRA on all linear layers; None for full fine-tuning."""
     if recipe.method != "lora":
         return None
     return LoraConfig(**recipe.lora_arguments(), target_modules="all-linear", task_type="CAUSAL_LM")
@@ -152,67 +173,104 @@ def fine_tune(
     base: Path,
     rows: list[Record],
     recipe: Recipe,
+    *,
     seed: int,
     dtype: str,
     state: Path,
     folder: Path | None,
     processes: int = 1,
 ) -> list[Record]:
-    """Fine-tune ``base`` on rows of ``conversations`` and save merged weights and tokenizer to ``folder``.
+    """Fine-tune ``base`` on rows of ``conversations``, and save merged weights and tokenizer to ``folder``.
 
     Args:
-        state: folder of this training's checkpoints; it is resumed from the newest whole one.
-        folder: used by the first of several processes; the others need none.
-        processes: how many train together, this one among them (``spreading.launch`` starts them).
+        base: the folder of the base model.
+        state: the folder of this training's checkpoints. Training continues from the newest complete one.
+        folder: where to save the model; None in all but the first of several processes.
+        processes: the number of processes that train together, including this one (``launcher.launch`` starts them).
 
     Returns:
-        Step and loss of every step, those before a resume included.
+        Step and loss of every step, including those before an interruption.
+
+    Raises:
+        UserError: several GPUs are visible to a single process, or the base model changed while it was loaded.
     """
+    if processes == 1:
+        check_single_gpu()
+    tokenizer = load_tokenizer(base)
     gpu = torch.cuda.is_available()
-    if processes == 1 and torch.cuda.device_count() > 1:
-        hint = "let the job see one: set CUDA_VISIBLE_DEVICES=0, or ask the scheduler for one; full fine-tuning takes several with `gpus` in its recipe"
-        raise UserError(f"{torch.cuda.device_count()} GPUs are visible, and this step trains on one", hint)
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    settings = sft_config(recipe, state, seed, dtype, gpu, processes)
-    trainer = (SFTTrainer if processes == 1 else fsdp.ShardedTrainer)(
-        model=load_base(base, recipe, dtype) if processes == 1 else fsdp.load(base, launcher.first()),
-        args=settings,
+    config = sft_config(recipe, state, seed=seed, dtype=dtype, gpu=gpu, processes=processes)
+    trainer_class, model = trainer_and_base(base, recipe, dtype, processes=processes, first=folder is not None)
+    trainer = trainer_class(
+        model=model,
+        args=config,
         train_dataset=Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows]),
         processing_class=tokenizer,
         peft_config=lora_config(recipe),
         callbacks=[MarkWhole(), LogProgress()],
     )
-    open_model(base)  # the files that were loaded are those that were checked, unless they changed meanwhile
-    trainer.remove_callback(PrinterCallback)  # LogProgress says it in a line a person can read
-    with trainer.accelerator.main_process_first():  # it removes torn checkpoints before another looks
-        checkpoint = whole_checkpoint(state)
-    print(
-        f"train: {len(rows)} samples, {'from the start' if checkpoint is None else f'goes on from {checkpoint.name}'}"
-    )
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    model = trained_model(trainer, recipe, processes)
-    if model is not None:
-        model.to(getattr(torch, dtype))
-        model.save_pretrained(folder)
+    open_model(base)  # checks that the files did not change while they were loaded
+    trainer.remove_callback(PrinterCallback)  # LogProgress prints the same in a readable line
+    train(trainer, state, len(rows))
+    trained = trained_model(trainer, recipe, processes)
+    if trained is not None:
+        trained.to(getattr(torch, dtype))
+        trained.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     PartialState().destroy_process_group()
     return [{"step": entry["step"], "loss": entry["loss"]} for entry in trainer.state.log_history if "loss" in entry]
 
 
-def trained_model(trainer: SFTTrainer, recipe: Recipe, processes: int) -> PreTrainedModel | None:
-    """The model to save: merged, or gathered in the first process; None in the others."""
+def check_single_gpu() -> None:
+    """Refuse to train by a single process that sees several GPUs, because the trainer would use all of them.
+
+    Raises:
+        UserError: several GPUs are visible.
+    """
+    if torch.cuda.device_count() > 1:
+        hint = (
+            "let the job see one: set CUDA_VISIBLE_DEVICES=0, or ask the scheduler for one; "
+            "full fine-tuning takes several with `gpus` in its recipe"
+        )
+        raise UserError(f"{torch.cuda.device_count()} GPUs are visible, and this step trains on one", hint)
+
+
+def load_tokenizer(base: Path) -> PreTrainedTokenizerBase:
+    """The base model's tokenizer, with a padding token."""
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def trainer_and_base(
+    base: Path, recipe: Recipe, dtype: str, *, processes: int, first: bool
+) -> tuple[type[SFTTrainer], PreTrainedModel]:
+    """The class of the trainer, and the base model: whole for a single process, to be sharded for several.
+
+    Full fine-tuning keeps float32 weights, because in bfloat16 an update at a rate of 1e-5 is rounded away. LoRA's
+    base is frozen.
+    """
     if processes > 1:
+        from . import fsdp
+
+        return fsdp.ShardedTrainer, fsdp.load(base, first)
+    weights = torch.float32 if recipe.method == "full" else getattr(torch, dtype)
+    return SFTTrainer, AutoModelForCausalLM.from_pretrained(base, dtype=weights)
+
+
+def train(trainer: SFTTrainer, state: Path, samples: int) -> None:
+    """Train on so many samples, from the start or from the newest complete checkpoint."""
+    with trainer.accelerator.main_process_first():  # the first process removes torn checkpoints before others look
+        checkpoint = whole_checkpoint(state)
+    start = "from the start" if checkpoint is None else f"goes on from {checkpoint.name}"
+    print(f"train: {samples} samples, {start}")
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+
+def trained_model(trainer: SFTTrainer, recipe: Recipe, processes: int) -> PreTrainedModel | None:
+    """The model to save: merged, or gathered in the first of several processes; None in the others."""
+    if processes > 1:
+        from . import fsdp
+
         return fsdp.gather(trainer)
     return trainer.model.merge_and_unload() if recipe.method == "lora" else trainer.model
-
-
-def load_base(base: Path, recipe: Recipe, dtype: str) -> PreTrainedModel:
-    """The base model for one device.
-
-    Full fine-tuning keeps float32 weights: in bfloat16 an update at a rate of 1e-5 is rounded away. LoRA's base is frozen.
-    """
-    return AutoModelForCausalLM.from_pretrained(
-        base, dtype=torch.float32 if recipe.method == "full" else getattr(torch, dtype)
-    )

@@ -1,4 +1,4 @@
-"""What people write and programs answer: the configuration, prompts, claims, images, Slurm, the plan, earlier jobs."""
+"""Texts of people and programs: the configuration, prompts, claims, images, Slurm, the plan, earlier jobs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,12 @@ from unittest import mock
 import yaml
 from hypothesis import strategies as st
 
-from synth_empathy.claims import claims, evidence
+from synth_empathy.claims import claim_list, claim_report, quantities, run_results, verdicts
 from synth_empathy.config import settings
-from synth_empathy.core import paths, records
+from synth_empathy.core import files, json_files, paths
 from synth_empathy.data import prompts
 from synth_empathy.evaluation import judging
-from synth_empathy.execution import cluster, images, measured, sizes
+from synth_empathy.execution import cluster, images, leftover_jobs, measured, partition_file, silent_jobs, sizes, slurm
 
 from ..checks import is_finite, same
 from ..mutations import KEYS, Part, answer, json_file, json_lines, one_of, plain, steps, table, yaml_file
@@ -36,7 +37,7 @@ def shipped(name: str) -> Any:
     return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
 
 
-# The configuration, as Snakemake hands it over: values, not text
+# The configuration, as Snakemake passes it: values, not text
 
 CONFIG = shipped("config.yaml")
 NESTED: list = []
@@ -64,7 +65,7 @@ def holders(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 class Config(dict):
-    """A configuration that shows what is changed in it, and not all of it."""
+    """A configuration that shows only its changes."""
 
     changes: list[str]
 
@@ -101,7 +102,7 @@ def reconfigured(done: list) -> dict:
 
 
 def check_settings(folder: Path, how: dict) -> None:
-    """Numbers that are taken are finite, and names that become parts of paths and commands are plain."""
+    """Accepted numbers are finite, and names that become parts of paths and commands are plain."""
     config = how["config"]
     settings.check(config)
     numbers = [holder[key] for holder, key in holders(config) if isinstance(holder[key], float)]
@@ -137,7 +138,7 @@ DEMONSTRATION = {
 
 
 def load_prompt(folder: Path, how: dict) -> None:
-    """A prompt that is taken can be filled in, and the sample stands in it."""
+    """An accepted prompt can be filled in, and contains the sample."""
     prompt = prompts.load_prompt(folder / "prompt.yaml")
     demonstration = prompts.load_demonstration(folder / "demonstration.yaml")
     asked = prompts.generation_messages(SAMPLE, prompt, demonstration)
@@ -147,11 +148,11 @@ def load_prompt(folder: Path, how: dict) -> None:
         True,
         SAMPLE["history"][0] in asked[-1]["content"] and SAMPLE["response"] in asked[-1]["content"],
     )
-    records.write_json(folder / "asked.json", asked)
+    json_files.write_json(folder / "asked.json", asked)
 
 
 def load_rubric(folder: Path, how: dict) -> None:
-    """A rubric that is taken can be filled in and gives a request a sample."""
+    """An accepted rubric can be filled in, and gives a request for each sample."""
     rubric = prompts.load_rubric(folder / "rubric.yaml")
     judging.check_rubrics([rubric])
     same("requests", len(valid.SAMPLES), len(judging.requests(valid.SAMPLES, [rubric], 0)))
@@ -161,20 +162,21 @@ def load_rubric(folder: Path, how: dict) -> None:
 
 CLAIMS = shipped("resources/paper/claims.yaml")
 FEW = CLAIMS | {"claims": [claim for claim in CLAIMS["claims"] if claim["cost"] in ("ed", "judge", "table1")][:6]}
-FEW |= {"costs": {name: CLAIMS["costs"][name] for name in {claim["cost"] for claim in FEW["claims"]}}}
+COSTS = {claim["cost"] for claim in FEW["claims"]}
+FEW |= {"costs": {name: CLAIMS["costs"][name] for name in COSTS}}
 
 
 def load_claims(folder: Path, how: dict) -> None:
-    """Every claim that is read is tested, on a run that holds nothing and on the paper's own numbers."""
-    known = claims.load(folder / "claims.yaml")
-    checked = claims.check_all(known, evidence.Results(folder, known.systems))
+    """Every claim that is read is tested on an empty run."""
+    known = claim_list.load(folder / "claims.yaml")
+    checked = verdicts.check_all(known, run_results.Results(folder, known.systems))
     same("claims", len(known.claims), len(checked))
-    records.write_text(folder / "claims.md", claims.as_markdown("paper", None, checked))
-    records.write_json(folder / "claims.json", checked)
+    files.write_text(folder / "claims.md", claim_report.as_markdown("paper", None, checked))
+    json_files.write_json(folder / "claims.json", checked)
 
 
 def split_report(samples: int) -> dict:
-    """What ed/report.json says of a split."""
+    """The part of ed/report.json about a split."""
     return {
         "split": "x",
         "content_sha256": "0" * 64,
@@ -201,8 +203,8 @@ BUILT = {
         {"outputs": 3, "dialogues": 2, "made_by": {"models": ["m"], "seed_samples": 3, "samples_per_seed": 1}}
     ),
     "synthetic/prompt2/samples.jsonl": json_lines(valid.SAMPLES),
-    "ed/report.json": json_file({split: split_report(4) for split in evidence.SPLITS}),
-} | {f"ed/{split}.jsonl": json_lines(valid.ED_SAMPLES) for split in evidence.SPLITS}
+    "ed/report.json": json_file({split: split_report(4) for split in run_results.SPLITS}),
+} | {f"ed/{split}.jsonl": json_lines(valid.ED_SAMPLES) for split in run_results.SPLITS}
 ASKED = (
     "cell qwen1.5-7b-chat/ed cider", "cell qwen1.5-7b-chat/ed bleu1", "judged llama3-70b-instruct/prompt2/before mean",
     "human seek win", "human case loss",
@@ -214,24 +216,25 @@ ASKED = (
 
 def read_results(folder: Path, how: dict) -> None:
     """Every quantity is a finite number, or missing for a reason."""
-    found = evidence.Results(folder, CLAIMS["systems"])
+    found = run_results.Results(folder, CLAIMS["systems"])
     for quantity in ASKED:
         value = found.value(quantity)
-        if isinstance(value, evidence.Value):
+        if isinstance(value, quantities.Value):
             same(f"{quantity}: values by seed", True, isinstance(value.by_seed, dict))
             numbers = (value.low, value.high, *value.by_seed.values())
             same(f"{quantity}: numbers that are none", [], [number for number in numbers if not is_finite(number)])
         else:
             same(f"{quantity}: a reason", True, bool(value.reason))
-    found.unlike("synthetic/*/parse_summary.json", {"made_by: models": ["m"], "made_by: seed_samples": 3})
-    evidence.digest(folder)
+    found.unmet_condition("synthetic/*/parse_summary.json", {"made_by: models": ["m"], "made_by: seed_samples": 3})
+    run_results.digest(folder)
 
 
 # Slurm
 
 SINFO = "n1|cpu|64|256000|(null)|1-00:00:00\nn2|gpu|32|512000+|gpu:a100:4(S:0-1),nvme:1|2-00:00:00\n"
 SINFO += "n3|gpu|32|512000|gpu:2|infinite\n"
-NEEDS = [cluster.Need("generate", "gpu", "a", 2, 8, 1000, 60, attempt) for attempt in (1, 2)]
+NEED = cluster.Need("generate", "gpu", "a", gpus=2, cpus=8, mem_mb=1000, minutes=60)
+NEEDS = [NEED, replace(NEED, attempt=2)]
 ODD_LINES = (
     "", "\n\n", " ", "n1|cpu|64+|256000|(null)|1-00:00:00\n", "n1|cpu|NOT_SET|NOT_SET|(null)|NOT_SET\n",
     "n1|cpu|64|256000|gpu:|UNLIMITED\n", "n1||1|1||1\n",
@@ -250,7 +253,7 @@ def spoken(text: str, odd: tuple[str, ...]) -> Part:
 
 def read_nodes(folder: Path, how: dict) -> None:
     """A node a line that is neither blank nor a cluster's heading."""
-    nodes = cluster.read_nodes(how["sinfo"])
+    nodes = slurm.read_nodes(how["sinfo"])
     lines = [line.strip() for line in how["sinfo"].splitlines()]
     headings = [line for line in lines if line.startswith("CLUSTER: ") and "|" not in line]
     same("nodes", sum(map(bool, lines)) - len(headings), len(nodes))
@@ -285,8 +288,8 @@ def read_partitions(folder: Path, how: dict) -> None:
     """What Slurm says of its partitions and of itself, in whatever form."""
     with mock.patch.object(cluster.shutil, "which", lambda program: program if how["sacct"] else None):
         cluster.check_states(how["settings"], how["command"], 40)
-    told = cluster.warn_of_preemption(how["settings"], how["partitions"], NEEDS)
-    same("warnings are sentences", True, all("What to do: " in one for one in told))
+    warnings = cluster.warn_of_preemption(how["settings"], how["partitions"], NEEDS)
+    same("warnings have hints", True, all("What to do: " in warning for warning in warnings))
 
 
 QUEUE = (
@@ -307,7 +310,7 @@ LONG_PATH = "7|a|" + "x" * 5000 + "|rule_generate_wildcards_p_0\n"
 def check_leftovers(folder: Path, how: dict) -> None:
     """Jobs of this folder that make the same files end the run."""
     queue = how["queue"].replace("FOLDER", str(folder))
-    cluster.check_leftovers(queue, folder, {how["comment"]})
+    leftover_jobs.check_leftovers(queue, folder, {how["comment"]})
     ours = [line for line in queue.splitlines() if line.strip().endswith(f"|{folder}|{how['comment']}")]
     same("jobs left that make the same", [], ours)
 
@@ -318,9 +321,9 @@ LOG = "submitted with SLURM jobid 7 (log: /x/7.log).\nSLURM-job '7' failed\n"
 
 def explain_silence(folder: Path, how: dict) -> None:
     """A log in whatever form gives a sentence, or none."""
-    with mock.patch.object(cluster, "ask", lambda *command: how["nodes"]):
-        told = cluster.explain_silence(how["log"], folder)
-    same("a sentence", True, told is None or "What to do: " in told)
+    with mock.patch.object(slurm, "ask", lambda *command: how["nodes"]):
+        explanation = silent_jobs.explain_silence(how["log"], folder)
+    same("a message", True, explanation is None or "What to do: " in explanation)
 
 
 @cache
@@ -334,7 +337,7 @@ def limits() -> type:
 def check_partitions(folder: Path, how: dict) -> None:
     """Partitions that are taken have names and limits."""
     path = folder / "partitions.yaml"
-    cluster.check_partitions(path, limits())
+    partition_file.check_partitions(path, limits())
     found = yaml.safe_load(path.read_text(encoding="utf-8"))["partitions"]
     same("names", True, bool(found) and all(isinstance(name, str) and name.strip() for name in found))
 
@@ -351,7 +354,7 @@ def check_local(folder: Path, how: dict) -> None:
     images.check_local(folder / "metrics-cpu.sif", folder)
     record = folder / "metrics-cpu.json"
     if record.is_file():
-        same("size", (folder / "metrics-cpu.sif").stat().st_size, records.read_json(record)["bytes"]["sif"])
+        same("size", (folder / "metrics-cpu.sif").stat().st_size, json_files.read_json(record)["bytes"]["sif"])
 
 
 def location(folder: Path, how: dict) -> None:
@@ -435,13 +438,13 @@ READERS = [
         {"prompt.yaml": yaml_file(PROMPT), "demonstration.yaml": yaml_file(DEMONSTRATION)},
     ),
     Reader("prompts.load_rubric", load_rubric, {"rubric.yaml": yaml_file(RUBRIC)}),
-    Reader("claims.load", load_claims, {"claims.yaml": yaml_file(FEW)}),
-    Reader("evidence.Results", read_results, BUILT),
+    Reader("claim_list.load", load_claims, {"claims.yaml": yaml_file(FEW)}),
+    Reader("run_results.Results", read_results, BUILT),
     Reader("cluster, sinfo", read_nodes, how={"sinfo": spoken(SINFO, ODD_LINES)}, scripted=False),
     Reader("cluster, scontrol", read_partitions, how=SAYS, scripted=False),
     Reader("cluster, squeue", check_leftovers, how=QUEUED, scripted=False),
     Reader("cluster, log", explain_silence, how=LOGGED, scripted=False),
-    Reader("cluster.check_partitions", check_partitions, {"partitions.yaml": LISTED}, scripted=False),
+    Reader("partition_file.check_partitions", check_partitions, {"partitions.yaml": LISTED}, scripted=False),
     Reader("images.check_local", check_local, IMAGE, scripted=False),
     Reader("images.location", location, {"images.yaml": CATALOGUE}, scripted=False),
     Reader("sizes.load_assumptions", load_assumptions, {"throughput.yaml": yaml_file(ASSUMED)}),

@@ -1,4 +1,4 @@
-"""The contracts of records.py: JSON Lines of every kind, and single JSON documents."""
+"""Records: JSON Lines of every kind, and single JSON documents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from synth_empathy.core import records
+from synth_empathy.core import json_files, records
 
 from ..checks import same
 from ..mutations import json_file, json_lines
@@ -30,7 +30,7 @@ UNIQUE = {"TEXT": "text", "JUDGEMENT": None}
 
 
 def read_lines(kind: str, folder: Path, how: dict) -> None:
-    """Every object of the file is a row, and what is read can be written and is the same when it is read again."""
+    """Every object of the file is a row, and rows that are read, written and read again stay the same."""
     path, again = folder / "rows.jsonl", folder / "again.jsonl"
     fields, unique = getattr(records, kind), UNIQUE.get(kind, "id")
     rows = records.read_jsonl(path, fields, unique=unique)
@@ -40,7 +40,7 @@ def read_lines(kind: str, folder: Path, how: dict) -> None:
 
 
 def objects(text: str) -> list[Any]:
-    """The JSON values of a text one after the other, wherever its lines end."""
+    """The JSON values of a text, one after the other, independent of line ends."""
     decoder, found, at = json.JSONDecoder(), [], 0
     while text[at:].strip():
         at += len(text[at:]) - len(text[at:].lstrip())
@@ -50,14 +50,14 @@ def objects(text: str) -> list[Any]:
 
 
 def read_document(folder: Path, how: dict) -> None:
-    """What is read can be written and is the same when it is read again."""
-    value = records.read_json(folder / "document.json")
-    records.write_json(folder / "again.json", value)
-    same("document written and read again", value, records.read_json(folder / "again.json"))
+    """A document that is read, written and read again stays the same."""
+    value = json_files.read_json(folder / "document.json")
+    json_files.write_json(folder / "again.json", value)
+    same("document written and read again", value, json_files.read_json(folder / "again.json"))
 
 
 READERS = [
     Reader(f"records.{kind}", partial(read_lines, kind), {"rows.jsonl": json_lines(rows)})
     for kind, rows in KINDS.items()
 ]
-READERS.append(Reader("records.read_json", read_document, {"document.json": json_file(valid.SUMMARY)}))
+READERS.append(Reader("json_files.read_json", read_document, {"document.json": json_file(valid.SUMMARY)}))

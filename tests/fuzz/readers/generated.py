@@ -13,7 +13,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from synth_empathy.baselines import outputs
-from synth_empathy.core import records
+from synth_empathy.core import json_files, records
 from synth_empathy.data import empathetic_dialogues, rounds
 from synth_empathy.data.preparation import SPLITS
 from synth_empathy.data.readers.registry import reader_of
@@ -62,7 +62,7 @@ def prepare_split(folder: Path, how: dict) -> None:
 
 
 def prepare_data(folder: Path, how: dict) -> None:
-    """All three splits are written, each with as many samples as its report says; or none is."""
+    """All three splits are written, each with as many samples as its report states; or none is."""
     out = folder / "out"
     try:
         run(
@@ -101,7 +101,7 @@ def prepare_jsonl(folder: Path, how: dict) -> None:
 
 
 def archive_of(*members: tuple[str, bytes, bytes]) -> bytes:
-    """A tar of members, each a name, a type and its content."""
+    """A tar archive of members, each with a name, a type and its content."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as tar:
         for name, kind, content in members:
@@ -135,7 +135,7 @@ ARCHIVES = st.one_of(
 
 
 def unpack(folder: Path, how: dict) -> None:
-    """With the right hash, whatever the archive is: three files, or none."""
+    """An archive with the right hash and any content gives three files, or none."""
     path, out = folder / "ed.tar.gz", folder / "out"
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "0" * 64
     before = {str(one) for one in folder.parent.glob("*.csv")}
@@ -197,7 +197,7 @@ WORDS = (
     "a " * 130,
 )
 BLANKS = ("\n", "\n\n", "\t", " ", "\r", "\u2028", "\x85")
-#: What a small model may repeat until it is stopped: 300 tokens are up to some thousand characters.
+#: What a small model may repeat until it is stopped: 300 tokens have up to some thousand characters.
 REPEATED = (
     "\n" * 800 + "Context" + "*" * 3200, "\n" * 800, " " * 1600, "*" * 3200, "-" * 1600, "\n*" * 400, "\t_" * 400,
     "1" * 600, "round " * 200, "Context" * 100,
@@ -216,15 +216,12 @@ GENERATED = st.one_of(
 
 
 def parse_text(folder: Path, how: dict) -> None:
-    """Every turn has words and stands in the text, and what is not used has a reason that is known."""
+    """Every turn has words and is in the text, and every unused part has a known reason."""
     parsed = rounds.parse_rounds(how["text"], how["finish"], how["max_words"])
     text = "".join(how["text"].split())
-    for one in parsed.rounds:
-        same(
-            "turns that stand in the text",
-            [],
-            [turn for turn in one.values() if not turn.strip() or "".join(turn.split()) not in text],
-        )
+    for pair in parsed.rounds:
+        strange = [turn for turn in pair.values() if not turn.strip() or "".join(turn.split()) not in text]
+        same("turns that are not in the text", [], strange)
     same("reasons known", True, parsed.reason is None or parsed.reason in rounds.REASONS)
     same("a result or a reason", True, bool(parsed.rounds or parsed.reason))
 
@@ -261,12 +258,12 @@ MANIFESTED = {
 
 
 def parse_alone(folder: Path, how: dict) -> None:
-    """The same of outputs that were made elsewhere and have no manifests."""
+    """The same for outputs from elsewhere, which have no manifests."""
     parse_outputs(folder, how, "--without-manifests")
 
 
 def models_of(folder: Path, how: dict) -> None:
-    """A shard that has a manifest is the one that it is of, and every shard has one unless it may lack it."""
+    """A manifest describes its own shard, and every shard has one unless it may be missing."""
     paths = [folder / name for name in ("0.jsonl", "1.jsonl")]
     named = script("parse_rounds").models_of(paths, how["without"])
     same("models are names", True, all(isinstance(name, str) for name in named))
@@ -279,7 +276,7 @@ def models_of(folder: Path, how: dict) -> None:
 
 
 def sample_turns(folder: Path, how: dict) -> None:
-    """A sample a dialogue, in order."""
+    """A sample for each dialogue, in order."""
     made = folder / "samples.jsonl"
     flags = ["--mode", how["mode"], "--min-history", how["least"], "--max-history", how["most"], *how["more"]]
     run("sample_turns", "--dialogues", folder / "dialogues.jsonl", *flags, "--output", made)
@@ -307,7 +304,7 @@ CONTEXTS = (
 
 
 def results(done: list) -> bytes:
-    """A results.txt some of whose lines hold something else."""
+    """A results.txt in which some lines hold something else."""
     lines = RESULTS.split("\n")
     for kind, place, number in done:
         lines[place % len(lines)] = f"{kind}:{CONTEXTS[number % len(CONTEXTS)]}"
@@ -322,33 +319,27 @@ GIVEN = [
 
 
 def read_outputs(name: str, folder: Path, how: dict) -> None:
-    """Samples are aligned or named; outputs are used, named as unused or incomplete; their lines are all there."""
+    """Samples are aligned or named; outputs are used, or named as unused or incomplete; no line is lost."""
     path = folder / name
     samples = records.read_jsonl(folder / "samples.jsonl", records.SAMPLE)
-    read = outputs.read_outputs(path)
-    alignment = outputs.align(samples, read.outputs)
-    found = outputs.report(path, samples, read, alignment)
-    print("\n".join(outputs.lines_of(found)))
-    records.write_json(folder / "alignment.json", found)
-    same("samples", len(samples), found["aligned"] + len(found["samples_without_output"]))
-    same("outputs", found["outputs"], found["aligned"] + len(found["outputs_without_sample"]))
-    same("ways", found["aligned"], sum(found["by"].values()))
+    contents = outputs.read_outputs(path)
+    alignment = outputs.align(samples, contents.outputs)
+    report = outputs.report(path, samples, contents, alignment)
+    print("\n".join(outputs.report_lines(report)))
+    json_files.write_json(folder / "alignment.json", report)
+    same("samples", len(samples), report["aligned"] + len(report["samples_without_output"]))
+    same("outputs", report["outputs"], report["aligned"] + len(report["outputs_without_sample"]))
+    same("ways", report["aligned"], sum(report["by"].values()))
     if path.suffix == ".jsonl":
-        same("lines", len(objects(path.read_text(encoding="utf-8"))), found["outputs"])
+        same("lines", len(objects(path.read_text(encoding="utf-8"))), report["outputs"])
     else:
         for name in ("Greedy", "Ref"):
             lines = sum(line.startswith(f"{name}:") for line in path.read_bytes().decode("utf-8").split("\n"))
-            same(
-                f"{name} lines",
-                lines,
-                found["outputs"] + sum(name not in one["lacks"] for one in found["incomplete_entries"]),
-            )
-    outputs.check(found, how["unaligned"], how["part"])
-    same(
-        "responses",
-        found["aligned"],
-        records.write_jsonl(folder / "responses.jsonl", outputs.responses(samples, alignment)),
-    )
+            incomplete = sum(name not in entry["lacks"] for entry in report["incomplete_entries"])
+            same(f"{name} lines", lines, report["outputs"] + incomplete)
+    outputs.check(report, how["unaligned"], how["part"])
+    written = records.write_jsonl(folder / "responses.jsonl", outputs.responses(samples, alignment))
+    same("responses", report["aligned"], written)
 
 
 TAKEN = {"unaligned": one_of(1.0, 0.0, 0.5), "part": one_of(False, True)}
@@ -385,12 +376,7 @@ READERS = [
     Reader("fetch_ed.unpack", unpack, {"ed.tar.gz": Part(ARCHIVE, ARCHIVES)}),
     Reader("fetch_ed.py --url", fetch, {"ed.tar.gz": plain(ARCHIVE)}, {"url": URLS}),
     Reader("rounds.parse_rounds", parse_text, how=TEXT),
-    Reader(
-        "parse_rounds.py",
-        parse_outputs,
-        MANIFESTED,
-        WORDS_ASKED,
-    ),
+    Reader("parse_rounds.py", parse_outputs, MANIFESTED, WORDS_ASKED),
     Reader("parse_rounds.py --without-manifests", parse_alone, dict(zip(("0.jsonl", "1.jsonl"), SHARDS)), WORDS_ASKED),
     Reader("parse_rounds.models_of", models_of, MANIFESTED, {"without": one_of(False, True)}),
     Reader("sample_turns.py", sample_turns, {"dialogues.jsonl": json_lines(valid.DIALOGUES)}, TURNS_DRAWN),

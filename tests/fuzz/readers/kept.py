@@ -1,4 +1,4 @@
-"""What a run keeps: models with their manifests, finished rows and chunks, archives; and damage after writing."""
+"""Files that a run keeps: models with manifests, finished rows and chunks, archives; and damage after writing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from .selecting import vectors
 
 
 def written_then_damaged(folder: Path, how: dict) -> None:
-    """Rows that a step wrote and that something changed since are refused, or are still the same."""
+    """Rows that changed after a step wrote them are refused, unless they are still the same."""
     path = folder / "rows.jsonl"
     records.write_jsonl(path, valid.SAMPLES)
     replace(path, how["content"])
@@ -42,7 +42,7 @@ def written_then_damaged(folder: Path, how: dict) -> None:
 
 
 def replace(path: Path, content: object) -> None:
-    """Put other content where a file is, as a bad disk would, beside all that was written with it."""
+    """Replace the content of a file, as a bad disk would, but not its seal."""
     path.unlink(missing_ok=True)
     place(path, content)
 
@@ -62,7 +62,7 @@ MODEL = {"model/manifest.json": MANIFEST} | {f"model/{name}": plain(content) for
 
 
 def open_model(folder: Path, how: dict) -> None:
-    """A model that is opened is the one that its manifest describes, to the last byte."""
+    """An opened model is the one that its manifest describes, to the last byte."""
     manifest = model_folder.open_model(folder / "model")
     model_folder.fingerprint(folder / "model")
     found = {name: hashlib.sha256((folder / "model" / name).read_bytes()).hexdigest() for name in manifest["files"]}
@@ -82,11 +82,11 @@ ASKED = {row["id"]: hashlib.sha256(row["id"].encode()).hexdigest() for row in FI
 
 def finished_rows(root: Path) -> resumable.FinishedRows:
     """The finished rows of one job."""
-    return resumable.FinishedRows(root, "generate", DECIDES, "part", ASKED)
+    return resumable.FinishedRows(root, "generate", decides=DECIDES, part="part", asked=ASKED)
 
 
 def state_file() -> bytes:
-    """What a job leaves that has finished all its rows."""
+    """The state file of a job that has finished all its rows."""
     with tempfile.TemporaryDirectory() as folder:
         with finished_rows(Path(folder)) as finished:
             for row in FINISHED:
@@ -95,7 +95,7 @@ def state_file() -> bytes:
 
 
 def lines_changed() -> st.SearchStrategy:
-    """The state file's rows with other keys and values, where its lines are JSON."""
+    """The state file's rows with other keys and values, if its lines are JSON."""
     content = state_file()
     try:
         rows = [json.loads(line) for line in content.splitlines()]
@@ -106,7 +106,7 @@ def lines_changed() -> st.SearchStrategy:
 
 
 def resume_rows(folder: Path, how: dict) -> None:
-    """What is taken over is what was kept; the rest is made again, and then all is there."""
+    """Rows that are used again are the kept ones; the rest are made again, and then all exist."""
     with finished_rows(folder) as finished:
         path = finished.path
     replace(path, how["content"])
@@ -124,7 +124,7 @@ CHUNKS = st.one_of(damaged(ARRAYS.map(lambda how: array(CHUNK, *how))), plain(sa
 
 
 def resume_chunks(folder: Path, how: dict) -> None:
-    """A chunk that is taken over is the one that was kept."""
+    """A chunk that is used again is the kept one."""
     chunks = resumable.FinishedChunks(folder, "embed", DECIDES, 3)
     chunks.save(0, CHUNK)
     replace(chunks.path(0), how["content"])
@@ -157,7 +157,7 @@ INDEXES = Part(INDEXED.valid, st.one_of(INDEXED.damaged, NAMED.map(json.dumps).m
 
 
 def read_index(folder: Path, how: dict) -> None:
-    """Every name can stand in a shell's command and in a path below a folder, and is no other's in another case."""
+    """Every name is safe in a shell's command and in a path, and differs from the others in more than case."""
     files = archive.read_index(folder)
     bad = [
         name
@@ -169,7 +169,7 @@ def read_index(folder: Path, how: dict) -> None:
 
 
 def take(folder: Path, how: dict) -> None:
-    """What is taken has the hash that the index names, and stands where it was asked for."""
+    """A file that is taken has the hash in the index, and is at the requested path."""
     target = folder / "taken" / "file"
     archive.take(folder, how["name"], target)
     index = json.loads((folder / archive.INDEX).read_text(encoding="utf-8"))
@@ -181,7 +181,7 @@ COMMITS = one_of("cd4e5d2", COMMIT, "ref", "\0", "x" * 50)
 
 
 def check_head(folder: Path, how: dict) -> None:
-    """A repository stands at the commit that was asked for, by its whole hash."""
+    """A repository is at the requested commit, by its whole hash."""
     found = authors_code.check_head(folder / "code", how["commit"])
     same("a commit's hash", True, bool(re.fullmatch(r"[0-9a-f]{40}", found)) and found.startswith(how["commit"]))
 
@@ -190,7 +190,7 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 
 
 def check_data(folder: Path, how: dict) -> None:
-    """A file that is there and is none of git-lfs's stand-ins."""
+    """A file that exists and is not a pointer of git-lfs."""
     entry = {"data": str(folder / "data"), "needs": {"vectors/glove*.txt": "GloVe"}}
     authors_code.check_data("seek", entry)
     path = folder / "data" / "vectors" / "glove.txt"

@@ -1,4 +1,4 @@
-"""What an entry of the registry is, and how a script is run in process."""
+"""The class of the registry's entries, and running a script inside the tests' process."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Reader:
         return cases(self.files, self.how)
 
     def valid(self) -> Case:
-        """What its examples start from."""
+        """The valid input of which its examples are damaged copies."""
         return Case(
             {name: part.valid for name, part in self.files.items()},
             {name: part.valid for name, part in self.how.items()},
@@ -57,6 +57,6 @@ def script(name: str) -> ModuleType:
 
 
 def run(name: str, *flags: object) -> None:
-    """Run a script's ``main`` with flags; ``checks.as_found`` restores the arguments."""
+    """Run a script's ``main`` with flags; ``checks.process_state_kept`` restores the arguments."""
     sys.argv = [f"{name}.py", *map(str, flags)]
     script(name).main()

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from synth_empathy.core import records
+from synth_empathy.core import files, json_files, records
 from synth_empathy.evaluation import bootstrap, human, judging
 from synth_empathy.evaluation.metrics import bertscore, scoring
 from synth_empathy.reporting import cells, paper_values, table_latex, table_markdown, tables
 from synth_empathy.reporting.figures import figure1, figure5
 
 from ..checks import is_finite, same
-from ..mutations import Part, json_file, json_lines, one_of, table
+from ..mutations import Part, json_file, json_lines, one_of, table, yaml_file
 from . import valid
 from .registry import Reader, run
 from .selecting import rows_of
@@ -27,17 +27,17 @@ from .selecting import rows_of
 
 
 def evaluate(folder: Path, how: dict) -> None:
-    """As many responses are scored as the file has, and every score is a number."""
+    """All responses of the file are scored, and every score is a number."""
     path, made = folder / "responses.jsonl", folder / "made.json"
     run("evaluate", "--responses", path, "--protocol", how["protocol"], "--no-bertscore", "--output", made)
-    result = records.read_json(made)
+    result = json_files.read_json(made)
     same("responses", len(rows_of(path)), result["samples"])
     scores = [result[metric] for metric in cells.OVERLAP]
     same("scores that are no numbers", [], [score for score in scores if not is_finite(score)])
 
 
 def check_test_set(folder: Path, how: dict) -> None:
-    """Responses that are taken are those to the test samples, in their order."""
+    """Accepted responses are those to the test samples, in their order."""
     path, listed = folder / "responses.jsonl", records.read_test_ids(folder / "test_ids.json")
     scoring.check_test_set(path, listed, how["subset"])
     given = [row["id"] for row in rows_of(path)]
@@ -54,7 +54,7 @@ BERTSCORE = {
 
 
 def read_output(folder: Path, how: dict) -> None:
-    """A response a line, and a number of each metric for every one of them."""
+    """A response on each line, and a number of each metric for every response."""
     path = folder / "responses.jsonl"
     output = bootstrap.read_output(path, folder / "bertscore.json", "paper")
     same("responses", len(rows_of(path)), len(output.predictions))
@@ -96,8 +96,9 @@ OTHER |= {"instead": {"model": "m", "layer": 5, "value": 40.0}}
 
 
 def read_table(folder: Path, how: dict) -> None:
-    """Every cell is a line of the CSV, and the table can be written in its three forms."""
-    shown = tables.read_table("table1", [ROW], folder, how["note"], how["partial"], metrics=("cider", "bert_f1"))
+    """Every cell is a line of the CSV, and the table can be written in its three formats."""
+    options = {"note": how["note"], "partial": how["partial"], "columns": ("cider", "bert_f1")}
+    shown = tables.read_table("table1", [ROW], folder, **options)
     found = shown.cells[ROW.system]
     lines = list(csv.reader(io.StringIO(tables.as_csv(shown))))
     same("lines", 1 + len(found) + sum(bool(cell.instead) for cell in found.values()), len(lines))
@@ -106,8 +107,26 @@ def read_table(folder: Path, how: dict) -> None:
         "table1", [ROW], {ROW.system: {metric: found["cider"] for metric in tables.COLUMNS["table1"]}}, how["note"]
     )
     for text in (table_markdown.as_markdown(whole), table_latex.as_latex(whole), figure1.radar_csv(shown)):
-        records.write_text(folder / "made.txt", text)
+        files.write_text(folder / "made.txt", text)
     figure1.radar(shown)
+
+
+RUN_CONFIG = {
+    "systems": {"ours": {"base": "m", "training_set": "ed", "title": "Ours", "paper_row": None}},
+    "tables": {
+        "table1": {"systems": ["ours"]},
+        "table2": {"selection": "kcenter", "thresholds": [20, 30.5], "series": [{"base": "m", "prompt": "p"}]},
+        "table3": {"bases": ["m"], "prompt": "p", "thresholds": [20], "qualities": ["top5-similarity"]},
+        "table4": {"bases": ["m"], "prompt": "p", "thresholds": [20], "selections": ["none"]},
+    },
+}
+
+
+def read_rows(folder: Path, how: dict) -> None:
+    """Rows are read, and each has a system's name."""
+    for name in tables.COLUMNS:
+        for row in tables.read_rows(folder / "config.yaml", name):
+            same("names", True, "/" in row.system)
 
 
 CELLS = {f"{ROW.system}/{cell['metric']}.json": json_file(cell) for cell in (CELL, OTHER)}
@@ -164,13 +183,13 @@ def read_paper_table(folder: Path, how: dict) -> None:
 
 
 def lines_in(path: Path) -> int:
-    """Lines of a CSV below its header, wherever empty ones stand; a spreadsheet's mark (BOM) is on none."""
+    """Lines of a CSV below its header, without empty ones; none has the byte order mark of a spreadsheet."""
     with open(path, encoding="utf-8-sig", newline="") as file:
         return sum(map(bool, csv.reader(file))) - 1
 
 
 def read_figure5(folder: Path, how: dict) -> None:
-    """Two stages, of finite numbers where there are any."""
+    """Two stages, whose numbers are finite if they have any."""
     stages = paper_values.read_figure5(folder / "figure5.csv")
     numbers = [number for stage in stages for number in (stage.mean, stage.share) if number is not None]
     same("numbers that are none", [], [number for number in numbers if not is_finite(number)])
@@ -204,25 +223,25 @@ ANSWER = {"id": "s0", "logprobs": [-0.1, -2.5, -3.0], "tokens": 9}
 ANSWERS = st.lists(st.sampled_from(FLOATS), min_size=3, max_size=3).map(lambda values: ANSWER | {"logprobs": values})
 
 
-def read_mark(folder: Path, how: dict) -> None:
-    """A mark from 1 to 3, and probabilities that sum to 1."""
-    entry = judging.read_mark(how["row"], how["temperature"])
+def entry_of_answer(folder: Path, how: dict) -> None:
+    """A score from 1 to 3, and probabilities that sum to 1."""
+    entry = judging.entry_of_answer(how["row"], how["temperature"])
     same("mark", True, 1 <= entry["score"] <= 3.000001 and entry["mark"] in (1, 2, 3))
     same("probabilities", 1.0, round(sum(entry["probabilities"].values()), 4))
     judging.full_share(entry)
 
 
 def summarise(folder: Path, how: dict) -> None:
-    """Every output of the judge is a mark and counted, or set aside."""
+    """Every output of the judge is a score and counted, or set aside."""
     rows = [{"text": text, "finish": "stop"} for text in how["texts"]]
     names = [rubric["name"] for rubric in RUBRICS]
-    entries = [{name: judging.drawn_mark(row) for name in names} for row in rows]
+    entries = [dict.fromkeys(names, judging.entry_of_completion(row)) for row in rows]
     judged = [{"id": f"s{n}", "criteria": criteria} for n, criteria in enumerate(entries)]
-    judged.append({"id": "read", "criteria": {name: judging.read_mark(how["row"], 0.8) for name in names}})
+    judged.append({"id": "read", "criteria": {name: judging.entry_of_answer(how["row"], 0.8) for name in names}})
     found = judging.summarise(judged, RUBRICS)
     for name, one in found["criteria"].items():
         same(f"outputs on {name}", len(judged), one["scored"] + one["set_aside"])
-    records.write_json(folder / "summary.json", found)
+    json_files.write_json(folder / "summary.json", found)
 
 
 MARKS = (
@@ -248,11 +267,11 @@ SCORES = st.lists(st.sampled_from(["score", "Score", ":", " ", "\n", "1", "3", "
 TEXTS = st.lists(st.sampled_from(MARKS), max_size=3)
 
 
-def parsed_mark(folder: Path, how: dict) -> None:
-    """A mark from 1 to 3, or none."""
-    mark = judging.parsed_mark({"text": how["text"], "finish": how["finish"]})
+def parse_score(folder: Path, how: dict) -> None:
+    """A score from 1 to 3, or none."""
+    mark = judging.parse_score({"text": how["text"], "finish": how["finish"]})
     same("mark", True, mark in (None, 1, 2, 3))
-    judging.full_share(judging.drawn_mark({"text": how["text"], "finish": how["finish"]}))
+    judging.full_share(judging.entry_of_completion({"text": how["text"], "finish": how["finish"]}))
 
 
 def read_summary(folder: Path, how: dict) -> None:
@@ -269,7 +288,7 @@ BASELINES = ["SEEK"]
 
 
 def read_judgements(folder: Path, how: dict) -> None:
-    """Every judgement is a win, a tie or a loss of one criterion, and all together are as many as the file has."""
+    """Every judgement is a win, a tie or a loss on one criterion, and none of the file is lost."""
     path = folder / "judgements.jsonl"
     found = human.read_judgements(
         path, BASELINES, set(records.read_test_ids(folder / "test_ids.json")) if how["checked"] else None
@@ -296,6 +315,7 @@ READERS = [
     Reader("bootstrap.read_output", read_output, MEASURED),
     Reader("bertscore.read_baseline", read_baseline, {"baseline.tsv": BASELINE}),
     Reader("tables.read_table, cells.read_cell", read_table, CELLS, {"note": NOTE, "partial": one_of(False, True)}),
+    Reader("tables.read_rows", read_rows, {"config.yaml": yaml_file(RUN_CONFIG)}),
     Reader(
         "make_cells.py",
         make_cells,
@@ -306,10 +326,14 @@ READERS = [
     Reader("paper_values.read_figure5", read_figure5, {"figure5.csv": FIGURE5}),
     Reader("paper_values.read_figure7", read_figure7, {"figure7.csv": FIGURE7}),
     Reader("judging.summarise", summarise, how={"texts": Part(["2", "3"], TEXTS), "row": Part(ANSWER, ANSWERS)}),
-    Reader("judging.read_mark", read_mark, how={"row": Part(ANSWER, ANSWERS), "temperature": one_of(0.8, 1e-9, 1e9)}),
     Reader(
-        "judging.parsed_mark",
-        parsed_mark,
+        "judging.entry_of_answer",
+        entry_of_answer,
+        how={"row": Part(ANSWER, ANSWERS), "temperature": one_of(0.8, 1e-9, 1e9)},
+    ),
+    Reader(
+        "judging.parse_score",
+        parse_score,
         how={"text": Part("2", st.one_of(st.sampled_from(MARKS), SCORES)), "finish": one_of("stop", "length")},
     ),
     Reader(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synth_empathy.core import provenance, records
+from synth_empathy.core import json_files, provenance, records
 from synth_empathy.data import prompts
 from synth_empathy.evaluation import novelty
 from synth_empathy.selection import diversity, embedding, quality
@@ -44,31 +44,31 @@ def rows_of(path: Path) -> list[dict]:
 
 
 def load_embeddings(folder: Path, how: dict) -> None:
-    """A matrix of so many rows, which can be read to its end and is of finite numbers where it is used."""
+    """A matrix with the expected number of rows, readable to its end, and finite in the rows that are used."""
     matrix = embedding.load_embeddings(folder / "embeddings.npy", rows=how["rows"])
     same("rows", how["rows"] or len(matrix), len(matrix))
     same("numbers", matrix.size, np.asarray(matrix).size)
 
 
-def score_similarity(folder: Path, how: dict) -> None:
-    """A similarity a response, each a cosine x 100."""
-    made = folder / "made.jsonl"
-    flags = [
-        word
-        for name in ("responses.jsonl", "texts.jsonl", "embeddings.npy")
-        for word in (f"--{Path(name).stem}", folder / name)
-    ]
-    run("score_similarity", *flags, "--output", made)
-    came, went = rows_of(folder / "responses.jsonl"), rows_of(made)
-    same("responses", [row["id"] for row in came], [row["id"] for row in went])
-    same("similarities out of range", [], [row for row in went if not abs(row["similarity"]) <= 100.001])
+def similarities(folder: Path, how: dict) -> None:
+    """Each response has a similarity, which is a cosine x 100."""
+    responses = records.read_jsonl(folder / "responses.jsonl", records.RESPONSE)
+    texts = embedding.read_texts(folder / "texts.jsonl")
+    matrix = embedding.load_embeddings(folder / "embeddings.npy", rows=len(texts))
+    row_of = embedding.row_of(texts)
+    predictions = embedding.rows_for(row_of, [row["prediction"] for row in responses])
+    references = embedding.rows_for(row_of, [row["reference"] for row in responses])
+    scores = embedding.similarities(matrix, predictions, references)
+    same("similarities", len(responses), len(scores))
+    same("similarities out of range", [], [score for score in scores if not abs(score) <= 100.001])
 
 
 def select_quality(folder: Path, how: dict) -> None:
-    """Samples are kept where their similarity is above the threshold, and not where it is not."""
+    """A sample is kept exactly if its similarity is above the threshold."""
     made = folder / "made.jsonl"
     flags = ["--threshold", how["threshold"], "--rule", how["rule"], "--output", made]
-    run("select_quality", "--samples", folder / "samples.jsonl", "--similarity", folder / "similarity.jsonl", *flags)
+    flags += ["--samples", folder / "samples.jsonl", "--similarity", folder / "similarity.jsonl"]
+    run("select_quality", *flags)
     similarity = {row["id"]: row["similarity"] for row in rows_of(folder / "similarity.jsonl")}
     came = [row["id"] for row in rows_of(folder / "samples.jsonl")]
     same("similarities out of range", [], [value for value in similarity.values() if not -100.001 <= value <= 100.001])
@@ -78,10 +78,10 @@ def select_quality(folder: Path, how: dict) -> None:
 
 
 def select_top(folder: Path, how: dict) -> None:
-    """The samples with the best scores, in their order; the scores' manifest is of what they are now, unless given."""
+    """The samples with the best scores, in their order; by default the manifest matches the scores."""
     made, scores = folder / "made.jsonl", folder / "scores.jsonl"
     if not (folder / "scores.manifest.json").exists() and scores.is_file():
-        records.write_json(folder / "scores.manifest.json", manifest(scores.read_bytes()))
+        json_files.write_json(folder / "scores.manifest.json", manifest(scores.read_bytes()))
     flags = ["--scores", scores, "--scorer", "length", "--size", how["size"], "--output", made]
     run("select_top", "--samples", folder / "samples.jsonl", *flags)
     came = [row["id"] for row in rows_of(folder / "samples.jsonl")]
@@ -91,13 +91,13 @@ def select_top(folder: Path, how: dict) -> None:
 
 
 def manifest(scores: bytes) -> dict:
-    """What a user says of a file of scores."""
+    """A user's manifest of a file of scores."""
     return {"made_by": "a program", "output": {"sha256": provenance.sha256_bytes(scores)}}
 
 
 @contextlib.contextmanager
 def threads_kept() -> Iterator[None]:
-    """Leave torch's threads as they are: a script sets them for its own process."""
+    """Restore torch's threads: a script sets those of its own process."""
     import torch
 
     before = torch.get_num_threads()
@@ -108,45 +108,34 @@ def threads_kept() -> Iterator[None]:
 
 
 def select_diverse(folder: Path, how: dict) -> None:
-    """So many samples as the ratio says, each once and as it was."""
+    """As many samples as the ratio gives, each once and unchanged."""
     made = folder / "made.jsonl"
-    flags = [word for name in ("method", "ratio", "seed", "rule", "metric") for word in (f"--{name}", how[name])]
-    given = [
-        word
-        for name in ("samples.jsonl", "texts.jsonl", "embeddings.npy")
-        for word in (f"--{Path(name).stem}", folder / name)
-    ]
+    flags = [f"--{name}={how[name]}" for name in ("method", "ratio", "seed", "rule", "distance")]
+    files = [f"--{Path(name).stem}={folder / name}" for name in ("samples.jsonl", "texts.jsonl", "embeddings.npy")]
     with threads_kept():
-        run("select_diverse", *given, *flags, "--output", made)
+        run("select_diverse", *files, *flags, "--output", made)
     came, went = rows_of(folder / "samples.jsonl"), rows_of(made)
     everything = diversity.SELECTIONS[how["method"]].keeps_all
     size = len(came) if everything else math.floor(float(how["ratio"]) * len(came) + 1e-9)
     same("samples selected", size, len({row["id"] for row in went}))
     same("ranks", list(range(size)), [row["rank"] for row in went])
-    same(
-        "samples that were not given",
-        [],
-        [row["id"] for row in went if {k: v for k, v in row.items() if k != "rank"} not in came],
-    )
+    invented = [row["id"] for row in went if without_rank(row) not in came]
+    same("samples that were not given", [], invented)
+
+
+def without_rank(row: dict) -> dict:
+    """A selected sample as it was before the selection."""
+    return {name: value for name, value in row.items() if name != "rank"}
 
 
 def select_rows(folder: Path, how: dict) -> None:
-    """So many row numbers as the ratio says, each once."""
+    """As many row numbers as the ratio gives, each once."""
     made = folder / "made.json"
     with threads_kept():
-        run(
-            "select_diverse",
-            "--embeddings",
-            folder / "embeddings.npy",
-            "--ratio",
-            how["ratio"],
-            "--metric",
-            how["metric"],
-            "--output",
-            made,
-        )
+        flags = ["--embeddings", folder / "embeddings.npy", "--ratio", how["ratio"], "--distance", how["distance"]]
+        run("select_diverse", *flags, "--output", made)
     rows = len(np.load(folder / "embeddings.npy"))
-    chosen = records.read_json(made)
+    chosen = json_files.read_json(made)
     same("rows", math.floor(float(how["ratio"]) * rows + 1e-9), len(set(chosen)))
     same("rows that are none", [], [row for row in chosen if not 0 <= row < rows])
 
@@ -154,30 +143,32 @@ def select_rows(folder: Path, how: dict) -> None:
 def mix(folder: Path, how: dict) -> None:
     """ED's samples, then the synthetic ones."""
     made = folder / "made.jsonl"
-    run("mix_training_set", "--data", folder / "ed.jsonl", "--synthetic", folder / "synthetic.jsonl", "--output", made)
+    flags = ["--data", folder / "ed.jsonl", "--synthetic", folder / "synthetic.jsonl", "--output", made]
+    run("mix_training_set", *flags)
     came = [row["id"] for name in ("ed.jsonl", "synthetic.jsonl") for row in rows_of(folder / name)]
     same("samples", came, [row["id"] for row in records.read_jsonl(made, records.SAMPLE)])
 
 
 def draw(folder: Path, how: dict) -> None:
-    """As many samples as another file has, each of them one that was given."""
+    """As many samples as another file has, each of them from the input."""
     made, files = folder / "made.jsonl", [folder / name for name in ("samples.jsonl", "kept.jsonl")]
-    run("draw_samples", "--samples", files[0], "--as-many-as", files[1], "--seed", how["seed"], "--output", made)
+    flags = ["--samples", files[0], "--as-many-as", files[1], "--seed", how["seed"], "--output", made]
+    run("draw_samples", *flags)
     came, went = rows_of(files[0]), rows_of(made)
     same("samples drawn", len(rows_of(files[1])), len({row["id"] for row in went}))
     same("samples that were not given", [], [row for row in went if row not in came])
 
 
 def compare_novelty(folder: Path, how: dict) -> None:
-    """A record a selected sample, and every one has its seed and its nearest neighbours."""
+    """A record for each selected sample, with its seed and its nearest neighbours."""
     selected = novelty.load_samples(folder / "selected.jsonl", folder, records.SAMPLE)
     train = novelty.load_samples(folder / "train.jsonl", folder / "train", records.ED_SAMPLE)
     novelty.check_dimensions(synthetic=selected, train=train, test=train)
-    found = novelty.find(selected, train, train)
-    report, made = novelty.leakage_report(selected, train, train, found, 95.0)
+    splits = novelty.Splits(selected, train, train)
+    report, made = novelty.leakage_report(splits, novelty.find(splits), near_duplicate=95.0)
     same("samples", selected.ids(), [row["id"] for row in made])
     same("samples in the report", len(selected), report["nearest_ed_test"]["selected"]["samples"])
-    records.write_json(folder / "report.json", report)
+    json_files.write_json(folder / "report.json", report)
     records.write_jsonl(folder / "records.jsonl", made)
 
 
@@ -187,10 +178,10 @@ ANSWERED = [text for row in valid.RESPONSES for text in (row["prediction"], row[
 WHOLE = [prompts.flat_sample(sample) for sample in valid.SAMPLES]
 WHOLE_ED = [prompts.flat_sample(sample) for sample in valid.ED_SAMPLES]
 RATIOS = one_of("0.9", "1", "0", "nan", "inf", "-1", "1e-9", "1.5", "x", "1e999")
-METRIC = one_of("euclidean", "cosine")
+DISTANCE = one_of(*diversity.DISTANCES)
 SELECTION = {
     "method": one_of(*diversity.SELECTIONS), "ratio": RATIOS, "seed": one_of("0", "-1", str(2**64), "9" * 5000),
-    "rule": one_of(*diversity.RULES), "metric": METRIC,
+    "rule": one_of(*diversity.RULES), "distance": DISTANCE,
 }  # fmt: skip
 SCORES = json_lines([{"id": sample["id"], "score": place / 2} for place, sample in enumerate(valid.SAMPLES)])
 SIZES = one_of("1", "2", "0", "-1", "1.5", "x", "9" * 5000)
@@ -206,7 +197,7 @@ READERS = [
     Reader(
         "embedding.load_embeddings", load_embeddings, {"embeddings.npy": npy(vectors(3))}, {"rows": one_of(3, None)}
     ),
-    Reader("score_similarity.py", score_similarity, {"responses.jsonl": RESPONSES, **embedded(ANSWERED)}),
+    Reader("embedding.similarities", similarities, {"responses.jsonl": RESPONSES, **embedded(ANSWERED)}),
     Reader(
         "select_quality.py", select_quality, PAIR, {"threshold": THRESHOLDS, "rule": one_of(*quality.QUALITY_RULES)}
     ),
@@ -226,7 +217,7 @@ READERS = [
         "select_diverse.py on rows",
         select_rows,
         {"embeddings.npy": npy(vectors(4))},
-        {"ratio": RATIOS, "metric": METRIC},
+        {"ratio": RATIOS, "distance": DISTANCE},
     ),
     Reader("mix_training_set.py", mix, {"ed.jsonl": json_lines(valid.ED_SAMPLES), "synthetic.jsonl": SAMPLES}),
     Reader(

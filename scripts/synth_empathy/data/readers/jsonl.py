@@ -11,8 +11,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ...core.errors import UserError
+from ...core.files import is_file, read_text
 from ...core.paths import ROOT
-from ...core.records import Fields, Record, check_record, is_file, read_text
+from ...core.records import Fields, Record, check_record
 from ...schema.setting_types import File, Section, Share, may_be_left_out
 from ..empathetic_dialogues import tokenised
 from ..preparation import SPLITS, Preparation

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import EVERY_TABLE, Corpus, CountedMetric
+from . import EVERY_TABLE, Corpus, CountedMetric
 
 ORDERS = (1, 2, 3, 4)
-#: Each protocol's settings of ``sacrebleu.metrics.BLEU``; none means its defaults.
+#: Each protocol's arguments of ``sacrebleu.metrics.BLEU``; an empty dict means its defaults.
 SETTINGS: dict[str, dict[str, str]] = {"paper": {"tokenize": "none", "smooth_method": "none"}, "standard": {}}
 
 
 class BLEU(CountedMetric):
     """Corpus BLEU-1..4.
 
-    In the paper protocol the group's BLEU is NLTK's ``corpus_bleu`` with smoothing method1, epsilon 1e-12. sacreBLEU
-    without smoothing is the same but for two cases. When no n-gram matches in the whole corpus (a tiny one), BLEU-n is
-    0 here, and in NLTK a number below 0.1 that epsilon alone decides. And NLTK counts one n-gram in a prediction of
-    less than n tokens: on the published outputs this moves BLEU-4 by 0.0001.
+    The paper's group computes BLEU by NLTK's ``corpus_bleu`` with smoothing method1, epsilon 1e-12. sacreBLEU without
+    smoothing gives the same values except in two cases. If no n-gram matches in the whole corpus, which happens only
+    in a tiny one, BLEU-n is 0 here and in NLTK a number below 0.1 that depends on epsilon alone. And NLTK counts one
+    n-gram in a prediction of fewer than n tokens; on the published outputs this moves BLEU-4 by 0.0001.
     """
 
     name = "bleu"
@@ -26,8 +26,8 @@ class BLEU(CountedMetric):
     tables = EVERY_TABLE
 
     def counts(self, corpus: Corpus) -> list[list[int]]:
-        """Of every sample its two lengths, its matching n-grams and its n-grams by order."""
-        # effective_order: what sacreBLEU asks for where it scores one sentence; only its counts are taken from there.
+        """Each sample's two lengths, then its matching n-grams and its n-grams by order."""
+        # sacreBLEU requires effective_order for scoring single sentences; only the counts are used here.
         metric = sacrebleu_metric(corpus.protocol, effective_order=True)
         pairs = zip(corpus.predictions, corpus.references, strict=True)
         rows = [metric.sentence_score(prediction, [reference]) for prediction, reference in pairs]
@@ -41,12 +41,12 @@ class BLEU(CountedMetric):
         scores = {}
         for order in ORDERS:
             matched, total = sums[2 : 2 + order], sums[6 : 6 + order]
-            found = metric.compute_bleu(matched, total, **lengths, **smoothing, max_ngram_order=order)
-            scores[f"bleu{order}"] = found.score
+            result = metric.compute_bleu(matched, total, **lengths, **smoothing, max_ngram_order=order)
+            scores[f"bleu{order}"] = result.score
         return scores
 
     def signature(self, protocol: str) -> str:
-        """sacreBLEU's own signature, which does not name the order."""
+        """sacreBLEU's signature, which does not name the order."""
         metric = sacrebleu_metric(protocol)
         metric.corpus_score(["a"], [["a"]])  # the signature names the number of references, known after scoring
         tokens = ", of the tokens" if protocol == "paper" else ""
@@ -57,7 +57,7 @@ def sacrebleu_metric(protocol: str, **settings: Any) -> Any:
     """sacreBLEU's BLEU by a protocol."""
     import sacrebleu.metrics
 
-    # force: tokenized text is what ED's references are; the library's warning about it would say nothing new.
+    # force: ED's references are tokenized; this silences the library's warning about tokenized text.
     return sacrebleu.metrics.BLEU(force=True, **SETTINGS[protocol], **settings)
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from .base import EVERY_TABLE, Corpus, SampleMetric
+from . import EVERY_TABLE, Corpus, SampleMetric
 
 
 class CIDEr(SampleMetric):
     """CIDEr over n-grams of 1 to 4 tokens, IDF from all references.
 
-    The library's scale is 0 to 10, so a perfect corpus has 1000 here. A corpus of one row, or whose references are all
-    empty, has no IDF to weigh by: 0.
+    The library's scale is 0 to 10, so a perfect corpus scores 1000 here. A corpus of one row, or with empty references
+    only, has no IDF and scores 0.
 
-    A draw of the bootstrap keeps the IDF of all references. Computed anew from the draw, it would be a property of the
-    draw and not of the systems.
+    The draws of a bootstrap use the IDF of all references. An IDF of each draw would be a property of the draw, not of
+    the systems.
     """
 
     name = "cider"

@@ -1,10 +1,10 @@
-"""Distinct-1 and Distinct-2: different n-grams over all n-grams of the predictions (Li et al., 2016)."""
+"""Distinct-1 and Distinct-2: the share of distinct n-grams among the predictions' n-grams (Li et al., 2016)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .base import Corpus, Metric, Scorer
+from . import Corpus, Metric, Scorer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,7 +13,7 @@ ORDERS = (1, 2)
 
 
 class Distinct(Metric):
-    """Distinct-1 and -2 over the whole corpus; 0 where there is no n-gram at all."""
+    """Distinct-1 and -2 over the whole corpus; 0 without any n-gram."""
 
     name = "distinct"
     title = "Distinct"
@@ -24,19 +24,19 @@ class Distinct(Metric):
         """Distinct n-grams over all n-grams."""
         scores = {}
         for order in ORDERS:
-            found = [ngram for text in corpus.predictions for ngram in ngrams(text, order)]
-            scores[f"dist{order}"] = 100 * len(set(found)) / len(found) if found else 0.0
+            occurrences = [ngram for text in corpus.predictions for ngram in ngrams(text, order)]
+            scores[f"dist{order}"] = 100 * len(set(occurrences)) / len(occurrences) if occurrences else 0.0
         return scores
 
     def scorer(self, corpus: Corpus) -> Scorer:
-        """A draw's distinct n-grams over all of its n-grams."""
+        """Divides a draw's distinct n-grams by all of its n-grams."""
         import numpy as np
 
-        places = {f"dist{order}": ngram_places(corpus.predictions, order) for order in ORDERS}
+        occurrences = {f"dist{order}": ngram_occurrences(corpus.predictions, order) for order in ORDERS}
 
         def score(counts: np.ndarray) -> dict[str, np.ndarray]:
             values = {}
-            for name, (samples, starts) in places.items():
+            for name, (samples, starts) in occurrences.items():
                 if not len(starts):
                     values[name] = np.zeros(len(counts))
                     continue
@@ -48,31 +48,31 @@ class Distinct(Metric):
         return score
 
     def signature(self, protocol: str) -> str:
-        """What is counted; the tokens have a signature of their own."""
+        """The formula; the tokens have a signature of their own."""
         return "distinct n-grams over all n-grams of the corpus, of the tokens"
 
 
 def ngrams(text: str, order: int) -> zip[tuple[str, ...]]:
-    """The n-grams of a text whose tokens stand between blanks."""
+    """The n-grams of a text whose tokens are joined by blanks."""
     words = text.split()
     return zip(*(words[start:] for start in range(order)))
 
 
-def ngram_places(predictions: list[str], order: int) -> tuple[np.ndarray, np.ndarray]:
+def ngram_occurrences(predictions: list[str], order: int) -> tuple[np.ndarray, np.ndarray]:
     """Where each n-gram occurs in a corpus.
 
     Returns:
-        The sample of every occurrence, equal n-grams side by side, (occurrences,); and the place of each n-gram's
-        first occurrence in it, (different n-grams,).
+        The sample of every occurrence, grouped by n-gram, (occurrences,); and the start of each n-gram's group,
+        (distinct n-grams,).
     """
     import numpy as np
 
-    found: dict[tuple[str, ...], list[int]] = {}
+    samples_of: dict[tuple[str, ...], list[int]] = {}
     for sample, text in enumerate(predictions):
         for ngram in ngrams(text, order):
-            found.setdefault(ngram, []).append(sample)
-    starts = np.cumsum([0, *map(len, found.values())])[:-1]
-    return np.array([sample for samples in found.values() for sample in samples], dtype=np.intp), starts
+            samples_of.setdefault(ngram, []).append(sample)
+    starts = np.cumsum([0, *map(len, samples_of.values())])[:-1]
+    return np.array([sample for samples in samples_of.values() for sample in samples], dtype=np.intp), starts
 
 
 METRIC = Distinct()

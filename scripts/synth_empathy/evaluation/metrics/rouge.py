@@ -6,20 +6,20 @@ import string
 from importlib.metadata import version
 from typing import Protocol
 
-from .base import EVERY_TABLE, Corpus, SampleMetric
+from . import EVERY_TABLE, Corpus, SampleMetric
 
 PUNCTUATION_TO_BLANKS = str.maketrans(string.punctuation, " " * len(string.punctuation))
 
 
 class Tokenizer(Protocol):
-    """What rouge-score asks of a tokenizer."""
+    """The interface that rouge-score requires of a tokenizer."""
 
     def tokenize(self, text: str) -> list[str]:
         """The tokens of a text."""
 
 
 class ArticleFreeTokenizer:
-    """The paper protocol's ROUGE tokens, over the metric's own: ASCII punctuation is blank, then no a, an or the."""
+    """The paper protocol's ROUGE tokens: the metric's tokens, split at ASCII punctuation, without a, an and the."""
 
     def tokenize(self, text: str) -> list[str]:
         """The tokens of a text; "do n't" gives do, n, t."""
@@ -28,7 +28,7 @@ class ArticleFreeTokenizer:
 
 #: Each protocol's tokenizer; None means the library's own (lower case, runs of a-z and 0-9).
 TOKENIZERS: dict[str, Tokenizer | None] = {"paper": ArticleFreeTokenizer(), "standard": None}
-#: How a signature names them.
+#: The protocols' settings as signatures state them.
 SETTINGS = {
     "paper": "mean F1, no stemming, of the tokens with ASCII punctuation as blanks and without a, an, the",
     "standard": "mean F1, default tokenizer, use_stemmer=False",
@@ -50,7 +50,10 @@ class ROUGE(SampleMetric):
         scorer = RougeScorer(list(self.headings), use_stemmer=False, tokenizer=TOKENIZERS[corpus.protocol])
         pairs = zip(corpus.predictions, corpus.references, strict=True)
         rows = [scorer.score(reference, prediction) for prediction, reference in pairs]
-        return {kind: [100 * row[kind].fmeasure for row in rows] for kind in self.headings}
+        scores = {}
+        for kind in self.headings:
+            scores[kind] = [100 * row[kind].fmeasure for row in rows]
+        return scores
 
     def signature(self, protocol: str) -> str:
         """The library, its version, and the protocol's settings."""

@@ -1,4 +1,4 @@
-"""What several figures need: values of cells, and the columns that their CSV files end with."""
+"""Functions that several figures share: values of cells, and the columns that end each figure's CSV."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ...core.errors import UserError
 from ..cells import METRICS, Cell
 from ..tables import Table, plain
 
-#: Values of which some are not there.
+#: Values; None for a missing one.
 Values = list[float | None]
-#: The columns that every figure's CSV ends with.
-BESIDE = ["ours", "sd", "paper", "difference"]
+#: The columns that end every figure's CSV.
+COMPARISON = ["ours", "sd", "paper", "difference"]
 
 
 def comparison_columns(ours: float | None, sd: float | None, paper: float | None) -> list[str]:
-    """The columns ``BESIDE`` of a value with two decimals."""
+    """The cells of the columns ``COMPARISON``, with two decimals."""
     difference = None if ours is None or paper is None else ours - paper
     return [plain(ours, ""), plain(sd, ""), plain(paper, ""), plain(difference, "", "+")]
 
@@ -28,17 +28,21 @@ def cells_of(table: Table) -> list[Cell]:
 
 
 def made(table: Table) -> list[Cell]:
-    """The cells that are there."""
+    """The cells of a table that were made."""
     return [cell for cell in cells_of(table) if not cell.missing]
 
 
 def has_value(values: Values) -> bool:
-    """Whether any value is there."""
+    """Whether any value is known."""
     return any(value is not None for value in values)
 
 
 def one_protocol(table: Table) -> str:
-    """The protocol of all cells that name one."""
+    """The protocol of a table's cells; a dash if no cell names one.
+
+    Raises:
+        UserError: the cells are of several protocols.
+    """
     protocols = sorted({cell.protocol for cell in made(table) if cell.protocol})
     if len(protocols) > 1:
         problem = f"the cells of {table.name} are of several protocols: {', '.join(protocols)}"
@@ -47,7 +51,7 @@ def one_protocol(table: Table) -> str:
 
 
 def why_missing(table: Table) -> list[str]:
-    """A line for every cell without a value, with its reason."""
+    """A line for every cell without a value, with the reason."""
     lines = []
     for row in table.rows:
         for metric, cell in table.cells[row.system].items():

@@ -1,4 +1,4 @@
-"""Figure 7: the human A/B test's wins, ties and losses by baseline, beside the paper's.
+"""Figure 7: wins, ties and losses of the human A/B test by baseline, with the paper's percentages.
 
 ``evaluation.human`` counts them.
 """
@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from ...core.escaping import plot_text
-from ...evaluation.human import COUNTS, VERDICTS, Result
+from ...evaluation.human import COUNTS, CRITERIA, VERDICTS, Result
 from .style import UNKNOWN_NOTE, format_value, freeze_layout, sheet, style
 
-MADE_UP = "MADE-UP JUDGEMENTS: nobody compared any responses; the bars show the machinery alone."
+MADE_UP = "MADE-UP JUDGEMENTS: nobody compared any responses; the bars show only that the figure works."
 #: Fill and hatch of the verdicts of Figure 7.
 FILLS = {"win": ("#0072B2", ""), "tie": ("#EDEDED", ""), "loss": ("#E69F00", "////")}
 
@@ -22,7 +22,7 @@ def draw_figure7(
     Args:
         count: what one percentage counts, of ``COUNTS``.
         paper: the paper's percentages, by baseline and verdict; empty for other data than the paper's.
-        made_up: whether the judgements say of themselves that nobody gave them.
+        made_up: whether the judgements are marked as made up.
     """
     from matplotlib.patches import Patch
 
@@ -34,12 +34,12 @@ def draw_figure7(
         figure = sheet("Figure 7: human A/B test against each baseline", 0.55 + 0.42 * len(results), handles, notes)
         axes = figure.add_subplot()
         labels, places = [], []
-        for number, found in enumerate(results):
-            draw_shares(axes, found.shares(), number, high=0.42)
-            labels.append(plot_text(found.baseline))
+        for number, result in enumerate(results):
+            draw_shares(axes, result.shares(), number, height=0.42)
+            labels.append(plot_text(result.baseline))
             places.append(number)
             if paper:
-                draw_shares(axes, paper.get(found.baseline, {}), number + 0.42, high=0.26)
+                draw_shares(axes, paper.get(result.baseline, {}), number + 0.42, height=0.26)
                 labels.append("paper")
                 places.append(number + 0.42)
         axes.set_yticks(places, labels)
@@ -53,37 +53,30 @@ def draw_figure7(
         return freeze_layout(figure)
 
 
-def draw_shares(axes, shares: dict[str, float], place: float, high: float) -> None:
-    """One stacked bar with its percentages beside it; what is not known stays white."""
+def draw_shares(axes, shares: dict[str, float], place: float, height: float) -> None:
+    """One stacked bar with its percentages at the right; the unknown part is white."""
     left = 0.0
-    for verdict in VERDICTS:
+    for verdict in (verdict for verdict in VERDICTS if verdict in shares):
         fill, hatch = FILLS[verdict]
-        if verdict in shares:
-            axes.barh(
-                place, shares[verdict], high, left, facecolor=fill, hatch=hatch, edgecolor="black", linewidth=0.4
-            )
-            left += shares[verdict]
+        bar = {"facecolor": fill, "hatch": hatch, "edgecolor": "black", "linewidth": 0.4}
+        axes.barh(place, shares[verdict], height, left, **bar)
+        left += shares[verdict]
     if len(shares) < len(VERDICTS):
-        axes.barh(place, 100 - left, high, left, facecolor="white", edgecolor="0.5", linewidth=0.4, linestyle=":")
-    axes.text(
-        102,
-        place,
-        " | ".join(format_value(shares.get(verdict), "{:.1f}") for verdict in VERDICTS),
-        va="center",
-        size=5.5,
-    )
+        axes.barh(place, 100 - left, height, left, facecolor="white", edgecolor="0.5", linewidth=0.4, linestyle=":")
+    percentages = " | ".join(format_value(shares.get(verdict), "{:.1f}") for verdict in VERDICTS)
+    axes.text(102, place, percentages, va="center", size=5.5)
 
 
 def ab_notes(results: list[Result], count: str) -> list[str]:
     """How many judgements a bar stands for, and what one percentage counts."""
-    sizes = {
-        f"{r.examples:,} examples x 4 criteria x {r.evaluators} evaluator{'s' * (r.evaluators > 1)}": r.baseline
-        for r in results
-    }
-    size_words = next(iter(sizes)) if len(sizes) == 1 else "; ".join(f"{name}: {size}" for size, name in sizes.items())
-    unit = (
-        "each judgement counts once"
-        if count == COUNTS[0]
-        else "one verdict per example and criterion: what most evaluators said, else a tie"
-    )
-    return [f"{size_words}; {unit}. White or {UNKNOWN_NOTE}."]
+    sizes = {design(result): result.baseline for result in results}
+    size = next(iter(sizes)) if len(sizes) == 1 else "; ".join(f"{name}: {text}" for text, name in sizes.items())
+    majority = "one verdict per example and criterion: that of most evaluators, else a tie"
+    unit = "each judgement counts once" if count == COUNTS[0] else majority
+    return [f"{size}; {unit}. White or {UNKNOWN_NOTE}."]
+
+
+def design(result: Result) -> str:
+    """How many examples, criteria and evaluators there are."""
+    evaluators = f"{result.evaluators} evaluator{'s' * (result.evaluators > 1)}"
+    return f"{result.examples:,} examples x {len(CRITERIA)} criteria x {evaluators}"

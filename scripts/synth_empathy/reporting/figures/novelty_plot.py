@@ -1,4 +1,4 @@
-"""The novelty report as a figure: how near synthetic samples are to ED's test and train splits, beside real data."""
+"""The novelty report as a figure: how near synthetic samples are to ED's splits, compared with real data."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from pathlib import Path
 
 from ...core.escaping import plot_text
 from ...core.records import atomic_path
-from ...evaluation.novelty import Found
+from ...evaluation.novelty import NearestSamples
 
 
-def draw(found: Found, near_duplicate: float, embedder: str, name: str, *, data: str = "ED"):
-    """The share of samples that are at least so near to ED's test and train splits, beside that of real data.
+def draw(nearest: NearestSamples, near_duplicate: float, embedder: str, name: str, *, data: str = "ED"):
+    """The share of samples that are at least so near to ED's test and train splits, compared with real data.
 
-    A leak is a matter of few samples, so the shares stand on a logarithmic scale.
+    A leak is a matter of few samples, so the scale of the shares is logarithmic.
 
     Args:
-        embedder: the embedding model, which the scale of similarities belongs to.
+        embedder: the embedding model, which sets the scale of similarities.
         name: the selection, for the title.
         data: what readers call the data set.
     """
@@ -26,8 +26,8 @@ def draw(found: Found, near_duplicate: float, embedder: str, name: str, *, data:
     question = f"Does the synthetic data leak {data}'s test split, or repeat its train split?"
     figure.suptitle(f"{question}\n{plot_text(name)}", fontsize=12, parse_math=False)
     panels = (
-        ("test", found.to_test.similarity, found.train_to_test.similarity, f"{data} train samples"),
-        ("train", found.to_train.similarity, found.test_to_train.similarity, f"{data} test samples"),
+        ("test", nearest.to_test.similarity, nearest.train_to_test.similarity, f"{data} train samples"),
+        ("train", nearest.to_train.similarity, nearest.test_to_train.similarity, f"{data} test samples"),
     )
     for axes, (split, selected, control, real) in zip(figure.subplots(1, 2, sharex=True, sharey=True), panels):
         axes.ecdf(control, complementary=True, color="0.6", linewidth=3, label=f"real: {len(control):,} {real}")
@@ -46,7 +46,7 @@ def draw(found: Found, near_duplicate: float, embedder: str, name: str, *, data:
 
 
 def save(figure, path: Path) -> None:
-    """Write a figure as SVG or PNG by its name's end; the same figure gives the same bytes."""
+    """Write a figure as SVG or PNG by its path's suffix; the same figure gives the same bytes."""
     import matplotlib
 
     kind = path.suffix.lstrip(".")

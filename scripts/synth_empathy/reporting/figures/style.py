@@ -1,7 +1,7 @@
-"""How every figure looks: one column wide, one style, the same bytes from the same numbers.
+"""The style of every figure: one column wide, and the same bytes from the same numbers.
 
-Systems and series differ by marker and line style as well as by colour, bars by hatch and grey value, so that neither
-colour blindness nor grey printing hides which is which.
+Systems and series differ by marker and line style as well as by colour, and bars by hatch and grey value, so they can
+be told apart with colour blindness and in grey print.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from ...core.escaping import plot_text
 from ...core.records import atomic_path
 
 KINDS = ("pdf", "svg", "png")
-#: Inches: a column of the paper's two.
+#: The width of one of the paper's two columns, and the margin around everything, in inches.
 WIDTH = 3.4
 MARGIN = 0.06
+#: Text is measured at 100 dpi; at other resolutions hinting makes it up to 5 % wider.
+SLACK = 1.05
 UNKNOWN_NOTE = f"{DASH}: in no text of the paper that we have"
-#: Text stays text in SVG (searchable, small); the salt makes its ids repeat. A "$" is a sign: titles are no TeX.
+#: SVG keeps text as text (searchable, small), and the salt makes its ids reproducible. A "$" in a title is not TeX.
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans", "font.size": 6.5, "axes.titlesize": 6.5, "axes.labelsize": 6.5,
     "xtick.labelsize": 6.5, "ytick.labelsize": 6.5, "legend.fontsize": 6,
@@ -33,9 +35,9 @@ STYLE: dict[str, Any] = {
     "figure.dpi": 100, "savefig.dpi": 300, "svg.fonttype": "none", "svg.hashsalt": "synth-empathy", "pdf.fonttype": 42,
     "text.parse_math": False,
 }  # fmt: skip
-#: Matplotlib's line styles; but for the first, an offset and the lengths of dashes and gaps in line widths.
+#: Matplotlib's line styles: solid, or an offset with the lengths of dashes and gaps in line widths.
 SOLID, DASHED, DOTTED, DASH_DOT = "-", (0, (4, 1)), (0, (1, 1)), (0, (4, 1, 1, 1))
-#: Colour, marker, dashes: colours are those of Okabe and Ito that show on white, then greys and browns.
+#: Colour, marker, dashes. The colours are those of Okabe and Ito that show on white, then greys and browns.
 LINES: list[tuple[str, str, Any]] = [
     ("#0072B2", "o", SOLID), ("#D55E00", "s", DASHED), ("#000000", "^", DOTTED), ("#009E73", "D", DASH_DOT),
     ("#CC79A7", "v", SOLID), ("#E69F00", "P", DASHED), ("#56B4E9", "X", DOTTED), ("#7F7F7F", "*", DASH_DOT),
@@ -44,22 +46,21 @@ LINES: list[tuple[str, str, Any]] = [
 
 
 def add_flags(flags: argparse.ArgumentParser) -> None:
-    """The flags that every figure's script takes."""
+    """Add the flags of every figure's script."""
     flags.add_argument("--note", help="a sentence printed on the figure")
-    flags.add_argument(
-        "--figures", type=Path, nargs="+", required=True, metavar="FILE", help="the figure, as .pdf, .svg or .png"
-    )
+    files = "the figure, as .pdf, .svg or .png"
+    flags.add_argument("--figures", type=Path, nargs="+", required=True, metavar="FILE", help=files)
 
 
 def check_names(flags: argparse.ArgumentParser, paths: Sequence[Path]) -> None:
-    """Refuse names of other kinds before anything is read."""
+    """Refuse names of other kinds of files before anything is read."""
     if any(path.suffix.lstrip(".") not in KINDS for path in paths):
         flags.error(f"--figures takes names that end in {', '.join(f'.{kind}' for kind in KINDS)}")
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The one style of all figures, whatever the user's own settings of matplotlib are."""
+    """The style of all figures; the user's own settings of matplotlib have no effect."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -69,7 +70,7 @@ def style() -> Iterator[None]:
 
 
 def save(figure, paths: Sequence[Path]) -> None:
-    """Write a figure as PDF, SVG or PNG by its names' ends, without dates: the same figure gives the same bytes."""
+    """Write a figure as PDF, SVG or PNG by the suffixes of its paths, without dates, so that its bytes repeat."""
     dateless = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
     for path in paths:
         kind = path.suffix.lstrip(".")
@@ -78,12 +79,12 @@ def save(figure, paths: Sequence[Path]) -> None:
 
 
 def sheet(title: str, height: float, handles: Sequence[Any], notes: Sequence[str], width: float = WIDTH):
-    """A figure with its title, room for axes, its legend and notes below one another, each as high as what it holds.
+    """A figure with a title, room for axes, a legend and notes, one below the other; its height follows from them.
 
     Args:
         height: of the axes with their labels, in inches.
         handles: of the legend.
-        notes: sentences under it.
+        notes: sentences under the legend.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -117,10 +118,10 @@ def sheet(title: str, height: float, handles: Sequence[Any], notes: Sequence[str
 
 
 def freeze_layout(figure):
-    """The figure with its axes where the layout puts them, to 0.0001 of its size.
+    """The figure with the layout's positions of its axes, rounded to 0.0001 of its size.
 
-    The layout's solver sums in an order that changes from process to process; the last bits of what it finds would
-    change the ids in an SVG.
+    The layout's solver sums in an order that differs between processes. Without rounding, the last bits of its
+    result would change the ids in an SVG.
     """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -130,35 +131,29 @@ def freeze_layout(figure):
 
 
 def key(figure, handles: Sequence[Any], renderer, width: float):
-    """The legend in as many columns as the width takes; None without handles."""
+    """The legend in as many columns as fit the width; None without handles."""
     for handle in handles:
         handle.set_label(plot_text(handle.get_label()))
     for columns in range(min(4, len(handles)), 0, -1):
         place = {"loc": "upper center", "bbox_to_anchor": (width / 2, 0), "bbox_transform": figure.dpi_scale_trans}
-        legend = figure.legend(
-            handles=handles,
-            ncols=columns,
-            frameon=False,
-            borderpad=0,
-            borderaxespad=0,
-            handlelength=2.6,
-            columnspacing=1.2,
-            **place,
-        )
+        spacing = {"borderpad": 0, "borderaxespad": 0, "handlelength": 2.6, "columnspacing": 1.2}
+        legend = figure.legend(handles=handles, ncols=columns, frameon=False, **spacing, **place)
         legend.set_in_layout(False)
-        if columns == 1 or legend.get_window_extent(renderer).width / figure.dpi <= width - 2 * MARGIN:
+        inches = SLACK * legend.get_window_extent(renderer).width / figure.dpi
+        if columns == 1 or inches <= width - 2 * MARGIN:
             return legend
         legend.remove()
     return None
 
 
-def paragraph(figure, words: str, x: float, renderer, **font):
-    """Text at ``x`` (inches) in as few lines as the figure's width takes."""
-    words = plot_text(words)
+def paragraph(figure, sentences: str, x: float, renderer, **font):
+    """Text at ``x`` (inches) in as few lines as the figure's width allows."""
+    words = plot_text(sentences).split()
     text = figure.text(x, 0, "", va="top", transform=figure.dpi_scale_trans, **font)
     width = figure.get_figwidth() - 2 * MARGIN
-    for letters in range(min(len(words), 40 * math.ceil(width)), 0, -1):
-        text.set_text(textwrap.fill(" ".join(words.split()), letters, break_on_hyphens=False))
+    line = " ".join(words)
+    for letters in range(min(len(line), 40 * math.ceil(width)), 0, -1):
+        text.set_text(textwrap.fill(line, letters, break_on_hyphens=False))
         if text.get_window_extent(renderer).width / figure.dpi <= width:
             break
     return text
@@ -167,18 +162,16 @@ def paragraph(figure, words: str, x: float, renderer, **font):
 def line_of(number: int) -> tuple[str, str, Any]:
     """Colour, marker and dashes of a system or series."""
     if number >= len(LINES):
-        raise UserError(
-            f"a figure tells {len(LINES)} systems apart, and there are more",
-            "list fewer systems (tables: table1: systems)",
-        )
+        problem = f"a figure can distinguish {len(LINES)} systems, and there are more"
+        raise UserError(problem, "list fewer systems (tables: table1: systems)")
     return LINES[number]
 
 
 def format_value(value: float | None, form: str, sign: str = "") -> str:
-    """The paper's number, or a dash."""
+    """A value in a format, after a sign; a dash for None."""
     return DASH if value is None else sign + form.format(value)
 
 
 def gaps(values: list[float | None]) -> list[float]:
-    """Values with a gap where there is none."""
+    """Values for drawing; a missing one is NaN, which leaves a gap."""
     return [math.nan if value is None else value for value in values]
