@@ -22,7 +22,7 @@ from synth_empathy.config import settings
 from synth_empathy.core import addresses, archive
 from synth_empathy.core.code_graph import reached
 from synth_empathy.core.errors import UserError
-from synth_empathy.core.records import write_text
+from synth_empathy.core.files import write_text
 from synth_empathy.data.readers.registry import reader_of
 from synth_empathy.evaluation import metrics
 from synth_empathy.execution import images

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from synth_empathy.core import cli
 from synth_empathy.core.errors import UserError
-from synth_empathy.core.records import write_json, write_text
+from synth_empathy.core.files import write_text
+from synth_empathy.core.json_files import write_json
 from synth_empathy.evaluation import bootstrap
 from synth_empathy.evaluation.metrics import PROTOCOLS
 from synth_empathy.reporting import comparison_table

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from synth_empathy.config import settings_reference
 from synth_empathy.core import cli
-from synth_empathy.core.records import write_text
+from synth_empathy.core.files import write_text
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from synth_empathy.core import cli, devices
 from synth_empathy.core.errors import UserError
-from synth_empathy.core.records import read_test_ids, write_json
+from synth_empathy.core.json_files import write_json
+from synth_empathy.core.records import read_test_ids
 from synth_empathy.evaluation.metrics import METRICS, PROTOCOLS, scoring
 
 

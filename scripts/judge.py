@@ -5,7 +5,9 @@ import argparse
 from pathlib import Path
 
 from synth_empathy.core import cli, provenance
-from synth_empathy.core.records import SAMPLE, Record, read_jsonl, remove_outputs, write_json, write_jsonl
+from synth_empathy.core.files import remove_outputs
+from synth_empathy.core.json_files import write_json
+from synth_empathy.core.records import SAMPLE, Record, read_jsonl, write_jsonl
 from synth_empathy.data import prompts
 from synth_empathy.evaluation import judging
 from synth_empathy.inference import engines, runner

@@ -4,7 +4,8 @@
 from pathlib import Path
 
 from synth_empathy.core import cli
-from synth_empathy.core.records import DATA_SAMPLE, read_jsonl, write_json
+from synth_empathy.core.json_files import write_json
+from synth_empathy.core.records import DATA_SAMPLE, read_jsonl
 
 
 def main() -> None:

@@ -4,7 +4,8 @@
 from pathlib import Path
 
 from synth_empathy.core import cli
-from synth_empathy.core.records import read_test_ids, write_text
+from synth_empathy.core.files import write_text
+from synth_empathy.core.records import read_test_ids
 from synth_empathy.evaluation import human
 from synth_empathy.reporting import paper_values
 from synth_empathy.reporting.figures import figure7, style

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from synth_empathy.core import cli
 from synth_empathy.core.escaping import terminal_text
-from synth_empathy.core.records import write_text
+from synth_empathy.core.files import write_text
 from synth_empathy.reporting import tables
 from synth_empathy.reporting.figures import data, figure8, style
 

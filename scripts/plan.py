@@ -9,8 +9,9 @@ from synth_empathy.config.settings import MEND, Settings, check, name_dataset
 from synth_empathy.core import cli, yaml_files
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.escaping import terminal_text
+from synth_empathy.core.json_files import write_json
 from synth_empathy.core.paths import ROOT
-from synth_empathy.core.records import Record, write_json
+from synth_empathy.core.records import Record
 from synth_empathy.execution import dry_run, measured, plan_report, planning, sizes
 
 

@@ -5,7 +5,8 @@ import argparse
 from pathlib import Path
 
 from synth_empathy.core import cli
-from synth_empathy.core.records import DATA_SAMPLE, SAMPLE, read_jsonl, write_json, write_jsonl
+from synth_empathy.core.json_files import write_json
+from synth_empathy.core.records import DATA_SAMPLE, SAMPLE, read_jsonl, write_jsonl
 from synth_empathy.evaluation import novelty
 from synth_empathy.reporting.figures import novelty_plot
 

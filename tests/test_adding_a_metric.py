@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from conftest import DEMO, REPOSITORY, Checkout
 from synth_empathy.core.errors import UserError
+from synth_empathy.core.json_files import write_json
 from synth_empathy.core.provenance import sha256_file
-from synth_empathy.core.records import ED_SAMPLE, RESPONSE, read_jsonl, write_json, write_jsonl
+from synth_empathy.core.records import ED_SAMPLE, RESPONSE, read_jsonl, write_jsonl
 from synth_empathy.evaluation import bootstrap, metrics
 from synth_empathy.evaluation.metrics import PROTOCOLS, Corpus
 from test_workflow import TABLE1_JOBS

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synth_empathy.core.errors import UserError
-from synth_empathy.core.records import write_json
+from synth_empathy.core.json_files import write_json
 from synth_empathy.reporting import cells
 
 PLACE = {"table": "table2", "base": "b", "training_set": "ed+prompt2-dk60-kcenter"}

@@ -12,7 +12,9 @@ from safetensors.torch import save_file
 
 from conftest import jobs_of
 from synth_empathy import systems
-from synth_empathy.core.records import seal_of, write_json, write_jsonl, write_text
+from synth_empathy.core.files import seal_of, write_text
+from synth_empathy.core.json_files import write_json
+from synth_empathy.core.records import write_jsonl
 from synth_empathy.execution import run_diff
 
 

@@ -11,7 +11,9 @@ import pytest
 
 from conftest import DEMO, Checkout, jobs_of
 from synth_empathy.core import code_graph, provenance
-from synth_empathy.core.records import code_in_seal, seal_of, write_json, write_jsonl
+from synth_empathy.core.files import code_in_seal, seal_of
+from synth_empathy.core.json_files import write_json
+from synth_empathy.core.records import write_jsonl
 from synth_empathy.execution import stale
 
 #: A file of each step that names its code in a seal or in a manifest, and the script that makes it.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synth_empathy.core.errors import UserError
+from synth_empathy.core.files import write_text
 from synth_empathy.core.provenance import sha256_file
-from synth_empathy.core.records import write_text
 
 from . import ROOT
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from synth_empathy.core.errors import UserError
+from synth_empathy.core.json_files import write_json
 from synth_empathy.core.provenance import sha256_file
-from synth_empathy.core.records import write_json
 
 from . import ROOT, catalogue, oci, sbom
 from .log import Log

@@ -10,25 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UserError
-from .files import (  # noqa: F401 (names that other modules still import from here)
-    MAKE_AGAIN,
-    REMAKE,
-    atomic_path,
-    check_seal,
-    code_in_seal,
-    encodable,
-    is_file,
-    lock,
-    missing,
-    read_bytes,
-    read_text,
-    remove_outputs,
-    seal_of,
-    sealed_path,
-    unreadable,
-    write_text,
-)
-from .json_files import field_at, parse_json, read_json, write_json  # noqa: F401 (likewise)
+from .files import REMAKE, encodable, read_text, sealed_path
+from .json_files import parse_json, read_json
 
 Record = dict[str, Any]
 Fields = dict[str, Any]  # the kind of each required field: a type, list[str], a Number or a OneOf

@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import UserError
+from ..core.json_files import read_json
 from ..core.provenance import sha256_file
-from ..core.records import COUNT, SAMPLE_SCORE, Record, fault_of, read_json
+from ..core.records import COUNT, SAMPLE_SCORE, Record, fault_of
 from .metrics import ADDED, METRICS, TOGETHER, SampleMetric, Scorer, mean_scorer, scoring
 
 #: The values of each score, (seeds, draws).

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..core.errors import UserError
+from ..core.json_files import read_json
 from ..core.paths import ROOT
-from ..core.records import Record, read_json
+from ..core.records import Record
 
 
 def report(targets: Iterable[str], overlays: Sequence[Path], flags: Iterable[str] = ()) -> tuple[Record, str]:

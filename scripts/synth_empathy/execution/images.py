@@ -10,9 +10,10 @@ from jsonschema import Draft202012Validator
 
 from ..core import yaml_files
 from ..core.errors import UserError
+from ..core.files import is_file
+from ..core.json_files import read_json
 from ..core.paths import ROOT
 from ..core.provenance import sha256_file
-from ..core.records import is_file, read_json
 
 CATALOGUE = ROOT / "containers" / "images.yaml"
 

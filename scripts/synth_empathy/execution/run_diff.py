@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from ..core.errors import from_os_error
-from ..core.records import seal_of
+from ..core.files import seal_of
 from . import file_diff
 
 #: Files that differ even between equal runs: logs, times, unfinished work, settings, a report with times.

@@ -6,7 +6,7 @@ import re
 import time
 from pathlib import Path
 
-from ..core.records import is_file
+from ..core.files import is_file
 from . import cluster, slurm
 
 #: How the executor notes a submission; no path is longer, and without a limit a damaged log takes quadratic time.

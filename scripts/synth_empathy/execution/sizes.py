@@ -14,8 +14,9 @@ from pathlib import Path
 from ..config.settings import Settings
 from ..core import yaml_files
 from ..core.errors import UserError
+from ..core.files import REMAKE
 from ..core.paths import ROOT
-from ..core.records import REMAKE, Record, check_record
+from ..core.records import Record, check_record
 from ..data.prompts import load_demonstration, load_prompt
 from ..data.readers.base import Reader
 from ..data.readers.registry import reader_of

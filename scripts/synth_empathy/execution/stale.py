@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ..core import code_graph
+from ..core.files import code_in_seal
+from ..core.json_files import field_at, read_json
 from ..core.provenance import sha256_file
-from ..core.records import code_in_seal, field_at, read_json
 from . import run_diff
 
 #: Files whose seals name their code; the code is not an input of their rules.

@@ -11,7 +11,8 @@ from statistics import fmean, stdev
 from typing import Any
 
 from ..core.errors import UserError
-from ..core.records import COUNT, METRIC, Fields, Record, fault_of, read_json, write_json
+from ..core.json_files import read_json, write_json
+from ..core.records import COUNT, METRIC, Fields, Record, fault_of
 from ..evaluation import metrics
 
 #: Every score of a metric by its key in a metrics file, with the heading of its column.

@@ -24,7 +24,8 @@ from typing import Any
 from ...core import cli
 from ...core.csv_files import Line, read_csv
 from ...core.errors import UserError
-from ...core.records import Record, read_json
+from ...core.json_files import read_json
+from ...core.records import Record
 from . import Corpus, SampleMetric, mean
 
 #: The paper's form: repository (as the fetched model's manifest.json names it) and layer.

@@ -11,7 +11,9 @@ from typing import Any
 from ...core.absent import UNKNOWN
 from ...core.errors import UserError
 from ...core.escaping import csv_with_note, plot_text
-from ...core.records import REMAKE, Record, is_a, read_json
+from ...core.files import REMAKE
+from ...core.json_files import read_json
+from ...core.records import Record, is_a
 from ...systems import BEFORE
 from ...systems import STAGES as STAGE_FORM
 from ..paper_values import NOTHING, PaperStage, other_criteria

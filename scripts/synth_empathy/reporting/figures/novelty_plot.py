@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...core.escaping import plot_text
-from ...core.records import atomic_path
+from ...core.files import atomic_path
 from ...evaluation.novelty import NearestSamples
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from ...core.absent import DASH
 from ...core.errors import UserError
 from ...core.escaping import plot_text
-from ...core.records import atomic_path
+from ...core.files import atomic_path
 
 KINDS = ("pdf", "svg", "png")
 #: The width of one of the paper's two columns, and the margin around everything, in inches.
