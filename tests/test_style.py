@@ -34,6 +34,10 @@ def is_script(path):
     return first.startswith(b"#!") and b"python" in first
 
 
+#: The names by which files of ours are imported: modules, and the folders of packages.
+OUR_MODULES = {path.stem for path in python_files()} | {path.parent.name for path in python_files()}
+
+
 def nested_comprehensions(tree):
     """The lines of comprehensions that contain another."""
     for node in ast.walk(tree):
@@ -100,11 +104,19 @@ def is_fixture(node):
     return any("fixture" in ast.unparse(decorator) for decorator in node.decorator_list)
 
 
+def imported_from_others(tree):
+    """The names that a file imports from packages that are not ours, such as hypothesis's ``given``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and not node.level and node.module.split(".")[0] not in OUR_MODULES:
+            yield from (alias.asname or alias.name for alias in node.names)
+
+
 def positional_calls(tree, names):
     """The lines of calls of ``names`` with many positional arguments; calls with a starred argument are exempt."""
+    theirs = set(imported_from_others(tree))
     for node in ast.walk(tree):
         name = names.match(node) if isinstance(node, ast.Call) else None
-        if name is None or any(isinstance(argument, ast.Starred) for argument in node.args):
+        if name is None or name in theirs or any(isinstance(argument, ast.Starred) for argument in node.args):
             continue
         if len(node.args) > MOST_POSITIONAL:
             yield node.lineno, f"{name} is called with {len(node.args)} positional arguments"
@@ -199,6 +211,10 @@ def sorted(a, b, c, d, e): ...
         ("fixture(1, 2, 3, 4, 5)", []),
         ("method(1, 2, 3, 4, 5)", []),
         ("theirs(1, 2, 3, 4, 5)", []),
+        ("from hypothesis import ours; ours(1, 2, 3, 4, 5)", []),
+        ("from synth_empathy.core import ours; ours(1, 2, 3, 4, 5)", [1]),
+        ("from conftest import ours; ours(1, 2, 3, 4, 5)", [1]),
+        ("from . import ours; ours(1, 2, 3, 4, 5)", [1]),
         ("calls[0](1, 2, 3, 4, 5)", []),
     ],
 )
