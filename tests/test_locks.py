@@ -35,7 +35,8 @@ def pip_setting(name):
 
 #: The locks that are installed together; `models` is separate, because it deliberately leaves out dependencies of its
 #: packages (envs/README.md).
-TOGETHER = {name: [lock for lock in image.locks if lock != "models"] for name, image in catalogue.ALL.items()}
+TOGETHER = {name: list(image.locks) for name, image in catalogue.ALL.items()}
+TOGETHER["train-cpu"].remove("models")
 
 
 def other_python(base):
