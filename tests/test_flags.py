@@ -1,4 +1,4 @@
-"""Numbers in flags: what is out of range, or no number at all, is refused by the flag's name before a step reads anything."""
+"""Numbers in flags: a step refuses by name what is out of range, or no number, before it reads anything."""
 
 import re
 import runpy
@@ -87,8 +87,8 @@ def test_a_shard_that_is_none_of_them_is_refused(refusal):
 
 
 def test_more_history_at_least_than_at_most_is_refused(refusal):
-    said = refusal("sample_turns.py", "--dialogues", "d", "--output", "o", "--min-history", "3", "--max-history", "2")
-    assert "--min-history 3 is above --max-history 2" in said
+    flags = ["--dialogues", "d", "--output", "o", "--min-history", "3", "--max-history", "2"]
+    assert "--min-history 3 is above --max-history 2" in refusal("sample_turns.py", *flags)
 
 
 def test_a_schedule_of_no_name_is_refused(refusal):
