@@ -1,4 +1,4 @@
-"""Numbers in flags: what is out of range, or no number at all, is refused by the flag's name before a step reads anything."""
+"""Numbers in flags: one out of range, or no number at all, is refused by the flag's name before a step reads."""
 
 import re
 import runpy

@@ -194,6 +194,7 @@ def test_the_order_is_that_of_the_data_for_every_data_set(name):
     paths = [
         f"{name}/raw/train.csv", f"{name}/train.jsonl", f"{name}/test_ids.json", f"{name}/embedded/train/texts.jsonl",
         "synthetic/prompt2/samples.jsonl", f"training/{name}/seed0.jsonl", f"models/m/{name}/seed0/manifest.json",
-        f"training/{name}+prompt2-dk60-kcenter/seed0.jsonl", f"models/m/{name}+prompt2-dk60-kcenter/seed0/manifest.json",
+        f"training/{name}+prompt2-dk60-kcenter/seed0.jsonl",
+        f"models/m/{name}+prompt2-dk60-kcenter/seed0/manifest.json",
     ]  # fmt: skip
     assert sorted(reversed(paths), key=run_diff.place) == paths

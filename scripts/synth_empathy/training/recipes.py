@@ -188,7 +188,8 @@ def process_faults(method: str, gradient_accumulation: int, processes: int) -> I
     if processes > 1 and method == "lora":
         yield f"LoRA trains on one GPU, which is enough for it, and not on {processes}"
     elif gradient_accumulation % processes:
-        yield f"gradient_accumulation {gradient_accumulation} is shared by the GPUs, and {processes} does not divide it"
+        steps = f"gradient_accumulation {gradient_accumulation}"
+        yield f"{steps} is shared by the GPUs, and {processes} does not divide it"
 
 
 def number_of_processes(requested: int | None, gpus: int) -> int:
