@@ -269,7 +269,7 @@ def test_the_demos_novelty_report_trains_only_the_discriminator(dry_run):
 
 def test_the_demo_on_another_folder_of_ed_keeps_the_rest_of_its_settings(dry_run, checkout):
     """The folder is needed, and does not exist."""
-    folder = ["--config", "run=demo-ed", 'ed={"folder": "/somewhere/ed"}']
+    folder = ["--config", "run=demo-ed", 'datasets={"ed": {"folder": "/somewhere/ed"}}']
     done, jobs = dry_run("--configfile", "config/demo.yaml", *folder, "--", "table1")
     assert done.returncode != 0 and "/somewhere/ed/train.csv" in done.stdout + done.stderr
 

@@ -33,7 +33,10 @@ TEST = (
 )
 #: Draws that are scored at a time. Each takes 16 bytes a sample, and an eighth of that for every n-gram.
 CHUNK = 100
-SAME_TEST = "compare responses to the same test samples in the same order: make both from the same data set, with the same keep"
+SAME_TEST = (
+    "compare responses to the same test samples in the same order: make both from the same data set, with the same"
+    " keep"
+)
 MAKE_BERTSCORE = "make it with evaluate.py --bertscore-only"
 
 
