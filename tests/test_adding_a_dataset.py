@@ -17,7 +17,7 @@ CSV = Example("Dialogues of your own: JSON Lines", page="docs/data.md")
 LEFT = {
     "fetch_model": 2, "generate": 1, "list_test_ids": 1, "mix_training_set": 1, "respond": 4, "evaluate": 3,
     "evaluate_bertscore": 3, "parse_rounds": 1, "train_model": 2, "make_bertscore_cells": 3, "make_cells": 3,
-    "sample_turns": 1, "embed_texts": 1, "score_similarity": 1, "select_quality": 1, "select_diverse": 1,
+    "sample_turns": 1, "embed_texts": 1, "select_quality": 1, "select_diverse": 1,
     "make_table": 1, "table1": 1,
 }  # fmt: skip
 
