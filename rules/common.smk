@@ -23,7 +23,7 @@ from synth_empathy.core import addresses, archive
 from synth_empathy.core.code_graph import reached
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.files import write_text
-from synth_empathy.data.readers.registry import reader_of
+from synth_empathy.data.readers import reader_of
 from synth_empathy.evaluation import metrics
 from synth_empathy.execution import images
 from synth_empathy.reporting import cells, paper_values, tables

@@ -15,7 +15,7 @@ from synth_empathy.core import addresses, cli, provenance
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.escaping import terminal_text
 from synth_empathy.core.files import atomic_path, remove_outputs, sealed_path
-from synth_empathy.data.preparation import SPLITS
+from synth_empathy.data.readers import SPLITS
 
 #: The three files of ED.
 WANTED = tuple(f"{split}.csv" for split in SPLITS)

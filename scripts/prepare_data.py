@@ -10,16 +10,15 @@ from synth_empathy.core.errors import UserError
 from synth_empathy.core.files import remove_outputs
 from synth_empathy.core.json_files import write_json
 from synth_empathy.core.records import write_jsonl
-from synth_empathy.data.preparation import SPLITS
-from synth_empathy.data.readers import registry
-from synth_empathy.data.readers.base import Reader
+from synth_empathy.data import readers
+from synth_empathy.data.readers import SPLITS, Reader
 from synth_empathy.schema.setting_faults import faults_of
 
 
 def main() -> None:
     """Parse flags, prepare the three splits, write ``{split}.jsonl`` and ``report.json``."""
     flags = cli.parser(__doc__)
-    flags.add_argument("--reader", choices=registry.READERS, required=True, help="the form of the raw files")
+    flags.add_argument("--reader", choices=readers.READERS, required=True, help="the form of the raw files")
     flags.add_argument(
         "--raw",
         type=Path,
@@ -49,7 +48,7 @@ def main() -> None:
     # All three are read before the first is written: a bad file leaves nothing behind.
     prepared = reader_by_hand(args.reader, args.settings, args.raw).prepare(args.raw)
     report = {}
-    code = provenance.code(__file__, entries=registry.code(args.reader))
+    code = provenance.code(__file__, entries=readers.code(args.reader))
     remove_outputs(*(args.output / f"{split}.jsonl" for split in SPLITS), args.output / "report.json")
     for split, preparation in prepared.items():
         kept = seeds.keep_by_hash(preparation.samples, getattr(args, f"keep_{split}"), lambda sample: sample["id"])
@@ -70,13 +69,13 @@ def reader_by_hand(name: str, settings: str, raw: Path) -> Reader:
     hint = "give a JSON object of the reader's keys (docs/configuration.md, datasets)"
     try:
         values: Any = json.loads(settings)
-        entry = {**values, "reader": name, **registry.sources(name, str(raw))}
+        entry = {**values, "reader": name, **readers.sources(name, str(raw))}
     except (ValueError, TypeError) as error:
         raise UserError(f"--settings is no JSON object: {error}", hint) from None
-    faults = faults_of(registry.reader_class(name), entry)
+    faults = faults_of(readers.reader_class(name), entry)
     if faults:
         raise UserError("--settings is not valid:\n  - " + "\n  - ".join(map(str, faults)), hint)
-    return registry.reader_of(entry)
+    return readers.reader_of(entry)
 
 
 if __name__ == "__main__":

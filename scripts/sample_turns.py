@@ -6,7 +6,7 @@ from pathlib import Path
 from synth_empathy.core import cli, provenance
 from synth_empathy.core.records import DIALOGUE, Record, read_jsonl, write_jsonl
 from synth_empathy.data import rounds
-from synth_empathy.data.empathetic_dialogues import normalise
+from synth_empathy.data.tokenization import normalise
 
 
 def main() -> None:

@@ -31,8 +31,8 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from synth_empathy.config import settings  # noqa: E402
 from synth_empathy.config.settings_model import Configuration  # noqa: E402
-from synth_empathy.data.readers import registry  # noqa: E402
-from synth_empathy.data.readers.base import Keep  # noqa: E402
+from synth_empathy.data import readers as registry  # noqa: E402
+from synth_empathy.data.readers import Keep  # noqa: E402
 from synth_empathy.data.readers.empathetic_dialogues import EmpatheticDialogues  # noqa: E402
 from synth_empathy.schema.declared import key_names  # noqa: E402
 

@@ -60,7 +60,7 @@ def test_a_data_set_added_by_the_documentation(checkout):
 
 
 def test_a_reader_added_by_the_documentation(checkout):
-    registry = checkout.folder / "scripts/synth_empathy/data/readers/registry.py"
+    registry = checkout.folder / "scripts/synth_empathy/data/readers/__init__.py"
     [line] = PLAIN.lines
     registry.write_text(registry.read_text().replace("READERS = {\n", f"READERS = {{\n{line}"))
     assert jobs_in(follow(PLAIN, checkout)) == LEFT

@@ -15,7 +15,7 @@ import yaml
 from conftest import BIN, DEMO
 from synth_empathy.baselines import authors_code
 from synth_empathy.core.errors import UserError
-from synth_empathy.data import empathetic_dialogues
+from synth_empathy.data.readers import empathetic_dialogues
 
 #: The command line and output format of the MoEL/EmpDG code, without a model: it answers with its seed and the length
 #: of the last turn.

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from synth_empathy.claims import claim_list
 from synth_empathy.core.errors import UserError
-from synth_empathy.data import empathetic_dialogues, tokenization
+from synth_empathy.data import tokenization
+from synth_empathy.data.readers import empathetic_dialogues
 
 SPLITS = ("train", "valid", "test")
 READER = ("--reader", "empathetic_dialogues")
@@ -54,7 +55,7 @@ def real(shared, repository, tmp_path_factory):
 # The whole of ED
 
 
-def test_counts_are_the_familys(real):
+def test_counts_are_those_of_the_preprocessed_files(real):
     samples, report = real
     assert {split: len(rows) for split, rows in samples.items()} == {"train": 40_250, "valid": 5_734, "test": 5_255}
     assert {split: (report[split]["samples"], report[split]["kept"]) for split in SPLITS} == {
@@ -78,7 +79,7 @@ def test_it_is_known_as_ed_by_its_content_however_its_files_are_written(real, sh
         ) == same
 
 
-def test_valid_split_is_the_familys(real, shared):
+def test_valid_split_is_the_preprocessed_one(real, shared):
     ours, theirs = real[0]["valid"], read(shared / "ed" / "reference" / "valid.jsonl")
     assert len(ours) == len(theirs)
     contexts = [" </s> ".join(sample["history"]) for sample in ours]
@@ -233,7 +234,7 @@ def test_one_sample_a_listener_turn(tmp_path):
         },
     ]
     assert done.report["dialogues_dropped"] == {
-        "last": {"samples": 1, "reason": "the last dialogue of a split is dropped, as in the family's files"}
+        "last": {"samples": 1, "reason": "the last dialogue of a split is dropped, as in the MoEL/EmpDG preprocessing"}
     }
 
 
@@ -270,7 +271,7 @@ def test_one_situation_apart_does_not_merge(tmp_path):
 
 
 def test_dialogues_without_an_answer_do_not_stand_between_neighbours(tmp_path):
-    """Dropping comes before merging, as in the family's files."""
+    """Dropping comes before merging, as in the MoEL/EmpDG preprocessing."""
     done = prepared(tmp_path, ("c1", "same", ["a", "b"]), ("c2", "other", ["alone"]), ("c3", "same", ["e", "f"]), LAST)
     assert [row["id"] for row in done.samples] == ["valid/c1/0", "valid/c1/1"]
 
@@ -342,24 +343,22 @@ def test_the_account_closes_whatever_the_conversations(tmp_path_factory, shapes)
         ("Mr. Smith left. He won't be back.", "mr. smith left . he will not be back ."),
         ("'cause I said so", "'cause i said so"),
         ("She'd say it'd rain", "she 'd say it 'd rain"),
-        ("visit's", "visit is"),  # a replacement of substrings, as in the family's files: "it's" within "visit's"
+        ("visit's", "visit is"),  # a replacement of substrings, as in the preprocessing: "it's" within "visit's"
         ("ok :)   then", "ok : ) then"),
         ("one_pipe_two", "one|two"),
         ("", ""),
     ],
 )
 def test_normalised_text(utterance, expected):
-    assert empathetic_dialogues.normalise(utterance) == expected
+    assert tokenization.normalise(utterance) == expected
 
 
-def test_contractions_are_the_familys_in_its_order(shared):
+def test_contractions_are_those_of_the_preprocessing_in_its_order(shared):
     facts = (shared / "paper" / "facts.md").read_text(encoding="utf-8")
     listed = re.search(r"not words\): (.*?);\n", facts, re.DOTALL).group(1)
-    assert list(empathetic_dialogues.CONTRACTIONS.items()) == [
-        tuple(pair.strip().split("/")) for pair in listed.split(",")
-    ]
-    for short, long in empathetic_dialogues.CONTRACTIONS.items():
-        assert empathetic_dialogues.normalise(f"x {short.upper()} y") == f"x {long} y".replace("cannot", "can not")
+    assert list(tokenization.CONTRACTIONS.items()) == [tuple(pair.strip().split("/")) for pair in listed.split(",")]
+    for short, long in tokenization.CONTRACTIONS.items():
+        assert tokenization.normalise(f"x {short.upper()} y") == f"x {long} y".replace("cannot", "can not")
 
 
 @settings(max_examples=150, deadline=None)
@@ -367,15 +366,15 @@ def test_contractions_are_the_familys_in_its_order(shared):
     st.text(st.sampled_from(string.ascii_letters + "'\".,!? ") | st.characters(exclude_categories=["Cs"]), max_size=30)
 )
 def test_normalised_text_has_its_form(utterance):
-    text = empathetic_dialogues.normalise(utterance)
+    text = tokenization.normalise(utterance)
     assert '"' not in text
     assert text == " ".join(text.split(" ")).strip(" ")
     assert text == text.lower()
-    assert text == empathetic_dialogues.normalise(utterance.replace('"', ""))
+    assert text == tokenization.normalise(utterance.replace('"', ""))
 
 
 def test_a_leading_apostrophe_is_split_by_todays_tokenizer_only():
-    assert tokenization.family_words("'cause i said 'so") == ["'cause", "i", "said", "'so"]
+    assert tokenization.ed_words("'cause i said 'so") == ["'cause", "i", "said", "'so"]
     assert tokenization.metric_words("'Cause i said 'so") == ["'", "cause", "i", "said", "'", "so"]
 
 
@@ -396,7 +395,7 @@ def test_metric_words_are_nltks():
     ]
 
 
-@pytest.mark.parametrize("split", [tokenization.family_words, tokenization.metric_words])
+@pytest.mark.parametrize("split", [tokenization.ed_words, tokenization.metric_words])
 def test_an_inner_full_stop_is_split_off(split):
     assert split("that is bad. you are ok.") == ["that", "is", "bad", ".", "you", "are", "ok", "."]
     assert split("dr. who came.") == ["dr.", "who", "came", "."]

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from synth_empathy.core.errors import UserError
 from synth_empathy.core.records import DATA_SAMPLE, read_jsonl
-from synth_empathy.data.readers import jsonl
-from synth_empathy.data.readers.registry import reader_of
+from synth_empathy.data.readers import jsonl, reader_of
 
 GOOD = {"history": ["I lost my keys."], "response": "Where?"}
 WORDS = st.text(alphabet="abc ,\"'é\n", min_size=1, max_size=8).filter(str.strip)

@@ -301,7 +301,7 @@ def test_more_mismatches_than_the_limit_are_refused(limit, part, unanswered, unu
 
 @pytest.fixture(scope="module")
 def test_split(shared):
-    from synth_empathy.data import empathetic_dialogues
+    from synth_empathy.data.readers import empathetic_dialogues
 
     return empathetic_dialogues.prepare_split(shared / "ed" / "empatheticdialogues" / "test.csv", "test").samples
 

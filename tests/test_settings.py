@@ -15,7 +15,7 @@ import hostile
 from synth_empathy.config import settings, settings_reference
 from synth_empathy.config.settings_model import Configuration
 from synth_empathy.core.errors import UserError
-from synth_empathy.data.readers.base import Keep, Reader
+from synth_empathy.data.readers import Keep, Reader
 from synth_empathy.data.readers.jsonl import Split
 from synth_empathy.reporting.tables import rows_of
 from synth_empathy.schema.declared import Declared, key_names

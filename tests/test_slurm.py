@@ -97,7 +97,7 @@ def test_the_demo_on_slurm_makes_the_same_bytes_and_requests_what_its_rules_say(
     done = snakemake(site, "one-system.yaml", "--jobs", 1, "--", "table1")
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = jobs_of(slurm, done.stdout + done.stderr)
-    assert {rule_of(job) for job in jobs} == set(REQUESTED) and len(jobs) == 17
+    assert {rule_of(job) for job in jobs} == set(REQUESTED) and len(jobs) == 16
     for job in jobs:
         assert requested(job) == REQUESTED[rule_of(job)], job
         facts = (job["State"], job["Partition"], job["Account"], job["NNodes"])

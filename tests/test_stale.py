@@ -155,17 +155,17 @@ def test_what_changed_is_named_by_file_and_a_module_of_before_by_its_name_alone(
     record = json.loads(manifest.read_text())
     code = {Path(name).name: digest for name, digest in record["code"].items()}
     write_json(manifest, record | {"code": code | {"prompts.py": "0" * 64, "left.py": "1" * 64}})
-    code = code_in_seal(run / "ed/train.jsonl") | {"synth_empathy/data/empathetic_dialogues.py": "0" * 64}
+    code = code_in_seal(run / "ed/train.jsonl") | {"synth_empathy/data/readers/empathetic_dialogues.py": "0" * 64}
     write_jsonl(run / "ed/train.jsonl", [], code=code)
     assert stale_files(run) == {
-        "ed/train.jsonl": ("synth_empathy/data/empathetic_dialogues.py",),
+        "ed/train.jsonl": ("synth_empathy/data/readers/empathetic_dialogues.py",),
         "synthetic/prompt2/outputs/0.jsonl": ("prompts.py", "left.py (gone)"),
     }
     seal_of(run / "scored/prompt2/texts.jsonl").unlink()
     done = step("list_stale.py", "--results", run)
     assert done.returncode == 1 and done.stdout.splitlines() == [
         f"{run}: 2 of 19 files were made by other code than today's",
-        "made before a change of synth_empathy/data/empathetic_dialogues.py:",
+        "made before a change of synth_empathy/data/readers/empathetic_dialogues.py:",
         "    ed/train.jsonl",
         "made before a change of prompts.py, left.py (gone):",
         "    synthetic/prompt2/outputs/0.jsonl",

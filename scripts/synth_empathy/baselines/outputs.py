@@ -19,7 +19,7 @@ from ..core.errors import UserError
 from ..core.files import read_bytes
 from ..core.provenance import sha256_file
 from ..core.records import Record, is_a, read_jsonl
-from ..data.empathetic_dialogues import CONTRACTIONS
+from ..data.tokenization import CONTRACTIONS
 
 #: The lines of results.txt that are read, and the field of each. Others, such as Emotion: and Beam:, are skipped.
 LINES = {"Context": "context", "Greedy": "prediction", "Ref": "reference"}

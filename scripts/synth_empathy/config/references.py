@@ -16,7 +16,7 @@ from ..core.errors import UserError, nearest
 from ..core.files import is_file
 from ..core.paths import ROOT
 from ..data.prompts import load_prompt, load_rubric
-from ..data.readers.registry import reader_of
+from ..data.readers import reader_of
 from ..reporting import paper_values
 from ..reporting.tables import COLUMNS, rows_of
 from ..selection import diversity

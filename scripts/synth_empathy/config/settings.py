@@ -11,7 +11,7 @@ from .. import systems
 from ..core import yaml_files
 from ..core.errors import UserError
 from ..core.json_files import read_json
-from ..data.readers.registry import READERS, reader_class
+from ..data.readers import READERS, reader_class
 from ..schema.setting_faults import UNKNOWN, Fault, faults_of
 from .references import reference_faults
 from .settings_model import Configuration

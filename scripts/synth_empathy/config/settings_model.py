@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from ..core.model_folder import DTYPES
 from ..data.prompts import STYLES
-from ..data.readers.registry import READERS
+from ..data.readers import READERS
 from ..data.rounds import MODES as TURN_MODES
 from ..evaluation.human import COUNTS
 from ..evaluation.judging import MODES as JUDGE_MODES

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..core.cli import LARGEST_SEED, MOST
 from ..core.escaping import markdown_code, markdown_row
-from ..data.readers.registry import READERS, reader_class
+from ..data.readers import READERS, reader_class
 from ..schema import wording
 from ..schema.declared import Declared
 from ..schema.setting_types import Section

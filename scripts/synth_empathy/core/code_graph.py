@@ -21,7 +21,7 @@ PACKAGE = LIBRARY.name
 #: Modules that choose among others by name, their entries, and a pattern of the entries' names. A registry imports its
 #: entries inside functions, or by ``import_module``. A job depends only on the entries that it requests.
 REGISTRIES = {
-    "data.readers.registry": "data.readers.*",
+    "data.readers": "data.readers.*",
     "inference.engines": "inference.*_engine",
     "evaluation.metrics": "evaluation.metrics.*",
 }
@@ -53,7 +53,9 @@ CARRIERS = {
     "core.records": "it reads and writes records, and checks their fields",
     "core.yaml_files": "it reads settings and prompts, whose texts are known by hash",
     "schema.declared": "it reads settings, whose values are known",
+    "schema.setting_faults": "it checks settings, whose values are known",
     "schema.setting_types": "it checks settings, whose values are known",
+    "schema.wording": "it words what is wrong with a setting",
 }
 
 

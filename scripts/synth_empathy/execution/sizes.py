@@ -18,8 +18,7 @@ from ..core.files import REMAKE
 from ..core.paths import ROOT
 from ..core.records import Record, check_record
 from ..data.prompts import load_demonstration, load_prompt
-from ..data.readers.base import Reader
-from ..data.readers.registry import reader_of
+from ..data.readers import Reader, reader_of
 from ..schema import json_schemas
 from ..selection import diversity
 from ..systems import BEFORE, TEST, THRESHOLD, Quality, Selected, TrainingSet, prompt_of

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from synth_empathy.baselines import outputs
 from synth_empathy.core import json_files, records
-from synth_empathy.data import empathetic_dialogues, rounds
-from synth_empathy.data.preparation import SPLITS
-from synth_empathy.data.readers.registry import reader_of
+from synth_empathy.data import rounds
+from synth_empathy.data.readers import SPLITS, empathetic_dialogues, reader_of
 
 from ..checks import same
 from ..mutations import Part, damaged, encoded, json_file, json_lines, one_of, plain, steps, table

@@ -15,9 +15,8 @@ from ...core.files import is_file, read_text
 from ...core.paths import ROOT
 from ...core.records import Fields, Record, check_record
 from ...schema.setting_types import File, Section, Share, may_be_left_out
-from ..empathetic_dialogues import tokenised
-from ..preparation import SPLITS, Preparation
-from .base import Reader
+from ..tokenization import tokenised
+from . import SPLITS, Preparation, Reader
 
 FIELDS: Fields = {"history": list[str], "response": str}
 #: Fields that a record may have. Ids may be whole numbers, too.
