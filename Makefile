@@ -13,6 +13,7 @@
 # make setup-baseline BASELINE=seek PYTHON=python3.8   .venv-seek, for a baseline's own code (docs/baselines.md)
 # make clean-state    remove a run's finished rows and interrupted training (.state): RUN=paper, demo when not given
 # make bench          after make demo: time and memory by rule, and every stage against its limit (docs/performance.md)
+# make images         after make demo-all: the pictures in README.md, from results/demo/figures
 # make compare A=results/x B=results/y   the files of two runs that differ, and by how much (docs/files.md)
 # make stale          files that GPUs made with other code than today's: RUN=paper, demo when not given (docs/files.md)
 # make plan TARGET=table1 CONFIG="OVERLAY ..."   estimate its jobs, tokens, GPU-hours and disk (docs/plan.md)
@@ -38,7 +39,7 @@ RUN := $(if $(DATA),demo-mine,$(if $(ED),demo-ed,demo))
 DATASET := $(if $(DATA),mine,ed)
 
 .PHONY: setup setup-vllm setup-workflow setup-baseline demo demo-all test test-more test-all test-long fuzz bench plan compare stale
-.PHONY: lint clean-state
+.PHONY: lint clean-state images
 
 setup: .venv/installed
 setup-vllm: .venv-vllm/installed
@@ -135,6 +136,9 @@ stale: setup
 
 plan: setup
 	@$(BIN)/python scripts/plan.py --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) -- $(or $(TARGET),table1)
+
+images:
+	@cp results/demo/figures/figure{1,5,7,8}.png docs/images/
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check -l 119 Snakefile rules && PYTHONPATH=scripts $(BIN)/lint-imports
