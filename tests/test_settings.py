@@ -834,3 +834,17 @@ def test_an_archive_of_another_data_set_is_refused(shipped, tmp_path):
         UserError, match="archive: it is of the data set mine, and this run's is ed; set dataset: mine"
     ):
         settings.check(shipped | {"archive": str(tmp_path)})
+
+
+def test_a_check_imports_no_slow_package(repository):
+    """Every call of Snakemake checks the configuration, a dry-run included."""
+    program = (
+        "import sys; from pathlib import Path; from synth_empathy.config import settings\n"
+        "import yaml; settings.check(yaml.safe_load(Path('config.yaml').read_text(encoding='utf-8')))\n"
+        "print(sorted({'nltk', 'scipy', 'torch', 'transformers', 'matplotlib'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, cwd=repository, env={"PYTHONPATH": "scripts"}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

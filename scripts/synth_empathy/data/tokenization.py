@@ -7,9 +7,8 @@ its word ("bad. you"), and every n-gram metric moves.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from nltk.tokenize.destructive import NLTKWordTokenizer
+from functools import cache
+from typing import Any
 
 #: The replacements of the MoEL/EmpDG preprocessing, in its order. They are plain substrings of the lower-cased text,
 #: not words. "shouldn't" is not among them, and so the word tokenizer makes it "should n't".
@@ -40,16 +39,7 @@ CONTRACTIONS = {
 }
 
 
-class OlderWordTokenizer(NLTKWordTokenizer):
-    """The word tokenizer of the NLTK releases that prepared ED for MoEL, EmpDG, CEM, CASE and SEEK.
-
-    Those releases lack today's last starting-quote rule, which splits a leading apostrophe ("'cause") from its word.
-    """
-
-    STARTING_QUOTES = NLTKWordTokenizer.STARTING_QUOTES[:-1]
-
-
-@lru_cache(maxsize=1)
+@cache
 def sentence_tokenizer():
     """The punkt model for English, loaded once."""
     import punkt
@@ -57,23 +47,36 @@ def sentence_tokenizer():
     return punkt.tokenizer_for("english", line_breaks="ignore", prefixes=False)
 
 
-def words(text: str, tokenizer: NLTKWordTokenizer) -> list[str]:
+@cache
+def word_tokenizer(older: bool) -> Any:
+    """NLTK's word tokenizer. NLTK takes a second to import, and every dry-run checks readers of data sets.
+
+    Args:
+        older: as in the NLTK releases that prepared ED for MoEL, EmpDG, CEM, CASE and SEEK. They lack today's last
+            starting-quote rule, which splits a leading apostrophe ("'cause") from its word.
+    """
+    from nltk.tokenize.destructive import NLTKWordTokenizer
+
+    tokenizer = NLTKWordTokenizer()
+    if older:
+        tokenizer.STARTING_QUOTES = NLTKWordTokenizer.STARTING_QUOTES[:-1]
+    return tokenizer
+
+
+def words(text: str, *, older: bool) -> list[str]:
     """Sentence splitting, then word tokens of each sentence."""
-    return [word for sentence in sentence_tokenizer().tokenize(text) for word in tokenizer.tokenize(sentence)]
-
-
-_OLDER = OlderWordTokenizer()
-_TODAY = NLTKWordTokenizer()
+    sentences = sentence_tokenizer().tokenize(text)
+    return [word for sentence in sentences for word in word_tokenizer(older).tokenize(sentence)]
 
 
 def ed_words(text: str) -> list[str]:
     """Tokens as in the MoEL/EmpDG preprocessing of ED (the same in 99.9 % of its samples: tests/test_ed.py)."""
-    return words(text, _OLDER)
+    return words(text, older=True)
 
 
 def metric_words(text: str) -> list[str]:
     """Tokens of the paper protocol's metrics: ``word_tokenize`` of the lower-cased text, with today's NLTK."""
-    return words(text.lower(), _TODAY)
+    return words(text.lower(), older=False)
 
 
 def normalise(utterance: str) -> str:
