@@ -259,6 +259,7 @@ def test_the_documented_way_to_request_gpus_by_gres_requests_the_same_gpus(check
     text = "".join(path.read_text() for path in sorted((repository / "rules").glob("*.smk")))
     rules = re.findall(r"(?ms)^rule (\w+):(.*?)(?=^\S|\Z)", text)
     with_gpus = {name for name, body in rules if re.search(r"(?m)^ +gpu=", body)}
+    with_gpus |= {name for base, name in re.findall(r"(?m)^use rule (\w+) as (\w+) with:", text) if base in with_gpus}
     assert yaml.safe_load(block)["set-resources"].keys() == with_gpus
     without_containers(checkout.folder)
     by_gpu = planned(checkout)
