@@ -115,7 +115,7 @@ def test_examples_are_test_samples_unless_the_judgement_is_made_up(tmp_path):
         path = written(tmp_path / "j.jsonl", [*records, judgement("e8", **made_up)])
         with pytest.raises(UserError, match="line 4: the example 'e8' is none of this run's 3 test samples") as caught:
             human.read_judgements(path, ["SEEK"], {"e0", "e1", "e2"})
-        assert "ed/test.jsonl" in caught.value.hint
+        assert "test.jsonl of the data set" in caught.value.hint
 
 
 def test_test_ids_are_a_list_of_names(tmp_path):
