@@ -5,6 +5,7 @@ A reader is a class in a module of this package, and an entry in ``READERS``.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -53,21 +54,21 @@ class Reader(Section):
     keep: Keep = Field(default=Keep(), description="samples to keep of each split")
 
     @property
+    @abstractmethod
     def location(self) -> str | None:
         """The folder or file with the raw files; None where `fetch_ed` gets them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def files(self, location: str) -> list[str]:
         """The raw files at a location: the inputs of the step that prepares them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prepare(self, location: Path) -> dict[str, Preparation]:
         """Read and prepare the raw files; each split by its name.
 
         Raises:
             UserError: a file is missing or bad; names file, line and reason.
         """
-        raise NotImplementedError
 
     def faults(self) -> Iterator[str]:
         """What contradicts itself in the entry, each with its key in front."""
